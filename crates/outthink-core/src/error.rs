@@ -1,0 +1,68 @@
+//! What can go wrong in a search.
+
+/// A failure of a policy or a verifier, as its implementation tells it.
+pub type ModelError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a search has no result. A failed search is an error of its problem: it never becomes a score or a vote.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The budget cannot be laid out.
+    #[error("{method} cannot spend a budget of {budget} with a beam width of {width}: {reason}")]
+    Budget {
+        /// The method's name.
+        method: &'static str,
+        /// The budget `N`.
+        budget: usize,
+        /// The beam width `M`.
+        width: usize,
+        /// What does not fit.
+        reason: &'static str,
+    },
+    /// The method needs step rewards and there is no verifier.
+    #[error("{method} needs a verifier")]
+    NoVerifier {
+        /// The method's name.
+        method: &'static str,
+    },
+    /// The policy failed.
+    #[error("the policy failed on problem {problem}")]
+    Policy {
+        /// The problem's id.
+        problem: String,
+        /// Its own words.
+        source: ModelError,
+    },
+    /// The verifier failed.
+    #[error("the verifier failed on problem {problem}")]
+    Verifier {
+        /// The problem's id.
+        problem: String,
+        /// Its own words.
+        source: ModelError,
+    },
+    /// A model answered something else than it was asked.
+    #[error("the {model} returned {got} {what} for {expected} on problem {problem}")]
+    Misshaped {
+        /// `policy` or `verifier`.
+        model: &'static str,
+        /// What was counted.
+        what: &'static str,
+        /// How many were asked for.
+        expected: usize,
+        /// How many came.
+        got: usize,
+        /// The problem's id.
+        problem: String,
+    },
+    /// A reward is no number from 0 to 1.
+    #[error(
+        "the verifier returned {reward} as a reward on problem {problem}; rewards lie in [0, 1]"
+    )]
+    RewardOutOfRange {
+        /// The reward.
+        reward: f64,
+        /// The problem's id.
+        problem: String,
+    },
+}

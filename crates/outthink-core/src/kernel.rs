@@ -1,0 +1,352 @@
+//! The one loop of all methods: expand the live branches, score the new steps, allocate the next round's draws.
+
+use std::sync::Arc;
+
+use crate::method::{Branch, Grown};
+use crate::{
+    Continuation, Error, Extension, NodeId, Plan, Policy, Prefix, Problem, Sampling, Step, Stop,
+    Tree, Until, Verifier, draw_seed, problem_seed,
+};
+
+/// Where a search stops growing a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most tokens of one draw; a step cut off there is continued by another draw.
+    pub draw_tokens: usize,
+    /// Most tokens of a solution.
+    pub solution_tokens: usize,
+    /// Most steps of a solution.
+    pub steps: usize,
+}
+
+/// Spends the plan's budget on one problem.
+///
+/// Rounds repeat until nothing is left to grow:
+/// 1. *expand*: the policy draws the planned number of continuations of every live branch; equal ones are merged;
+/// 2. *score*: the verifier gives every new step its reward (methods without rewards skip this);
+/// 3. *allocate*: the method keeps branches and says how many draws each gets next.
+///
+/// The same run seed gives the same tree, whatever else the models are doing.
+pub async fn search(
+    problem: Arc<Problem>,
+    plan: &Plan,
+    sampling: Sampling,
+    limits: Limits,
+    run_seed: u64,
+    policy: &dyn Policy,
+    verifier: Option<&dyn Verifier>,
+) -> Result<Tree, Error> {
+    let verifier = match (plan.method().needs_verifier(), verifier) {
+        (false, _) => None,
+        (true, Some(verifier)) => Some(verifier),
+        (true, None) => {
+            return Err(Error::NoVerifier {
+                method: plan.method().name(),
+            });
+        }
+    };
+    let sampling = plan.method().sampling(sampling);
+    let seed = problem_seed(run_seed, &problem.id);
+    let mut search = Search {
+        tree: Tree::new(problem),
+        sampling,
+        limits,
+        seed,
+        policy,
+    };
+    let mut allocator = plan.allocator();
+    let mut live = allocator.first();
+    while !live.is_empty() {
+        let grown = search.expand(live, plan.method().until()).await?;
+        if let Some(verifier) = verifier {
+            search.score(verifier, &grown).await?;
+        }
+        live = allocator.next(&search.tree, &grown);
+    }
+    search.tree.kept = allocator.kept();
+    Ok(search.tree)
+}
+
+struct Search<'a> {
+    tree: Tree,
+    sampling: Sampling,
+    limits: Limits,
+    seed: u64,
+    policy: &'a dyn Policy,
+}
+
+/// A draw on its way to a whole step.
+struct Draw {
+    /// Which branch of the round it belongs to.
+    branch: usize,
+    /// Its number among the draws of its node.
+    index: usize,
+    /// What came so far: whole steps, or a step cut off, or a blank one.
+    steps: Vec<Step>,
+    stop: Stop,
+    /// Did the last continuation add nothing?
+    stuck: bool,
+}
+
+impl Search<'_> {
+    async fn expand(&mut self, live: Vec<Branch>, until: Until) -> Result<Vec<Grown>, Error> {
+        let mut draws = Vec::new();
+        for (
+            branch,
+            &Branch {
+                node, draws: count, ..
+            },
+        ) in live.iter().enumerate()
+        {
+            let first = self.tree.nodes()[node].drawn;
+            self.tree.node_mut(node).drawn += count;
+            draws.extend((first..first + count).map(|index| Draw {
+                branch,
+                index,
+                steps: Vec::new(),
+                stop: Stop::Length,
+                stuck: false,
+            }));
+        }
+        // A step that was cut off goes on; a blank one is no step. Both are drawn on from where they stand.
+        let mut open: Vec<usize> = (0..draws.len()).collect();
+        while !open.is_empty() {
+            self.draw(&live, &mut draws, &open, until).await?;
+            open.retain(|&d| {
+                let Draw {
+                    branch,
+                    steps,
+                    stop,
+                    stuck,
+                    ..
+                } = &draws[d];
+                let last_is_blank = steps.last().is_none_or(|step| step.text.trim().is_empty());
+                let unfinished = *stop == Stop::Length || (*stop == Stop::Step && last_is_blank);
+                unfinished && !stuck && self.tokens_left(live[*branch].node, steps) > 0
+            });
+        }
+        let mut grown: Vec<Grown> = live
+            .into_iter()
+            .map(|branch| Grown {
+                branch,
+                children: Vec::new(),
+            })
+            .collect();
+        for Draw {
+            branch,
+            steps,
+            stop,
+            ..
+        } in draws
+        {
+            let Grown { branch, children } = &mut grown[branch];
+            children.push(self.attach(branch.node, steps, stop));
+        }
+        Ok(grown)
+    }
+
+    /// One request a prefix; draws that stand at their branch's node share it.
+    async fn draw(
+        &mut self,
+        live: &[Branch],
+        draws: &mut [Draw],
+        open: &[usize],
+        until: Until,
+    ) -> Result<(), Error> {
+        let mut requests: Vec<Extension> = Vec::new();
+        let mut members: Vec<Vec<usize>> = Vec::new();
+        for &d in open {
+            let Draw {
+                branch,
+                index,
+                steps,
+                ..
+            } = &draws[d];
+            let node = live[*branch].node;
+            let left = self.tokens_left(node, steps);
+            let path = self.tree.steps(node);
+            let tokens = path
+                .iter()
+                .map(|step| &step.tokens)
+                .chain(steps.iter().map(|step| &step.tokens));
+            let seed = draw_seed(self.seed, tokens.flatten().copied(), *index);
+            let joins = steps.is_empty()
+                && members.last().is_some_and(|group| {
+                    draws[group[0]].branch == *branch && draws[group[0]].steps.is_empty()
+                });
+            if let (true, Some(request), Some(group)) =
+                (joins, requests.last_mut(), members.last_mut())
+            {
+                request.seeds.push(seed);
+                group.push(d);
+                continue;
+            }
+            requests.push(Extension {
+                problem: Arc::clone(&self.tree.problem),
+                steps: path
+                    .into_iter()
+                    .chain(steps.iter().cloned().map(Arc::new))
+                    .collect(),
+                seeds: vec![seed],
+                until,
+                sampling: self.sampling,
+                max_tokens: match until {
+                    Until::Step => left.min(self.limits.draw_tokens),
+                    Until::Answer => left,
+                },
+            });
+            members.push(vec![d]);
+        }
+        let replies = self
+            .policy
+            .extend(requests)
+            .await
+            .map_err(|source| Error::Policy {
+                problem: self.tree.problem.id.clone(),
+                source,
+            })?;
+        self.expect("policy", "replies", members.len(), replies.len())?;
+        for (group, (continuations, usage)) in members.iter().zip(replies) {
+            self.tree.policy += usage;
+            self.expect("policy", "continuations", group.len(), continuations.len())?;
+            for (&d, continuation) in group.iter().zip(continuations) {
+                draws[d].take(continuation);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a finished draw into the tree and returns its last node.
+    fn attach(&mut self, node: NodeId, steps: Vec<Step>, stop: Stop) -> NodeId {
+        let mut at = node;
+        for mut step in steps {
+            step.text = step.text.trim().to_owned();
+            at = self.tree.child(at, step);
+        }
+        // Whatever is still unfinished here has run out of tokens or of steps.
+        let too_deep = self.tree.path(at).len() >= self.limits.steps;
+        let stop = match stop {
+            Stop::Step if too_deep || at == node || self.tokens_left(at, &[]) == 0 => Stop::Length,
+            stop => stop,
+        };
+        if stop != Stop::Step {
+            let finished = &mut self.tree.node_mut(at).finished;
+            let (_, count) = finished.unwrap_or((stop, 0));
+            *finished = Some((stop, count + 1));
+        }
+        at
+    }
+
+    /// Gives rewards to the steps that lead to the round's children and have none yet. Solutions that were cut off
+    /// have no answer to score.
+    async fn score(&mut self, verifier: &dyn Verifier, grown: &[Grown]) -> Result<(), Error> {
+        let mut asked: Vec<NodeId> = grown
+            .iter()
+            .flat_map(|grown| grown.children.iter().copied())
+            .filter(|&node| {
+                let node = &self.tree.nodes()[node];
+                node.reward.is_none() && !matches!(node.finished, Some((Stop::Length, _)))
+            })
+            .collect();
+        asked.sort_unstable();
+        asked.dedup();
+        let solutions: Vec<_> = asked.iter().map(|&node| self.tree.solution(node)).collect();
+        let prefixes: Vec<Prefix> = solutions
+            .iter()
+            .map(|solution| Prefix {
+                problem: Arc::clone(&self.tree.problem),
+                steps: solution.steps.clone(),
+                complete: solution.stop == Stop::Answer,
+            })
+            .collect();
+        if prefixes.is_empty() {
+            return Ok(());
+        }
+        let problem = || self.tree.problem.id.clone();
+        let judgements = verifier
+            .score(prefixes)
+            .await
+            .map_err(|source| Error::Verifier {
+                problem: problem(),
+                source,
+            })?;
+        self.expect("verifier", "judgements", asked.len(), judgements.len())?;
+        for (&node, judgement) in asked.iter().zip(judgements) {
+            self.tree.verifier += judgement.usage;
+            let path = self.tree.path(node);
+            let blank = |&id: &NodeId| {
+                self.tree.nodes()[id]
+                    .step
+                    .as_ref()
+                    .is_some_and(|step| step.text.is_empty())
+            };
+            let scored: Vec<NodeId> = path.iter().copied().filter(|id| !blank(id)).collect();
+            let ends_blank = path.last().filter(|id| blank(id)).copied();
+            self.expect("verifier", "rewards", scored.len(), judgement.rewards.len())?;
+            if let Some(&reward) = judgement.rewards.iter().find(|r| !(0.0..=1.0).contains(*r)) {
+                return Err(Error::RewardOutOfRange {
+                    reward,
+                    problem: self.tree.problem.id.clone(),
+                });
+            }
+            let last = judgement.rewards.last().copied();
+            for (node, reward) in scored.into_iter().zip(judgement.rewards) {
+                self.tree.node_mut(node).reward.get_or_insert(reward);
+            }
+            // An answer that ends after a separator adds no step; it is as good as the steps before it.
+            if let Some(node) = ends_blank {
+                self.tree.node_mut(node).reward = last;
+            }
+        }
+        Ok(())
+    }
+
+    fn tokens_left(&self, node: NodeId, steps: &[Step]) -> usize {
+        let used: usize = self
+            .tree
+            .steps(node)
+            .iter()
+            .map(|step| step.tokens.len())
+            .sum::<usize>()
+            + steps.iter().map(|step| step.tokens.len()).sum::<usize>();
+        self.limits.solution_tokens.saturating_sub(used)
+    }
+
+    fn expect(
+        &self,
+        model: &'static str,
+        what: &'static str,
+        expected: usize,
+        got: usize,
+    ) -> Result<(), Error> {
+        if got == expected {
+            return Ok(());
+        }
+        Err(Error::Misshaped {
+            model,
+            what,
+            expected,
+            got,
+            problem: self.tree.problem.id.clone(),
+        })
+    }
+}
+
+impl Draw {
+    fn take(&mut self, continuation: Continuation) {
+        let Continuation { steps, stop } = continuation;
+        self.stop = stop;
+        // A policy that draws nothing has nothing more to say: asking again would never end.
+        self.stuck = steps.iter().all(|step| step.tokens.is_empty());
+        let mut steps = steps.into_iter();
+        // What stood here was cut off or blank, so the first new step is its continuation.
+        if let Some(open) = self.steps.last_mut()
+            && let Some(next) = steps.next()
+        {
+            open.text.push_str(&next.text);
+            open.tokens.extend(next.tokens);
+            open.logprob += next.logprob;
+        }
+        self.steps.extend(steps);
+    }
+}

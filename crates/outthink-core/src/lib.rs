@@ -1,0 +1,29 @@
+//! The search that lets a small model outthink a big one.
+//!
+//! A [`Policy`] proposes reasoning steps, a [`Verifier`] scores each, a [`Method`] spends a budget of `N` solutions on
+//! them through the one kernel [`search`], and a [`Selection`] takes the answer from the finished [`Tree`].
+//!
+//! This crate knows nothing of tensors, servers or maths: both models are traits, and answers are compared through
+//! [`Answers`].
+
+mod answers;
+mod cost;
+mod error;
+mod kernel;
+mod method;
+mod policy;
+mod seed;
+mod selection;
+mod tree;
+mod verifier;
+
+pub use answers::{Answers, ExactAnswers};
+pub use cost::{ModelCost, Usage};
+pub use error::{Error, ModelError};
+pub use kernel::{Limits, search};
+pub use method::{Finished, Method, Plan};
+pub use policy::{Continuation, Extension, Policy, Sampling, Stop, Until};
+pub use seed::{draw_seed, problem_seed};
+pub use selection::{Chosen, Scoring, Selection, Voting};
+pub use tree::{Node, NodeId, Problem, Solution, Step, Tree};
+pub use verifier::{Judgement, Prefix, Verifier};

@@ -1,0 +1,101 @@
+//! Beam search over steps, guided by the reward of the newest one (arXiv 2502.06703 §2.2; 2408.03314 §5).
+//!
+//! With budget `N` and beam width `M`, `b = N / M` beams:
+//! 1. Draw `N` first steps.
+//! 2. Keep the `b` steps of highest reward, over all beams together.
+//! 3. Draw `M` next steps of each kept one, and repeat from 2 until the kept paths are complete.
+//!
+//! Equal draws are one candidate. When fewer than `b` candidates are left, the draws of the missing ones are dealt to
+//! those that there are: merging never shrinks the budget of a round.
+
+use super::{Allocator, Branch, Finished, Grown, ranked};
+use crate::{NodeId, Stop, Tree};
+
+pub(crate) struct Beam {
+    beams: usize,
+    width: usize,
+    finished: Finished,
+    done: Vec<NodeId>,
+}
+
+impl Beam {
+    pub(crate) fn new(budget: usize, width: usize, finished: Finished) -> Self {
+        Self {
+            beams: budget / width,
+            width,
+            finished,
+            done: Vec::new(),
+        }
+    }
+}
+
+impl Allocator for Beam {
+    fn first(&mut self) -> Vec<Branch> {
+        vec![Branch {
+            node: Tree::ROOT,
+            draws: self.beams * self.width,
+            part: 0,
+        }]
+    }
+
+    fn next(&mut self, tree: &Tree, grown: &[Grown]) -> Vec<Branch> {
+        let stop = |node: NodeId| tree.nodes()[node].finished.map(|(stop, _)| stop);
+        let is_done = |node: &NodeId| stop(*node) == Some(Stop::Answer);
+        // A solution that was cut off has no answer to offer.
+        let candidates = grown
+            .iter()
+            .flat_map(|grown| grown.children.iter().copied())
+            .filter(|&node| stop(node) != Some(Stop::Length));
+        let live: Vec<NodeId> = match self.finished {
+            Finished::Official => {
+                let mut top = ranked(tree, candidates);
+                top.truncate(self.beams - self.done.len());
+                self.done.extend(top.iter().copied().filter(is_done));
+                top.retain(|node| !is_done(node));
+                top
+            }
+            Finished::Refill => {
+                let mut top = ranked(tree, candidates);
+                self.done.extend(top.iter().copied().filter(is_done));
+                top.retain(|node| !is_done(node));
+                top.truncate(if self.done.len() < self.beams {
+                    self.beams
+                } else {
+                    0
+                });
+                top
+            }
+            Finished::Compete => {
+                let mut top = ranked(tree, candidates.chain(self.done.iter().copied()));
+                top.truncate(self.beams);
+                self.done.retain(|node| top.contains(node));
+                let news = top.iter().copied().filter(is_done);
+                let news: Vec<NodeId> = news.filter(|node| !self.done.contains(node)).collect();
+                self.done.extend(news);
+                top.retain(|node| !is_done(node));
+                top
+            }
+        };
+        let slots = match self.finished {
+            Finished::Refill => self.beams,
+            Finished::Official | Finished::Compete => self.beams - self.done.len(),
+        };
+        deal(slots * self.width, &live)
+    }
+
+    fn kept(&self) -> Vec<NodeId> {
+        self.done.clone()
+    }
+}
+
+/// Deals draws out as evenly as they go, the better branches first.
+fn deal(draws: usize, live: &[NodeId]) -> Vec<Branch> {
+    live.iter()
+        .enumerate()
+        .map(|(rank, &node)| Branch {
+            node,
+            draws: draws / live.len() + usize::from(rank < draws % live.len()),
+            part: 0,
+        })
+        .collect()
+}

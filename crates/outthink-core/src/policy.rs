@@ -1,0 +1,95 @@
+//! The model that proposes reasoning steps.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::{ModelError, Problem, Step, Usage};
+
+/// How tokens are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// 0 takes the likeliest token.
+    pub temperature: f64,
+    /// Keep the likeliest tokens that together reach this probability; 1 keeps all.
+    pub top_p: f64,
+    /// Keep this many of the likeliest tokens; 0 keeps all.
+    pub top_k: usize,
+    /// Keep tokens at least this fraction as likely as the likeliest; 0 keeps all.
+    pub min_p: f64,
+}
+
+impl Sampling {
+    /// The likeliest token, always.
+    pub const GREEDY: Self = Self {
+        temperature: 0.0,
+        top_p: 1.0,
+        top_k: 0,
+        min_p: 0.0,
+    };
+
+    /// The distribution itself at a temperature.
+    pub fn at(temperature: f64) -> Self {
+        Self {
+            temperature,
+            ..Self::GREEDY
+        }
+    }
+}
+
+/// Where a continuation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// At the end of the first step.
+    Step,
+    /// At the end of the answer; it may hold many steps.
+    Answer,
+}
+
+/// Why a continuation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// A step separator.
+    Step,
+    /// The answer is complete.
+    Answer,
+    /// Out of tokens.
+    Length,
+}
+
+/// A request: continue one prefix, once for each seed.
+#[derive(Clone, Debug)]
+pub struct Extension {
+    /// What is asked.
+    pub problem: Arc<Problem>,
+    /// The steps so far, in order.
+    pub steps: Vec<Arc<Step>>,
+    /// One seed a continuation.
+    pub seeds: Vec<u64>,
+    /// Where to stop.
+    pub until: Until,
+    /// How to draw.
+    pub sampling: Sampling,
+    /// Most tokens a continuation may have.
+    pub max_tokens: usize,
+}
+
+/// What one draw gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Continuation {
+    /// The steps drawn: at most one under [`Until::Step`]; the last may be cut off if `stop` is [`Stop::Length`].
+    pub steps: Vec<Step>,
+    /// Why it ended.
+    pub stop: Stop,
+}
+
+/// A language model that continues solutions. Implementations batch whatever is in flight, from any problem.
+pub trait Policy: Send + Sync {
+    /// For each request, one continuation a seed, in order, and what the request cost.
+    fn extend(
+        &self,
+        requests: Vec<Extension>,
+    ) -> BoxFuture<'_, Result<Vec<(Vec<Continuation>, Usage)>, ModelError>>;
+}

@@ -1,0 +1,183 @@
+//! Which answer is taken from the finished solutions: scoring × voting (arXiv 2502.06703 §2.3).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Answers, Solution};
+
+/// How step rewards become one score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scoring {
+    /// The lowest reward.
+    Min,
+    /// The newest reward.
+    Last,
+    /// The average reward.
+    Mean,
+    /// The product of all.
+    Product,
+}
+
+impl Scoring {
+    /// All scorings.
+    pub const ALL: [Self; 4] = [Self::Min, Self::Last, Self::Mean, Self::Product];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Min => "min",
+            Self::Last => "last",
+            Self::Mean => "mean",
+            Self::Product => "product",
+        }
+    }
+
+    /// One score for a solution's rewards; none for no rewards.
+    pub fn score(self, rewards: &[f64]) -> Option<f64> {
+        let last = *rewards.last()?;
+        Some(match self {
+            Self::Min => rewards.iter().copied().fold(last, f64::min),
+            Self::Last => last,
+            Self::Mean => rewards.iter().sum::<f64>() / rewards.len() as f64,
+            Self::Product => rewards.iter().product(),
+        })
+    }
+}
+
+/// How scored solutions become one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Voting {
+    /// The answer of the best solution.
+    Max,
+    /// The answer whose solutions' scores add up highest.
+    Vote,
+}
+
+/// How the answer is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Selection {
+    /// The commonest answer; no rewards needed.
+    Majority,
+    /// By rewards.
+    Scored(Scoring, Voting),
+}
+
+impl Selection {
+    /// All selections.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let scored = Scoring::ALL.into_iter().flat_map(|scoring| {
+            [Voting::Max, Voting::Vote].map(|voting| Self::Scored(scoring, voting))
+        });
+        std::iter::once(Self::Majority).chain(scored)
+    }
+
+    /// The answer, or `None` when no solution has one. A solution without an answer never votes; one without rewards
+    /// never votes by reward. Ties go to the answer with more votes by count, then to the one found first.
+    pub fn choose(self, solutions: &[Solution], answers: &dyn Answers) -> Option<Chosen> {
+        let found: Vec<(usize, String, f64)> = solutions
+            .iter()
+            .enumerate()
+            .filter_map(|(index, solution)| {
+                let score = match self {
+                    Self::Majority => 1.0,
+                    Self::Scored(scoring, _) => scoring.score(&solution.rewards)?,
+                };
+                Some((index, answers.extract(&solution.text())?, score))
+            })
+            .collect();
+        let texts: Vec<&str> = found.iter().map(|(_, answer, _)| answer.as_str()).collect();
+        let classes = answers.group(&texts);
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for (&(index, ref answer, score), class) in found.iter().zip(classes) {
+            if class == candidates.len() {
+                candidates.push(Candidate {
+                    best: index,
+                    best_score: score,
+                    answer,
+                    total: 0.0,
+                    count: 0,
+                });
+            }
+            let candidate = &mut candidates[class];
+            if score > candidate.best_score {
+                (candidate.best, candidate.best_score) = (index, score);
+            }
+            candidate.count += solutions[index].count;
+            candidate.total += match self {
+                Self::Majority => solutions[index].count as f64,
+                Self::Scored(_, Voting::Vote) => score * solutions[index].count as f64,
+                Self::Scored(_, Voting::Max) => 0.0,
+            };
+        }
+        let votes: usize = candidates.iter().map(|candidate| candidate.count).sum();
+        let weight = |candidate: &Candidate<'_>| match self {
+            Self::Scored(_, Voting::Max) => candidate.best_score,
+            _ => candidate.total,
+        };
+        let mut winner = None::<&Candidate<'_>>;
+        for candidate in &candidates {
+            let beats = |other: &Candidate<'_>| {
+                (weight(candidate), candidate.count) > (weight(other), other.count)
+            };
+            if winner.is_none_or(beats) {
+                winner = Some(candidate);
+            }
+        }
+        winner.map(|winner| Chosen {
+            answer: winner.answer.to_owned(),
+            agreement: winner.count as f64 / votes as f64,
+            solution: winner.best,
+        })
+    }
+}
+
+struct Candidate<'a> {
+    best: usize,
+    best_score: f64,
+    answer: &'a str,
+    total: f64,
+    count: usize,
+}
+
+/// The answer that a selection took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chosen {
+    /// As its best solution wrote it.
+    pub answer: String,
+    /// Share of the draws with an answer that gave this one.
+    pub agreement: f64,
+    /// Index of the best solution with this answer.
+    pub solution: usize,
+}
+
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Majority => f.pad("majority"),
+            Self::Scored(scoring, voting) => {
+                let voting = match voting {
+                    Voting::Max => "max",
+                    Voting::Vote => "vote",
+                };
+                f.pad(&format!("{}-{voting}", scoring.name()))
+            }
+        }
+    }
+}
+
+impl FromStr for Selection {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::all()
+            .find(|selection| selection.to_string() == name)
+            .ok_or_else(|| {
+                let known: Vec<String> =
+                    Self::all().map(|selection| selection.to_string()).collect();
+                format!("unknown selection `{name}` (one of {})", known.join(", "))
+            })
+    }
+}

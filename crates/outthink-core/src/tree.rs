@@ -1,0 +1,192 @@
+//! The tree of steps that a search grows.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Stop, Usage};
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Stable name; seeds depend on it.
+    pub id: String,
+    /// What the policy is asked.
+    pub text: String,
+}
+
+/// One reasoning step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The step without separators and surrounding space. Blank only where a policy ends its answer after a separator.
+    pub text: String,
+    /// The policy's tokens, separators included.
+    pub tokens: Vec<u32>,
+    /// Sum of their log-probabilities under the policy, before temperature and truncation.
+    pub logprob: f64,
+}
+
+/// Index of a node in its tree; the root is 0.
+pub type NodeId = usize;
+
+/// A partial solution: the path of steps from the root to here.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// None for the root.
+    pub parent: Option<NodeId>,
+    /// None for the root.
+    pub step: Option<Arc<Step>>,
+    /// The verifier's reward of this step, given the steps before it.
+    pub reward: Option<f64>,
+    /// How many draws came through here.
+    pub draws: usize,
+    /// How many draws ended here, and why: [`Stop::Answer`], or [`Stop::Length`] for a solution cut off.
+    pub finished: Option<(Stop, usize)>,
+    /// Seeds used up by continuations of this node.
+    pub drawn: usize,
+    children: Vec<NodeId>,
+}
+
+/// A complete path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Solution {
+    /// Its last node.
+    pub node: NodeId,
+    /// Its steps; blank ones are left out.
+    pub steps: Vec<Arc<Step>>,
+    /// One reward a step, or none at all without a verifier.
+    pub rewards: Vec<f64>,
+    /// How many identical draws it stands for.
+    pub count: usize,
+    /// How it ended.
+    pub stop: Stop,
+}
+
+impl Solution {
+    /// The steps as one text.
+    pub fn text(&self) -> String {
+        let steps: Vec<&str> = self.steps.iter().map(|step| step.text.as_str()).collect();
+        steps.join("\n\n")
+    }
+}
+
+/// All that a search drew for one problem, equal steps after equal steps merged.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    /// What was asked.
+    pub problem: Arc<Problem>,
+    /// What the policy worked through.
+    pub policy: Usage,
+    /// What the verifier worked through.
+    pub verifier: Usage,
+    /// Complete paths that the method keeps, in order of completion.
+    pub kept: Vec<NodeId>,
+    nodes: Vec<Node>,
+}
+
+impl Tree {
+    /// The root of every tree.
+    pub const ROOT: NodeId = 0;
+
+    pub(crate) fn new(problem: Arc<Problem>) -> Self {
+        let root = Node {
+            parent: None,
+            step: None,
+            reward: None,
+            draws: 0,
+            finished: None,
+            drawn: 0,
+            children: Vec::new(),
+        };
+        Self {
+            problem,
+            policy: Usage::default(),
+            verifier: Usage::default(),
+            kept: Vec::new(),
+            nodes: vec![root],
+        }
+    }
+
+    /// All nodes; a parent comes before its children.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    pub(crate) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id]
+    }
+
+    /// Children of a node in order of appearance.
+    pub fn children(&self, id: NodeId) -> &[NodeId] {
+        &self.nodes[id].children
+    }
+
+    /// The child of `parent` with this step, made if it is new. Steps are the same when their tokens are.
+    pub(crate) fn child(&mut self, parent: NodeId, step: Step) -> NodeId {
+        let known = self.nodes[parent].children.iter().copied().find(|&child| {
+            self.nodes[child]
+                .step
+                .as_ref()
+                .is_some_and(|own| own.tokens == step.tokens)
+        });
+        let id = known.unwrap_or_else(|| {
+            let id = self.nodes.len();
+            self.nodes.push(Node {
+                parent: Some(parent),
+                step: Some(Arc::new(step)),
+                reward: None,
+                draws: 0,
+                finished: None,
+                drawn: 0,
+                children: Vec::new(),
+            });
+            self.nodes[parent].children.push(id);
+            id
+        });
+        self.nodes[id].draws += 1;
+        id
+    }
+
+    /// Nodes from below the root down to `id`.
+    pub fn path(&self, id: NodeId) -> Vec<NodeId> {
+        let mut path = Vec::new();
+        let mut at = id;
+        while let Some(parent) = self.nodes[at].parent {
+            path.push(at);
+            at = parent;
+        }
+        path.reverse();
+        path
+    }
+
+    /// Steps from the root down to `id`.
+    pub fn steps(&self, id: NodeId) -> Vec<Arc<Step>> {
+        self.path(id)
+            .into_iter()
+            .filter_map(|node| self.nodes[node].step.clone())
+            .collect()
+    }
+
+    /// A node as a solution, complete or not.
+    pub fn solution(&self, id: NodeId) -> Solution {
+        let path = self.path(id);
+        let shown = || {
+            path.iter()
+                .map(|&node| &self.nodes[node])
+                .filter(|node| node.step.as_ref().is_some_and(|step| !step.text.is_empty()))
+        };
+        let (stop, count) = self.nodes[id].finished.unwrap_or((Stop::Step, 0));
+        Solution {
+            node: id,
+            steps: shown().filter_map(|node| node.step.clone()).collect(),
+            rewards: shown().filter_map(|node| node.reward).collect(),
+            count,
+            stop,
+        }
+    }
+
+    /// The complete paths that the method keeps.
+    pub fn solutions(&self) -> Vec<Solution> {
+        self.kept.iter().map(|&id| self.solution(id)).collect()
+    }
+}

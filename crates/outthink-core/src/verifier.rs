@@ -1,0 +1,33 @@
+//! The model that scores each step: a process reward model (PRM).
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use crate::{ModelError, Problem, Step, Usage};
+
+/// A request: score a solution, or the beginning of one.
+#[derive(Clone, Debug)]
+pub struct Prefix {
+    /// What is asked.
+    pub problem: Arc<Problem>,
+    /// The steps so far, none of them blank.
+    pub steps: Vec<Arc<Step>>,
+    /// Does the last step end the answer?
+    pub complete: bool,
+}
+
+/// What a verifier says of one prefix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// One reward in [0, 1] a step.
+    pub rewards: Vec<f64>,
+    /// What it cost.
+    pub usage: Usage,
+}
+
+/// A process reward model.
+pub trait Verifier: Send + Sync {
+    /// One judgement a prefix, in order. A reply that cannot be trusted is an error, never a score.
+    fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>>;
+}

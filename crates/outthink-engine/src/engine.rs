@@ -1,0 +1,598 @@
+//! The thread that owns a model: whatever is asked, by anyone, joins the next forward pass.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+
+use futures::channel::oneshot;
+use futures::future::try_join_all;
+use outthink_core::{ModelCost, Sampling, Stop, Until, Usage};
+use outthink_prompt::{End, Segment, Segmenter, Tokenizer};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::checkpoint::{Checkpoint, Head};
+use crate::decoder::Decoder;
+use crate::error::Error;
+use crate::sampler::{Distribution, log_softmax};
+use crate::tree::{Slot, TokenTree};
+
+/// Most tokens of one forward pass; longer prefixes are computed in several.
+const PASS: usize = 1024;
+
+/// Memory for keys, values and hidden states, beyond which prefixes that nobody uses are forgotten.
+const TREE_BYTES: usize = 512 << 20;
+
+/// Continue a prefix, once a seed.
+#[derive(Clone, Debug)]
+pub struct Drawing {
+    /// Prompt and steps so far; not empty.
+    pub prefix: Vec<u32>,
+    /// One seed a draw.
+    pub seeds: Vec<u64>,
+    /// Where to stop.
+    pub until: Until,
+    /// How to draw.
+    pub sampling: Sampling,
+    /// Most tokens of a draw.
+    pub max_tokens: usize,
+    /// Cuts the text into steps.
+    pub segmenter: Segmenter,
+}
+
+/// One continuation.
+#[derive(Clone, Debug)]
+pub struct Draw {
+    /// Its steps; the last may be cut off.
+    pub steps: Vec<Segment>,
+    /// Why it ended.
+    pub stop: Stop,
+}
+
+/// Read the value of every token from `from` on: its log-probability under a language model; the probability of the
+/// wanted label at the markers of a process reward model (other tokens read as NaN).
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The whole sequence.
+    pub tokens: Vec<u32>,
+    /// First token to read; at least 1 for a language model, which says nothing of the first.
+    pub from: usize,
+}
+
+/// What an engine has done since it was loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Tokens run through the model.
+    pub computed: u64,
+    /// Forward passes.
+    pub passes: u64,
+}
+
+type Reply<T> = oneshot::Sender<Result<(T, Usage), Arc<Error>>>;
+
+enum Message {
+    Draw(Drawing, Reply<Vec<Draw>>),
+    Read(Reading, Reply<Vec<f32>>),
+    Forget(oneshot::Sender<()>),
+}
+
+/// A handle on a model's thread; the thread ends with the last handle.
+#[derive(Clone)]
+pub struct Engine {
+    sender: mpsc::Sender<Message>,
+    counts: Arc<[AtomicU64; 2]>,
+    cost: ModelCost,
+    reads_markers: Option<u32>,
+}
+
+impl Engine {
+    /// Loads a checkpoint. `marker` is the (token, label) that a process reward model is read at.
+    pub fn load(
+        checkpoint: &Checkpoint,
+        tokenizer: Arc<Tokenizer>,
+        marker: Option<(u32, usize)>,
+    ) -> Result<Self, Error> {
+        let decoder = Decoder::load(checkpoint)?;
+        let head = decoder.config.head()?;
+        let role = |role| Error::Role {
+            architecture: decoder.config.architectures.join(", "),
+            role,
+        };
+        match (head, marker) {
+            (Head::LanguageModel, Some(_)) => return Err(role("process reward model")),
+            (Head::ProcessReward(labels), Some((_, label))) if label >= labels => {
+                return Err(role("verifier by that label"));
+            }
+            _ => {}
+        }
+        let config = &decoder.config;
+        let cost = ModelCost {
+            parameters: decoder.parameters,
+            layers: config.num_hidden_layers as u64,
+            attention_width: (config.num_attention_heads * config.head_size()) as u64,
+        };
+        let floats = config.num_hidden_layers * 2 * config.num_key_value_heads * config.head_size()
+            + config.hidden_size;
+        let tree = decoder.tree(TREE_BYTES / (4 * floats));
+        let counts = Arc::new([const { AtomicU64::new(0) }; 2]);
+        let (sender, receiver) = mpsc::channel();
+        let worker = Worker {
+            decoder,
+            tree,
+            tokenizer,
+            marker,
+            drawings: Vec::new(),
+            readings: Vec::new(),
+            counts: Arc::clone(&counts),
+        };
+        std::thread::Builder::new()
+            .name("outthink-engine".into())
+            .spawn(move || worker.run(&receiver))
+            .map_err(|source| Error::File {
+                path: "a thread for the model".into(),
+                source,
+            })?;
+        Ok(Self {
+            sender,
+            counts,
+            cost,
+            reads_markers: marker.map(|(token, _)| token),
+        })
+    }
+
+    /// The model's shape.
+    pub fn cost(&self) -> ModelCost {
+        self.cost
+    }
+
+    /// What has been done so far.
+    pub fn counts(&self) -> Counts {
+        let [computed, passes] = [0, 1].map(|i: usize| self.counts[i].load(Ordering::Relaxed));
+        Counts { computed, passes }
+    }
+
+    pub(crate) fn is_language_model(&self) -> bool {
+        self.reads_markers.is_none()
+    }
+
+    /// Draws continuations, in order, with what each request cost.
+    pub async fn draw(
+        &self,
+        drawings: Vec<Drawing>,
+    ) -> Result<Vec<(Vec<Draw>, Usage)>, Arc<Error>> {
+        self.ask(drawings, Message::Draw).await
+    }
+
+    /// Reads values, in order, with what each request cost.
+    pub async fn read(&self, readings: Vec<Reading>) -> Result<Vec<(Vec<f32>, Usage)>, Arc<Error>> {
+        self.ask(readings, Message::Read).await
+    }
+
+    /// Forgets all cached prefixes that nobody is using, so that what follows is counted from nothing.
+    pub async fn forget(&self) -> Result<(), Arc<Error>> {
+        let (sender, receiver) = oneshot::channel();
+        self.sender
+            .send(Message::Forget(sender))
+            .map_err(|_| Error::Stopped)?;
+        receiver.await.map_err(|_| Arc::new(Error::Stopped))
+    }
+
+    async fn ask<Q, A>(
+        &self,
+        questions: Vec<Q>,
+        message: impl Fn(Q, Reply<A>) -> Message,
+    ) -> Result<Vec<(A, Usage)>, Arc<Error>> {
+        let mut answers = Vec::with_capacity(questions.len());
+        for question in questions {
+            let (sender, receiver) = oneshot::channel();
+            self.sender
+                .send(message(question, sender))
+                .map_err(|_| Error::Stopped)?;
+            answers.push(async {
+                receiver
+                    .await
+                    .unwrap_or_else(|_| Err(Arc::new(Error::Stopped)))
+            });
+        }
+        try_join_all(answers).await
+    }
+}
+
+struct Worker {
+    decoder: Decoder,
+    tree: TokenTree,
+    tokenizer: Arc<Tokenizer>,
+    marker: Option<(u32, usize)>,
+    drawings: Vec<ActiveDrawing>,
+    readings: Vec<ActiveReading>,
+    counts: Arc<[AtomicU64; 2]>,
+}
+
+struct ActiveDrawing {
+    reply: Reply<Vec<Draw>>,
+    usage: Usage,
+    until: Until,
+    sampling: Sampling,
+    rows: Vec<Row>,
+    done: Vec<Option<Draw>>,
+}
+
+/// One draw in progress.
+struct Row {
+    index: usize,
+    rng: ChaCha8Rng,
+    /// The last token so far; the next is drawn from what the model says here.
+    node: Slot,
+    segmenter: Segmenter,
+    left: usize,
+}
+
+struct ActiveReading {
+    reply: Reply<Vec<f32>>,
+    usage: Usage,
+    node: Slot,
+    from: usize,
+}
+
+impl Worker {
+    fn run(mut self, receiver: &mpsc::Receiver<Message>) {
+        loop {
+            if self.drawings.is_empty() && self.readings.is_empty() {
+                match receiver.recv() {
+                    Ok(message) => self.admit(message),
+                    Err(_) => return,
+                }
+            }
+            while let Ok(message) = receiver.try_recv() {
+                self.admit(message);
+            }
+            self.drop_cancelled();
+            if let Err(error) = self.pass() {
+                self.fail(&Arc::new(error));
+            }
+        }
+    }
+
+    fn admit(&mut self, message: Message) {
+        match message {
+            Message::Draw(drawing, reply) => {
+                if let Err(error) = self.admit_drawing(drawing, reply) {
+                    let (reply, error) = *error;
+                    // Nobody may be waiting any more; then nobody is told.
+                    let _ = reply.send(Err(error));
+                }
+            }
+            Message::Read(reading, reply) => {
+                if let Err(error) = self.check(&reading.tokens, 0) {
+                    let _ = reply.send(Err(Arc::new(error)));
+                } else if let Some(node) = self.tree.insert(&reading.tokens) {
+                    let usage = Usage {
+                        requests: 1,
+                        prompt: reading.tokens.len() as u64,
+                        cached: self.cached(node),
+                        ..Usage::default()
+                    };
+                    self.readings.push(ActiveReading {
+                        reply,
+                        usage,
+                        node,
+                        from: reading.from,
+                    });
+                } else {
+                    let _ = reply.send(Ok((Vec::new(), Usage::default())));
+                }
+            }
+            Message::Forget(reply) => {
+                self.tree.clear();
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    #[expect(
+        clippy::type_complexity,
+        reason = "the reply goes back to whoever answers it"
+    )]
+    fn admit_drawing(
+        &mut self,
+        drawing: Drawing,
+        reply: Reply<Vec<Draw>>,
+    ) -> Result<(), Box<(Reply<Vec<Draw>>, Arc<Error>)>> {
+        let Drawing {
+            prefix,
+            seeds,
+            until,
+            sampling,
+            max_tokens,
+            segmenter,
+        } = drawing;
+        if let Err(error) = self.check(&prefix, 1) {
+            return Err(Box::new((reply, Arc::new(error))));
+        }
+        let Some(node) = self.tree.insert(&prefix) else {
+            return Err(Box::new((
+                reply,
+                Arc::new(Error::TooLong {
+                    tokens: 0,
+                    limit: 0,
+                }),
+            )));
+        };
+        let usage = Usage {
+            requests: 1,
+            prompt: prefix.len() as u64,
+            cached: self.cached(node),
+            ..Usage::default()
+        };
+        let left = max_tokens.min(self.decoder.config.max_position_embeddings - prefix.len());
+        let done = vec![None; seeds.len()];
+        let mut rows = Vec::with_capacity(seeds.len());
+        for (index, seed) in seeds.into_iter().enumerate() {
+            self.tree.pin(node);
+            let rng = ChaCha8Rng::seed_from_u64(seed);
+            rows.push(Row {
+                index,
+                rng,
+                node,
+                segmenter: segmenter.clone(),
+                left,
+            });
+        }
+        self.tree.unpin(node);
+        self.drawings.push(ActiveDrawing {
+            reply,
+            usage,
+            until,
+            sampling,
+            rows,
+            done,
+        });
+        Ok(())
+    }
+
+    /// Tokens of a path that are already computed.
+    fn cached(&self, node: Slot) -> u64 {
+        self.tree
+            .path(node)
+            .iter()
+            .filter(|&&slot| self.tree.is_computed(slot))
+            .count() as u64
+    }
+
+    fn check(&self, tokens: &[u32], room: usize) -> Result<(), Error> {
+        let limit = self.decoder.config.max_position_embeddings;
+        if tokens.len() + room > limit {
+            return Err(Error::TooLong {
+                tokens: tokens.len() + room,
+                limit,
+            });
+        }
+        let vocabulary = self.decoder.config.vocab_size;
+        match tokens.iter().find(|&&token| token as usize >= vocabulary) {
+            Some(&token) => Err(Error::UnknownToken { token, vocabulary }),
+            None => Ok(()),
+        }
+    }
+
+    fn drop_cancelled(&mut self) {
+        let tree = &mut self.tree;
+        self.drawings.retain(|drawing| {
+            let cancelled = drawing.reply.is_canceled();
+            if cancelled {
+                drawing.rows.iter().for_each(|row| tree.unpin(row.node));
+            }
+            !cancelled
+        });
+        self.readings.retain(|reading| {
+            let cancelled = reading.reply.is_canceled();
+            if cancelled {
+                tree.unpin(reading.node);
+            }
+            !cancelled
+        });
+    }
+
+    /// One forward pass and whatever it makes possible.
+    fn pass(&mut self) -> Result<(), Error> {
+        let batch = self.schedule();
+        if !batch.is_empty() {
+            self.decoder.forward(&mut self.tree, &batch)?;
+            self.counts[0].fetch_add(batch.len() as u64, Ordering::Relaxed);
+            self.counts[1].fetch_add(1, Ordering::Relaxed);
+        }
+        self.finish_readings()?;
+        self.draw_tokens()
+    }
+
+    /// The nodes to compute now, ancestors first, each on the account of the first that needs it.
+    fn schedule(&mut self) -> Vec<Slot> {
+        let mut batch = Batch {
+            nodes: Vec::new(),
+            members: HashSet::new(),
+        };
+        for ActiveDrawing { rows, usage, .. } in &mut self.drawings {
+            for row in rows {
+                batch.add(&self.tree, row.node, usage);
+            }
+        }
+        for ActiveReading { node, usage, .. } in &mut self.readings {
+            batch.add(&self.tree, *node, usage);
+        }
+        batch.nodes
+    }
+
+    fn finish_readings(&mut self) -> Result<(), Error> {
+        let tree = &mut self.tree;
+        let (ready, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.readings)
+            .into_iter()
+            .partition(|r| tree.is_computed(r.node));
+        self.readings = waiting;
+        let paths: Vec<Vec<Slot>> = ready
+            .iter()
+            .map(|r| {
+                tree.path(r.node)
+                    .split_off(r.from.min(tree.depth(r.node) + 1))
+            })
+            .collect();
+        let wanted = |slot: &Slot| match self.marker {
+            Some((marker, _)) => tree.token(*slot) == marker,
+            None => true,
+        };
+        let mut unread: Vec<Slot> = paths
+            .iter()
+            .flatten()
+            .copied()
+            .filter(|slot| tree.value(*slot).is_none() && wanted(slot))
+            .collect();
+        unread.sort_unstable();
+        unread.dedup();
+        let outcome = unread.chunks(PASS).try_for_each(|slots| match self.marker {
+            Some((_, label)) => {
+                let rewards = self.decoder.rewards(tree, slots, label)?;
+                slots
+                    .iter()
+                    .zip(rewards)
+                    .for_each(|(&slot, reward)| tree.set_value(slot, reward));
+                Ok(())
+            }
+            None => {
+                let slots: Vec<(Slot, Slot)> = slots
+                    .iter()
+                    .filter_map(|&slot| Some((slot, tree.parent(slot)?)))
+                    .collect();
+                let parents: Vec<Slot> = slots.iter().map(|(_, parent)| *parent).collect();
+                let logits = self.decoder.logits(tree, &parents)?;
+                for ((slot, _), row) in slots
+                    .iter()
+                    .zip(logits.chunks_exact(self.decoder.config.vocab_size))
+                {
+                    tree.set_value(*slot, log_softmax(row)[tree.token(*slot) as usize]);
+                }
+                Ok::<(), Error>(())
+            }
+        });
+        for (reading, path) in ready.into_iter().zip(paths) {
+            let values = path
+                .into_iter()
+                .map(|slot| tree.value(slot).unwrap_or(f32::NAN))
+                .collect();
+            tree.unpin(reading.node);
+            if outcome.is_ok() {
+                // A reply that nobody waits for is no loss.
+                let _ = reading.reply.send(Ok((values, reading.usage)));
+            }
+        }
+        outcome
+    }
+
+    fn draw_tokens(&mut self) -> Result<(), Error> {
+        let tree = &mut self.tree;
+        let mut ready: Vec<Slot> = self
+            .drawings
+            .iter()
+            .flat_map(|drawing| &drawing.rows)
+            .map(|row| row.node)
+            .filter(|&node| tree.is_computed(node))
+            .collect();
+        ready.sort_unstable();
+        ready.dedup();
+        let mut logits = Vec::new();
+        for slots in ready.chunks(PASS) {
+            logits.extend(self.decoder.logits(tree, slots)?);
+        }
+        let vocabulary = self.decoder.config.vocab_size;
+        let known = self.tokenizer.size().min(vocabulary);
+        let places: HashMap<Slot, usize> = ready.into_iter().zip(0..).collect();
+        let mut finished = Vec::new();
+        for (at, drawing) in self.drawings.iter_mut().enumerate() {
+            let ActiveDrawing {
+                usage,
+                until,
+                sampling,
+                rows,
+                done,
+                ..
+            } = drawing;
+            let mut distributions: HashMap<Slot, Distribution> = HashMap::new();
+            rows.retain_mut(|row| {
+                let Some(place) = places.get(&row.node) else {
+                    return true;
+                };
+                let logits = &logits[place * vocabulary..][..known];
+                let distribution = distributions
+                    .entry(row.node)
+                    .or_insert_with(|| Distribution::new(logits, *sampling));
+                let (token, logprob) = distribution.draw(row.rng.random());
+                usage.generated += 1;
+                row.left -= 1;
+                let stop = match row.segmenter.push(&self.tokenizer, token, logprob) {
+                    End::Answer => Some(Stop::Answer),
+                    End::Step if *until == Until::Step => Some(Stop::Step),
+                    _ if row.left == 0 => Some(Stop::Length),
+                    _ => None,
+                };
+                let before = row.node;
+                if let Some(stop) = stop {
+                    let steps = row.segmenter.clone().into_segments();
+                    done[row.index] = Some(Draw { steps, stop });
+                } else {
+                    row.node = tree.child(Some(before), token);
+                    tree.pin(row.node);
+                }
+                tree.unpin(before);
+                stop.is_none()
+            });
+            if rows.is_empty() {
+                finished.push(at);
+            }
+        }
+        for at in finished.into_iter().rev() {
+            let ActiveDrawing {
+                reply, usage, done, ..
+            } = self.drawings.swap_remove(at);
+            let _ = reply.send(Ok((done.into_iter().flatten().collect(), usage)));
+        }
+        Ok(())
+    }
+
+    /// Tells everyone who waits; what comes later may still succeed.
+    fn fail(&mut self, error: &Arc<Error>) {
+        for drawing in self.drawings.drain(..) {
+            drawing
+                .rows
+                .iter()
+                .for_each(|row| self.tree.unpin(row.node));
+            let _ = drawing.reply.send(Err(Arc::clone(error)));
+        }
+        for reading in self.readings.drain(..) {
+            self.tree.unpin(reading.node);
+            let _ = reading.reply.send(Err(Arc::clone(error)));
+        }
+    }
+}
+
+struct Batch {
+    nodes: Vec<Slot>,
+    members: HashSet<Slot>,
+}
+
+impl Batch {
+    /// Adds what is missing of a path, from its beginning, as far as there is room.
+    fn add(&mut self, tree: &TokenTree, node: Slot, usage: &mut Usage) {
+        let mut missing = Vec::new();
+        let mut at = Some(node);
+        while let Some(slot) =
+            at.filter(|slot| !tree.is_computed(*slot) && !self.members.contains(slot))
+        {
+            missing.push(slot);
+            at = tree.parent(slot);
+        }
+        let room = PASS.saturating_sub(self.nodes.len());
+        for slot in missing.into_iter().rev().take(room) {
+            usage.computed += 1;
+            usage.attended += tree.depth(slot) as u64 + 1;
+            self.nodes.push(slot);
+            self.members.insert(slot);
+        }
+    }
+}

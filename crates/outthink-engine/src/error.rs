@@ -1,0 +1,67 @@
+//! What can go wrong between a checkpoint and an answer.
+
+use std::path::PathBuf;
+
+/// Why a model cannot be loaded or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file of the checkpoint is missing or unreadable.
+    #[error("cannot read {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of the checkpoint is no JSON of the expected shape.
+    #[error("{file} is malformed: {reason}")]
+    Malformed {
+        /// Which.
+        file: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A model that the engine does not run.
+    #[error("cannot run {what} (this engine runs Qwen2ForCausalLM and Qwen2ForProcessRewardModel)")]
+    Unsupported {
+        /// What the checkpoint asks for.
+        what: String,
+    },
+    /// A checkpoint in a role that it cannot play.
+    #[error("this checkpoint is a {architecture} and cannot be a {role}")]
+    Role {
+        /// What it is.
+        architecture: String,
+        /// What was wanted.
+        role: &'static str,
+    },
+    /// A tensor is missing or has another shape, or a kernel failed.
+    #[error("the model cannot be run")]
+    Tensor(#[from] candle_core::Error),
+    /// Text that cannot become tokens.
+    #[error(transparent)]
+    Prompt(#[from] outthink_prompt::Error),
+    /// A solution longer than the model's positions.
+    #[error("{tokens} tokens exceed the model's context of {limit}")]
+    TooLong {
+        /// Needed.
+        tokens: usize,
+        /// The model's `max_position_embeddings`.
+        limit: usize,
+    },
+    /// A token that the model has no embedding for.
+    #[error("token {token} is not among the model's {vocabulary}")]
+    UnknownToken {
+        /// The token.
+        token: u32,
+        /// Size of the embedding.
+        vocabulary: usize,
+    },
+    /// The model's output is not a number.
+    #[error("the model's output is not a number: the weights are damaged")]
+    NotANumber,
+    /// The engine's thread has ended.
+    #[error("the engine has stopped")]
+    Stopped,
+}

@@ -1,0 +1,22 @@
+//! Embedded inference: an ordinary Hugging Face checkpoint as a [`Policy`](outthink_core::Policy) or a
+//! [`Verifier`](outthink_core::Verifier), on this machine's CPU.
+//!
+//! One thread owns a model and its [`tree`] of keys and values. Whatever is asked for, by any problem, joins the next
+//! forward pass; every token of the tree is computed once.
+
+mod attention;
+mod checkpoint;
+mod decoder;
+mod engine;
+mod error;
+mod linear;
+mod policy;
+mod sampler;
+mod tree;
+mod verifier;
+
+pub use checkpoint::Checkpoint;
+pub use engine::{Counts, Draw, Drawing, Engine, Reading};
+pub use error::Error;
+pub use policy::EmbeddedPolicy;
+pub use verifier::EmbeddedVerifier;

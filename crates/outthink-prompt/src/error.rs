@@ -1,0 +1,37 @@
+//! What can be wrong with a profile, a template, a tokenizer or a text.
+
+/// Why something cannot be rendered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The tokenizer file is broken.
+    #[error("tokenizer.json cannot be read: {0}")]
+    Tokenizer(String),
+    /// The tokenizer has no word for a part of the text.
+    #[error("{text:?} is outside the model's alphabet (character {position} of {whole:?})")]
+    OutsideAlphabet {
+        /// The part.
+        text: String,
+        /// Where it stands, in characters from 1.
+        position: usize,
+        /// What was to be encoded.
+        whole: String,
+    },
+    /// The tokenizer lacks a token that the profile names.
+    #[error("the tokenizer has no token {0:?}, which the profile needs")]
+    NoToken(String),
+    /// The chat template does not parse or fails.
+    #[error("the chat template fails: {0}")]
+    Template(#[from] minijinja::Error),
+    /// A profile file is broken.
+    #[error("the profile cannot be read: {0}")]
+    Profile(#[from] toml::de::Error),
+    /// Nothing known fits the checkpoint.
+    #[error(
+        "no profile fits this checkpoint (known: {known}); its tokenizer lacks the tokens they name"
+    )]
+    NoProfile {
+        /// Names of the profiles that were tried.
+        known: String,
+    },
+}

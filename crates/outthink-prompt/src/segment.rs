@@ -1,0 +1,108 @@
+//! Cutting drawn tokens into steps as they come.
+
+use crate::{PolicyProfile, Tokenizer};
+
+/// A step being drawn, or drawn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Segment {
+    /// Its text; separators included while it is being drawn.
+    pub text: String,
+    /// Its tokens, separators included.
+    pub tokens: Vec<u32>,
+    /// Sum of their log-probabilities.
+    pub logprob: f64,
+}
+
+/// What a token ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing.
+    Nothing,
+    /// A step; more may follow.
+    Step,
+    /// The answer.
+    Answer,
+}
+
+/// Follows one draw token by token.
+#[derive(Clone, Debug)]
+pub struct Segmenter {
+    separator: String,
+    box_ends: bool,
+    end_tokens: Vec<u32>,
+    segments: Vec<Segment>,
+    /// Bytes at the end of the text that are no whole character yet.
+    partial: Vec<u8>,
+    /// Is the last segment still open?
+    open: bool,
+}
+
+impl Segmenter {
+    /// For one draw of a policy whose answers also end at any of `end_tokens`.
+    pub fn new(profile: &PolicyProfile, end_tokens: Vec<u32>) -> Self {
+        Self {
+            separator: profile.step_separator.clone(),
+            box_ends: profile.answer_ends_with_box,
+            end_tokens,
+            segments: Vec::new(),
+            partial: Vec::new(),
+            open: false,
+        }
+    }
+
+    /// Takes the next token. A step ends with the token that completes the separator after some text: separators before
+    /// any text belong to the step that follows, so no step is blank.
+    pub fn push(&mut self, tokenizer: &Tokenizer, token: u32, logprob: f64) -> End {
+        if !self.open {
+            self.segments.push(Segment::default());
+            self.open = true;
+        }
+        let Some(segment) = self.segments.last_mut() else {
+            return End::Nothing;
+        };
+        segment.tokens.push(token);
+        segment.logprob += logprob;
+        if self.end_tokens.contains(&token) {
+            self.open = false;
+            return End::Answer;
+        }
+        self.partial.extend_from_slice(tokenizer.bytes(token));
+        let whole = match std::str::from_utf8(&self.partial) {
+            Ok(text) => text.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        let rest = self.partial.split_off(whole);
+        segment
+            .text
+            .push_str(&String::from_utf8_lossy(&self.partial));
+        self.partial = rest;
+        let text = segment.text.trim_start();
+        if text.is_empty() || !text.contains(&self.separator) {
+            return End::Nothing;
+        }
+        self.open = false;
+        let answered = self.box_ends && closes_a_box(text);
+        if answered { End::Answer } else { End::Step }
+    }
+
+    /// The steps so far; the last may be cut off.
+    pub fn into_segments(self) -> Vec<Segment> {
+        self.segments
+    }
+}
+
+/// Does the text hold a `\boxed{}` whose braces balance?
+fn closes_a_box(text: &str) -> bool {
+    const OPENING: &str = "\\boxed{";
+    text.match_indices(OPENING).any(|(at, _)| {
+        let mut depth = 1;
+        text[at + OPENING.len()..].chars().any(|c| {
+            depth += match c {
+                '{' => 1,
+                '}' => -1,
+                _ => 0,
+            };
+            depth == 0
+        })
+    })
+}

@@ -1,0 +1,351 @@
+//! `outthink demo`: the claim of the project, measured on this machine with the embedded models.
+
+mod report;
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use futures::executor::block_on;
+use indicatif::{ProgressBar, ProgressStyle};
+use outthink_core::{
+    ExactAnswers, Finished, Method, ModelCost, NodeId, Plan, Prefix, Problem, Scoring, Selection,
+    Stop, Tree, Usage, Voting,
+};
+use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
+use outthink_lab::{Question, TokenTrie, Trial};
+use outthink_micro::domain;
+
+use crate::cli::Demo;
+use crate::failure::Failure;
+use crate::models::{self, AnyVerifier, STEP_CHECKER};
+use crate::solve::limits;
+
+/// The pair of the headline: the smallest policy that the search can lift, and one at least four times its size.
+const SMALL: &str = "micro-0.3m";
+const LARGE: &str = "micro-1.6m";
+const VERIFIER: &str = "micro-prm-likelihood";
+const BUDGET: usize = 64;
+const WIDTH: usize = 4;
+
+/// Draws in flight, over all problems: enough for the matrix kernels, little enough for the cache.
+const DRAWS_IN_FLIGHT: usize = 1024;
+
+/// One line of the table: a policy, a method, a budget, a verifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    policy: &'static str,
+    method: Method,
+    budget: usize,
+    verifier: Option<&'static str>,
+}
+
+impl Entry {
+    fn cot(policy: &'static str) -> Self {
+        Self {
+            policy,
+            method: Method::Cot,
+            budget: 1,
+            verifier: None,
+        }
+    }
+
+    fn search(policy: &'static str, method: Method, budget: usize, verifier: &'static str) -> Self {
+        let verifier = method.needs_verifier().then_some(verifier);
+        Self {
+            policy,
+            method,
+            budget,
+            verifier,
+        }
+    }
+
+    /// Chosen on the tuning set (docs/choices.md), not on the problems that are reported.
+    fn selection(&self) -> Selection {
+        match self.method {
+            Method::Cot | Method::Majority => Selection::Majority,
+            Method::BestOfN | Method::Beam | Method::Dvts => {
+                Selection::Scored(Scoring::Last, Voting::Max)
+            }
+        }
+    }
+}
+
+/// An entry, measured.
+struct Row {
+    entry: Entry,
+    parameters: u64,
+    trial: Trial,
+    policy: Usage,
+    verifier: Usage,
+    flops_paper: f64,
+    flops_full: f64,
+    reuse: Reuse,
+}
+
+/// Tokens computed over distinct tokens of the trees; 1 means that nothing was computed twice.
+#[derive(Clone, Copy, Debug)]
+struct Reuse {
+    policy: f64,
+    verifier: f64,
+}
+
+/// What the demo measures, in the order it is shown.
+fn entries(full: bool) -> Vec<Entry> {
+    let policies = ["micro-24k", "micro-90k", SMALL, LARGE];
+    let mut entries: Vec<Entry> = policies.map(Entry::cot).to_vec();
+    entries.push(Entry::cot(VERIFIER));
+    let methods = [
+        Method::Majority,
+        Method::BestOfN,
+        Method::Beam,
+        Method::Dvts,
+    ];
+    if full {
+        for policy in policies {
+            for method in methods {
+                entries.extend(
+                    [4, 16, 64, 256].map(|budget| Entry::search(policy, method, budget, VERIFIER)),
+                );
+            }
+            for verifier in [STEP_CHECKER, "micro-prm", "micro-prm-short"] {
+                entries.extend(
+                    [16, 64].map(|budget| Entry::search(policy, Method::BestOfN, budget, verifier)),
+                );
+                entries.extend(
+                    [16, 64].map(|budget| Entry::search(policy, Method::Beam, budget, verifier)),
+                );
+            }
+        }
+        return entries;
+    }
+    for method in methods {
+        entries
+            .extend([4, 16, BUDGET].map(|budget| Entry::search(SMALL, method, budget, VERIFIER)));
+    }
+    entries.push(Entry::search(LARGE, Method::Majority, 16, VERIFIER));
+    entries.push(Entry::search(LARGE, Method::Beam, 16, VERIFIER));
+    entries.push(Entry::search(SMALL, Method::Beam, BUDGET, "micro-prm"));
+    entries.push(Entry::search(
+        SMALL,
+        Method::Beam,
+        BUDGET,
+        "micro-prm-short",
+    ));
+    entries.push(Entry::search(SMALL, Method::Beam, BUDGET, STEP_CHECKER));
+    entries
+}
+
+pub(crate) fn run(arguments: &Demo) -> Result<(), Failure> {
+    if arguments.problems == 0 {
+        return Err(Failure::Input(anyhow::anyhow!(
+            "--problems must be at least 1"
+        )));
+    }
+    let questions = questions(arguments.problems, arguments.seed, arguments.split);
+    if questions.len() < arguments.problems {
+        return Err(Failure::Input(anyhow::anyhow!(
+            "there are only {} such problems",
+            questions.len()
+        )));
+    }
+    let mut rows: Vec<Row> = Vec::new();
+    for entry in entries(arguments.full) {
+        rows.push(measure(entry, &questions, arguments)?);
+    }
+    let report = report::Report::new(&rows, &questions);
+    std::fs::write(&arguments.chart, report.chart())
+        .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", arguments.chart.display()))?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report.json())?);
+    } else {
+        print!("{}", report.text());
+        println!("\nchart: {}", arguments.chart.display());
+    }
+    Ok(())
+}
+
+fn questions(count: usize, seed: u64, split: domain::Split) -> Vec<Question> {
+    domain::generate(seed, split, None, None)
+        .take(count)
+        .map(
+            |domain::Problem {
+                 id,
+                 problem,
+                 answer,
+                 ..
+             }| Question {
+                problem: Arc::new(Problem { id, text: problem }),
+                gold: answer,
+            },
+        )
+        .collect()
+}
+
+/// Runs one entry from an empty cache, so that its cost is its own.
+fn measure(entry: Entry, questions: &[Question], arguments: &Demo) -> Result<Row, Failure> {
+    let Entry {
+        policy: name,
+        method,
+        budget,
+        verifier,
+    } = entry;
+    let policy = models::policy(name)?;
+    let verifier = match verifier {
+        Some(name) => models::verifier(name)?,
+        None => None,
+    };
+    let plan = Plan::new(method, budget, WIDTH, Finished::default())?;
+    let progress = Progress::new(&entry, questions.len(), arguments.json);
+    let trial = block_on(Trial::run(
+        questions,
+        &plan,
+        entry.selection(),
+        policy.sampling(),
+        limits(&policy),
+        arguments.seed,
+        (DRAWS_IN_FLIGHT / budget).max(1),
+        &policy,
+        verifier.as_ref().map(AnyVerifier::as_verifier),
+        &ExactAnswers,
+        &|correct| progress.tick(correct),
+    ))?;
+    progress.finish(&trial);
+    let (drawn, scored) = (trial.policy_usage(), trial.verifier_usage());
+    let cost = verifier.as_ref().and_then(AnyVerifier::cost);
+    let flops_full = policy.cost().full_flops(&drawn)
+        + cost.map_or(0.0, |cost: ModelCost| cost.full_flops(&scored));
+    let reuse = reuse(&trial, &policy, verifier.as_ref())?;
+    Ok(Row {
+        entry,
+        parameters: policy.cost().parameters,
+        flops_paper: policy.cost().paper_flops(&drawn),
+        flops_full,
+        policy: drawn,
+        verifier: scored,
+        reuse,
+        trial,
+    })
+}
+
+/// Counts the distinct tokens of the trees anew, from the trees alone, and compares with what the models computed.
+fn reuse(
+    trial: &Trial,
+    policy: &EmbeddedPolicy,
+    verifier: Option<&AnyVerifier>,
+) -> Result<Reuse, Failure> {
+    let (mut drawn, mut scored) = (TokenTrie::default(), TokenTrie::default());
+    for tree in trial.outcomes.iter().map(|outcome| &outcome.tree) {
+        let prompt = policy.prompt(&tree.problem)?;
+        for node in 1..tree.nodes().len() {
+            let steps = tree.steps(node);
+            let path = prompt
+                .iter()
+                .chain(steps.iter().flat_map(|step| &step.tokens))
+                .copied();
+            // Nothing is drawn after the last token, so the policy never needs to compute it.
+            let length = prompt.len() + steps.iter().map(|step| step.tokens.len()).sum::<usize>();
+            drawn.insert(path.take(length - 1));
+            if let Some(AnyVerifier::Model(model)) = verifier {
+                score_tokens(model, tree, node, &mut scored)?;
+            }
+        }
+    }
+    let ratio = |computed: u64, distinct: usize| {
+        if distinct == 0 {
+            1.0
+        } else {
+            computed as f64 / distinct as f64
+        }
+    };
+    let verifier = match verifier {
+        Some(AnyVerifier::Model(model)) => model.counts().computed,
+        _ => 0,
+    };
+    Ok(Reuse {
+        policy: ratio(policy.counts().computed, drawn.len()),
+        verifier: ratio(verifier, scored.len()),
+    })
+}
+
+/// Adds the tokens that the verifier read for a node, if it was asked about it.
+fn score_tokens(
+    model: &EmbeddedVerifier,
+    tree: &Tree,
+    node: NodeId,
+    trie: &mut TokenTrie,
+) -> Result<(), Failure> {
+    let asked = tree.nodes()[node].reward.is_some();
+    let solution = tree.solution(node);
+    // The end of an answer and the end of a step are different tokens to a likelihood verifier: a step inside a whole
+    // drawn solution was only read as part of that.
+    let inside = solution.stop == Stop::Step && !tree.children(node).is_empty();
+    if asked && !inside {
+        let prefix = Prefix {
+            problem: Arc::clone(&tree.problem),
+            steps: solution.steps,
+            complete: solution.stop == Stop::Answer,
+        };
+        trie.insert(model.render(&prefix)?.tokens);
+    }
+    Ok(())
+}
+
+/// A bar on a terminal, a line at the end elsewhere, nothing under `--json`.
+struct Progress {
+    bar: ProgressBar,
+    name: String,
+    quiet: bool,
+    right: std::sync::atomic::AtomicUsize,
+}
+
+impl Progress {
+    fn new(entry: &Entry, problems: usize, quiet: bool) -> Self {
+        let name = format!(
+            "{:<21}{:<10}N = {:<4}{}",
+            entry.policy,
+            entry.method,
+            entry.budget,
+            entry.verifier.unwrap_or_default()
+        );
+        let bar = if quiet {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(problems as u64)
+        };
+        let style = ProgressStyle::with_template("{prefix:<60} {bar:24} {pos}/{len}  {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(name.clone());
+        Self {
+            bar,
+            name,
+            quiet,
+            right: 0.into(),
+        }
+    }
+
+    fn tick(&self, correct: bool) {
+        use std::sync::atomic::Ordering::Relaxed;
+        let right = self.right.fetch_add(usize::from(correct), Relaxed) + usize::from(correct);
+        self.bar.inc(1);
+        self.bar.set_message(format!(
+            "{:.1} % right",
+            100.0 * right as f64 / self.bar.position() as f64
+        ));
+    }
+
+    fn finish(&self, trial: &Trial) {
+        self.bar.finish_and_clear();
+        if !self.quiet {
+            let line = format!(
+                "{:<62}{:>5.1} %  {:>5.1} s",
+                self.name,
+                100.0 * trial.accuracy().mean(),
+                trial.elapsed.as_secs_f64()
+            );
+            if std::io::stderr().is_terminal() {
+                self.bar.println(&line);
+            }
+            eprintln!("{line}");
+        }
+    }
+}

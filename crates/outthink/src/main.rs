@@ -1,0 +1,56 @@
+//! The command line: it parses, wires the parts together and prints.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is this crate's work"
+)]
+
+mod cli;
+mod demo;
+mod failure;
+mod micro;
+mod models;
+mod solve;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Arguments, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    let result = match command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Solve(arguments) => solve::run(arguments),
+        Command::Micro(command) => micro::run(command),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "outthink",
+                &mut std::io::stdout(),
+            );
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // `outthink … | head` is no failure.
+        Err(Failure::Run(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

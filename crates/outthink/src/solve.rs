@@ -1,0 +1,221 @@
+//! `outthink solve`: one problem, one answer, what it cost and how it came about.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use futures::executor::block_on;
+use outthink_core::{
+    Answers, Chosen, ExactAnswers, Limits, Method, Plan, Problem, Scoring, Selection, Solution,
+    Tree, Usage, Voting, search,
+};
+use outthink_engine::EmbeddedPolicy;
+use serde::Serialize;
+
+use crate::cli::Solve;
+use crate::failure::Failure;
+use crate::models::{self, AnyVerifier};
+use crate::table::short;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    answer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correct: Option<bool>,
+    method: Method,
+    n: usize,
+    plan: String,
+    selection: String,
+    agreement: Option<f64>,
+    usage: Costs,
+    solutions: Vec<Written>,
+}
+
+#[derive(Serialize)]
+struct Costs {
+    policy: Usage,
+    verifier: Usage,
+    flops_paper: f64,
+    flops_full: f64,
+}
+
+#[derive(Serialize)]
+struct Written {
+    steps: Vec<WrittenStep>,
+    answer: Option<String>,
+    score: Option<f64>,
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct WrittenStep {
+    text: String,
+    reward: Option<f64>,
+    tokens: usize,
+}
+
+pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
+    let verifier = models::verifier(&arguments.verifier)?;
+    let method = arguments.method.unwrap_or(if verifier.is_some() {
+        Method::Beam
+    } else {
+        Method::Majority
+    });
+    if method.needs_verifier() && verifier.is_none() {
+        return Err(Failure::Input(anyhow!(
+            "{method} needs a verifier; name one with --verifier, or use --method majority"
+        )));
+    }
+    let budget = arguments
+        .budget
+        .unwrap_or(if method == Method::Cot { 1 } else { 16 });
+    let plan =
+        Plan::new(method, budget, arguments.width, arguments.finished).map_err(Failure::input)?;
+    let by_reward = Selection::Scored(Scoring::Last, Voting::Vote);
+    let selection = arguments.selection.unwrap_or(if method.needs_verifier() {
+        by_reward
+    } else {
+        Selection::Majority
+    });
+    if selection != Selection::Majority && !method.needs_verifier() {
+        return Err(Failure::Input(anyhow!(
+            "{method} scores no steps, so its selection is majority"
+        )));
+    }
+    let policy = models::policy(&arguments.policy)?;
+    let text = arguments.problem.trim();
+    if text.is_empty() {
+        return Err(Failure::Input(anyhow!("the problem is empty")));
+    }
+    let problem = Arc::new(Problem {
+        id: text.to_owned(),
+        text: text.to_owned(),
+    });
+    policy.prompt(&problem).map_err(Failure::input)?;
+    if let Some(AnyVerifier::StepChecker(_)) = verifier {
+        outthink_micro::domain::Problem::parse(text).map_err(Failure::input)?;
+    }
+    if !arguments.json {
+        println!("plan       {plan} ({method}, {selection})");
+    }
+    let limits = limits(&policy);
+    let tree = block_on(search(
+        problem,
+        &plan,
+        policy.sampling(),
+        limits,
+        arguments.seed,
+        &policy,
+        verifier.as_ref().map(AnyVerifier::as_verifier),
+    ))?;
+    let answers = ExactAnswers;
+    let solutions = tree.solutions();
+    let chosen = selection.choose(&solutions, &answers);
+    let costs = costs(&tree, &policy, verifier.as_ref());
+    let correct = arguments.gold.as_ref().map(|gold| {
+        chosen
+            .as_ref()
+            .is_some_and(|chosen| answers.equal(gold, &chosen.answer))
+    });
+    if arguments.json {
+        let report = Report {
+            answer: chosen.as_ref().map(|chosen| chosen.answer.clone()),
+            correct,
+            method,
+            n: budget,
+            plan: plan.to_string(),
+            selection: selection.to_string(),
+            agreement: chosen.as_ref().map(|chosen| chosen.agreement),
+            usage: costs,
+            solutions: solutions
+                .iter()
+                .map(|solution| write(solution, selection, &answers))
+                .collect(),
+        };
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print(chosen.as_ref(), correct, &solutions, &costs);
+    }
+    Ok(())
+}
+
+/// The limits of a policy's profile.
+pub(crate) fn limits(policy: &EmbeddedPolicy) -> Limits {
+    let profile = policy.profile();
+    Limits {
+        draw_tokens: profile.draw_tokens,
+        solution_tokens: profile.solution_tokens,
+        steps: profile.steps,
+    }
+}
+
+fn costs(tree: &Tree, policy: &EmbeddedPolicy, verifier: Option<&AnyVerifier>) -> Costs {
+    let verifier = verifier.and_then(AnyVerifier::cost);
+    let full = policy.cost().full_flops(&tree.policy)
+        + verifier.map_or(0.0, |cost| cost.full_flops(&tree.verifier));
+    Costs {
+        policy: tree.policy,
+        verifier: tree.verifier,
+        flops_paper: policy.cost().paper_flops(&tree.policy),
+        flops_full: full,
+    }
+}
+
+fn write(solution: &Solution, selection: Selection, answers: &dyn Answers) -> Written {
+    let rewards = solution
+        .rewards
+        .iter()
+        .map(|reward| Some(*reward))
+        .chain(std::iter::repeat(None));
+    Written {
+        steps: solution
+            .steps
+            .iter()
+            .zip(rewards)
+            .map(|(step, reward)| WrittenStep {
+                text: step.text.clone(),
+                reward,
+                tokens: step.tokens.len(),
+            })
+            .collect(),
+        answer: answers.extract(&solution.text()),
+        score: match selection {
+            Selection::Majority => None,
+            Selection::Scored(scoring, _) => scoring.score(&solution.rewards),
+        },
+        count: solution.count,
+    }
+}
+
+fn print(chosen: Option<&Chosen>, correct: Option<bool>, solutions: &[Solution], costs: &Costs) {
+    if let Some(solution) = chosen.map(|chosen| &solutions[chosen.solution]) {
+        println!();
+        for (index, step) in solution.steps.iter().enumerate() {
+            match solution.rewards.get(index) {
+                Some(reward) => println!("  {reward:.3}  {}", step.text),
+                None => println!("  {}", step.text),
+            }
+        }
+        println!();
+    }
+    let verdict = match correct {
+        Some(true) => "  (right)",
+        Some(false) => "  (wrong)",
+        None => "",
+    };
+    match chosen {
+        Some(chosen) => {
+            println!("answer     {}{verdict}", chosen.answer);
+            println!("agreement  {:.0} %", chosen.agreement * 100.0);
+        }
+        None => println!("answer     none was found{verdict}"),
+    }
+    println!(
+        "cost       {} policy tokens drawn, {} computed; {} verifier tokens; {}FLOP by the paper's count, {}FLOP in full",
+        costs.policy.generated,
+        costs.policy.computed,
+        costs.verifier.computed,
+        short(costs.flops_paper),
+        short(costs.flops_full)
+    );
+}

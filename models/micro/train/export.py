@@ -1,0 +1,71 @@
+"""Write a trained model as an ordinary Hugging Face checkpoint (bf16): `export.py MODEL.pt FOLDER`"""
+import json
+import pathlib
+import sys
+
+import torch
+from safetensors.torch import save_file
+
+import alphabet
+from model import HEAD, Model
+
+
+def weights(model):
+    """Hugging Face names; the fused projections are split."""
+    hidden, _, heads, kv_heads, ff = model.shape
+    out = {"model.embed_tokens.weight": model.embedding.weight, "model.norm.weight": model.norm.weight}
+    for i, block in enumerate(model.blocks):
+        at = f"model.layers.{i}"
+        for kind in ("weight", "bias"):
+            parts = getattr(block.qkv, kind).split([heads * HEAD, kv_heads * HEAD, kv_heads * HEAD])
+            for name, part in zip("qkv", parts):
+                out[f"{at}.self_attn.{name}_proj.{kind}"] = part
+        gate, up = block.gate_up.weight.split([ff, ff])
+        out |= {f"{at}.self_attn.o_proj.weight": block.out.weight, f"{at}.mlp.gate_proj.weight": gate,
+                f"{at}.mlp.up_proj.weight": up, f"{at}.mlp.down_proj.weight": block.down.weight,
+                f"{at}.input_layernorm.weight": block.norm1.weight,
+                f"{at}.post_attention_layernorm.weight": block.norm2.weight}
+    if model.score is not None:
+        out |= {f"score.{name}": p for name, p in model.score.named_parameters()}
+    return {name: p.detach().bfloat16().contiguous() for name, p in out.items()}
+
+
+def config(model):
+    hidden, layers, heads, kv_heads, ff = model.shape
+    c = dict(architectures=["Qwen2ForCausalLM"], model_type="qwen2", vocab_size=alphabet.VOCABULARY, hidden_size=hidden,
+             intermediate_size=ff, num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv_heads,
+             hidden_act="silu", max_position_embeddings=512, rms_norm_eps=1e-6, rope_theta=10000.0,
+             tie_word_embeddings=True, attention_dropout=0.0, use_sliding_window=False, initializer_range=0.02,
+             eos_token_id=alphabet.END, pad_token_id=alphabet.PAD, torch_dtype="bfloat16", use_cache=True)
+    if model.score is not None:
+        labels = model.score[2].out_features
+        c |= dict(architectures=["Qwen2ForProcessRewardModel"], num_labels=labels, tie_word_embeddings=False,
+                  auto_map={"AutoModel": "modeling_process_reward.ProcessRewardModel"})
+    return c
+
+
+def load(path):
+    saved = torch.load(path)
+    model = Model(saved["shape"], saved.get("labels", 0))
+    model.load_state_dict(saved["weights"])
+    return model
+
+
+def main():
+    source, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
+    model = load(source)
+    save_file(weights(model), folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(config(model), indent=1) + "\n")
+    alphabet.write(folder)
+    if model.score is None:
+        generation = dict(do_sample=True, temperature=0.7, eos_token_id=alphabet.END, pad_token_id=alphabet.PAD)
+        (folder / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
+    else:
+        code = pathlib.Path(__file__).with_name("modeling_process_reward.py")
+        (folder / code.name).write_text(code.read_text())
+    print(folder, model.parameter_count(), "parameters")
+
+
+if __name__ == "__main__":
+    main()
