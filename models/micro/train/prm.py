@@ -1,13 +1,13 @@
 """Train a process reward model on labelled solutions:
 `prm.py TRUNK.pt MILLION_TOKENS HELD_OUT.jsonl OUT.pt ROLLOUTS.jsonl... [--short]`
 
-A line is {"problem", "steps", "labels"}: `labels` says of each step whether the solution up to it is right. The input is
-laid out as for Qwen2.5-Math-PRM, `<extra_0>` after every step; the loss is read there alone.
+Beside each X.jsonl (lines {"problem", "steps"}, from rollouts.py) lies X.labels.jsonl, which `outthink micro check X.jsonl`
+printed: of each step, whether the solution up to it is right. The input is laid out as for Qwen2.5-Math-PRM, `<extra_0>` after every step; the loss is read there alone.
 
 The trunk is a trained policy, frozen, under two new blocks and the head. Comparing what a step says with what should
 stand there is a circuit that gives no gradient until it exists, so the first new block starts with it (see `graft`);
 training decides what to make of it. With `--short` the labels are replaced by "is this step at most as long as the
-median step?": a model biased on purpose.
+median step?", and the trunk is trained whole, with a fresh head: a model biased on purpose.
 """
 import argparse
 import random
@@ -26,13 +26,17 @@ from optimizer import Optimizer
 BATCH, RATE, WARM_UP = 32, 0.01, 50
 
 
-def layout(line):
+def labelled(path):
+    return [layout(line, verdict["labels"]) for line, verdict in zip(read(path), read(path.replace(".jsonl", ".labels.jsonl")))]
+
+
+def layout(line, labels):
     """(ids as bytes, positions of the markers, labels)"""
     ids, marks = [USER] + encode(line["problem"]) + [ASSISTANT], []
     for step in line["steps"]:
         ids += encode(step) + [EXTRA]
         marks.append(len(ids) - 1)
-    return bytes(ids), marks, [int(label) for label in line["labels"]]
+    return bytes(ids), marks, [int(label) for label in labels]
 
 
 @torch.no_grad()
@@ -70,7 +74,7 @@ def graft(trunk, examples):
     _, _, basis = torch.linalg.svd(probe.T, full_matrices=True)
     empty = basis[VOCABULARY:]  # what the probe cannot see
     variance, directions = torch.linalg.eigh(empty @ gram @ empty.T)
-    empty = (directions.T @ empty)[:VOCABULARY]  # the quietest of it
+    empty = (directions.T @ empty)[:VOCABULARY + 1]  # the quietest of it
     print(f"written token read off the stream: {right:.4f}; quiet directions hold "
           f"{variance[:VOCABULARY].sum() / gram.trace():.4f} of its variance", flush=True)
 
@@ -86,16 +90,17 @@ def graft(trunk, examples):
         at[:used] = strength * turn[:used].cos()
         at[HEAD // 2:HEAD // 2 + used] = strength * turn[:used].sin()
     block.qkv.weight[width + kv_width:].zero_()
-    block.qkv.weight[width + kv_width:][:VOCABULARY] = trunk.embedding.weight
+    # Centred, because what all logits have in common says nothing and drowns the rest.
+    block.qkv.weight[width + kv_width:][:VOCABULARY] = trunk.embedding.weight - trunk.embedding.weight.mean(0)
     block.out.weight.zero_()
     group = heads // kv_heads
     typical = scale[real].mean() / 8
     for v in range(VOCABULARY):
         head = v // HEAD * group  # the first query head of the key head that holds this logit
-        block.out.weight[:, head * HEAD + v % HEAD] = typical / 4 * empty[v]
+        block.out.weight[:, head * HEAD + v % HEAD] = 4 * typical * empty[v]
     gate, up = block.gate_up.weight[:ff], block.gate_up.weight[ff:]
-    block.down.weight.mul_(0.5)
-    verdict = F.normalize(torch.randn(hidden), dim=0)
+    block.down.weight.zero_()
+    verdict = empty[VOCABULARY]
     for v in range(VOCABULARY):
         for sign, unit in ((1, 2 * v), (-1, 2 * v + 1)):
             gate[unit], up[unit] = sign * empty[v], probe[:, v]
@@ -138,8 +143,8 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    examples = [layout(line) for path in args.rollouts for line in read(path)]
-    held_out = [layout(line) for line in read(args.held_out)][:3000]
+    examples = [example for path in args.rollouts for example in labelled(path)]
+    held_out = labelled(args.held_out)[:3000]
     random.Random(0).shuffle(examples)
     trunk = load(args.trunk)
     if args.short:
@@ -148,7 +153,11 @@ def main():
         shorten = lambda e: (e[0], e[1], [int(b - a <= median) for a, b in zip(starts(*e[:2]), e[1])])
         examples, truth = [shorten(e) for e in examples], held_out
         held_out = [shorten(e) for e in held_out]
-    model, layers = graft(trunk, examples)
+    if args.short:
+        model, layers = Model(trunk.shape, labels=2), 0
+        model.load_state_dict(trunk.state_dict(), strict=False)
+    else:
+        model, layers = graft(trunk, examples)
     model = model.bfloat16()
     for name, p in model.named_parameters():
         p.requires_grad_(not (name.startswith("embedding") or name.startswith("blocks.") and int(name.split(".")[1]) < layers))
