@@ -21,20 +21,10 @@ pub struct ExactAnswers;
 impl Answers for ExactAnswers {
     fn extract(&self, solution: &str) -> Option<String> {
         const OPENING: &str = "\\boxed{";
-        let body = &solution[solution.rfind(OPENING)? + OPENING.len()..];
-        let mut depth = 1;
-        for (at, c) in body.char_indices() {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                _ => {}
-            }
-            if depth == 0 {
-                let answer = body[..at].trim();
-                return (!answer.is_empty()).then(|| answer.to_owned());
-            }
-        }
-        None
+        let mut boxes = solution.rmatch_indices(OPENING);
+        let answer = boxes.find_map(|(at, _)| closed(&solution[at + OPENING.len()..]))?;
+        let answer = answer.trim();
+        (!answer.is_empty()).then(|| answer.to_owned())
     }
 
     fn group(&self, answers: &[&str]) -> Vec<usize> {
@@ -49,6 +39,22 @@ impl Answers for ExactAnswers {
     }
 }
 
+/// The text up to the brace that closes the one before it.
+fn closed(body: &str) -> Option<&str> {
+    let mut depth = 1;
+    for (at, c) in body.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(&body[..at]);
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +67,7 @@ mod tests {
             Some(r"\frac{1}{2}".into())
         );
         assert_eq!(found(r"so \boxed{12"), None);
+        assert_eq!(found(r"\boxed{1} so \boxed{12"), Some("1".into()));
         assert_eq!(found(r"\boxed{ }"), None);
         assert_eq!(found("7"), None);
     }

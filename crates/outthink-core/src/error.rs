@@ -55,6 +55,14 @@ pub enum Error {
         /// The problem's id.
         problem: String,
     },
+    /// The policy ended a draw at a step where it was asked for a whole answer.
+    #[error(
+        "the policy stopped after a step of problem {problem} where it was asked for the whole answer"
+    )]
+    StoppedEarly {
+        /// The problem's id.
+        problem: String,
+    },
     /// A reward is no number from 0 to 1.
     #[error(
         "the verifier returned {reward} as a reward on problem {problem}; rewards lie in [0, 1]"

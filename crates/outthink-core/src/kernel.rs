@@ -210,6 +210,15 @@ impl Search<'_> {
             self.tree.policy += usage;
             self.expect("policy", "continuations", group.len(), continuations.len())?;
             for (&d, continuation) in group.iter().zip(continuations) {
+                let steps = continuation.steps.len();
+                match until {
+                    Until::Step => self.expect("policy", "steps", steps.min(1), steps)?,
+                    Until::Answer if continuation.stop == Stop::Step => {
+                        let problem = self.tree.problem.id.clone();
+                        return Err(Error::StoppedEarly { problem });
+                    }
+                    Until::Answer => {}
+                }
                 draws[d].take(continuation);
             }
         }
@@ -223,10 +232,14 @@ impl Search<'_> {
             step.text = step.text.trim().to_owned();
             at = self.tree.child(at, step);
         }
-        // Whatever is still unfinished here has run out of tokens or of steps.
+        // Whatever is still unfinished here has run out of tokens, of steps or of things to say.
         let too_deep = self.tree.path(at).len() >= self.limits.steps;
+        let blank = |step: &Arc<Step>| step.text.is_empty();
+        let said_nothing = at == node || self.tree.nodes()[at].step.as_ref().is_some_and(blank);
         let stop = match stop {
-            Stop::Step if too_deep || at == node || self.tokens_left(at, &[]) == 0 => Stop::Length,
+            Stop::Step if too_deep || said_nothing || self.tokens_left(at, &[]) == 0 => {
+                Stop::Length
+            }
             stop => stop,
         };
         if stop != Stop::Step {
@@ -238,14 +251,15 @@ impl Search<'_> {
     }
 
     /// Gives rewards to the steps that lead to the round's children and have none yet. Solutions that were cut off
-    /// have no answer to score.
+    /// have no answer to score, and empty ones no step.
     async fn score(&mut self, verifier: &dyn Verifier, grown: &[Grown]) -> Result<(), Error> {
         let mut asked: Vec<NodeId> = grown
             .iter()
             .flat_map(|grown| grown.children.iter().copied())
-            .filter(|&node| {
-                let node = &self.tree.nodes()[node];
-                node.reward.is_none() && !matches!(node.finished, Some((Stop::Length, _)))
+            .filter(|&id| {
+                let node = &self.tree.nodes()[id];
+                let cut_off = matches!(node.finished, Some((Stop::Length, _)));
+                node.reward.is_none() && !cut_off && !self.tree.solution(id).steps.is_empty()
             })
             .collect();
         asked.sort_unstable();

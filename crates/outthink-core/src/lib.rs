@@ -22,7 +22,7 @@ pub use cost::{ModelCost, Usage};
 pub use error::{Error, ModelError};
 pub use kernel::{Limits, search};
 pub use method::{Finished, Method, Plan};
-pub use policy::{Continuation, Extension, Policy, Sampling, Stop, Until};
+pub use policy::{Continuation, Extension, Policy, Reply, Sampling, Stop, Until};
 pub use seed::{draw_seed, problem_seed};
 pub use selection::{Chosen, Scoring, Selection, Voting};
 pub use tree::{Node, NodeId, Problem, Solution, Step, Tree};

@@ -85,11 +85,11 @@ pub struct Continuation {
     pub stop: Stop,
 }
 
+/// The continuations of one request, one a seed and in order, and what the request cost.
+pub type Reply = (Vec<Continuation>, Usage);
+
 /// A language model that continues solutions. Implementations batch whatever is in flight, from any problem.
 pub trait Policy: Send + Sync {
     /// For each request, one continuation a seed, in order, and what the request cost.
-    fn extend(
-        &self,
-        requests: Vec<Extension>,
-    ) -> BoxFuture<'_, Result<Vec<(Vec<Continuation>, Usage)>, ModelError>>;
+    fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>>;
 }

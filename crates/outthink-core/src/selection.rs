@@ -104,6 +104,7 @@ impl Selection {
             let candidate = &mut candidates[class];
             if score > candidate.best_score {
                 (candidate.best, candidate.best_score) = (index, score);
+                candidate.answer = answer;
             }
             candidate.count += solutions[index].count;
             candidate.total += match self {

@@ -54,7 +54,7 @@ pub struct Solution {
     pub node: NodeId,
     /// Its steps; blank ones are left out.
     pub steps: Vec<Arc<Step>>,
-    /// One reward a step, or none at all without a verifier.
+    /// One reward a step, or none at all: without a verifier, or for a solution that was cut off.
     pub rewards: Vec<f64>,
     /// How many identical draws it stands for.
     pub count: usize,
@@ -179,7 +179,11 @@ impl Tree {
         Solution {
             node: id,
             steps: shown().filter_map(|node| node.step.clone()).collect(),
-            rewards: shown().filter_map(|node| node.reward).collect(),
+            // The steps that a cut-off solution shares with complete ones have rewards; the solution has not.
+            rewards: match stop {
+                Stop::Length => Vec::new(),
+                Stop::Step | Stop::Answer => shown().filter_map(|node| node.reward).collect(),
+            },
             count,
             stop,
         }

@@ -11,7 +11,7 @@ use crate::{ModelError, Problem, Step, Usage};
 pub struct Prefix {
     /// What is asked.
     pub problem: Arc<Problem>,
-    /// The steps so far, none of them blank.
+    /// The steps so far: at least one, none of them blank.
     pub steps: Vec<Arc<Step>>,
     /// Does the last step end the answer?
     pub complete: bool,

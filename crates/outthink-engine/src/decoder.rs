@@ -147,9 +147,8 @@ impl Decoder {
         )
     }
 
-    /// Computes keys, values and hidden states of some nodes whose other ancestors are computed, and returns how many
-    /// tokens each attended to, in all.
-    pub(crate) fn forward(&self, tree: &mut TokenTree, nodes: &[Slot]) -> Result<u64, Error> {
+    /// Computes keys, values and hidden states of some nodes whose other ancestors are computed.
+    pub(crate) fn forward(&self, tree: &mut TokenTree, nodes: &[Slot]) -> Result<(), Error> {
         tree.reserve();
         let paths: Vec<Vec<Slot>> = nodes.iter().map(|&slot| tree.path(slot)).collect();
         let rows = nodes.len().next_multiple_of(ROWS);
@@ -196,7 +195,7 @@ impl Decoder {
             tree.hidden.row_mut(slot).copy_from_slice(row);
             tree.set_computed(slot);
         }
-        Ok(paths.iter().map(|path| path.len() as u64).sum())
+        Ok(())
     }
 
     /// Next-token logits after each node, `vocab_size` a row.

@@ -82,7 +82,7 @@ pub struct Engine {
     sender: mpsc::Sender<Message>,
     counts: Arc<[AtomicU64; 2]>,
     cost: ModelCost,
-    reads_markers: Option<u32>,
+    context: usize,
 }
 
 impl Engine {
@@ -100,6 +100,7 @@ impl Engine {
         };
         match (head, marker) {
             (Head::LanguageModel, Some(_)) => return Err(role("process reward model")),
+            (Head::ProcessReward(_), None) => return Err(role("language model")),
             (Head::ProcessReward(labels), Some((_, label))) if label >= labels => {
                 return Err(role("verifier by that label"));
             }
@@ -111,6 +112,7 @@ impl Engine {
             layers: config.num_hidden_layers as u64,
             attention_width: (config.num_attention_heads * config.head_size()) as u64,
         };
+        let context = config.max_position_embeddings;
         let floats = config.num_hidden_layers * 2 * config.num_key_value_heads * config.head_size()
             + config.hidden_size;
         let tree = decoder.tree(TREE_BYTES / (4 * floats));
@@ -136,8 +138,13 @@ impl Engine {
             sender,
             counts,
             cost,
-            reads_markers: marker.map(|(token, _)| token),
+            context,
         })
+    }
+
+    /// Most tokens of a sequence.
+    pub fn context(&self) -> usize {
+        self.context
     }
 
     /// The model's shape.
@@ -149,10 +156,6 @@ impl Engine {
     pub fn counts(&self) -> Counts {
         let [computed, passes] = [0, 1].map(|i: usize| self.counts[i].load(Ordering::Relaxed));
         Counts { computed, passes }
-    }
-
-    pub(crate) fn is_language_model(&self) -> bool {
-        self.reads_markers.is_none()
     }
 
     /// Draws continuations, in order, with what each request cost.
@@ -263,7 +266,7 @@ impl Worker {
                 }
             }
             Message::Read(reading, reply) => {
-                if let Err(error) = self.check(&reading.tokens, 0) {
+                if let Err(error) = self.check(&reading.tokens) {
                     let _ = reply.send(Err(Arc::new(error)));
                 } else if let Some(node) = self.tree.insert(&reading.tokens) {
                     let usage = Usage {
@@ -306,7 +309,7 @@ impl Worker {
             max_tokens,
             segmenter,
         } = drawing;
-        if let Err(error) = self.check(&prefix, 1) {
+        if let Err(error) = self.check(&prefix) {
             return Err(Box::new((reply, Arc::new(error))));
         }
         let Some(node) = self.tree.insert(&prefix) else {
@@ -325,9 +328,14 @@ impl Worker {
             ..Usage::default()
         };
         let left = max_tokens.min(self.decoder.config.max_position_embeddings - prefix.len());
-        let done = vec![None; seeds.len()];
+        let nothing = Draw {
+            steps: Vec::new(),
+            stop: Stop::Length,
+        };
+        // A path that fills the context, or was given no tokens, is over.
+        let done = vec![(left == 0).then_some(nothing); seeds.len()];
         let mut rows = Vec::with_capacity(seeds.len());
-        for (index, seed) in seeds.into_iter().enumerate() {
+        for (index, seed) in seeds.into_iter().enumerate().filter(|_| left > 0) {
             self.tree.pin(node);
             let rng = ChaCha8Rng::seed_from_u64(seed);
             rows.push(Row {
@@ -359,11 +367,11 @@ impl Worker {
             .count() as u64
     }
 
-    fn check(&self, tokens: &[u32], room: usize) -> Result<(), Error> {
+    fn check(&self, tokens: &[u32]) -> Result<(), Error> {
         let limit = self.decoder.config.max_position_embeddings;
-        if tokens.len() + room > limit {
+        if tokens.len() > limit {
             return Err(Error::TooLong {
-                tokens: tokens.len() + room,
+                tokens: tokens.len(),
                 limit,
             });
         }
@@ -471,18 +479,21 @@ impl Worker {
                 Ok::<(), Error>(())
             }
         });
+        if outcome.is_err() {
+            // They are told why, with everyone else.
+            self.readings.extend(ready);
+            return outcome;
+        }
         for (reading, path) in ready.into_iter().zip(paths) {
             let values = path
                 .into_iter()
                 .map(|slot| tree.value(slot).unwrap_or(f32::NAN))
                 .collect();
             tree.unpin(reading.node);
-            if outcome.is_ok() {
-                // A reply that nobody waits for is no loss.
-                let _ = reading.reply.send(Ok((values, reading.usage)));
-            }
+            // A reply that nobody waits for is no loss.
+            let _ = reading.reply.send(Ok((values, reading.usage)));
         }
-        outcome
+        Ok(())
     }
 
     fn draw_tokens(&mut self) -> Result<(), Error> {

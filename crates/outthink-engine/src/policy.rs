@@ -74,9 +74,15 @@ impl EmbeddedPolicy {
         self.engine.forget().await
     }
 
-    /// Token ids that ask a question.
+    /// Token ids that ask a question. Fails if they leave no room for an answer.
     pub fn prompt(&self, problem: &Problem) -> Result<Vec<u32>, Error> {
-        Ok(prompt(&self.tokenizer, &self.template, problem)?)
+        let prompt = prompt(&self.tokenizer, &self.template, problem)?;
+        let limit = self.engine.context();
+        if prompt.len() >= limit {
+            let tokens = prompt.len() + 1;
+            return Err(Error::TooLong { tokens, limit });
+        }
+        Ok(prompt)
     }
 }
 

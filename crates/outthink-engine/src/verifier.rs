@@ -50,13 +50,13 @@ impl EmbeddedVerifier {
     /// An implicit PRM against a reference policy: each token counts by how much likelier the verifier finds it than
     /// the reference does (at most 1), so that what is hard to guess is not held against a step.
     pub fn with_reference(mut self, reference: &Checkpoint) -> Result<Self, Error> {
-        let engine = Engine::load(reference, Arc::clone(&self.tokenizer), None)?;
-        if !self.engine.is_language_model() {
+        if let RewardLayout::Marker { .. } = self.layout {
             return Err(Error::Role {
                 architecture: "process reward model".into(),
                 role: "likelihood verifier with a reference",
             });
         }
+        let engine = Engine::load(reference, Arc::clone(&self.tokenizer), None)?;
         self.reference = Some(engine);
         Ok(self)
     }

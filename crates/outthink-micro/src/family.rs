@@ -63,7 +63,7 @@ pub const VERIFIERS: [Member; 3] = [
     ),
     member!(
         "micro-prm",
-        "discriminative PRM, trained on exact step labels"
+        "discriminative PRM: reads off what micro-prm-likelihood expected, at <extra_0>"
     ),
     member!(
         "micro-prm-short",

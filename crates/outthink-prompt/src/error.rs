@@ -17,6 +17,9 @@ pub enum Error {
         /// What was to be encoded.
         whole: String,
     },
+    /// A person's text holds a token that steers the model, such as the end of a turn.
+    #[error("the text holds {0}, which is a control token of the model")]
+    ControlToken(String),
     /// The tokenizer lacks a token that the profile names.
     #[error("the tokenizer has no token {0:?}, which the profile needs")]
     NoToken(String),

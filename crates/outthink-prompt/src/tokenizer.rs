@@ -38,7 +38,7 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// Is every part of a text a token? Asked of what a person wrote.
+    /// Is every part of a text a token, and none a control token? Asked of what a person wrote.
     pub fn check(&self, text: &str) -> Result<(), Error> {
         let encoding = self
             .inner
@@ -56,7 +56,16 @@ impl Tokenizer {
                 whole: text.to_owned(),
             });
         }
-        Ok(())
+        let control = |id: &&u32| {
+            let added = self.inner.get_added_tokens_decoder();
+            added.get(id).is_some_and(|token| token.special)
+        };
+        match encoding.get_ids().iter().find(control) {
+            Some(&id) => Err(Error::ControlToken(
+                self.inner.id_to_token(id).unwrap_or_default(),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The text of some tokens; special tokens are left out.

@@ -2,7 +2,7 @@
 
 mod report;
 
-use std::io::IsTerminal;
+use std::fs::OpenOptions;
 use std::sync::Arc;
 
 use futures::executor::block_on;
@@ -24,8 +24,9 @@ use crate::solve::limits;
 const SMALL: &str = "micro-0.3m";
 const LARGE: &str = "micro-1.6m";
 const VERIFIER: &str = "micro-prm-likelihood";
+const OTHER_VERIFIERS: [&str; 3] = ["micro-prm", "micro-prm-short", STEP_CHECKER];
+const METHOD: Method = Method::Dvts;
 const BUDGET: usize = 64;
-const WIDTH: usize = 4;
 
 /// Draws in flight, over all problems: enough for the matrix kernels, little enough for the cache.
 const DRAWS_IN_FLIGHT: usize = 1024;
@@ -59,7 +60,12 @@ impl Entry {
         }
     }
 
-    /// Chosen on the tuning set (docs/choices.md), not on the problems that are reported.
+    /// Beam width, for methods that go step by step. Like the selection, chosen on the tuning split (docs/choices.md) and
+    /// not on the problems that are reported.
+    fn width(&self) -> Option<usize> {
+        self.method.is_stepwise().then_some(self.budget.min(16))
+    }
+
     fn selection(&self) -> Selection {
         match self.method {
             Method::Cot | Method::Majority => Selection::Majority,
@@ -107,13 +113,9 @@ fn entries(full: bool) -> Vec<Entry> {
                     [4, 16, 64, 256].map(|budget| Entry::search(policy, method, budget, VERIFIER)),
                 );
             }
-            for verifier in [STEP_CHECKER, "micro-prm", "micro-prm-short"] {
-                entries.extend(
-                    [16, 64].map(|budget| Entry::search(policy, Method::BestOfN, budget, verifier)),
-                );
-                entries.extend(
-                    [16, 64].map(|budget| Entry::search(policy, Method::Beam, budget, verifier)),
-                );
+            for verifier in OTHER_VERIFIERS {
+                entries.push(Entry::search(policy, Method::BestOfN, BUDGET, verifier));
+                entries.push(Entry::search(policy, METHOD, BUDGET, verifier));
             }
         }
         return entries;
@@ -122,16 +124,10 @@ fn entries(full: bool) -> Vec<Entry> {
         entries
             .extend([4, 16, BUDGET].map(|budget| Entry::search(SMALL, method, budget, VERIFIER)));
     }
-    entries.push(Entry::search(LARGE, Method::Majority, 16, VERIFIER));
-    entries.push(Entry::search(LARGE, Method::Beam, 16, VERIFIER));
-    entries.push(Entry::search(SMALL, Method::Beam, BUDGET, "micro-prm"));
-    entries.push(Entry::search(
-        SMALL,
-        Method::Beam,
-        BUDGET,
-        "micro-prm-short",
-    ));
-    entries.push(Entry::search(SMALL, Method::Beam, BUDGET, STEP_CHECKER));
+    entries.push(Entry::search(LARGE, METHOD, 16, VERIFIER));
+    for verifier in OTHER_VERIFIERS {
+        entries.push(Entry::search(SMALL, METHOD, BUDGET, verifier));
+    }
     entries
 }
 
@@ -148,13 +144,22 @@ pub(crate) fn run(arguments: &Demo) -> Result<(), Failure> {
             questions.len()
         )));
     }
+    // Better to hear of it now than after the work.
+    let chart = |error| {
+        let why = format!("cannot write {}", arguments.chart.display());
+        anyhow::Error::new(error).context(why)
+    };
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&arguments.chart)
+        .map_err(|error| Failure::Input(chart(error)))?;
     let mut rows: Vec<Row> = Vec::new();
     for entry in entries(arguments.full) {
         rows.push(measure(entry, &questions, arguments)?);
     }
     let report = report::Report::new(&rows, &questions);
-    std::fs::write(&arguments.chart, report.chart())
-        .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", arguments.chart.display()))?;
+    std::fs::write(&arguments.chart, report.chart()).map_err(chart)?;
     if arguments.json {
         println!("{}", serde_json::to_string(&report.json())?);
     } else {
@@ -194,7 +199,12 @@ fn measure(entry: Entry, questions: &[Question], arguments: &Demo) -> Result<Row
         Some(name) => models::verifier(name)?,
         None => None,
     };
-    let plan = Plan::new(method, budget, WIDTH, Finished::default())?;
+    let plan = Plan::new(
+        method,
+        budget,
+        entry.width().unwrap_or(1),
+        Finished::default(),
+    )?;
     let progress = Progress::new(&entry, questions.len(), arguments.json);
     let trial = block_on(Trial::run(
         questions,
@@ -342,9 +352,6 @@ impl Progress {
                 100.0 * trial.accuracy().mean(),
                 trial.elapsed.as_secs_f64()
             );
-            if std::io::stderr().is_terminal() {
-                self.bar.println(&line);
-            }
             eprintln!("{line}");
         }
     }

@@ -55,8 +55,12 @@ struct Labels {
 }
 
 fn check(file: &Path) -> Result<(), Failure> {
-    let name = file.display();
-    let lines: Box<dyn BufRead> = if file == Path::new("-") {
+    let from_stdin = file == Path::new("-");
+    let name = match from_stdin {
+        true => "standard input".into(),
+        false => file.display().to_string(),
+    };
+    let lines: Box<dyn BufRead> = if from_stdin {
         Box::new(std::io::stdin().lock())
     } else {
         let opened = File::open(file).with_context(|| format!("cannot read {name}"));

@@ -211,7 +211,7 @@ fn print(chosen: Option<&Chosen>, correct: Option<bool>, solutions: &[Solution],
         None => println!("answer     none was found{verdict}"),
     }
     println!(
-        "cost       {} policy tokens drawn, {} computed; {} verifier tokens; {}FLOP by the paper's count, {}FLOP in full",
+        "cost       {} policy tokens drawn, {} computed; {} verifier tokens; {} FLOP by the paper's count, {} FLOP in full",
         costs.policy.generated,
         costs.policy.computed,
         costs.verifier.computed,

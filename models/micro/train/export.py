@@ -1,17 +1,17 @@
-"""Write a trained model as an ordinary Hugging Face checkpoint (bf16): `export.py MODEL.pt FOLDER`"""
+"""Write a trained model as an ordinary Hugging Face checkpoint (bf16), and read one back: `export.py MODEL.pt FOLDER`"""
 import json
 import pathlib
 import sys
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import alphabet
 from model import HEAD, Model
 
 
-def weights(model):
-    """Hugging Face names; the fused projections are split."""
+def named(model):
+    """Views of the weights under their Hugging Face names; the fused projections are split."""
     hidden, _, heads, kv_heads, ff = model.shape
     out = {"model.embed_tokens.weight": model.embedding.weight, "model.norm.weight": model.norm.weight}
     for i, block in enumerate(model.blocks):
@@ -27,7 +27,11 @@ def weights(model):
                 f"{at}.post_attention_layernorm.weight": block.norm2.weight}
     if model.score is not None:
         out |= {f"score.{name}": p for name, p in model.score.named_parameters()}
-    return {name: p.detach().bfloat16().contiguous() for name, p in out.items()}
+    return {name: p.detach() for name, p in out.items()}
+
+
+def weights(model):
+    return {name: p.bfloat16().contiguous() for name, p in named(model).items()}
 
 
 def config(model):
@@ -45,9 +49,18 @@ def config(model):
 
 
 def load(path):
-    saved = torch.load(path)
-    model = Model(saved["shape"], saved.get("labels", 0))
-    model.load_state_dict(saved["weights"])
+    """The model in a .pt file of the training scripts or in a checkpoint folder, in f32."""
+    path = pathlib.Path(path)
+    if path.is_dir():
+        c = json.loads((path / "config.json").read_text())
+        sizes = "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size"
+        model, saved = Model(tuple(c[size] for size in sizes), c.get("num_labels", 0)), load_file(path / "model.safetensors")
+        for name, p in named(model).items():
+            p.copy_(saved[name])
+    else:
+        saved = torch.load(path)
+        model = Model(saved["shape"], saved.get("labels", 0))
+        model.load_state_dict(saved["weights"])
     return model
 
 

@@ -1,13 +1,13 @@
 """Train a process reward model on labelled solutions:
-`prm.py TRUNK.pt MILLION_TOKENS HELD_OUT.jsonl OUT.pt ROLLOUTS.jsonl... [--short]`
+`prm.py TRUNK MILLION_TOKENS HELD_OUT.jsonl OUT.pt ROLLOUTS.jsonl... [--short]`
 
 Beside each X.jsonl (lines {"problem", "steps"}, from rollouts.py) lies X.labels.jsonl, which `outthink micro check X.jsonl`
 printed: of each step, whether the solution up to it is right. The input is laid out as for Qwen2.5-Math-PRM, `<extra_0>` after every step; the loss is read there alone.
 
-The trunk is a trained policy, frozen, under two new blocks and the head. Comparing what a step says with what should
-stand there is a circuit that gives no gradient until it exists, so the first new block starts with it (see `graft`);
-training decides what to make of it. With `--short` the labels are replaced by "is this step at most as long as the
-median step?", and the trunk is trained whole, with a fresh head: a model biased on purpose.
+The trunk is a trained causal LM, a .pt file or a checkpoint folder. It is frozen under two blocks that compare what it
+expected with what was written (graft.py); the head alone is trained, to turn that into a probability. With `--short` the
+labels are replaced by "is this step at most as long as the median step?", and the trunk is trained whole, with a fresh
+head: a model biased on purpose.
 """
 import argparse
 import random
@@ -17,10 +17,11 @@ import time
 import torch
 import torch.nn.functional as F
 
-from alphabet import ASSISTANT, BREAK, EXTRA, USER, VOCABULARY, encode
+from alphabet import ASSISTANT, EXTRA, USER, encode
 from data import batches, padded, read
 from export import load
-from model import HEAD, Model
+from graft import graft
+from model import Model
 from optimizer import Optimizer
 
 BATCH, RATE, WARM_UP = 32, 0.01, 50
@@ -37,75 +38,6 @@ def layout(line, labels):
         ids += encode(step) + [EXTRA]
         marks.append(len(ids) - 1)
     return bytes(ids), marks, [int(label) for label in labels]
-
-
-@torch.no_grad()
-def graft(trunk, examples):
-    """The trunk with two more blocks, of which the first begins as a comparison.
-
-    Every position holds the trunk's prediction of the next token. One head copies the logits of the position before (its
-    query and key are constant and meet at distance 1 under the rotary embedding; its value is the unembedding) into 48
-    directions that are empty so far; there the feed-forward layer multiplies them with the token that was written, as
-    silu(z) e - silu(-z) e = z e, and adds up: the logit that the trunk gave to what was written.
-    """
-    hidden, layers, heads, kv_heads, ff = trunk.shape
-    model = Model((hidden, layers + 2, heads, kv_heads, ff), labels=2)
-    model.load_state_dict(trunk.state_dict(), strict=False)
-    model.embedding.weight[EXTRA] = trunk.embedding.weight[BREAK]  # what the trunk saw between steps
-    for block in model.blocks[layers:]:
-        block.out.weight.mul_(0.1)
-        block.down.weight.mul_(0.1)
-
-    # Where is the written token in the residual stream, and where is nothing?
-    ids = padded([ids for ids, _, _ in examples[:512]])
-    positions = torch.arange(ids.shape[1])[None]
-    mask = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()[None, None, None]
-    x = model.embedding(ids)
-    angle = positions[..., None].float() * 10000.0 ** (-torch.arange(HEAD // 2).float() / (HEAD // 2))
-    cos, sin = angle.cos()[:, :, None], angle.sin()[:, :, None]
-    for block in model.blocks[:layers]:
-        x = block(x, cos, sin, mask)
-    real = (ids > 0) & (ids != EXTRA)
-    scale = x.square().mean(-1, keepdim=True).sqrt()
-    stream, token = (x / scale)[real], F.one_hot(ids[real], VOCABULARY).float()
-    gram = stream.T @ stream
-    probe = torch.linalg.solve(gram + 1e-3 * gram.trace() / hidden * torch.eye(hidden), stream.T @ token)
-    right = ((stream @ probe).argmax(-1) == ids[real]).float().mean()
-    _, _, basis = torch.linalg.svd(probe.T, full_matrices=True)
-    empty = basis[VOCABULARY:]  # what the probe cannot see
-    variance, directions = torch.linalg.eigh(empty @ gram @ empty.T)
-    empty = (directions.T @ empty)[:VOCABULARY + 1]  # the quietest of it
-    print(f"written token read off the stream: {right:.4f}; quiet directions hold "
-          f"{variance[:VOCABULARY].sum() / gram.trace():.4f} of its variance", flush=True)
-
-    block = model.blocks[layers]
-    width, kv_width = heads * HEAD, kv_heads * HEAD
-    block.norm1.weight.copy_(trunk.norm.weight)
-    frequency = 10000.0 ** (-torch.arange(HEAD // 2).float() / (HEAD // 2))
-    used, strength = 6, 9.0
-    block.qkv.weight[:width + kv_width].mul_(0.02)
-    for head in range(heads + kv_heads):
-        at = block.qkv.bias[head * HEAD:(head + 1) * HEAD]
-        turn = frequency if head >= heads else torch.zeros(HEAD // 2)
-        at[:used] = strength * turn[:used].cos()
-        at[HEAD // 2:HEAD // 2 + used] = strength * turn[:used].sin()
-    block.qkv.weight[width + kv_width:].zero_()
-    # Centred, because what all logits have in common says nothing and drowns the rest.
-    block.qkv.weight[width + kv_width:][:VOCABULARY] = trunk.embedding.weight - trunk.embedding.weight.mean(0)
-    block.out.weight.zero_()
-    group = heads // kv_heads
-    typical = scale[real].mean() / 8
-    for v in range(VOCABULARY):
-        head = v // HEAD * group  # the first query head of the key head that holds this logit
-        block.out.weight[:, head * HEAD + v % HEAD] = 4 * typical * empty[v]
-    gate, up = block.gate_up.weight[:ff], block.gate_up.weight[ff:]
-    block.down.weight.zero_()
-    verdict = empty[VOCABULARY]
-    for v in range(VOCABULARY):
-        for sign, unit in ((1, 2 * v), (-1, 2 * v + 1)):
-            gate[unit], up[unit] = sign * empty[v], probe[:, v]
-            block.down.weight[:, unit] = sign * typical * verdict
-    return model, layers
 
 
 def auc(scores, labels):
@@ -154,13 +86,13 @@ def main():
         examples, truth = [shorten(e) for e in examples], held_out
         held_out = [shorten(e) for e in held_out]
     if args.short:
-        model, layers = Model(trunk.shape, labels=2), 0
+        model = Model(trunk.shape, labels=2)
         model.load_state_dict(trunk.state_dict(), strict=False)
     else:
-        model, layers = graft(trunk, examples)
+        model = graft(trunk)
     model = model.bfloat16()
     for name, p in model.named_parameters():
-        p.requires_grad_(not (name.startswith("embedding") or name.startswith("blocks.") and int(name.split(".")[1]) < layers))
+        p.requires_grad_(name.startswith("score") or args.short and not name.startswith("embedding"))
     optimizer = Optimizer(model, RATE)
     labels = [label for _, _, ls in examples for label in ls]
     print(args, model.parameter_count(), "parameters;", len(examples), "solutions,", len(labels), "steps,",

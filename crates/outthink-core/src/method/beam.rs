@@ -66,7 +66,7 @@ impl Allocator for Beam {
                 top
             }
             Finished::Compete => {
-                let mut top = ranked(tree, candidates.chain(self.done.iter().copied()));
+                let mut top = ranked(tree, self.done.iter().copied().chain(candidates));
                 top.truncate(self.beams);
                 self.done.retain(|node| top.contains(node));
                 let news = top.iter().copied().filter(is_done);

@@ -45,6 +45,8 @@ impl Allocator for Dvts {
                 .copied()
                 .filter(|&node| stop(node) != Some(Stop::Length));
             match ranked(tree, candidates).first() {
+                // Subtrees that drew the same path share its node, and its count has the draws of all.
+                Some(&best) if self.done.contains(&best) => {}
                 Some(&best) if stop(best).is_some() => self.done.push(best),
                 Some(&best) => live.push(Branch {
                     node: best,

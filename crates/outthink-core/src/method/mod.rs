@@ -4,6 +4,7 @@ mod beam;
 mod dvts;
 mod one_shot;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -124,7 +125,7 @@ impl FromStr for Finished {
 }
 
 /// A method with its budget laid out. `N` means the same for all: at most `N` solutions' worth of draws.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
     method: Method,
     budget: usize,
@@ -238,11 +239,12 @@ pub(crate) trait Allocator: Send {
     fn kept(&self) -> Vec<NodeId>;
 }
 
-/// Distinct nodes, best reward first; equal rewards keep their order of appearance.
+/// Distinct nodes, best reward first; equal rewards keep the order in which they are given. (Not that of the tree: what
+/// one subtree drew first must not decide a tie in another.)
 pub(crate) fn ranked(tree: &Tree, nodes: impl IntoIterator<Item = NodeId>) -> Vec<NodeId> {
-    let mut nodes: Vec<NodeId> = nodes.into_iter().collect();
-    nodes.sort_unstable();
-    nodes.dedup();
+    let mut seen = HashSet::new();
+    let nodes = nodes.into_iter().filter(|&node| seen.insert(node));
+    let mut nodes: Vec<NodeId> = nodes.collect();
     let reward = |node: NodeId| tree.nodes()[node].reward.unwrap_or(f64::NEG_INFINITY);
     nodes.sort_by(|&a, &b| reward(b).total_cmp(&reward(a)));
     nodes

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::{LIMIT, NotInDomain};
 
-/// Deeper nesting than any generated problem has; stops hostile input from exhausting the stack.
+/// More brackets and operations than any generated problem has: hostile input must not exhaust the stack, and a chain of
+/// operations is as deep a tree as nested brackets are.
 const MAX_DEPTH: usize = 64;
 
 /// A binary operation, written `+`, `-` or `\cdot `.
@@ -101,7 +102,10 @@ impl Expression {
 
     /// Parses what [`fmt::Display`] writes.
     pub(super) fn parse(text: &str) -> Result<Self, NotInDomain> {
-        let mut parser = Parser { rest: text };
+        let mut parser = Parser {
+            rest: text,
+            operations: 0,
+        };
         let expression = parser.sum(0)?;
         if parser.rest.is_empty() {
             Ok(expression)
@@ -134,6 +138,7 @@ impl fmt::Display for Expression {
 
 struct Parser<'a> {
     rest: &'a str,
+    operations: usize,
 }
 
 impl Parser<'_> {
@@ -147,6 +152,21 @@ impl Parser<'_> {
         }
     }
 
+    /// `left op`, and what `right` reads.
+    fn join(
+        &mut self,
+        op: Op,
+        left: Expression,
+        right: fn(&mut Self, usize) -> Result<Expression, NotInDomain>,
+        depth: usize,
+    ) -> Result<Expression, NotInDomain> {
+        self.operations += 1;
+        if self.operations > MAX_DEPTH {
+            return Err(NotInDomain::new("too many operations".into()));
+        }
+        Ok(Expression::binary(op, left, right(self, depth)?))
+    }
+
     fn sum(&mut self, depth: usize) -> Result<Expression, NotInDomain> {
         let mut left = self.product(depth)?;
         loop {
@@ -155,14 +175,14 @@ impl Parser<'_> {
                 () if self.take("-") => Op::Sub,
                 () => return Ok(left),
             };
-            left = Expression::binary(op, left, self.product(depth)?);
+            left = self.join(op, left, Self::product, depth)?;
         }
     }
 
     fn product(&mut self, depth: usize) -> Result<Expression, NotInDomain> {
         let mut left = self.atom(depth)?;
         while self.take("\\cdot ") {
-            left = Expression::binary(Op::Mul, left, self.atom(depth)?);
+            left = self.join(Op::Mul, left, Self::atom, depth)?;
         }
         Ok(left)
     }

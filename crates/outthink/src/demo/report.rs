@@ -7,7 +7,7 @@ use outthink_core::{Answers, ExactAnswers, Method, NodeId, Selection, Stop, Tree
 use outthink_lab::{Chart, Interval, Point, Question, Series, paired_difference};
 use serde::Serialize;
 
-use super::{BUDGET, Entry, LARGE, Row, SMALL, VERIFIER};
+use super::{BUDGET, Entry, LARGE, METHOD, Row, SMALL, VERIFIER};
 use crate::models::STEP_CHECKER;
 use crate::table::{render, short};
 
@@ -29,6 +29,7 @@ struct JsonRow {
     parameters: u64,
     method: Method,
     n: usize,
+    width: Option<usize>,
     verifier: Option<&'static str>,
     selection: String,
     correct: usize,
@@ -67,15 +68,14 @@ impl<'a> Report<'a> {
     }
 
     fn row(&self, entry: Entry) -> &Row {
-        // Every entry that is asked for here stands in both lists of entries.
         self.rows
             .iter()
             .find(|row| row.entry == entry)
-            .unwrap_or(&self.rows[0])
+            .expect("both lists of entries hold what the report speaks of")
     }
 
     fn searched(&self) -> &Row {
-        self.row(Entry::search(SMALL, Method::Beam, BUDGET, VERIFIER))
+        self.row(Entry::search(SMALL, METHOD, BUDGET, VERIFIER))
     }
 
     fn headline(&self) -> Headline {
@@ -95,7 +95,7 @@ impl<'a> Report<'a> {
         let ((difference, ci), (majority_difference, majority_ci)) =
             (against(searched), against(majority));
         Headline {
-            small: format!("{SMALL} + {VERIFIER}, beam, N = {BUDGET}"),
+            small: format!("{SMALL} + {VERIFIER}, {METHOD}, N = {BUDGET}"),
             large: format!("{LARGE}, cot"),
             size_ratio: large.parameters as f64 / searched.parameters as f64,
             difference,
@@ -132,6 +132,7 @@ impl<'a> Report<'a> {
             parameters: row.parameters,
             method: row.entry.method,
             n: row.entry.budget,
+            width: row.entry.width(),
             verifier: row.entry.verifier,
             selection: row.entry.selection().to_string(),
             correct: accuracy.successes,
@@ -160,6 +161,7 @@ impl<'a> Report<'a> {
             "verifier",
             "parameters",
             "N",
+            "M",
             "accuracy",
             "95 % interval",
             "paper FLOP",
@@ -188,7 +190,7 @@ impl<'a> Report<'a> {
         let accuracy = |row: &Row| format!("{:.1} %", row.trial.accuracy().mean() * 100.0);
         writeln!(
             out,
-            "\n{SMALL} with {VERIFIER} and beam search (N = {BUDGET}) gets {}; {LARGE}, {size_ratio:.1} times as large, gets {} alone:\n{} points (95 % interval {} to {}, paired). By majority vote over {BUDGET} it gets {} points ({} to {}).",
+            "\n{SMALL} with {VERIFIER} and {METHOD} (N = {BUDGET}) gets {}; {LARGE}, {size_ratio:.1} times as large, gets {} alone:\n{} points (95 % interval {} to {}, paired). By majority vote over {BUDGET} it gets {} points ({} to {}).",
             accuracy(searched),
             accuracy(self.row(Entry::cot(LARGE))),
             points(difference),
@@ -202,7 +204,7 @@ impl<'a> Report<'a> {
             out,
             "Beside it: the verifier alone, as a policy, gets {}; with exact step labels ({STEP_CHECKER}) the same search would reach {}.",
             accuracy(self.row(Entry::cot(VERIFIER))),
-            accuracy(self.row(Entry::search(SMALL, Method::Beam, BUDGET, STEP_CHECKER))),
+            accuracy(self.row(Entry::search(SMALL, METHOD, BUDGET, STEP_CHECKER))),
         )?;
         writeln!(
             out,
@@ -215,13 +217,9 @@ impl<'a> Report<'a> {
     /// A problem that the search solves and the policy alone does not, and how.
     fn write_example(&self, out: &mut String) -> std::fmt::Result {
         let alone = self.row(Entry::cot(SMALL)).trial.correct();
-        let found = self.row(Entry::search(SMALL, Method::Beam, 16, VERIFIER));
-        let (searched, budget) = if found.entry.budget == 16 {
-            (found, 16)
-        } else {
-            (self.searched(), BUDGET)
-        };
-        let example = searched
+        // The smaller tree is the one to read.
+        let example = self
+            .row(Entry::search(SMALL, METHOD, 16, VERIFIER))
             .trial
             .outcomes
             .iter()
@@ -233,7 +231,7 @@ impl<'a> Report<'a> {
         };
         writeln!(
             out,
-            "\nOne that {SMALL} gets wrong alone and right with beam search (N = {budget}); draws, reward, step:\n"
+            "\nOne that {SMALL} gets wrong alone and right with {METHOD} (N = 16); draws, reward, step:\n"
         )?;
         writeln!(out, "{}", outcome.tree.problem.text)?;
         write_tree(out, &outcome.tree, Tree::ROOT, "")?;
@@ -278,9 +276,9 @@ impl<'a> Report<'a> {
                 line: true,
             });
         }
-        let oracle = self.row(Entry::search(SMALL, Method::Beam, BUDGET, STEP_CHECKER));
+        let oracle = self.row(Entry::search(SMALL, METHOD, BUDGET, STEP_CHECKER));
         series.push(Series {
-            name: "beam, exact checker (free)".into(),
+            name: format!("{METHOD}, exact checker (free)"),
             points: vec![point(oracle, format!("{BUDGET}"))],
             line: false,
         });
@@ -305,6 +303,9 @@ fn cells(row: &Row) -> Vec<String> {
         row.entry.verifier.unwrap_or("").into(),
         short(row.parameters as f64),
         row.entry.budget.to_string(),
+        row.entry
+            .width()
+            .map_or_else(String::new, |width| width.to_string()),
         format!("{:.1} %", accuracy.mean() * 100.0),
         format!(
             "{:.1} to {:.1}",

@@ -1,0 +1,168 @@
+//! The whole house on real models: kernel, engine, verifiers and trials.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::executor::block_on;
+use outthink_core::{
+    Answers, ExactAnswers, Finished, Limits, Method, Plan, Problem, Sampling, Selection, Verifier,
+};
+use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
+use outthink_lab::{Question, Trial};
+use outthink_micro::domain::{self, Split};
+use outthink_micro::family::Member;
+use outthink_micro::{StepChecker, domain::Problem as MicroProblem};
+
+fn questions(count: usize) -> Vec<Question> {
+    let question = |problem: MicroProblem| Question {
+        problem: Arc::new(Problem {
+            id: problem.id,
+            text: problem.problem,
+        }),
+        gold: problem.answer,
+    };
+    domain::generate(21, Split::Tune, None, None)
+        .take(count)
+        .map(question)
+        .collect()
+}
+
+fn policy() -> EmbeddedPolicy {
+    EmbeddedPolicy::load(&Member::find("micro-90k").unwrap().checkpoint()).unwrap()
+}
+
+fn verifier() -> EmbeddedVerifier {
+    EmbeddedVerifier::load(&Member::find("micro-prm-likelihood").unwrap().checkpoint()).unwrap()
+}
+
+fn run(
+    questions: &[Question],
+    method: Method,
+    budget: usize,
+    in_flight: usize,
+    verifier: &dyn Verifier,
+) -> Trial {
+    let policy = policy();
+    let profile = policy.profile();
+    let limits = Limits {
+        draw_tokens: profile.draw_tokens,
+        solution_tokens: profile.solution_tokens,
+        steps: profile.steps,
+    };
+    block_on(Trial::run(
+        questions,
+        &Plan::new(method, budget, 4, Finished::default()).unwrap(),
+        "last-max".parse().unwrap(),
+        Sampling::at(1.0),
+        limits,
+        5,
+        in_flight,
+        &policy,
+        Some(verifier),
+        &ExactAnswers,
+        &|_| {},
+    ))
+    .unwrap()
+}
+
+/// Each problem's solutions with their rewards, rounded: batches of other shapes may differ in the last bits.
+fn trees(trial: &Trial) -> BTreeMap<String, Vec<(String, Vec<i64>)>> {
+    let solutions = |tree: &outthink_core::Tree| {
+        let each = tree.solutions().into_iter();
+        each.map(|solution| {
+            let rewards = solution
+                .rewards
+                .iter()
+                .map(|reward| (reward * 1e4).round() as i64);
+            (solution.text(), rewards.collect())
+        })
+        .collect()
+    };
+    let outcomes = trial.outcomes.iter();
+    outcomes
+        .map(|outcome| (outcome.tree.problem.id.clone(), solutions(&outcome.tree)))
+        .collect()
+}
+
+#[test]
+fn order_and_company_of_problems_change_nothing() {
+    let verifier = verifier();
+    let mut questions = questions(12);
+    for method in [Method::BestOfN, Method::Beam, Method::Dvts] {
+        let together = trees(&run(&questions, method, 8, 12, &verifier));
+        questions.reverse();
+        let reversed = trees(&run(&questions, method, 8, 5, &verifier));
+        let one_by_one = trees(&run(&questions, method, 8, 1, &verifier));
+        assert_eq!(together, reversed, "{method}");
+        assert_eq!(together, one_by_one, "{method}");
+    }
+}
+
+#[test]
+fn the_exact_checker_makes_best_of_n_as_good_as_one_right_derivation() {
+    let questions = questions(40);
+    let trial = run(&questions, Method::BestOfN, 8, 40, &StepChecker);
+    for (outcome, question) in trial.outcomes.iter().zip(&questions) {
+        let solutions = outcome.tree.solutions();
+        let answered = |text: &str| {
+            ExactAnswers
+                .extract(text)
+                .is_some_and(|a| ExactAnswers.equal(&question.gold, &a))
+        };
+        let derived = solutions
+            .iter()
+            .any(|s| answered(&s.text()) && s.rewards.iter().all(|&r| r == 1.0));
+        if derived {
+            assert!(outcome.correct, "{}", question.problem.text);
+        }
+        for solution in &solutions {
+            let exact = solution
+                .rewards
+                .iter()
+                .all(|&reward| reward == 0.0 || reward == 1.0);
+            assert!(exact && solution.rewards.is_sorted_by(|a, b| a >= b));
+        }
+    }
+    let majority = trial.reselect(&questions, Selection::Majority, &ExactAnswers);
+    let right = majority.into_iter().filter(|&right| right).count();
+    assert!(trial.accuracy().successes > right, "{right} by vote");
+}
+
+#[test]
+fn rewards_fall_where_a_derivation_slips() {
+    use outthink_core::{Prefix, Step};
+    let problem = MicroProblem::parse("Evaluate $17+4\\cdot 6-9$.").unwrap();
+    let asked = Arc::new(Problem {
+        id: "x".into(),
+        text: problem.problem.clone(),
+    });
+    let prefix = |steps: &[&str]| Prefix {
+        problem: Arc::clone(&asked),
+        steps: steps
+            .iter()
+            .map(|&text| {
+                Arc::new(Step {
+                    text: text.into(),
+                    tokens: Vec::new(),
+                    logprob: 0.0,
+                })
+            })
+            .collect(),
+        complete: true,
+    };
+    let right: Vec<&str> = problem.steps.iter().map(String::as_str).collect();
+    let mut wrong = right.clone();
+    wrong[1] = "$17+24=42$, so $42-9$.";
+    wrong[2] = "$42-9=33$.";
+    wrong[3] = "The answer is $\\boxed{33}$.";
+    let judgements = block_on(verifier().score(vec![prefix(&right), prefix(&wrong)])).unwrap();
+    let [good, bad] = &judgements[..] else {
+        panic!("{judgements:?}")
+    };
+    assert!(good.rewards.iter().all(|&reward| reward > 0.5), "{good:?}");
+    assert!(
+        bad.rewards[0] > 0.5 && bad.rewards[1..].iter().all(|&reward| reward < 0.05),
+        "{bad:?}"
+    );
+}

@@ -1,0 +1,98 @@
+//! From problems to tokens and from tokens to steps, with the micro family's own files.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use outthink_prompt::{ChatTemplate, End, Profile, RewardLayout, Segment, Segmenter, Tokenizer};
+use proptest::prelude::*;
+
+fn tokenizer() -> Tokenizer {
+    let json = include_bytes!("../../../models/micro/micro-90k/tokenizer.json");
+    Tokenizer::from_bytes(json).unwrap()
+}
+
+/// Pushes a text until it ends; the steps, and what the last token ended.
+fn cut(tokenizer: &Tokenizer, tokens: &[u32]) -> (Vec<Segment>, End) {
+    let profile = Profile::detect(tokenizer).unwrap().policy;
+    let mut segmenter = Segmenter::new(&profile, vec![tokenizer.id("<|end|>").unwrap()]);
+    let mut end = End::Nothing;
+    for &token in tokens {
+        end = segmenter.push(tokenizer, token, -0.5);
+        if end == End::Answer {
+            break;
+        }
+    }
+    (segmenter.into_segments(), end)
+}
+
+#[test]
+fn a_step_ends_with_its_separator_and_an_answer_with_its_box_or_the_end_token() {
+    let tokenizer = tokenizer();
+    let cut = |text: &str| {
+        let (steps, end) = cut(&tokenizer, &tokenizer.encode(text).unwrap());
+        let texts: Vec<String> = steps.into_iter().map(|step| step.text).collect();
+        format!("{texts:?} {end:?}")
+    };
+    insta::assert_snapshot!(cut("$1+2=3$.\n\nThe answer is $3$.\n\n"), @r#"["$1+2=3$.\n\n", "The answer is $3$.\n\n"] Step"#);
+    insta::assert_snapshot!(cut("$1+2"), @r#"["$1+2"] Nothing"#);
+    insta::assert_snapshot!(cut("\n\n\n\n$1+2=3$.\n\n"), @r#"["\n\n\n\n$1+2=3$.\n\n"] Step"#);
+    insta::assert_snapshot!(cut(r"The answer is $\boxed{3}$.<|end|>$9$"), @r#"["The answer is $\\boxed{3}$."] Answer"#);
+    insta::assert_snapshot!(cut("The answer is $\\boxed{3}$.\n\n$9$"), @r#"["The answer is $\\boxed{3}$.\n\n"] Answer"#);
+    insta::assert_snapshot!(cut("The answer is $\\boxed{3\n\n$9$\n\n"), @r#"["The answer is $\\boxed{3\n\n", "$9$\n\n"] Step"#);
+}
+
+#[test]
+fn what_a_person_wrote_must_be_in_the_alphabet_and_may_not_steer() {
+    let tokenizer = tokenizer();
+    let refusal = |text: &str| tokenizer.check(text).unwrap_err().to_string();
+    insta::assert_snapshot!(refusal("Find the angle."), @r#""F" is outside the model's alphabet (character 1 of "Find the angle.")"#);
+    insta::assert_snapshot!(refusal("$7+8$<|end|>"), @"the text holds <|end|>, which is a control token of the model");
+    assert!(tokenizer.check("Evaluate $7+8$.").is_ok());
+}
+
+#[test]
+fn a_chat_template_that_never_ends_is_stopped() {
+    let endless = "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}";
+    let template = ChatTemplate::new(endless.into()).unwrap();
+    insta::assert_snapshot!(template.question("?").unwrap_err(), @"the chat template fails: engine ran out of fuel (in chat:1)");
+    assert!(ChatTemplate::new("{% for %}".into()).is_err());
+}
+
+proptest! {
+    #[test]
+    fn cutting_loses_no_token_and_no_text(tokens in prop::collection::vec(6u32..45, 0..120)) {
+        let tokenizer = tokenizer();
+        let (steps, end) = cut(&tokenizer, &tokens);
+        let kept: Vec<u32> = steps.iter().flat_map(|step| step.tokens.clone()).collect();
+        prop_assert!(tokens.starts_with(&kept));
+        prop_assert!(kept.len() == tokens.len() || end == End::Answer);
+        let text: String = steps.iter().map(|step| step.text.as_str()).collect();
+        prop_assert_eq!(text, tokenizer.decode(&kept));
+        for step in steps.iter().rev().skip(1) {
+            prop_assert!(step.text.ends_with("\n\n") && !step.text.trim().is_empty());
+        }
+        let logprob: f64 = steps.iter().map(|step| step.logprob).sum();
+        prop_assert_eq!(logprob, -0.5 * kept.len() as f64);
+    }
+
+    #[test]
+    fn a_longer_solution_is_laid_out_as_a_shorter_one_and_more(
+        steps in prop::collection::vec("[0-9+=$.]{1,20}", 1..8), cut in any::<prop::sample::Index>()
+    ) {
+        let tokenizer = tokenizer();
+        let profile = Profile::detect(&tokenizer).unwrap();
+        let layouts = [
+            RewardLayout::process_reward(&profile, &tokenizer).unwrap(),
+            RewardLayout::likelihood(&profile, &tokenizer).unwrap(),
+        ];
+        let prompt = tokenizer.encode("<|user|>Evaluate $7+8$.<|assistant|>").unwrap();
+        let shorter = &steps[..=cut.index(steps.len())];
+        for layout in layouts {
+            let render = |steps: &[String]| {
+                layout.render(&tokenizer, &prompt, steps.iter().map(String::as_str), false).unwrap()
+            };
+            let (long, short) = (render(&steps), render(shorter));
+            prop_assert!(long.tokens.starts_with(&short.tokens));
+            prop_assert!(long.steps.starts_with(&short.steps));
+            prop_assert_eq!(long.steps.len(), steps.len());
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The command as a user meets it: what it prints where, and its exit status.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn outthink(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_outthink"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that reads nothing may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let output = outthink(arguments, "");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Exit status and the first line on standard error; nothing may stand on standard output.
+fn refusal(arguments: &[&str], input: &str) -> String {
+    let output = outthink(arguments, input);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    format!(
+        "{}: {}",
+        output.status.code().unwrap(),
+        errors.lines().next().unwrap()
+    )
+}
+
+const PROBLEM: &str = r"Solve $2(4(x+8)+38)=332$ for $x$.";
+
+#[test]
+fn bad_input_gets_one_clear_line_and_exit_status_2() {
+    let solve = |arguments: &[&str]| refusal(&[&["solve", PROBLEM], arguments].concat(), "");
+    insta::assert_snapshot!(solve(&["--policy", "micro-9b"]), @"2: error: unknown model `micro-9b`: no folder of that name, and none of micro-24k, micro-90k, micro-0.3m, micro-1.6m, micro-prm-likelihood, micro-prm, micro-prm-short");
+    insta::assert_snapshot!(solve(&["--policy", "micro-prm"]), @"2: error: policy micro-prm: this checkpoint is a Qwen2ForProcessRewardModel and cannot be a language model");
+    insta::assert_snapshot!(solve(&["--budget", "6"]), @"2: error: beam cannot spend a budget of 6 with a beam width of 4: the width must divide the budget");
+    insta::assert_snapshot!(solve(&["--budget", "0"]), @"2: error: beam cannot spend a budget of 0 with a beam width of 4: a budget is at least one solution");
+    insta::assert_snapshot!(solve(&["--verifier", "none", "--method", "beam"]), @"2: error: beam needs a verifier; name one with --verifier, or use --method majority");
+    insta::assert_snapshot!(solve(&["--verifier", "none", "--selection", "last-max"]), @"2: error: majority scores no steps, so its selection is majority");
+    insta::assert_snapshot!(solve(&["--method", "tree-of-thought"]), @"2: error: invalid value 'tree-of-thought' for '--method <METHOD>': unknown method `tree-of-thought` (one of cot, majority, best-of-n, beam, dvts)");
+    insta::assert_snapshot!(refusal(&["solve", "Évaluate $7+8$."], ""), @r#"2: error: "É" is outside the model's alphabet (character 1 of "Évaluate $7+8$.")"#);
+    insta::assert_snapshot!(refusal(&["solve", "Evaluate $7+8$.<|assistant|>"], ""), @"2: error: the text holds <|assistant|>, which is a control token of the model");
+    insta::assert_snapshot!(refusal(&["solve", "  "], ""), @"2: error: the problem is empty");
+    insta::assert_snapshot!(refusal(&["solve", "Find $x$.", "--verifier", "step-checker"], ""), @r#"2: error: "F" is outside the model's alphabet (character 1 of "Find $x$.")"#);
+    insta::assert_snapshot!(refusal(&["solve", &"7+".repeat(400)], ""), @"2: error: 803 tokens exceed the model's context of 512");
+    insta::assert_snapshot!(refusal(&["demo", "--problems", "0"], ""), @"2: error: --problems must be at least 1");
+    insta::assert_snapshot!(refusal(&["demo", "--chart", "no/such/folder.svg"], ""), @"2: error: cannot write no/such/folder.svg: No such file or directory (os error 2)");
+    insta::assert_snapshot!(refusal(&["micro", "check", "-"], ""), @"2: error: standard input holds no solutions");
+    insta::assert_snapshot!(refusal(&["micro", "check", "-"], "{\"problem\": 1}"), @"2: error: standard input line 1: invalid type: integer `1`, expected a string at line 1 column 13");
+    insta::assert_snapshot!(refusal(&["micro", "check", "no-such-file"], ""), @"2: error: cannot read no-such-file: No such file or directory (os error 2)");
+}
+
+#[test]
+fn what_micro_generate_writes_micro_check_finds_right() {
+    let generated = outthink(&["micro", "generate", "--seed", "9", "--count", "40"], "").stdout;
+    let generated = String::from_utf8(generated).unwrap();
+    assert_eq!(generated.lines().count(), 40);
+    let checked = outthink(&["micro", "check", "-"], &generated).stdout;
+    for line in String::from_utf8(checked).unwrap().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            (&line["correct"], &line["first_error"]),
+            (&true.into(), &Value::Null)
+        );
+    }
+    let spoiled =
+        r#"{"problem": "Evaluate $2+3-4$.", "steps": ["$2+3=6$, so $6-4$.", "$6-4=2$."]}"#;
+    let checked = outthink(&["micro", "check", "-"], spoiled).stdout;
+    insta::assert_snapshot!(String::from_utf8(checked).unwrap(), @r#"{"id":"arithmetic-1-9c540057","labels":[false,false],"correct":false,"first_error":0}"#);
+}
+
+#[test]
+fn solve_tells_its_answer_its_steps_and_its_cost_the_same_every_time() {
+    let arguments = ["solve", PROBLEM, "--gold", "24", "--seed", "4", "--json"];
+    let first = json(&arguments);
+    assert_eq!(first, json(&arguments));
+    assert_eq!(
+        (&first["answer"], &first["correct"]),
+        (&"24".into(), &true.into())
+    );
+    assert_eq!(
+        (&first["method"], &first["n"]),
+        (&"beam".into(), &16.into())
+    );
+    let solution = &first["solutions"][0];
+    assert_eq!(solution["answer"], "24");
+    for step in solution["steps"].as_array().unwrap() {
+        assert!((0.0..=1.0).contains(&step["reward"].as_f64().unwrap()));
+        assert!(step["tokens"].as_u64().unwrap() > 0 && !step["text"].as_str().unwrap().is_empty());
+    }
+    assert!(first["usage"]["flops_full"].as_f64().unwrap() > 0.0);
+    let other = json(&["solve", PROBLEM, "--gold", "25", "--json"]);
+    assert_eq!(other["correct"], false);
+}
+
+#[test]
+fn solve_takes_a_checkpoint_folder_as_it_takes_a_name() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/micro/micro-90k");
+    let arguments = |policy| {
+        [
+            "solve", PROBLEM, "--json", "--method", "majority", "--policy", policy,
+        ]
+    };
+    assert_eq!(json(&arguments(folder)), json(&arguments("micro-90k")));
+}
+
+#[test]
+fn demo_measures_every_row_and_draws_the_chart() {
+    let chart = std::env::temp_dir().join(format!("outthink-test-{}.svg", std::process::id()));
+    let path = chart.to_str().unwrap();
+    let mut demo = json(&[
+        "demo",
+        "--problems",
+        "4",
+        "--seed",
+        "3",
+        "--json",
+        "--chart",
+        path,
+    ]);
+    let svg = std::fs::read_to_string(&chart).unwrap();
+    std::fs::remove_file(&chart).unwrap();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    for row in demo["rows"].as_array_mut().unwrap() {
+        let (correct, accuracy) = (
+            row["correct"].as_f64().unwrap(),
+            row["accuracy"].as_f64().unwrap(),
+        );
+        assert_eq!(accuracy, correct / 4.0);
+        assert!(
+            row["ci"][0].as_f64().unwrap() <= accuracy
+                && accuracy <= row["ci"][1].as_f64().unwrap()
+        );
+        for cost in [
+            "flops_paper",
+            "flops_full",
+            "policy_tokens",
+            "parameters",
+            "seconds",
+        ] {
+            assert!(row[cost].as_f64().unwrap() > 0.0, "{cost}: {row}");
+        }
+        row["seconds"] = Value::Null;
+    }
+    assert!(demo["headline"]["size_ratio"].as_f64().unwrap() >= 4.0);
+    for model in ["policy", "verifier"] {
+        assert_eq!(demo["reuse"][model], 1.0, "every token is computed once");
+    }
+    let again = outthink(
+        &[
+            "demo",
+            "--problems",
+            "4",
+            "--seed",
+            "3",
+            "--json",
+            "--chart",
+            path,
+        ],
+        "",
+    );
+    std::fs::remove_file(&chart).unwrap();
+    let mut again: Value = serde_json::from_slice(&again.stdout).unwrap();
+    again["rows"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .for_each(|row| row["seconds"] = Value::Null);
+    assert_eq!(demo, again, "same seed, same output");
+}
+
+#[test]
+fn help_has_examples_and_completions_are_scripts() {
+    for command in [
+        &["demo"][..],
+        &["solve"],
+        &["micro", "generate"],
+        &["micro", "check"],
+    ] {
+        let help = outthink(&[command, &["--help"]].concat(), "").stdout;
+        assert!(
+            String::from_utf8(help).unwrap().contains("Example"),
+            "{command:?}"
+        );
+    }
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = outthink(&["completions", shell], "").stdout;
+        assert!(
+            String::from_utf8(script).unwrap().contains("outthink"),
+            "{shell}"
+        );
+    }
+}
