@@ -1,7 +1,8 @@
-//! How fast a policy writes: greedy answers to every problem at once, from an empty cache. benches/transformers.py runs
+//! How fast a policy writes: greedy answers to every problem at once, from an empty cache. benches/beside_transformers.py runs
 //! it beside transformers.
 //!
 //!     cargo run --release -p outthink-engine --example throughput -- CHECKPOINT PROBLEMS.jsonl
+#![allow(clippy::print_stdout, reason = "an example may print")]
 
 use std::path::Path;
 use std::sync::Arc;

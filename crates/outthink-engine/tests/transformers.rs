@@ -1,6 +1,10 @@
 //! The engine beside transformers, an independent implementation: tests/golden/transformers.json, which
 //! models/micro/train/golden.py wrote (f32).
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test may print and may fail by panicking"
+)]
 
 mod models;
 

@@ -2,6 +2,7 @@
 //! and level.
 //!
 //!     cargo run --release -p outthink-micro --example card -- NAME PROBLEMS SEED
+#![allow(clippy::print_stdout, reason = "an example may print")]
 
 use std::sync::Arc;
 
@@ -63,7 +64,7 @@ fn main() -> Result<(), Error> {
         table(&problems, |cell| {
             let steps = || cell.iter().flat_map(|&index| &judged[index]);
             let first = auc(steps().filter(|step| step.before_is_right));
-            format!("{first:.3} / {:.3}", auc(steps()))
+            format!("{first:.4} / {:.4}", auc(steps()))
         });
     }
     Ok(())

@@ -2,6 +2,7 @@
 //! at a temperature and some beam widths.
 //!
 //!     cargo run --release -p outthink-micro --example choices -- PROBLEMS SEED POLICY TEMPERATURE WIDTH…
+#![allow(clippy::print_stdout, reason = "an example may print")]
 
 use std::sync::Arc;
 

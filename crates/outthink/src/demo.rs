@@ -121,13 +121,19 @@ fn entries(full: bool) -> Vec<Entry> {
         return entries;
     }
     for method in methods {
-        entries
-            .extend([4, 16, BUDGET].map(|budget| Entry::search(SMALL, method, budget, VERIFIER)));
+        // Up to N = 16 the width is N, and then beam search is DVTS.
+        let budgets = match method {
+            Method::Beam => &[BUDGET][..],
+            _ => &[4, 16, BUDGET],
+        };
+        let row = |&budget| Entry::search(SMALL, method, budget, VERIFIER);
+        entries.extend(budgets.iter().map(row));
     }
     entries.push(Entry::search(LARGE, METHOD, 16, VERIFIER));
     for verifier in OTHER_VERIFIERS {
-        entries.push(Entry::search(SMALL, METHOD, BUDGET, verifier));
+        entries.push(Entry::search(SMALL, METHOD, 16, verifier));
     }
+    entries.push(Entry::search(SMALL, METHOD, BUDGET, STEP_CHECKER));
     entries
 }
 

@@ -15,14 +15,14 @@ pub(crate) const STEP_CHECKER: &str = "step-checker";
 
 /// A verifier of any make.
 pub(crate) enum AnyVerifier {
-    Model(EmbeddedVerifier),
+    Model(Box<EmbeddedVerifier>),
     StepChecker(StepChecker),
 }
 
 impl AnyVerifier {
     pub(crate) fn as_verifier(&self) -> &dyn Verifier {
         match self {
-            Self::Model(model) => model,
+            Self::Model(model) => model.as_ref(),
             Self::StepChecker(checker) => checker,
         }
     }
@@ -52,7 +52,7 @@ pub(crate) fn verifier(name: &str) -> Result<Option<AnyVerifier>, Failure> {
     }
     let model = EmbeddedVerifier::load(&checkpoint(name)?)
         .map_err(|error| Failure::Input(anyhow!(error).context(format!("verifier {name}"))))?;
-    Ok(Some(AnyVerifier::Model(model)))
+    Ok(Some(AnyVerifier::Model(Box::new(model))))
 }
 
 fn checkpoint(name: &str) -> Result<Checkpoint, Failure> {

@@ -69,7 +69,7 @@ pub(super) fn solve(text: &str) -> Result<Solution, NotInDomain> {
     }
     let level = TERMS
         .iter()
-        .rposition(|&terms| terms + 1 <= last)
+        .rposition(|&terms| terms < last)
         .map_or(1, |index| index + 1);
     Ok(Solution::new(steps, format!("({previous},{term})"), level))
 }

@@ -1,5 +1,5 @@
 """The engine beside transformers, the same checkpoint and problems, in turn, in one run:
-`transformers.py THROUGHPUT CHECKPOINT PROBLEMS.jsonl [ROUNDS]`
+`beside_transformers.py THROUGHPUT CHECKPOINT PROBLEMS.jsonl [ROUNDS]`
 
 THROUGHPUT is target/release/examples/throughput. Both answer all problems greedily as one batch in f32 and stop at the
 end token; loading is not timed. Prints tokens a second of each round, medians and their ratio.
