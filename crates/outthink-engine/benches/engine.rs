@@ -1,4 +1,4 @@
-//! What the engine's design buys: `cargo bench -p outthink-engine` (numbers in benches/README.md).
+//! What the engine's design buys: `cargo bench -p outthink-engine --bench engine` (numbers in benches/README.md).
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -1,7 +1,7 @@
 //! Embedded inference: an ordinary Hugging Face checkpoint as a [`Policy`](outthink_core::Policy) or a
 //! [`Verifier`](outthink_core::Verifier), on this machine's CPU.
 //!
-//! One thread owns a model and its [`tree`] of keys and values. Whatever is asked for, by any problem, joins the next
+//! One thread owns a model and its tree of keys and values. Whatever is asked for, by any problem, joins the next
 //! forward pass; every token of the tree is computed once.
 
 mod attention;

@@ -158,8 +158,13 @@ fn demo_measures_every_row_and_draws_the_chart() {
         row["seconds"] = Value::Null;
     }
     assert!(demo["headline"]["size_ratio"].as_f64().unwrap() >= 4.0);
-    for model in ["policy", "verifier"] {
-        assert_eq!(demo["reuse"][model], 1.0, "every token is computed once");
+    for row in demo["rows"].as_array().unwrap() {
+        for model in ["policy", "verifier"] {
+            assert_eq!(
+                row["reuse"][model], 1.0,
+                "every token is computed once: {row}"
+            );
+        }
     }
     let again = outthink(
         &[

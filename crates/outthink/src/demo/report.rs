@@ -7,7 +7,7 @@ use outthink_core::{Answers, ExactAnswers, Method, NodeId, Selection, Stop, Tree
 use outthink_lab::{Chart, Interval, Point, Question, Series, paired_difference};
 use serde::Serialize;
 
-use super::{BUDGET, Entry, LARGE, METHOD, Row, SMALL, VERIFIER};
+use super::{BUDGET, Entry, LARGE, METHOD, Reuse, Row, SMALL, VERIFIER};
 use crate::models::STEP_CHECKER;
 use crate::table::{render, short};
 
@@ -41,6 +41,7 @@ struct JsonRow {
     policy_tokens: u64,
     verifier_tokens: u64,
     seconds: f64,
+    reuse: JsonReuse,
     /// Right answers under every selection rule, from the same trees.
     correct_by_selection: BTreeMap<String, usize>,
 }
@@ -60,6 +61,12 @@ struct Headline {
 struct JsonReuse {
     policy: f64,
     verifier: f64,
+}
+
+impl From<Reuse> for JsonReuse {
+    fn from(Reuse { policy, verifier }: Reuse) -> Self {
+        Self { policy, verifier }
+    }
 }
 
 impl<'a> Report<'a> {
@@ -110,10 +117,7 @@ impl<'a> Report<'a> {
         Json {
             rows: self.rows.iter().map(|row| self.json_row(row)).collect(),
             headline: self.headline(),
-            reuse: JsonReuse {
-                policy: searched.reuse.policy,
-                verifier: searched.reuse.verifier,
-            },
+            reuse: searched.reuse.into(),
         }
     }
 
@@ -144,6 +148,7 @@ impl<'a> Report<'a> {
             policy_tokens: row.policy.generated,
             verifier_tokens: row.verifier.computed,
             seconds: row.trial.elapsed.as_secs_f64(),
+            reuse: row.reuse.into(),
             correct_by_selection: selections.map(|s| (s.to_string(), right(s))).collect(),
         }
     }
