@@ -12,7 +12,7 @@ pub struct Usage {
     pub requests: u64,
     /// Tokens of those prefixes.
     pub prompt: u64,
-    /// Of them, tokens whose keys and values were already there.
+    /// Of them, tokens that this request did not have to compute: another one did.
     pub cached: u64,
     /// Tokens drawn, duplicates included.
     pub generated: u64,

@@ -143,7 +143,7 @@ impl Engine {
     }
 
     /// Most tokens of a sequence.
-    pub fn context(&self) -> usize {
+    pub(crate) fn context(&self) -> usize {
         self.context
     }
 
@@ -269,12 +269,7 @@ impl Worker {
                 if let Err(error) = self.check(&reading.tokens) {
                     let _ = reply.send(Err(Arc::new(error)));
                 } else if let Some(node) = self.tree.insert(&reading.tokens) {
-                    let usage = Usage {
-                        requests: 1,
-                        prompt: reading.tokens.len() as u64,
-                        cached: self.cached(node),
-                        ..Usage::default()
-                    };
+                    let usage = arrived(&reading.tokens);
                     self.readings.push(ActiveReading {
                         reply,
                         usage,
@@ -321,12 +316,7 @@ impl Worker {
                 }),
             )));
         };
-        let usage = Usage {
-            requests: 1,
-            prompt: prefix.len() as u64,
-            cached: self.cached(node),
-            ..Usage::default()
-        };
+        let usage = arrived(&prefix);
         let left = max_tokens.min(self.decoder.config.max_position_embeddings - prefix.len());
         let nothing = Draw {
             steps: Vec::new(),
@@ -356,15 +346,6 @@ impl Worker {
             done,
         });
         Ok(())
-    }
-
-    /// Tokens of a path that are already computed.
-    fn cached(&self, node: Slot) -> u64 {
-        self.tree
-            .path(node)
-            .iter()
-            .filter(|&&slot| self.tree.is_computed(slot))
-            .count() as u64
     }
 
     fn check(&self, tokens: &[u32]) -> Result<(), Error> {
@@ -582,6 +563,18 @@ impl Worker {
     }
 }
 
+/// The usage of a request that has just come. Its whole prefix counts as cached until a token has to be computed on its
+/// account: whether another request computed it before or beside this one is a matter of timing, which must not show.
+fn arrived(prefix: &[u32]) -> Usage {
+    let prompt = prefix.len() as u64;
+    Usage {
+        requests: 1,
+        prompt,
+        cached: prompt,
+        ..Usage::default()
+    }
+}
+
 struct Batch {
     nodes: Vec<Slot>,
     members: HashSet<Slot>,
@@ -600,6 +593,9 @@ impl Batch {
         }
         let room = PASS.saturating_sub(self.nodes.len());
         for slot in missing.into_iter().rev().take(room) {
+            if (tree.depth(slot) as u64) < usage.prompt {
+                usage.cached -= 1;
+            }
             usage.computed += 1;
             usage.attended += tree.depth(slot) as u64 + 1;
             self.nodes.push(slot);
