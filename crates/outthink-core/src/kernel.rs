@@ -258,21 +258,24 @@ impl Search<'_> {
             .flat_map(|grown| grown.children.iter().copied())
             .filter(|&id| {
                 let node = &self.tree.nodes()[id];
-                let cut_off = matches!(node.finished, Some((Stop::Length, _)));
-                node.reward.is_none() && !cut_off && !self.tree.solution(id).steps.is_empty()
+                node.reward.is_none() && !matches!(node.finished, Some((Stop::Length, _)))
             })
             .collect();
         asked.sort_unstable();
         asked.dedup();
-        let solutions: Vec<_> = asked.iter().map(|&node| self.tree.solution(node)).collect();
-        let prefixes: Vec<Prefix> = solutions
-            .iter()
-            .map(|solution| Prefix {
-                problem: Arc::clone(&self.tree.problem),
-                steps: solution.steps.clone(),
-                complete: solution.stop == Stop::Answer,
+        let (asked, prefixes): (Vec<NodeId>, Vec<Prefix>) = asked
+            .into_iter()
+            .map(|id| (id, self.tree.solution(id)))
+            .filter(|(_, solution)| !solution.steps.is_empty())
+            .map(|(id, solution)| {
+                let prefix = Prefix {
+                    problem: Arc::clone(&self.tree.problem),
+                    steps: solution.steps,
+                    complete: solution.stop == Stop::Answer,
+                };
+                (id, prefix)
             })
-            .collect();
+            .unzip();
         if prefixes.is_empty() {
             return Ok(());
         }

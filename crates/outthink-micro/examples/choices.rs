@@ -1,7 +1,7 @@
 //! Measures the choices of docs/choices.md on the tuning split: treatment of finished paths, method and selection rule
-//! at a temperature and some beam widths.
+//! at a temperature, a budget and some beam widths.
 //!
-//!     cargo run --release -p outthink-micro --example choices -- PROBLEMS SEED POLICY TEMPERATURE WIDTH…
+//!     cargo run --release -p outthink-micro --example choices -- PROBLEMS SEED POLICY TEMPERATURE BUDGET WIDTH…
 #![allow(clippy::print_stdout, reason = "an example may print")]
 
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use outthink_micro::{domain, family::Member};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [problems, seed, policy, temperature, widths @ ..] = arguments.as_slice() else {
-        return Err("usage: choices PROBLEMS SEED POLICY TEMPERATURE WIDTH…".into());
+    let [problems, seed, policy, temperature, budget, widths @ ..] = arguments.as_slice() else {
+        return Err("usage: choices PROBLEMS SEED POLICY TEMPERATURE BUDGET WIDTH…".into());
     };
     let (problems, seed): (usize, u64) = (problems.parse()?, seed.parse()?);
+    let budget: usize = budget.parse()?;
     let widths: Vec<usize> = widths
         .iter()
         .map(|width| width.parse())
@@ -56,42 +57,37 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{problems} problems of the tuning split, seed {seed}, {}, T = {temperature}",
         arguments[2]
     );
-    for budget in [16, 64] {
-        for &(method, finished, width) in &plans {
-            if budget % width != 0 {
-                continue;
-            }
-            let plan = Plan::new(method, budget, width, finished)?;
-            let trial = block_on(Trial::run(
-                &questions,
-                &plan,
-                Selection::Majority,
-                Sampling::at(temperature.parse()?),
-                limits,
-                seed,
-                1024 / budget,
-                &policy,
-                method
-                    .needs_verifier()
-                    .then_some(&verifier as &dyn Verifier),
-                &ExactAnswers,
-                &|_| {},
-            ))?;
-            let correct = |selection| {
-                let right = trial.reselect(&questions, selection, &ExactAnswers);
-                right.into_iter().filter(|&right| right).count()
-            };
-            let selections: Vec<String> = Selection::all()
-                .filter(|&s| s == Selection::Majority || method.needs_verifier())
-                .map(|s| format!("{s} {:.1}", 100.0 * correct(s) as f64 / problems as f64))
-                .collect();
-            let what = match method {
-                Method::Beam => format!("M {width} {method} {finished:?}"),
-                Method::Dvts => format!("M {width} {method}"),
-                _ => method.to_string(),
-            };
-            println!("N {budget} {what}: {}", selections.join(", "));
-        }
+    for &(method, finished, width) in &plans {
+        let plan = Plan::new(method, budget, width, finished)?;
+        let trial = block_on(Trial::run(
+            &questions,
+            &plan,
+            Selection::Majority,
+            Sampling::at(temperature.parse()?),
+            limits,
+            seed,
+            1024 / budget,
+            &policy,
+            method
+                .needs_verifier()
+                .then_some(&verifier as &dyn Verifier),
+            &ExactAnswers,
+            &|_| {},
+        ))?;
+        let correct = |selection| {
+            let right = trial.reselect(&questions, selection, &ExactAnswers);
+            right.into_iter().filter(|&right| right).count()
+        };
+        let selections: Vec<String> = Selection::all()
+            .filter(|&s| s == Selection::Majority || method.needs_verifier())
+            .map(|s| format!("{s} {:.1}", 100.0 * correct(s) as f64 / problems as f64))
+            .collect();
+        let what = match method {
+            Method::Beam => format!("M {width} {method} {finished:?}"),
+            Method::Dvts => format!("M {width} {method}"),
+            _ => method.to_string(),
+        };
+        println!("N {budget} {what}: {}", selections.join(", "));
     }
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use outthink_core::{
-    Answers, ExactAnswers, Finished, Limits, Method, Plan, Problem, Sampling, Selection, Verifier,
+    Answers, ExactAnswers, Finished, Limits, Method, Plan, Prefix, Problem, Sampling, Selection,
+    Step, Verifier,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
 use outthink_lab::{Question, Trial};
@@ -32,8 +33,8 @@ fn policy() -> EmbeddedPolicy {
     EmbeddedPolicy::load(&Member::find("micro-90k").unwrap().checkpoint()).unwrap()
 }
 
-fn verifier() -> EmbeddedVerifier {
-    EmbeddedVerifier::load(&Member::find("micro-prm-likelihood").unwrap().checkpoint()).unwrap()
+fn verifier(name: &str) -> EmbeddedVerifier {
+    EmbeddedVerifier::load(&Member::find(name).unwrap().checkpoint()).unwrap()
 }
 
 fn run(
@@ -87,7 +88,7 @@ fn trees(trial: &Trial) -> BTreeMap<String, Vec<(String, Vec<i64>)>> {
 
 #[test]
 fn order_and_company_of_problems_change_nothing() {
-    let verifier = verifier();
+    let verifier = verifier("micro-prm-likelihood");
     let mut questions = questions(12);
     for method in [Method::BestOfN, Method::Beam, Method::Dvts] {
         let together = trees(&run(&questions, method, 8, 12, &verifier));
@@ -129,40 +130,74 @@ fn the_exact_checker_makes_best_of_n_as_good_as_one_right_derivation() {
     assert!(trial.accuracy().successes > right, "{right} by vote");
 }
 
+fn prefix(problem: &MicroProblem, steps: &[&str]) -> Prefix {
+    let step = |&text: &&str| {
+        Arc::new(Step {
+            text: text.into(),
+            tokens: Vec::new(),
+            logprob: 0.0,
+        })
+    };
+    Prefix {
+        problem: Arc::new(Problem {
+            id: problem.id.clone(),
+            text: problem.problem.clone(),
+        }),
+        steps: steps.iter().map(step).collect(),
+        complete: steps.len() == problem.steps.len(),
+    }
+}
+
 #[test]
 fn rewards_fall_where_a_derivation_slips() {
-    use outthink_core::{Prefix, Step};
     let problem = MicroProblem::parse("Evaluate $17+4\\cdot 6-9$.").unwrap();
-    let asked = Arc::new(Problem {
-        id: "x".into(),
-        text: problem.problem.clone(),
-    });
-    let prefix = |steps: &[&str]| Prefix {
-        problem: Arc::clone(&asked),
-        steps: steps
-            .iter()
-            .map(|&text| {
-                Arc::new(Step {
-                    text: text.into(),
-                    tokens: Vec::new(),
-                    logprob: 0.0,
-                })
-            })
-            .collect(),
-        complete: true,
-    };
     let right: Vec<&str> = problem.steps.iter().map(String::as_str).collect();
-    let mut wrong = right.clone();
-    wrong[1] = "$17+24=42$, so $42-9$.";
-    wrong[2] = "$42-9=33$.";
-    wrong[3] = "The answer is $\\boxed{33}$.";
-    let judgements = block_on(verifier().score(vec![prefix(&right), prefix(&wrong)])).unwrap();
-    let [good, bad] = &judgements[..] else {
-        panic!("{judgements:?}")
+    let wrong = [
+        right[0],
+        "$17+24=42$, so $42-9$.",
+        "$42-9=33$.",
+        "The answer is $\\boxed{33}$.",
+    ];
+    let asked = vec![prefix(&problem, &right), prefix(&problem, &wrong)];
+    for verifier in [verifier("micro-prm-likelihood"), verifier("micro-prm")] {
+        let judgements = block_on(verifier.score(asked.clone())).unwrap();
+        let [good, bad] = &judgements[..] else {
+            panic!("{judgements:?}")
+        };
+        assert!(good.rewards.iter().all(|&reward| reward > 0.5), "{good:?}");
+        assert!(bad.rewards[0] > 0.5, "{bad:?}");
+        assert!(
+            bad.rewards[1..].iter().all(|&reward| reward < 0.05),
+            "{bad:?}"
+        );
+    }
+}
+
+#[test]
+fn a_verifier_is_indifferent_to_what_its_reference_finds_as_likely() {
+    let problem = MicroProblem::parse("Evaluate $17+4\\cdot 6-9$.").unwrap();
+    let asked = prefix(&problem, &[&problem.steps[0], "$17+24=42$, so $42-9$."]);
+    let reference = |name| Member::find(name).unwrap().checkpoint();
+    let rewards = |name| {
+        let verifier = verifier("micro-prm-likelihood");
+        let verifier = verifier.with_reference(&reference(name)).unwrap();
+        let judgements = block_on(verifier.score(vec![asked.clone()])).unwrap();
+        judgements[0].rewards.clone()
     };
-    assert!(good.rewards.iter().all(|&reward| reward > 0.5), "{good:?}");
+    assert_eq!(
+        rewards("micro-prm-likelihood"),
+        [1.0, 1.0],
+        "against itself"
+    );
+    let against_a_weak_one = rewards("micro-24k");
     assert!(
-        bad.rewards[0] > 0.5 && bad.rewards[1..].iter().all(|&reward| reward < 0.05),
-        "{bad:?}"
+        against_a_weak_one[0] > against_a_weak_one[1],
+        "{against_a_weak_one:?}"
+    );
+    // One that reads markers has no likelihood to compare.
+    assert!(
+        verifier("micro-prm")
+            .with_reference(&reference("micro-24k"))
+            .is_err()
     );
 }

@@ -362,3 +362,27 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_lists_hold_what_the_report_speaks_of_and_nothing_twice() {
+        for full in [false, true] {
+            let entries = entries(full);
+            for spoken_of in [
+                Entry::cot(SMALL),
+                Entry::cot(LARGE),
+                Entry::cot(VERIFIER),
+                Entry::search(SMALL, Method::Majority, BUDGET, VERIFIER),
+                Entry::search(SMALL, METHOD, 16, VERIFIER),
+                Entry::search(SMALL, METHOD, BUDGET, VERIFIER),
+                Entry::search(SMALL, METHOD, BUDGET, STEP_CHECKER),
+            ] {
+                let times = entries.iter().filter(|&&entry| entry == spoken_of).count();
+                assert_eq!(times, 1, "{spoken_of:?}, full: {full}");
+            }
+        }
+    }
+}
