@@ -72,7 +72,7 @@ def main():
     (folder / "config.json").write_text(json.dumps(config(model), indent=1) + "\n")
     alphabet.write(folder)
     if model.score is None:
-        generation = dict(do_sample=True, temperature=0.7, eos_token_id=alphabet.END, pad_token_id=alphabet.PAD)
+        generation = dict(do_sample=True, temperature=1.0, eos_token_id=alphabet.END, pad_token_id=alphabet.PAD)
         (folder / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
     else:
         code = pathlib.Path(__file__).with_name("modeling_process_reward.py")

@@ -2,12 +2,13 @@
 `prm.py TRUNK MILLION_TOKENS HELD_OUT.jsonl OUT.pt ROLLOUTS.jsonl... [--short]`
 
 Beside each X.jsonl (lines {"problem", "steps"}, from rollouts.py) lies X.labels.jsonl, which `outthink micro check X.jsonl`
-printed: of each step, whether the solution up to it is right. The input is laid out as for Qwen2.5-Math-PRM, `<extra_0>` after every step; the loss is read there alone.
+printed: of each step, whether the solution up to it is right. The input is laid out as for Qwen2.5-Math-PRM, `<extra_0>`
+after every step; the loss is read there alone.
 
-The trunk is a trained causal LM, a .pt file or a checkpoint folder. It is frozen under two blocks that compare what it
+The trunk is a trained causal LM, a .pt file or a checkpoint folder. It is frozen under three blocks that compare what it
 expected with what was written (graft.py); the head alone is trained, to turn that into a probability. With `--short` the
-labels are replaced by "is this step at most as long as the median step?", and the trunk is trained whole, with a fresh
-head: a model biased on purpose.
+labels are replaced by "is this step at most as long as the median step?", and all but the embedding is trained, with a
+fresh head: a model biased on purpose.
 """
 import argparse
 import random
@@ -85,7 +86,6 @@ def main():
         shorten = lambda e: (e[0], e[1], [int(b - a <= median) for a, b in zip(starts(*e[:2]), e[1])])
         examples, truth = [shorten(e) for e in examples], held_out
         held_out = [shorten(e) for e in held_out]
-    if args.short:
         model = Model(trunk.shape, labels=2)
         model.load_state_dict(trunk.state_dict(), strict=False)
     else:
