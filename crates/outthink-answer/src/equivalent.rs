@@ -1,0 +1,605 @@
+//! Is a prediction the gold answer? By type, after the gold's readings.
+
+use crate::convention::Conventions;
+use crate::evaluate::Budget;
+use crate::expr::Expr;
+use crate::identity::{Identity, exact_value, identity, proportional, real_value, signature};
+use crate::real_set::RealSet;
+use crate::value::{Answer, Relation, Value};
+use crate::verdict::Verdict;
+use crate::words::{Units, compare_units, same_text};
+
+/// Compares a prediction with the gold answer under the default conventions. The gold's reading decides: `(2,4)` is a
+/// point or an interval as the prediction is, but a gold `\{2,4\}` is a set and nothing else.
+pub fn equivalent(gold: &Answer, prediction: &Answer) -> Verdict {
+    Conventions::default().equivalent(gold, prediction)
+}
+
+impl Conventions {
+    /// Compares a prediction with the gold answer.
+    pub fn equivalent(&self, gold: &Answer, prediction: &Answer) -> Verdict {
+        if gold.is_empty() || prediction.is_empty() {
+            let side = if gold.is_empty() { "gold" } else { "predicted" };
+            return Verdict::new(false, "nothing", format!("there is no {side} answer"));
+        }
+        if gold.plain == prediction.plain {
+            return Verdict::new(true, "identical", "they are written alike");
+        }
+        let mut comparison = Comparison {
+            conventions: self,
+            budget: Budget::DEFAULT,
+            depth: 0,
+        };
+        let mut unknown = false;
+        let mut different = None;
+        for own in &gold.readings {
+            for other in &prediction.readings {
+                match comparison.compare(own, other) {
+                    Identity::Same(rule) => return Verdict::new(true, rule, reason(rule)),
+                    Identity::Different(rule) => different = different.or(Some(rule)),
+                    Identity::Unknown => unknown = true,
+                }
+            }
+        }
+        if unknown {
+            let why = if comparison.budget.is_empty() {
+                "the comparison takes more work than one answer is worth"
+            } else {
+                "the values are undefined, too large, or too near each other to tell"
+            };
+            return Verdict::new(false, "undecided", why);
+        }
+        let rule = different.unwrap_or("kind");
+        Verdict::new(false, rule, difference(rule, gold, prediction))
+    }
+}
+
+fn reason(rule: &'static str) -> String {
+    format!("they agree: {rule}")
+}
+
+fn difference(rule: &str, gold: &Answer, prediction: &Answer) -> String {
+    let kind = |answer: &Answer| answer.readings.first().map_or("nothing", Value::kind);
+    match rule {
+        "kind" => format!("gold is {}, prediction {}", kind(gold), kind(prediction)),
+        _ => format!("they differ: {rule}"),
+    }
+}
+
+impl Value {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Expr(Expr::Number(_) | Expr::Decimal { .. }) => "a number",
+            Self::Expr(_) => "an expression",
+            Self::Percent(_) => "a percentage",
+            Self::Based { .. } => "an integer in another base",
+            Self::Quantity(..) => "a quantity",
+            Self::Tuple(_) => "a tuple",
+            Self::List(_) => "a list",
+            Self::Set(_) => "a set",
+            Self::Interval { .. } => "an interval",
+            Self::Reals => "all real numbers",
+            Self::Combined(..) => "a combination of sets",
+            Self::Matrix(_) => "a matrix",
+            Self::Relation(_, relations) if relations.contains(&Relation::Equal) => "an equation",
+            Self::Relation(..) => "an inequality",
+            Self::Ratio(_) => "a ratio",
+            Self::Time(..) => "a time",
+            Self::Choice(_) => "a choice",
+            Self::Residue(..) => "a residue",
+            Self::Text(_) => "text",
+            Self::Unread(_) => "something unreadable",
+        }
+    }
+}
+
+struct Comparison<'c> {
+    conventions: &'c Conventions,
+    budget: Budget,
+    depth: usize,
+}
+
+const KIND: Identity = Identity::Different("kind");
+
+impl Comparison<'_> {
+    fn compare(&mut self, gold: &Value, prediction: &Value) -> Identity {
+        if self.depth > 20 {
+            return Identity::Unknown;
+        }
+        self.depth += 1;
+        let outcome = self.by_kind(gold, prediction);
+        self.depth -= 1;
+        outcome
+    }
+
+    fn by_kind(&mut self, gold: &Value, prediction: &Value) -> Identity {
+        use Value::{
+            Based, Choice, Combined, Expr as E, Interval, List, Matrix, Percent, Quantity, Ratio,
+            Reals, Residue, Set, Text, Time, Tuple, Unread,
+        };
+        let conventions = self.conventions;
+        match (gold, prediction) {
+            (E(a), E(b)) => self.expressions(a, b),
+            (Choice(a), Choice(b)) => decided(a == b, "choice"),
+            (Choice(a), E(Expr::Symbol(b))) if conventions.lower_case_choice => decided(
+                b.len() == 1 && b.chars().all(|b| b.to_ascii_uppercase() == *a),
+                "choice",
+            ),
+            (Text(a), Text(b)) if conventions.text_in_sentence => decided(same_text(a, b), "text"),
+            (Text(a), Text(b)) => decided(a.to_lowercase() == b.to_lowercase(), "text"),
+            (Unread(a), Unread(b)) => decided(a == b, "written alike"),
+
+            (Percent(a), Percent(b)) => self.expressions(a, b),
+            (Percent(a), E(b) | Quantity(b, _)) | (E(b) | Quantity(b, _), Percent(a)) => {
+                self.percent(a, b)
+            }
+            (
+                Based { digits, base },
+                Based {
+                    digits: own,
+                    base: other,
+                },
+            ) => decided(base == other && digits == own, "digits and base"),
+            (Based { digits, .. }, E(number)) | (E(number), Based { digits, .. }) => {
+                let value = exact_value(number, &mut self.budget).map(|value| value.to_string());
+                decided(
+                    conventions.missing_base && value.as_ref() == Some(digits),
+                    "digits and base",
+                )
+            }
+            (Quantity(a, units), Quantity(b, others)) => self.quantities((a, units), (b, others)),
+            (Quantity(a, _), E(b)) | (E(a), Quantity(b, _)) => {
+                if conventions.missing_unit {
+                    self.expressions(a, b)
+                } else {
+                    Identity::Different("unit")
+                }
+            }
+            (Ratio(a), Ratio(b)) => self.ratios(a, b),
+            (Ratio(pair), E(value)) | (E(value), Ratio(pair)) => match &pair[..] {
+                [above, below] if conventions.ratio_as_quotient => {
+                    let quotient = Expr::Divide(Box::new([above.clone(), below.clone()]));
+                    self.expressions(&quotient, value)
+                }
+                _ => KIND,
+            },
+            (Time(a, named), Time(b, also)) => {
+                let same = a == b || conventions.half_of_day && named != also && a % 720 == b % 720;
+                decided(same, "time of day")
+            }
+            (Residue(a, m), Residue(b, n)) => match self.expressions(m, n) {
+                Identity::Same(_) => self.expressions(a, b),
+                other => other,
+            },
+            (Residue(a, _), E(b)) | (E(b), Residue(a, _)) => self.expressions(a, b),
+
+            (Matrix(a), Matrix(b)) => self.matrices(a, b),
+            (Matrix(rows), Tuple(items)) | (Tuple(items), Matrix(rows)) => {
+                let vector = rows.len() == 1 || rows.iter().all(|row| row.len() == 1);
+                let entries: Vec<Value> = rows.iter().flatten().cloned().map(E).collect();
+                if vector && conventions.tuple_for_vector {
+                    self.in_order(&entries, items)
+                } else {
+                    KIND
+                }
+            }
+            (Matrix(rows), E(value)) | (E(value), Matrix(rows)) => match &rows[..] {
+                [row] if row.len() == 1 => self.expressions(&row[0], value),
+                _ => KIND,
+            },
+
+            (Tuple(a), Tuple(b)) => self.in_order(a, b),
+            (Tuple(a), List(b)) if conventions.list_for_tuple => self.in_order(a, b),
+            (List(a), Tuple(b)) if conventions.tuple_for_list && a.len() > 2 => {
+                self.in_any_order(a, b)
+            }
+            (Set(a) | List(a), Set(b) | List(b)) => self.in_any_order(a, b),
+            (Set(items), other @ (E(_) | Tuple(_))) if items.len() == 1 => {
+                self.compare(&items[0], other)
+            }
+            (other @ (E(_) | Tuple(_)), Set(items)) if items.len() == 1 => {
+                self.compare(other, &items[0])
+            }
+
+            (
+                Interval { low, high, closed },
+                Interval {
+                    low: own_low,
+                    high: own_high,
+                    closed: own_closed,
+                },
+            ) if low.make().variables || high.make().variables => {
+                if closed != own_closed {
+                    return Identity::Different("brackets");
+                }
+                match self.expressions(low, own_low) {
+                    Identity::Same(_) => self.expressions(high, own_high),
+                    other => other,
+                }
+            }
+            (Value::Relation(sides, relations), Value::Relation(others, own)) => {
+                self.relations((sides, relations), (others, own))
+            }
+            // A point is no interval, even if it is written like one: one side must be more than that.
+            (
+                Interval { .. } | Reals | Combined(..) | Value::Relation(..),
+                Interval { .. } | Reals | Combined(..) | Tuple(_) | Set(_),
+            )
+            | (Tuple(_) | Set(_), Interval { .. } | Reals | Combined(..))
+            | (Interval { .. } | Reals | Combined(..) | Tuple(_), Value::Relation(..))
+                if let Some(outcome) = self.real_sets(gold, prediction) =>
+            {
+                outcome
+            }
+            (Value::Relation(sides, relations), other) => {
+                match self.assigned(sides, relations, true) {
+                    Some(value) => self.compare(value, other),
+                    None => KIND,
+                }
+            }
+            (other, Value::Relation(sides, relations)) => {
+                match self.assigned(sides, relations, false) {
+                    Some(value) => self.compare(other, value),
+                    None => KIND,
+                }
+            }
+            _ => KIND,
+        }
+    }
+
+    fn expressions(&mut self, gold: &Expr, prediction: &Expr) -> Identity {
+        let outcome = identity(gold, prediction, &mut self.budget);
+        if let Identity::Same(_) = outcome {
+            return outcome;
+        }
+        if self.conventions.long_decimal && self.rounds(gold, prediction) {
+            return Identity::Same("equal when rounded");
+        }
+        if self.conventions.constant_of_integration
+            && gold.mentions("C")
+            && !gold.mentions("c")
+            && prediction.mentions("c")
+            && !prediction.mentions("C")
+        {
+            let renamed = prediction.clone().map(&|part| match part {
+                Expr::Symbol(name) if &*name == "c" => Expr::Symbol("C".into()),
+                part => part,
+            });
+            return identity(gold, &renamed, &mut self.budget);
+        }
+        outcome
+    }
+
+    /// Is one a decimal, long enough, that the other rounds to and cannot be written as?
+    fn rounds(&mut self, gold: &Expr, prediction: &Expr) -> bool {
+        let decimal = |expr: &Expr| match expr {
+            Expr::Decimal { value, places } => Some((value.clone(), *places)),
+            Expr::Negate(inner) => match &**inner {
+                Expr::Decimal { value, places } => Some((-value.clone(), *places)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let (written, places, exact, unit) = match (decimal(gold), decimal(prediction)) {
+            (None, Some((value, places))) if digits(&value, places) >= 7 => {
+                (value, places, gold, 1.0)
+            }
+            (Some((value, places)), None) if digits(&value, places) >= 3 => {
+                (value, places, prediction, 0.5)
+            }
+            _ => return false,
+        };
+        // A fraction that a decimal can say exactly has to be said exactly.
+        if let Some(value) = exact_value(exact, &mut self.budget)
+            && terminates(&value)
+        {
+            return false;
+        }
+        let (Some(value), Some(written)) = (
+            real_value(exact, &mut self.budget),
+            real_value(&Expr::Number(written), &mut self.budget),
+        ) else {
+            return false;
+        };
+        let gap = (value.value - written.value).hi.abs();
+        gap <= unit * 10f64.powi(-(places.min(300) as i32)) * (1.0 + 1e-12)
+    }
+
+    fn percent(&mut self, percent: &Expr, number: &Expr) -> Identity {
+        if self.conventions.percent_as_number
+            && let same @ Identity::Same(_) = self.expressions(percent, number)
+        {
+            return same;
+        }
+        if self.conventions.percent_as_fraction {
+            let fraction = Expr::Divide(Box::new([percent.clone(), Expr::integer(100)]));
+            return self.expressions(&fraction, number);
+        }
+        Identity::Different("percentage")
+    }
+
+    fn quantities(&mut self, gold: (&Expr, &[String]), prediction: (&Expr, &[String])) -> Identity {
+        match compare_units(gold.1, prediction.1) {
+            Units::Same => self.expressions(gold.0, prediction.0),
+            Units::Converted(factor) if self.conventions.converted_unit => {
+                let values = (
+                    real_value(gold.0, &mut self.budget),
+                    real_value(prediction.0, &mut self.budget),
+                );
+                let (Some(a), Some(b)) = values else {
+                    return Identity::Unknown;
+                };
+                let (a, b) = (a.value.hi * factor, b.value.hi);
+                decided(
+                    (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
+                    "converted unit",
+                )
+            }
+            Units::Converted(_) | Units::Different => Identity::Different("unit"),
+        }
+    }
+
+    fn ratios(&mut self, gold: &[Expr], prediction: &[Expr]) -> Identity {
+        if gold.len() != prediction.len() {
+            return KIND;
+        }
+        let product = |a: &Expr, b: &Expr| Expr::Multiply(vec![a.clone(), b.clone()]);
+        let pairs: Vec<(Expr, Expr)> = if self.conventions.ratio_as_quotient {
+            let all = gold.iter().zip(prediction).skip(1);
+            all.map(|(a, b)| (product(a, &prediction[0]), product(b, &gold[0])))
+                .collect()
+        } else {
+            gold.iter()
+                .cloned()
+                .zip(prediction.iter().cloned())
+                .collect()
+        };
+        self.all(pairs.iter().map(|(a, b)| (a, b)), "ratio")
+    }
+
+    fn matrices(&mut self, gold: &[Vec<Expr>], prediction: &[Vec<Expr>]) -> Identity {
+        let shape = |rows: &[Vec<Expr>]| rows.iter().map(Vec::len).collect::<Vec<_>>();
+        if shape(gold) != shape(prediction) {
+            return Identity::Different("shape");
+        }
+        self.all(
+            gold.iter().flatten().zip(prediction.iter().flatten()),
+            "entries",
+        )
+    }
+
+    fn all<'e>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'e Expr, &'e Expr)>,
+        rule: &'static str,
+    ) -> Identity {
+        for (a, b) in pairs {
+            match self.expressions(a, b) {
+                Identity::Same(_) => {}
+                Identity::Different(_) => return Identity::Different(rule),
+                Identity::Unknown => return Identity::Unknown,
+            }
+        }
+        Identity::Same(rule)
+    }
+
+    fn in_order(&mut self, gold: &[Value], prediction: &[Value]) -> Identity {
+        const RULE: &str = "elements in order";
+        if gold.len() != prediction.len() {
+            return Identity::Different(RULE);
+        }
+        for (a, b) in gold.iter().zip(prediction) {
+            match self.compare(a, b) {
+                Identity::Same(_) => {}
+                Identity::Different(_) => return Identity::Different(RULE),
+                Identity::Unknown => return Identity::Unknown,
+            }
+        }
+        Identity::Same(RULE)
+    }
+
+    /// Every element of each is one of the other; how often does not count.
+    fn in_any_order(&mut self, gold: &[Value], prediction: &[Value]) -> Identity {
+        const RULE: &str = "elements in any order";
+        let signatures = |items: &[Value], budget: &mut Budget| -> Vec<Option<f64>> {
+            let of = |item: &Value| match item {
+                Value::Expr(expr) => signature(expr, budget),
+                _ => None,
+            };
+            items.iter().map(of).collect()
+        };
+        let own = signatures(gold, &mut self.budget);
+        let other = signatures(prediction, &mut self.budget);
+        let near = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            (Some(a), Some(b)) => (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1e-9),
+            _ => true,
+        };
+        let mut matched = vec![false; prediction.len()];
+        let mut unknown = false;
+        for (a, own) in gold.iter().zip(&own) {
+            let mut found = false;
+            for (j, b) in prediction.iter().enumerate() {
+                // Far apart is different; near needs a proof. A match found may match again: repeats are ignored.
+                if (found && matched[j]) || !near(*own, other[j]) {
+                    continue;
+                }
+                if self.budget.spend(1).is_none() {
+                    return Identity::Unknown;
+                }
+                match self.compare(a, b) {
+                    Identity::Same(_) => {
+                        found = true;
+                        matched[j] = true;
+                    }
+                    Identity::Different(_) => {}
+                    Identity::Unknown => unknown = true,
+                }
+            }
+            if !found {
+                return if unknown {
+                    Identity::Unknown
+                } else {
+                    Identity::Different(RULE)
+                };
+            }
+        }
+        decided(matched.into_iter().all(|matched| matched), RULE)
+    }
+
+    fn real_sets(&mut self, gold: &Value, prediction: &Value) -> Option<Identity> {
+        let a = RealSet::of(gold, &mut self.budget)?;
+        let b = RealSet::of(prediction, &mut self.budget)?;
+        Some(decided(a == b, "set of real numbers"))
+    }
+
+    fn relations(
+        &mut self,
+        gold: (&[Value], &[Relation]),
+        prediction: (&[Value], &[Relation]),
+    ) -> Identity {
+        let equations = |relations: &[Relation]| {
+            relations
+                .iter()
+                .all(|relation| *relation == Relation::Equal)
+        };
+        match (equations(gold.1), equations(prediction.1)) {
+            (true, true) => {}
+            (false, false) => return self.inequalities(gold, prediction),
+            _ => return KIND,
+        }
+        if let ([Value::Expr(a), Value::Expr(b)], [Value::Expr(c), Value::Expr(d)]) =
+            (gold.0, prediction.0)
+        {
+            let (own, other) = (difference_of(a, b), difference_of(c, d));
+            let same = if self.conventions.scaled_equation {
+                proportional(&own, &other, &mut self.budget)
+            } else {
+                Some(matches!(
+                    identity(&own, &other, &mut self.budget),
+                    Identity::Same(_)
+                ))
+            };
+            if same == Some(true) {
+                return Identity::Same("equation up to a factor");
+            }
+        }
+        if !self.conventions.other_name {
+            return Identity::Different("equation");
+        }
+        match (
+            self.assigned(gold.0, gold.1, true),
+            self.assigned(prediction.0, prediction.1, true),
+        ) {
+            (Some(a), Some(b)) => self.compare(a, b),
+            _ => Identity::Different("equation"),
+        }
+    }
+
+    fn inequalities(
+        &mut self,
+        gold: (&[Value], &[Relation]),
+        prediction: (&[Value], &[Relation]),
+    ) -> Identity {
+        let whole =
+            |side: (&[Value], &[Relation])| Value::Relation(side.0.to_vec(), side.1.to_vec());
+        if let Some(outcome) = self.real_sets(&whole(gold), &whole(prediction)) {
+            return outcome;
+        }
+        // In several variables: the same up to a positive factor, the larger side first.
+        let normal = |side: (&[Value], &[Relation])| match side {
+            ([Value::Expr(a), Value::Expr(b)], [relation]) => match relation {
+                Relation::Less | Relation::LessEqual => {
+                    Some((difference_of(b, a), relation.flipped()))
+                }
+                relation => Some((difference_of(a, b), *relation)),
+            },
+            _ => None,
+        };
+        let (Some((a, relation)), Some((b, other))) = (normal(gold), normal(prediction)) else {
+            return KIND;
+        };
+        if relation != other {
+            return Identity::Different("inequality");
+        }
+        let same = proportional(&a, &b, &mut self.budget) == Some(true);
+        let positive = match (
+            signature(&a, &mut self.budget),
+            signature(&b, &mut self.budget),
+        ) {
+            (Some(a), Some(b)) => a * b > 0.0 || relation == Relation::NotEqual,
+            _ => return Identity::Unknown,
+        };
+        decided(same && positive, "inequality up to a factor")
+    }
+
+    /// What `x = 5`, `m + n = 73`, `1/2 + 1/3 = 5/6` or `5 = x` says the answer is. Of a gold answer, the other side must
+    /// be no more than a name: an equation is not its right side.
+    fn assigned<'v>(
+        &mut self,
+        sides: &'v [Value],
+        relations: &[Relation],
+        strict: bool,
+    ) -> Option<&'v Value> {
+        if relations
+            .iter()
+            .any(|relation| *relation != Relation::Equal)
+        {
+            return None;
+        }
+        let [.., left, right] = sides else {
+            return None;
+        };
+        let constant = |value: &Value| matches!(value, Value::Expr(expr) if !expr.make().variables);
+        if is_name(right) && constant(left) {
+            return Some(left);
+        }
+        if constant(left) {
+            return matches!(self.compare(left, right), Identity::Same(_)).then_some(right);
+        }
+        (!strict || is_name(left)).then_some(right)
+    }
+}
+
+fn decided(same: bool, rule: &'static str) -> Identity {
+    if same {
+        Identity::Same(rule)
+    } else {
+        Identity::Different(rule)
+    }
+}
+
+fn difference_of(a: &Expr, b: &Expr) -> Expr {
+    Expr::Add(vec![a.clone(), Expr::Negate(Box::new(b.clone()))])
+}
+
+/// A variable, a function of one, a tuple of them, or words.
+fn is_name(value: &Value) -> bool {
+    let variable =
+        |expr: &Expr| matches!(expr, Expr::Symbol(name) if !matches!(&**name, "π" | "e" | "i"));
+    match value {
+        Value::Expr(Expr::Multiply(parts)) => parts.len() == 2 && parts.iter().all(variable),
+        Value::Expr(expr) => variable(expr),
+        Value::Tuple(items) => items.iter().all(is_name),
+        Value::Text(_) => true,
+        _ => false,
+    }
+}
+
+/// Significant digits of a decimal.
+fn digits(value: &dashu_ratio::RBig, places: usize) -> usize {
+    let scaled = value.clone() * dashu_int::IBig::from(10).pow(places);
+    let text = scaled.numerator().to_string();
+    text.trim_start_matches('-').len()
+}
+
+/// Can it be written with finitely many decimals?
+fn terminates(value: &dashu_ratio::RBig) -> bool {
+    let mut below = value.denominator().clone();
+    for factor in [2u8, 5] {
+        let factor = dashu_int::UBig::from(factor);
+        while (&below % &factor).is_zero() {
+            below /= &factor;
+        }
+    }
+    below.is_one()
+}
