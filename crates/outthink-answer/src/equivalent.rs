@@ -164,7 +164,11 @@ impl Comparison<'_> {
                 _ => KIND,
             },
             (Time(a, named), Time(b, also)) => {
-                let same = a == b || conventions.half_of_day && named != also && a % 720 == b % 720;
+                let same = if named == also {
+                    a == b
+                } else {
+                    conventions.half_of_day && a % 720 == b % 720
+                };
                 decided(same, "time of day")
             }
             (Residue(a, m), Residue(b, n)) => match self.expressions(m, n) {
@@ -280,12 +284,12 @@ impl Comparison<'_> {
             },
             _ => None,
         };
-        let (written, places, exact, unit) = match (decimal(gold), decimal(prediction)) {
+        let (written, places, exact, cut) = match (decimal(gold), decimal(prediction)) {
             (None, Some((value, places))) if digits(&value, places) >= 7 => {
-                (value, places, gold, 1.0)
+                (value, places, gold, true)
             }
             (Some((value, places)), None) if digits(&value, places) >= 3 => {
-                (value, places, prediction, 0.5)
+                (value, places, prediction, false)
             }
             _ => return false,
         };
@@ -301,8 +305,10 @@ impl Comparison<'_> {
         ) else {
             return false;
         };
-        let gap = (value.value - written.value).hi.abs();
-        gap <= unit * 10f64.powi(-(places.min(300) as i32)) * (1.0 + 1e-12)
+        let beyond = (value.value.abs() - written.value.abs()).hi;
+        let unit = 10f64.powi(-(places.min(300) as i32)) * (1.0 + 1e-12);
+        // Rounded; a prediction may also have been cut off.
+        beyond.abs() <= 0.5 * unit || cut && (0.0..unit).contains(&beyond)
     }
 
     fn percent(&mut self, percent: &Expr, number: &Expr) -> Identity {

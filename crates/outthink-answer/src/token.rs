@@ -124,6 +124,8 @@ pub(crate) struct Tokens {
     pub(crate) tokens: Vec<Spaced>,
     /// Did a comma stand where [`Thousands`] decides?
     pub(crate) ambiguous_comma: bool,
+    /// Do three digits after such a comma start with 0, as no number of its own would?
+    pub(crate) padded: bool,
 }
 
 /// None for what is too long to read.
@@ -138,11 +140,13 @@ pub(crate) fn tokenize(text: &str, thousands: Thousands) -> Option<Tokens> {
         thousands,
         tokens: Vec::with_capacity(text.len().min(64)),
         ambiguous_comma: false,
+        padded: false,
     };
     lexer.run()?;
     Some(Tokens {
         tokens: lexer.tokens,
         ambiguous_comma: lexer.ambiguous_comma,
+        padded: lexer.padded,
     })
 }
 
@@ -158,6 +162,7 @@ struct Lexer<'a> {
     thousands: Thousands,
     tokens: Vec<Spaced>,
     ambiguous_comma: bool,
+    padded: bool,
 }
 
 impl<'a> Lexer<'a> {
@@ -226,6 +231,7 @@ impl<'a> Lexer<'a> {
             }
             if !sure {
                 self.ambiguous_comma = true;
+                self.padded |= self.text[start..].starts_with('0');
                 if self.thousands == Thousands::Separate {
                     break;
                 }
@@ -387,7 +393,7 @@ impl<'a> Lexer<'a> {
             return self.push(token);
         }
         let is_word = match run.len() {
-            1 => self.prose && after_number,
+            1 => self.prose && after_number && crate::words::is_unit(&lower),
             2 | 3 => self.prose || after_number && crate::words::is_unit(&lower),
             _ => true,
         };
@@ -409,10 +415,6 @@ impl<'a> Lexer<'a> {
             }
             // Maths mode, emphasis, invisible characters.
             '$' | '\u{200b}' | '\u{2061}' | '\u{2062}' | '"' | '“' | '”' | '`' => return,
-            '*' if self.rest().starts_with('*') && self.tokens.is_empty() => {
-                self.at += 1;
-                return;
-            }
             '*' if self.rest().starts_with('*') => {
                 self.at += 1;
                 Token::Caret
@@ -772,10 +774,12 @@ impl<'a> Lexer<'a> {
             thousands: self.thousands,
             tokens: std::mem::take(&mut self.tokens),
             ambiguous_comma: self.ambiguous_comma,
+            padded: self.padded,
         };
         let done = inner.run();
         self.tokens = inner.tokens;
         self.ambiguous_comma = inner.ambiguous_comma;
+        self.padded = inner.padded;
         self.space = body.ends_with(' ');
         done
     }

@@ -184,6 +184,10 @@ impl Arithmetic for Exact {
         }
     }
 
+    fn integer_point(&self) -> Option<u64> {
+        self.point
+    }
+
     fn weight(value: &RBig) -> u64 {
         1 + bits(value) as u64 / 64
     }

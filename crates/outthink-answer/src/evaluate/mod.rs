@@ -52,6 +52,10 @@ pub(crate) trait Arithmetic {
     fn divide(&mut self, a: Self::Value, b: Self::Value) -> Option<Self::Value>;
     fn power(&mut self, base: Self::Value, exponent: Exponent<Self::Value>) -> Option<Self::Value>;
     fn call(&mut self, function: Function, arguments: &[Self::Value]) -> Option<Self::Value>;
+    /// The point at which variables are whole numbers, if they are.
+    fn integer_point(&self) -> Option<u64> {
+        None
+    }
     /// What an operation on this value costs.
     fn weight(value: &Self::Value) -> u64;
 }
@@ -157,7 +161,9 @@ impl<'e, A: Arithmetic> Walk<'_, 'e, A> {
     }
 
     fn exactly(&mut self, expr: &'e Expr) -> Option<RBig> {
-        let mut exact = Exact { point: None };
+        let mut exact = Exact {
+            point: self.arithmetic.integer_point(),
+        };
         let mut walk = Walk {
             arithmetic: &mut exact,
             bound: std::mem::take(&mut self.bound),

@@ -56,7 +56,16 @@ impl Real {
         ) && let (Some(above), Some(below)) = (small(above), small(below))
         {
             let quotient = DoubleDouble::from(above) / DoubleDouble::from(below);
-            return Self::new(quotient, EPSILON * quotient.hi.abs());
+            // A float divided by a power of two is a float.
+            let exact = (below as u64).is_power_of_two();
+            return Self::new(
+                quotient,
+                if exact {
+                    0.0
+                } else {
+                    EPSILON * quotient.hi.abs()
+                },
+            );
         }
         let hi = value.to_f64().value();
         if !hi.is_finite() {
@@ -68,6 +77,11 @@ impl Real {
             lo: rest.to_f64().value(),
         };
         Self::new(value, EPSILON * hi.abs())
+    }
+
+    /// A float that is known exactly: sums and products of two such are exact as well.
+    fn is_exact_float(self) -> bool {
+        self.error == 0.0 && self.value.lo == 0.0
     }
 
     /// Too near to zero to have a sign.
@@ -86,7 +100,12 @@ impl Real {
         let value = self.value + b.value;
         let largest = self.value.hi.abs().max(b.value.hi.abs());
         // A sum smaller than what an error can tell apart is zero as far as we know, and not too small to compute.
-        let error = self.error + b.error + EPSILON * largest;
+        let rounding = if self.is_exact_float() && b.is_exact_float() {
+            0.0
+        } else {
+            EPSILON * largest
+        };
+        let error = self.error + b.error + rounding;
         if value.hi.abs() < SMALLEST {
             return Some(Self {
                 value: DoubleDouble::ZERO,
@@ -104,6 +123,9 @@ impl Real {
         let value = self.value * b.value;
         if value.hi == 0.0 && self.value.hi != 0.0 && b.value.hi != 0.0 {
             return None;
+        }
+        if self.is_exact_float() && b.is_exact_float() {
+            return Self::new(value, 0.0);
         }
         let (size, other) = (self.value.hi.abs(), b.value.hi.abs());
         let error =

@@ -21,7 +21,10 @@ const DEEPEST: usize = 16;
 impl Answer {
     /// Reads an answer as it stands inside of `\boxed{}`: LaTeX, Unicode or plain text.
     pub fn parse(text: &str) -> Self {
-        let text = text.trim();
+        let mut text = text.trim();
+        while text.len() > 4 && text.starts_with("**") && text.ends_with("**") {
+            text = text[2..text.len() - 2].trim();
+        }
         let plain = text.to_owned();
         let Some(lexed) = (text.len() <= LONGEST)
             .then(|| tokenize(text, Thousands::Grouped))
@@ -35,23 +38,27 @@ impl Answer {
         if tokens.is_empty() {
             return Self { readings, plain };
         }
-        let mut grouped = read(tokens, 0);
+        let mut last = read(tokens, 0);
+        let bracketed = matches!(
+            tokens[0].token,
+            Token::Open(_) | Token::OpenSet | Token::OpenAngle
+        );
         if lexed.ambiguous_comma
+            && (bracketed || !lexed.padded)
             && let Some(separate) = tokenize(text, Thousands::Separate)
         {
-            // Between brackets a comma is likelier to separate: (1,000) is a pair.
             let separate = read(trim(&separate.tokens), 0);
-            let bracketed = matches!(
-                tokens[0].token,
-                Token::Open(_) | Token::OpenSet | Token::OpenAngle
-            );
-            let (first, second) = if bracketed {
-                (separate, grouped)
-            } else {
-                (grouped, separate)
+            // Between brackets a comma is likelier to separate, and surely so if it is the only one: (1,000) is a pair.
+            let commas = tokens.iter().any(|spaced| spaced.token == Token::Comma);
+            let first = match bracketed {
+                true if commas => separate,
+                true => {
+                    last = None;
+                    separate
+                }
+                false => std::mem::replace(&mut last, separate),
             };
             readings.extend(first);
-            grouped = second;
         }
         if let Some((choice, rest)) = choice(tokens) {
             // "(C) 27" is 27 first, and C to whoever asks for a letter.
@@ -59,7 +66,7 @@ impl Answer {
             readings.push(Value::Choice(choice));
         }
         readings.extend(time(tokens));
-        readings.extend(grouped);
+        readings.extend(last);
         if let Some(text) = prose(tokens) {
             let words: Vec<&str> = text.split(' ').collect();
             let number = words::number(&words).map(|n| Value::Expr(Expr::Number(RBig::from(n))));
@@ -174,15 +181,21 @@ fn time(tokens: &[Spaced]) -> Option<Value> {
 
 /// Words and nothing else.
 fn prose(tokens: &[Spaced]) -> Option<String> {
-    let mut words = Vec::new();
+    let mut words: Vec<String> = Vec::new();
     let mut any = false;
+    let mut spelling = false;
     for spaced in tokens {
+        let letter = matches!(spaced.token, Token::Letter(_));
         match &spaced.token {
             Token::Word(word) => {
                 any = true;
                 words.push(word.clone());
             }
-            Token::Letter(letter) => words.push(letter.to_string()),
+            // Up to three letters may be a word as well as a product; both are tried.
+            Token::Letter(letter) => match words.last_mut() {
+                Some(word) if spelling && !spaced.space => word.push(*letter),
+                _ => words.push(letter.to_string()),
+            },
             Token::And => words.push("and".into()),
             Token::Or => words.push("or".into()),
             Token::Comma
@@ -193,16 +206,9 @@ fn prose(tokens: &[Spaced]) -> Option<String> {
             | Token::CloseGroup => {}
             _ => return None,
         }
+        spelling = letter;
     }
-    // Three letters may be a word as well as a product: both are tried.
-    let spelled = words.len() == 3
-        && tokens.len() == 3
-        && words.iter().all(|w| w.len() == 1)
-        && !tokens[1].space
-        && !tokens[2].space;
-    if spelled {
-        return Some(words.concat());
-    }
+    any |= words.len() == 1 && words[0].len() == 3 && tokens.len() == 3;
     any.then(|| words.join(" "))
 }
 
