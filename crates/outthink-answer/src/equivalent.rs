@@ -247,8 +247,30 @@ impl Comparison<'_> {
                     None => KIND,
                 }
             }
+            // One answer said in several ways.
+            (List(items), other) if items.len() > 1 => {
+                self.each(items, |this, item| this.compare(item, other))
+            }
+            (other, List(items)) if items.len() > 1 => {
+                self.each(items, |this, item| this.compare(other, item))
+            }
             _ => KIND,
         }
+    }
+
+    fn each(
+        &mut self,
+        items: &[Value],
+        compare: impl Fn(&mut Self, &Value) -> Identity,
+    ) -> Identity {
+        for item in items {
+            match compare(self, item) {
+                Identity::Same(_) => {}
+                Identity::Different(_) => return KIND,
+                Identity::Unknown => return Identity::Unknown,
+            }
+        }
+        Identity::Same("one answer several times")
     }
 
     fn expressions(&mut self, gold: &Expr, prediction: &Expr) -> Identity {
@@ -562,7 +584,10 @@ impl Comparison<'_> {
         if constant(left) {
             return matches!(self.compare(left, right), Identity::Same(_)).then_some(right);
         }
-        (!strict || is_name(left)).then_some(right)
+        // m + n = 0 tells a sum; 2x + 1 = 0 is an equation.
+        let zero = matches!(right, Value::Expr(expr) if exact_value(expr, &mut self.budget).is_some_and(|v| v.is_zero()));
+        let tells = !strict && (!zero || matches!(left, Value::Expr(expr) if names_alone(expr)));
+        (tells || is_name(left)).then_some(right)
     }
 }
 
@@ -587,6 +612,15 @@ fn is_name(value: &Value) -> bool {
         Value::Expr(expr) => variable(expr),
         Value::Tuple(items) => items.iter().all(is_name),
         Value::Text(_) => true,
+        _ => false,
+    }
+}
+
+/// Sums and products of variables without numbers between.
+fn names_alone(expr: &Expr) -> bool {
+    match expr {
+        Expr::Symbol(_) => true,
+        Expr::Add(parts) | Expr::Multiply(parts) => parts.iter().all(names_alone),
         _ => false,
     }
 }
