@@ -27,7 +27,7 @@ impl Conventions {
         }
         let mut comparison = Comparison {
             conventions: self,
-            budget: Budget::DEFAULT,
+            budget: Budget::full(),
             depth: 0,
         };
         let mut unknown = false;

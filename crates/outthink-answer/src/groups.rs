@@ -91,7 +91,7 @@ impl AnswerGroups {
 /// Where a reading is filed, and then where else its equals may be: numbers are cut into cells, and one near an edge may
 /// have its equals next door.
 fn keys(value: &Value) -> Vec<Key> {
-    let mut budget = Budget::DEFAULT;
+    let mut budget = Budget::full();
     match value {
         Value::Text(text) => vec![Key::Word(text.to_lowercase())],
         Value::Choice(letter) => vec![Key::Word(letter.to_string())],

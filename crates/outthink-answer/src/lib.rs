@@ -13,6 +13,7 @@
 //! assert!(verdict.equal, "{}", verdict.reason);
 //! ```
 
+mod compat;
 mod convention;
 mod equivalent;
 mod evaluate;
@@ -27,6 +28,7 @@ mod value;
 mod verdict;
 mod words;
 
+pub use compat::Mode;
 pub use convention::Conventions;
 pub use equivalent::equivalent;
 pub use expr::{Expr, Function, Series, Symbol};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use outthink_answer::Mode;
 use outthink_core::{Finished, Method, Selection};
 use outthink_micro::domain::{Kind, Level, Split};
 
@@ -28,6 +29,22 @@ pub(crate) enum Command {
   outthink solve 'Solve $2(4(x+8)+38)=332$ for $x$.' --method dvts --budget 64 --gold 32
   outthink solve --policy ./my-model --verifier none --method majority --budget 16 'Evaluate $7+8$.'")]
     Solve(Solve),
+    /// Is an answer right? Compare mathematical answers, one pair or a file of them
+    #[command(
+        after_help = r#"Each line of FILE holds {"id", "gold", "prediction"} and may hold "gold_kind" and "pred_kind" ("answer": as inside
+oxed{}, the default; "text": a response, the answer is extracted first), "expected" (true or false) and "category". Each
+line out is {"id", "equal", "rule", "reason"}; with expected verdicts, the last line is {"summary": …}.
+
+Exit status: 0 if all lines were graded, or the pair is equal; 1 if the pair is not, or a line was malformed; 2 for wrong use.
+
+Examples:
+  outthink grade --gold 'rac{1}{2}' --prediction '0.5'
+  outthink grade --gold '(2,4)' --prediction '2 < x < 4'
+  outthink grade --gold 204 --text --prediction 'so the answer is $oxed{204}$.'
+  outthink grade --jsonl pairs.jsonl > verdicts.jsonl
+  outthink grade --jsonl pairs.jsonl --rules qwen2.5-math"#
+    )]
+    Grade(Grade),
     /// Problems of the micro domain, and exact labels for steps
     #[command(subcommand)]
     Micro(Micro),
@@ -97,6 +114,39 @@ pub(crate) struct Solve {
     #[arg(long, value_name = "ANSWER")]
     pub(crate) gold: Option<String>,
     /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Grade {
+    /// The right answer, as inside of \boxed{}
+    #[arg(
+        long,
+        requires = "prediction",
+        required_unless_present = "jsonl",
+        value_name = "ANSWER",
+        allow_hyphen_values = true
+    )]
+    pub(crate) gold: Option<String>,
+    /// The answer to judge
+    #[arg(
+        long,
+        requires = "gold",
+        value_name = "ANSWER",
+        allow_hyphen_values = true
+    )]
+    pub(crate) prediction: Option<String>,
+    /// The prediction is a whole response: extract its answer first
+    #[arg(long, requires = "prediction")]
+    pub(crate) text: bool,
+    /// Grade a file of pairs, one JSON object a line; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["gold", "prediction"])]
+    pub(crate) jsonl: Option<PathBuf>,
+    /// Whose rules: outthink, or to compare with published numbers qwen2.5-math or prm800k
+    #[arg(long, default_value_t = Mode::Outthink, value_name = "RULES")]
+    pub(crate) rules: Mode,
+    /// Print one JSON object for a pair
     #[arg(long)]
     pub(crate) json: bool,
 }

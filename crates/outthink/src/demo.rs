@@ -8,11 +8,11 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::{
-    ExactAnswers, Finished, Method, ModelCost, NodeId, Plan, Prefix, Problem, Scoring, Selection,
-    Stop, Tree, Usage, Voting,
+    Finished, Method, ModelCost, NodeId, Plan, Prefix, Problem, Scoring, Selection, Stop, Tree,
+    Usage, Voting,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
-use outthink_lab::{Question, TokenTrie, Trial};
+use outthink_lab::{MathAnswers, Question, TokenTrie, Trial};
 use outthink_micro::domain;
 
 use crate::cli::Demo;
@@ -222,7 +222,7 @@ fn measure(entry: Entry, questions: &[Question], arguments: &Demo) -> Result<Row
         (DRAWS_IN_FLIGHT / budget).max(1),
         &policy,
         verifier.as_ref().map(AnyVerifier::as_verifier),
-        &ExactAnswers,
+        &MathAnswers,
         &|correct| progress.tick(correct),
     ))?;
     progress.finish(&trial);

@@ -8,6 +8,8 @@
 mod cli;
 mod demo;
 mod failure;
+mod grade;
+mod input;
 mod micro;
 mod models;
 mod solve;
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Solve(arguments) => solve::run(arguments),
+        Command::Grade(arguments) => return grade::run(&arguments).unwrap_or_else(report),
         Command::Micro(command) => micro::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(
@@ -36,11 +39,14 @@ fn main() -> ExitCode {
             Ok(())
         }
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    result.map_or_else(report, |()| ExitCode::SUCCESS)
+}
+
+fn report(failure: Failure) -> ExitCode {
+    match failure {
         // `outthink … | head` is no failure.
-        Err(Failure::Run(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(failure) => {
+        Failure::Run(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        failure => {
             eprintln!("error: {failure}");
             failure.exit_code()
         }

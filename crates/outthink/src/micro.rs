@@ -1,7 +1,6 @@
 //! `outthink micro`: problems, and exact labels for steps.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::Micro;
 use crate::failure::Failure;
+use crate::input::Input;
 
 pub(crate) fn run(command: Micro) -> Result<(), Failure> {
     match command {
@@ -55,17 +55,7 @@ struct Labels {
 }
 
 fn check(file: &Path) -> Result<(), Failure> {
-    let from_stdin = file == Path::new("-");
-    let name = match from_stdin {
-        true => "standard input".into(),
-        false => file.display().to_string(),
-    };
-    let lines: Box<dyn BufRead> = if from_stdin {
-        Box::new(std::io::stdin().lock())
-    } else {
-        let opened = File::open(file).with_context(|| format!("cannot read {name}"));
-        Box::new(BufReader::new(opened.map_err(Failure::Input)?))
-    };
+    let Input { name, lines } = Input::open(file)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut checked = 0;
     for (line, number) in lines.lines().zip(1..) {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use futures::executor::block_on;
 use outthink_core::{
-    Answers, Chosen, ExactAnswers, Limits, Method, Plan, Problem, Scoring, Selection, Solution,
-    Tree, Usage, Voting, search,
+    Answers, Chosen, Limits, Method, Plan, Problem, Scoring, Selection, Solution, Tree, Usage,
+    Voting, search,
 };
 use outthink_engine::EmbeddedPolicy;
+use outthink_lab::MathAnswers;
 use serde::Serialize;
 
 use crate::cli::Solve;
@@ -108,7 +109,7 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
         &policy,
         verifier.as_ref().map(AnyVerifier::as_verifier),
     ))?;
-    let answers = ExactAnswers;
+    let answers = MathAnswers;
     let solutions = tree.solutions();
     let chosen = selection.choose(&solutions, &answers);
     let costs = costs(&tree, &policy, verifier.as_ref());
