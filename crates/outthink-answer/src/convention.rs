@@ -25,6 +25,8 @@ pub struct Conventions {
     pub scaled_equation: bool,
     /// `y = 2x` is `f(x) = 2x`, and `r = 9` is `x = 9`.
     pub other_name: bool,
+    /// A gold `3,14` may be the decimal 3.14.
+    pub decimal_comma: bool,
     /// A decimal of 7 digits or more is what it rounds; and what rounds to a decimal gold of 3 or more is that gold.
     pub long_decimal: bool,
     /// `6:8` is `3:4` and `3/4`.
@@ -51,6 +53,7 @@ impl Default for Conventions {
             tuple_for_vector: true,
             scaled_equation: true,
             other_name: true,
+            decimal_comma: true,
             long_decimal: true,
             ratio_as_quotient: true,
             half_of_day: true,

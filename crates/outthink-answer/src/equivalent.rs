@@ -2,7 +2,7 @@
 
 use crate::convention::Conventions;
 use crate::evaluate::Budget;
-use crate::expr::Expr;
+use crate::expr::{Expr, Function};
 use crate::identity::{Identity, exact_value, identity, proportional, real_value, signature};
 use crate::real_set::RealSet;
 use crate::value::{Answer, Relation, Value};
@@ -41,6 +41,21 @@ impl Conventions {
                 }
             }
         }
+        if let Some(decimal) = self
+            .decimal_comma
+            .then(|| decimal_comma(&gold.plain))
+            .flatten()
+            && prediction
+                .readings
+                .iter()
+                .any(|other| matches!(comparison.compare(&decimal, other), Identity::Same(_)))
+        {
+            return Verdict::new(
+                true,
+                "decimal comma",
+                "they agree, reading the gold's comma as a decimal point",
+            );
+        }
         if unknown {
             let why = if comparison.budget.is_empty() {
                 "the comparison takes more work than one answer is worth"
@@ -52,6 +67,22 @@ impl Conventions {
         let rule = different.unwrap_or("kind");
         Verdict::new(false, rule, difference(rule, gold, prediction))
     }
+}
+
+/// A gold like `3,14` as the decimal that it may be.
+fn decimal_comma(gold: &str) -> Option<Value> {
+    let (whole, decimals) = gold.split_once(',')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let whole_digits = whole.strip_prefix('-').unwrap_or(whole);
+    // 1,234 is a thousand and more, 0,234 is not.
+    let decimal = decimals.len() != 3 || whole_digits.starts_with('0');
+    let fits = digits(whole_digits) && digits(decimals) && decimal;
+    fits.then(|| {
+        Answer::parse(&format!("{whole}.{decimals}"))
+            .readings
+            .into_iter()
+            .next()
+    })?
 }
 
 fn reason(rule: &'static str) -> String {
@@ -231,6 +262,8 @@ impl Comparison<'_> {
             )
             | (Tuple(_) | Set(_), Interval { .. } | Reals | Combined(..))
             | (Interval { .. } | Reals | Combined(..) | Tuple(_), Value::Relation(..))
+            | (List(_), Interval { .. } | Reals | Combined(..))
+            | (Interval { .. } | Reals | Combined(..), List(_))
                 if let Some(outcome) = self.real_sets(gold, prediction) =>
             {
                 outcome
@@ -581,12 +614,16 @@ impl Comparison<'_> {
         if is_name(right) && constant(left) {
             return Some(left);
         }
-        if constant(left) {
+        if sides.iter().all(constant) {
             return matches!(self.compare(left, right), Identity::Same(_)).then_some(right);
         }
         // m + n = 0 tells a sum; 2x + 1 = 0 is an equation.
         let zero = matches!(right, Value::Expr(expr) if exact_value(expr, &mut self.budget).is_some_and(|v| v.is_zero()));
-        let tells = !strict && (!zero || matches!(left, Value::Expr(expr) if names_alone(expr)));
+        let named = sides.len() > 2 && is_name(&sides[0]);
+        let tells = named
+            || !strict
+                && !constant(left)
+                && (!zero || matches!(left, Value::Expr(expr) if names_alone(expr)));
         (tells || is_name(left)).then_some(right)
     }
 }
@@ -605,11 +642,18 @@ fn difference_of(a: &Expr, b: &Expr) -> Expr {
 
 /// A variable, a function of one, a tuple of them, or words.
 fn is_name(value: &Value) -> bool {
-    let variable =
-        |expr: &Expr| matches!(expr, Expr::Symbol(name) if !matches!(&**name, "π" | "e" | "i"));
+    fn name(expr: &Expr) -> bool {
+        match expr {
+            Expr::Symbol(name) => !matches!(&**name, "π" | "e" | "i"),
+            // f(x), AB, AB/CD, |AB|
+            Expr::Multiply(parts) | Expr::Call(Function::Abs, parts) => parts.iter().all(name),
+            Expr::Divide(parts) => parts.iter().all(name),
+            _ => false,
+        }
+    }
     match value {
-        Value::Expr(Expr::Multiply(parts)) => parts.len() == 2 && parts.iter().all(variable),
-        Value::Expr(expr) => variable(expr),
+        Value::Expr(expr) => name(expr),
+        Value::Ratio(parts) => parts.iter().all(name),
         Value::Tuple(items) => items.iter().all(is_name),
         Value::Text(_) => true,
         _ => false,

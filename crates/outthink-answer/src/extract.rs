@@ -1,5 +1,7 @@
 //! The final answer of a response.
 
+use std::borrow::Cow;
+
 /// How an answer was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -28,6 +30,7 @@ pub fn extract(response: &str) -> Option<Extracted> {
     let response = response
         .rsplit_once("</think>")
         .map_or(response, |(_, after)| after);
+    let response = first_turn(response);
     let found = |text: &str, source| {
         let text = text.trim();
         (!text.is_empty()).then(|| Extracted {
@@ -35,22 +38,74 @@ pub fn extract(response: &str) -> Option<Extracted> {
             source,
         })
     };
+    // "The final answer is" after the last box overrules it.
+    if let Some(after) = response.rfind("inal answer is")
+        && response.rfind("\\boxed").is_some_and(|last| last < after)
+        && let Some(text) = first_formula(
+            response[after + "inal answer is".len()..].trim_start_matches([' ', ':', '\n']),
+        )
+        && let Some(extracted) = found(&text, Source::Phrase)
+    {
+        return Some(extracted);
+    }
     match boxes(response) {
         Boxes::Closed(text) => return found(&text, Source::Box),
         Boxes::Open => return None,
         Boxes::None => {}
     }
     if let Some(text) = after_phrase(response)
-        && let Some(extracted) = found(text, Source::Phrase)
+        && let Some(extracted) = found(&text, Source::Phrase)
     {
         return Some(extracted);
     }
-    if let Some(text) = last_formula(response)
-        && let Some(extracted) = found(text, Source::Maths)
+    let formula = last_formula(response);
+    // A conclusion in words after the last formula.
+    if let (Some((_, number)), Some(end)) =
+        (last_number(response), formula.as_ref().map(|(end, _)| *end))
+        && let Some(tail) = response.get(end..)
+        && ["herefore", "hus", "ence", "So "]
+            .iter()
+            .any(|word| tail.contains(word))
+        && last_number(tail).is_some()
+        && let Some(extracted) = found(number, Source::Number)
     {
         return Some(extracted);
     }
-    found(last_number(response)?, Source::Number)
+    if let Some((_, text)) = formula
+        && let Some(extracted) = found(&text, Source::Maths)
+    {
+        return Some(extracted);
+    }
+    if is_formula(response) {
+        return found(response, Source::Maths);
+    }
+    let (_, number) = last_number(response)?;
+    found(number, Source::Number)
+}
+
+/// What comes before a token that ends a turn of a chat.
+fn first_turn(response: &str) -> &str {
+    let ends = [
+        "<|im_end|>",
+        "<|im_start|>",
+        "<|endoftext|>",
+        "<|eot_id|>",
+        "<|end|>",
+        "</s>",
+    ];
+    let end = ends
+        .iter()
+        .filter_map(|end| response.find(end).filter(|at| *at > 0))
+        .min();
+    end.map_or(response, |end| &response[..end])
+}
+
+/// Is a text without dollar signs a formula, that is, LaTeX without a word of prose?
+fn is_formula(text: &str) -> bool {
+    let separates = |c: char| c.is_whitespace() || matches!(c, '{' | '}' | '(' | ')' | '$');
+    let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).count();
+    let prose = |word: &str| !word.contains('\\') && letters(word) >= 3;
+    text.contains('\\') && text.len() < 1000 && !text.split(separates).any(prose)
 }
 
 enum Boxes {
@@ -102,7 +157,8 @@ fn boxes(response: &str) -> Boxes {
     // Boxes that only a comma or a word stands between are one answer.
     let mut parts = vec![content];
     for &(start, content, end) in closed.iter().rev().skip(1) {
-        if end > first || !joins(&response[end..first]) {
+        let between = response.get(end..first);
+        if !between.is_some_and(|between| between.trim().is_empty() || joins(between)) {
             break;
         }
         first = start;
@@ -162,7 +218,7 @@ fn closing(body: &str) -> Option<usize> {
 }
 
 /// What follows the last phrase that announces an answer, up to the end of its sentence.
-fn after_phrase(response: &str) -> Option<&str> {
+fn after_phrase(response: &str) -> Option<Cow<'_, str>> {
     const PHRASES: [&str; 8] = [
         "final answer is",
         "answer is",
@@ -184,67 +240,122 @@ fn after_phrase(response: &str) -> Option<&str> {
         return Some(formula);
     }
     let line = tail.lines().next()?;
-    let mut stop = line.len();
-    for (at, _) in line.match_indices(". ") {
-        stop = stop.min(at);
+    let stop = line.find(". ").unwrap_or(line.len());
+    let sentence = line[..stop].trim_end_matches(['.', '*', ' ', '。']);
+    // A sentence of its own says the answer last: "Jane started growing 3 hours ago".
+    let starts = |c: char| !c.is_alphabetic() && c != '$';
+    if sentence.starts_with(starts) || sentence.split_whitespace().count() < 3 {
+        return Some(sentence.into());
     }
-    Some(line[..stop].trim_end_matches(['.', '*', ' ', '。']))
+    match (last_formula(sentence), last_number(sentence)) {
+        (Some((at, formula)), Some((place, number))) => {
+            Some(if at > place { formula } else { number.into() })
+        }
+        (Some((_, formula)), None) => Some(formula),
+        (None, Some((_, number))) => Some(number.into()),
+        (None, None) => Some(sentence.into()),
+    }
 }
 
 const DELIMITERS: [(&str, &str); 4] = [("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$")];
 
-/// The formula that a text starts with.
-fn first_formula(text: &str) -> Option<&str> {
-    let (open, close) = DELIMITERS
-        .into_iter()
-        .find(|(open, _)| text.starts_with(open))?;
-    let body = &text[open.len()..];
-    body.find(close).map(|end| &body[..end])
+/// The formula that a text starts with, and those that a word joins to it.
+fn first_formula(text: &str) -> Option<Cow<'_, str>> {
+    let (first, mut end) = formula_at(text, 0)?;
+    let mut all = Cow::Borrowed(first);
+    while let Some((next, start, after)) = next_formula(text, end) {
+        if !joins(&text[end..start]) {
+            break;
+        }
+        all = format!("{all}, {next}").into();
+        end = after;
+    }
+    Some(all)
 }
 
-/// The last formula that closes.
-fn last_formula(text: &str) -> Option<&str> {
-    let mut last = None;
-    let mut at = 0;
+/// The formula that starts exactly here, and the place after it.
+fn formula_at(text: &str, start: usize) -> Option<(&str, usize)> {
+    let (open, close) = DELIMITERS
+        .into_iter()
+        .find(|(open, _)| text[start..].starts_with(open))?;
+    let body = start + open.len();
+    let mut length = text[body..].find(close)?;
+    // A dollar sign that is meant ends nothing.
+    while close == "$" && text[..body + length].ends_with('\\') {
+        length += 1 + text[body + length + 1..].find(close)?;
+    }
+    Some((&text[body..body + length], body + length + close.len()))
+}
+
+/// The next formula from here on: its content, its place, and the place after it.
+fn next_formula(text: &str, from: usize) -> Option<(&str, usize, usize)> {
+    let mut at = from;
     while let Some(next) = text[at..].find(['$', '\\']) {
         let start = at + next;
-        at = start + 1;
-        let Some((open, close)) = DELIMITERS
-            .into_iter()
-            .find(|(open, _)| text[start..].starts_with(open))
-        else {
-            continue;
-        };
-        let body = start + open.len();
-        let Some(length) = text[body..].find(close) else {
-            continue;
-        };
-        let formula = &text[body..body + length];
-        if !formula.trim().is_empty() {
-            last = Some(formula);
+        if let Some((formula, end)) = formula_at(text, start) {
+            return Some((formula, start, end));
         }
-        at = body + length + close.len();
+        at = start + 1;
+    }
+    None
+}
+
+/// The last formula that closes, with those that are joined to it, and the place after it.
+fn last_formula(text: &str) -> Option<(usize, Cow<'_, str>)> {
+    let mut last: Option<(usize, Cow<'_, str>)> = None;
+    let mut at = 0;
+    while let Some((formula, start, end)) = next_formula(text, at) {
+        at = end;
+        if formula.trim().is_empty() {
+            continue;
+        }
+        last = Some(match last {
+            Some((before, all)) if joins(&text[before..start]) => {
+                (end, format!("{all}, {formula}").into())
+            }
+            _ => (end, formula.into()),
+        });
     }
     last
 }
 
-fn last_number(text: &str) -> Option<&str> {
+/// The last number that is no part of a word, and its place.
+fn last_number(text: &str) -> Option<(usize, &str)> {
     let bytes = text.as_bytes();
-    let last = text.rfind(|c: char| c.is_ascii_digit())?;
-    let mut start = last;
-    while start > 0 {
-        let before = bytes[start - 1];
-        let inner =
-            matches!(before, b'.' | b',' | b'/') && start > 1 && bytes[start - 2].is_ascii_digit();
-        if !(before.is_ascii_digit() || inner) {
-            break;
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let mut end = text.len();
+    loop {
+        let last = text[..end].rfind(|c: char| c.is_ascii_digit())?;
+        let mut start = last;
+        while start > 0 {
+            let follows = start > 1 && digit(start - 2);
+            let inner = matches!(bytes[start - 1], b'.' | b',' | b'/') && follows;
+            // 1 000
+            let group = bytes[start - 1] == b' '
+                && follows
+                && (start..start + 3).all(digit)
+                && !digit(start + 3);
+            if !(digit(start - 1) || inner || group) {
+                break;
+            }
+            start -= 1;
         }
-        start -= 1;
+        let letter = |c: Option<char>| c.is_some_and(char::is_alphabetic);
+        let before = text[..start].chars().next_back();
+        if letter(before) && letter(text[last + 1..].chars().next()) {
+            end = start;
+            continue;
+        }
+        for sign in ['.', '-'] {
+            let rest = text[..start].strip_suffix(sign);
+            if rest.is_some_and(|rest| !rest.ends_with(|c: char| c.is_alphanumeric())) {
+                start -= 1;
+            }
+        }
+        let tail = &text[last + 1..];
+        let percent = ["%", "\\%"].into_iter().find(|sign| tail.starts_with(sign));
+        return Some((start, &text[start..last + 1 + percent.map_or(0, str::len)]));
     }
-    let signed = start > 0
-        && bytes[start - 1] == b'-'
-        && !(start > 1 && bytes[start - 2].is_ascii_alphanumeric());
-    Some(&text[start - usize::from(signed)..=last])
 }
 
 #[cfg(test)]

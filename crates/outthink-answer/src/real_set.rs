@@ -3,7 +3,7 @@
 use crate::evaluate::Budget;
 use crate::evaluate::double_double::DoubleDouble;
 use crate::evaluate::numeric::Real;
-use crate::expr::Expr;
+use crate::expr::{Expr, Function};
 use crate::identity::{infinite, real_value};
 use crate::value::{Combination, Relation, Value};
 
@@ -61,6 +61,17 @@ impl RealSet {
                 }
                 _ => None,
             },
+            // Intervals beside each other, when a set is what they are compared with.
+            Value::List(items) => {
+                let mut all = Self::constant(false);
+                for item in items {
+                    if let Value::Expr(_) = item {
+                        return None;
+                    }
+                    all = all.combine(&Self::of(item, budget)?, Combination::Union);
+                }
+                Some(all)
+            }
             Value::Set(items) => {
                 let mut all = Self::constant(false);
                 for item in items {
@@ -128,12 +139,22 @@ impl RealSet {
         name: &mut Option<Box<str>>,
         budget: &mut Budget,
     ) -> Option<Self> {
+        if let Some(set) = Self::absolute(left, relation, right, name, budget) {
+            return Some(set);
+        }
         let variable = variable(left).or_else(|| variable(right))?;
         // One variable in the whole chain.
         if *name.get_or_insert_with(|| variable.clone()) != variable {
             return None;
         }
-        let bare = |expr: &Expr| matches!(expr, Expr::Symbol(own) if *own == variable);
+        let bare = |expr: &Expr| match expr {
+            Expr::Symbol(own) => *own == variable,
+            // f(x), a name as good as any.
+            Expr::Multiply(parts) => {
+                parts.len() == 2 && parts.iter().all(|part| matches!(part, Expr::Symbol(_)))
+            }
+            _ => false,
+        };
         let (bound, relation) = if bare(left) && !right.mentions(&variable) {
             (Self::end(right, budget)?, relation)
         } else if bare(right) && !left.mentions(&variable) {
@@ -175,6 +196,47 @@ impl RealSet {
                 (!positive).then(|| Self::constant(true))
             }
             (End::Infinite(_), _) => None,
+        }
+    }
+
+    /// |x| < 3 is -3 < x < 3.
+    fn absolute(
+        left: &Expr,
+        relation: Relation,
+        right: &Expr,
+        name: &mut Option<Box<str>>,
+        budget: &mut Budget,
+    ) -> Option<Self> {
+        let inner = |expr: &Expr| match expr {
+            Expr::Call(Function::Abs, inner) => match &inner[..] {
+                [Expr::Symbol(name)] => Some(name.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        let (variable, bound, relation) = match (inner(left), inner(right)) {
+            (Some(variable), None) => (variable, right, relation),
+            (None, Some(variable)) => (variable, left, relation.flipped()),
+            _ => return None,
+        };
+        if *name.get_or_insert_with(|| variable.clone()) != variable {
+            return None;
+        }
+        let bound = real_value(bound, budget)?.value;
+        let closed = !relation.is_strict();
+        let below = |closed| {
+            let (low, high) = (
+                Self::ray(-bound, closed, true),
+                Self::ray(bound, closed, false),
+            );
+            low.combine(&high, Combination::Intersection)
+        };
+        match relation {
+            Relation::Less | Relation::LessEqual => Some(below(closed)),
+            Relation::Greater | Relation::GreaterEqual => {
+                Some(Self::constant(true).combine(&below(!closed), Combination::Difference))
+            }
+            Relation::Equal | Relation::NotEqual => None,
         }
     }
 
@@ -274,7 +336,11 @@ fn variable(expr: &Expr) -> Option<Box<str>> {
     });
     let mut found = found.into_inner();
     found.dedup();
-    (found.len() == 1).then(|| found.pop())?
+    match &found[..] {
+        // f(x)
+        [f, _] if matches!(expr, Expr::Multiply(parts) if parts.len() == 2) => Some(f.clone()),
+        _ => (found.len() == 1).then(|| found.pop())?,
+    }
 }
 
 fn substitute(expr: &Expr, name: &str, value: i64) -> Expr {

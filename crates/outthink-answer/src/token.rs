@@ -136,6 +136,7 @@ pub(crate) fn tokenize(text: &str, thousands: Thousands) -> Option<Tokens> {
         space: false,
         prose: false,
         depth: 0,
+        matrices: 0,
         single: Vec::new(),
         thousands,
         tokens: Vec::with_capacity(text.len().min(64)),
@@ -157,6 +158,8 @@ struct Lexer<'a> {
     /// Inside `\text{}`: two letters are a word, not a product.
     prose: bool,
     depth: usize,
+    /// Matrices that are open.
+    matrices: usize,
     /// Places where TeX takes one digit as an argument: `\frac12`.
     single: Vec<usize>,
     thousands: Thousands,
@@ -312,7 +315,7 @@ impl<'a> Lexer<'a> {
     fn separator(&self) -> Option<(usize, bool)> {
         let rest = self.rest();
         for sure in [
-            "{,}", ",\\!", ",\\,", "\\,", "\\!", "\\ ", "~", "\u{202f}", "\u{a0}", " ",
+            "{,}", ",\\! ", ",\\!", ",\\,", "\\,", "\\!", "\\ ", "~", "\u{202f}", "\u{a0}", " ",
         ] {
             if rest.starts_with(sure) {
                 return Some((sure.len(), true));
@@ -433,6 +436,11 @@ impl<'a> Lexer<'a> {
                 }
             }
             '_' => Token::Underscore,
+            // `x != 3`, but `5!=120`.
+            '!' if double && self.space => {
+                self.at += 1;
+                Token::Order(NotEqual)
+            }
             '!' => Token::Bang,
             '%' => Token::Percent,
             '°' | 'º' => Token::Degree,
@@ -623,6 +631,13 @@ impl<'a> Lexer<'a> {
                 '|' => self.push(Token::Bar),
                 '%' => self.push(Token::Percent),
                 '$' => self.push(Token::Currency("dollar")),
+                // A command that was escaped twice; rows end in matrices.
+                '\\' if self.matrices == 0
+                    && self.rest().starts_with(|c: char| c.is_ascii_alphabetic()) =>
+                {
+                    self.at -= 1;
+                    return self.command();
+                }
                 '\\' => self.push(Token::Row),
                 ',' | ';' | ':' | ' ' | '\n' => self.space = true,
                 // Negative space, and maths mode.
@@ -729,6 +744,11 @@ impl<'a> Lexer<'a> {
             "cent" | "cents" => Token::Word("cent".into()),
             "percent" => Token::Percent,
             "begin" | "end" => return self.environment(name == "begin"),
+            _ if name.starts_with("quad") => {
+                self.at -= length - "quad".len();
+                self.space = true;
+                return Some(());
+            }
             _ => match greek(name) {
                 Some(letter) => Token::Letter(letter),
                 None => Token::Other,
@@ -770,6 +790,7 @@ impl<'a> Lexer<'a> {
             space: self.space || body.starts_with(' '),
             prose,
             depth: self.depth + 1,
+            matrices: self.matrices,
             single: Vec::new(),
             thousands: self.thousands,
             tokens: std::mem::take(&mut self.tokens),
@@ -792,26 +813,21 @@ impl<'a> Lexer<'a> {
         self.at = end;
         match name {
             "pmatrix" | "bmatrix" | "matrix" | "Bmatrix" | "vmatrix" | "Vmatrix"
-            | "smallmatrix" | "psmallmatrix" | "bsmallmatrix" => {
-                self.push(if begins {
-                    Token::OpenMatrix
-                } else {
-                    Token::CloseMatrix
-                });
-            }
-            "array" => {
-                if begins {
+            | "smallmatrix" | "psmallmatrix" | "bsmallmatrix" | "array" => {
+                if name == "array" && begins {
                     // The column layout.
                     let layout = self.skip_spaces(self.at);
                     if self.text[layout..].starts_with('{') {
                         self.at = self.argument_end(layout);
                     }
                 }
-                self.push(if begins {
-                    Token::OpenMatrix
+                if begins {
+                    self.matrices += 1;
+                    self.push(Token::OpenMatrix);
                 } else {
-                    Token::CloseMatrix
-                });
+                    self.matrices = self.matrices.saturating_sub(1);
+                    self.push(Token::CloseMatrix);
+                }
             }
             "align" | "aligned" | "equation" | "gather" | "gathered" | "split" => {}
             _ => self.push(Token::Other),
@@ -831,7 +847,7 @@ fn plain_word(lower: &str) -> Option<Token> {
         "pi" => Token::Letter('π'),
         "sqrt" => Token::Sqrt,
         "infinity" | "infty" | "inf" => Token::Infinity,
-        "percent" => Token::Percent,
+        "percent" | "pct" => Token::Percent,
         "degrees" | "degree" => Token::Degree,
         _ => return None,
     })

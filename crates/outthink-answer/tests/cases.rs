@@ -548,6 +548,7 @@ fn every_convention_can_be_turned_off() {
     );
     off(|c| c.scaled_equation = false, "x^2+y^2=1", "2x^2+2y^2=2");
     off(|c| c.other_name = false, "y=2x", "f(x)=2x");
+    off(|c| c.decimal_comma = false, "3,14", "3.14");
     off(|c| c.long_decimal = false, r"\sqrt2", "1.41421356");
     off(|c| c.ratio_as_quotient = false, "3:4", "6:8");
     off(|c| c.half_of_day = false, "12:30", "12:30 PM");

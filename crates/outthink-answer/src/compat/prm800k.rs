@@ -242,11 +242,21 @@ fn plain(text: &str) -> String {
             "ge" | "geq" => out.push('≥'),
             "pm" => out.push('±'),
             // Delimiters and fonts leave no trace; functions keep their names.
-            "left" | "right" | "text" | "textbf" | "mathrm" | "mathbf" | "mbox" => {}
+            "left" | "right" | "big" | "Big" | "bigg" | "Bigg" | "text" | "textbf" | "textit"
+            | "mathrm" | "mathbf" | "boxed" | "displaystyle" => {}
+            "begin" | "end" => {
+                // All matrices look alike.
+                let (_, after) = argument(rest);
+                out.push(if name == "begin" { '[' } else { ']' });
+                rest = after;
+            }
             "" => {
                 let mut chars = rest.chars();
-                if let Some(c @ ('{' | '}' | '%' | '$')) = chars.next() {
-                    out.push(c);
+                match chars.next() {
+                    Some(c @ ('{' | '}' | '%' | '$')) => out.push(c),
+                    // A row of a matrix.
+                    Some('\\') => out.push(';'),
+                    _ => {}
                 }
                 rest = chars.as_str();
             }
@@ -329,7 +339,17 @@ fn may_evaluate(a: &str, b: &str) -> bool {
         .collect();
     letters.sort_unstable();
     letters.dedup();
-    letters.len() <= 2 && !both.contains("^{") && !both.contains("^(") && !matches(&POWERS, &both)
+    // What Python cannot read is never equal.
+    let readable = |text: &str| {
+        let known = |c: char| c.is_ascii_alphanumeric() || "+-*/^()!.".contains(c);
+        !text.ends_with('.') && text.chars().all(known)
+    };
+    readable(a)
+        && readable(b)
+        && letters.len() <= 2
+        && !both.contains("^{")
+        && !both.contains("^(")
+        && !matches(&POWERS, &both)
 }
 
 #[cfg(test)]

@@ -300,7 +300,16 @@ fn read(tokens: &[Spaced], depth: usize) -> Option<Value> {
             Token::Comma | Token::Semicolon | Token::And | Token::Or
         )
     };
-    let places = outside(tokens, separates)?;
+    let mut places = outside(tokens, separates)?;
+    let has = |wanted: Token| places.iter().any(|&place| tokens[place].token == wanted);
+    if has(Token::Semicolon) && has(Token::Comma) {
+        // "p = 5, q = 2; p = 7, q = 2" are two pairs.
+        places.retain(|&place| tokens[place].token == Token::Semicolon);
+        let parts = split(tokens, &places)
+            .into_iter()
+            .map(|part| read(part, depth + 1));
+        return Some(Value::List(parts.collect::<Option<_>>()?));
+    }
     if places.is_empty() {
         return item(tokens, depth).map(spread);
     }
@@ -362,7 +371,10 @@ fn list(items: Vec<Value>, or: bool, and: bool) -> Value {
         _ => None,
     };
     if let Some(mut pairs) = items.iter().map(assigned).collect::<Option<Vec<_>>>() {
-        let distinct = pairs.iter().skip(1).all(|(name, _)| *name != pairs[0].0);
+        // x_1 and x_2 are two values of one unknown.
+        let unknown = |name: &str| name.split('_').next().unwrap_or_default().to_owned();
+        let first = unknown(&pairs[0].0);
+        let distinct = pairs.iter().skip(1).all(|(name, _)| unknown(name) != first);
         if distinct && pairs.len() > 1 && !or {
             // x = 3, y = 4 is the point (3, 4).
             pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -380,7 +392,6 @@ fn list(items: Vec<Value>, or: bool, and: bool) -> Value {
     let sets = |value: &Value| match value {
         Value::Relation(_, relations) => !relations.contains(&Relation::Equal),
         Value::Interval { .. } | Value::Combined(..) => or,
-        Value::Tuple(items) => or && items.len() == 2,
         _ => false,
     };
     if items.len() > 1 && items.iter().all(sets) {
@@ -689,7 +700,10 @@ fn enclosed(tokens: &[Spaced], depth: usize) -> Option<Value> {
             .collect()
     };
     match (&first.token, &last.token) {
-        (Token::OpenSet, Token::CloseSet) => {
+        // {1, 2} without backslashes is meant as a set.
+        (Token::OpenSet, Token::CloseSet) | (Token::OpenGroup, Token::CloseGroup)
+            if first.token == Token::OpenSet || !outside(inner, commas)?.is_empty() =>
+        {
             if inner.is_empty() {
                 return Some(Value::Set(Vec::new()));
             }
