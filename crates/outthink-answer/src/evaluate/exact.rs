@@ -10,7 +10,7 @@ use crate::expr::Function;
 const MOST_BITS: usize = 1 << 15;
 
 /// Largest number whose factorial is multiplied out.
-const MOST_FACTORIAL: i64 = 2500;
+const MOST_FACTORIAL: i64 = 2100;
 
 pub(crate) struct Exact {
     /// Variables are whole numbers, others at every point; without a point there are no variables.
@@ -188,7 +188,15 @@ impl Arithmetic for Exact {
         self.point
     }
 
+    fn call_weight(function: Function, value: &RBig) -> u64 {
+        match function {
+            // As many products as factors, each as long as the result so far.
+            Function::Factorial | Function::Binomial => (bits(value) as u64).pow(2) / 40_000,
+            _ => 0,
+        }
+    }
+
     fn weight(value: &RBig) -> u64 {
-        1 + bits(value) as u64 / 64
+        1 + bits(value) as u64 / 32
     }
 }

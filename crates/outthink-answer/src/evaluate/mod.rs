@@ -58,6 +58,10 @@ pub(crate) trait Arithmetic {
     fn integer_point(&self) -> Option<u64> {
         None
     }
+    /// What a function costs beyond its value.
+    fn call_weight(_: Function, _: &Self::Value) -> u64 {
+        0
+    }
     /// What an operation on this value costs.
     fn weight(value: &Self::Value) -> u64;
 }
@@ -110,7 +114,9 @@ impl<'e, A: Arithmetic> Walk<'_, 'e, A> {
             }
             Expr::Call(function, xs) => {
                 let xs: Vec<A::Value> = xs.iter().map(|x| self.value(x)).collect::<Option<_>>()?;
-                self.arithmetic.call(*function, &xs)?
+                let value = self.arithmetic.call(*function, &xs)?;
+                self.budget.spend(A::call_weight(*function, &value))?;
+                value
             }
             Expr::Series(series) => {
                 let (from, to) = (self.exactly(&series.from)?, self.exactly(&series.to)?);

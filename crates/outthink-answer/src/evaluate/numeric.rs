@@ -177,7 +177,7 @@ impl Real {
     }
 
     fn sin_cos(self) -> Option<(Self, Self)> {
-        if self.value.hi.abs() > 1e8 || self.error > 1.0 {
+        if self.value.hi.abs() > 1e12 || self.error > 1.0 {
             return None;
         }
         let (sin, cos) = self.value.sin_cos();

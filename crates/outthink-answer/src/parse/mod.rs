@@ -13,7 +13,7 @@ use crate::words;
 use expression::expression;
 
 /// Longest answer that is read, in bytes; longer ones are compared as they stand.
-const LONGEST: usize = 1 << 14;
+const LONGEST: usize = 1 << 13;
 
 /// Deepest nesting of lists, sets and brackets.
 const DEEPEST: usize = 16;
@@ -324,39 +324,51 @@ fn read(tokens: &[Spaced], depth: usize) -> Option<Value> {
         .into_iter()
         .map(|part| item(part, depth))
         .collect::<Option<_>>()?;
-    Some(list(items, or, and))
+    match items.len() {
+        0 => None,
+        1 => items.into_iter().next().map(spread),
+        _ => Some(list(items, or, and)),
+    }
 }
 
 /// Without brackets that enclose everything and separate nothing: `((5))`. By the thousand, if need be.
-fn peel(mut tokens: &[Spaced]) -> &[Spaced] {
-    loop {
-        let [first, inner @ .., last] = tokens else {
-            return tokens;
-        };
-        let pair = matches!(
-            (&first.token, &last.token),
-            (Token::Open('('), Token::Close(')')) | (Token::OpenGroup, Token::CloseGroup)
-        );
-        let again = pair
-            && matches!(
-                (
-                    inner.first().map(|t| &t.token),
-                    inner.last().map(|t| &t.token)
-                ),
-                (
-                    Some(Token::Open('(') | Token::OpenGroup),
-                    Some(Token::Close(')') | Token::CloseGroup)
-                )
-            );
-        // One layer is left to those who read brackets, and costs nothing there.
-        if !again
-            || end_of(tokens, 0) != Some(tokens.len())
-            || end_of(inner, 0) != Some(inner.len())
-        {
-            return tokens;
-        }
-        tokens = inner;
+fn peel(tokens: &[Spaced]) -> &[Spaced] {
+    let opens = |token: &Token| matches!(token, Token::Open('(') | Token::OpenGroup);
+    let outer = tokens
+        .iter()
+        .take_while(|spaced| opens(&spaced.token))
+        .count();
+    if outer < 2 {
+        return tokens;
     }
+    // Which place each of the brackets at the beginning closes at.
+    let mut open: Vec<usize> = Vec::new();
+    let mut ends = vec![0; outer];
+    for (at, spaced) in tokens.iter().enumerate() {
+        match spaced.token {
+            Token::Open(_) | Token::OpenGroup => open.push(at),
+            Token::Close(_) | Token::CloseGroup => match open.pop() {
+                Some(start) if start < outer => {
+                    let pair = (&tokens[start].token, &spaced.token);
+                    let matching = matches!(
+                        pair,
+                        (Token::Open('('), Token::Close(')'))
+                            | (Token::OpenGroup, Token::CloseGroup)
+                    );
+                    ends[start] = if matching { at } else { 0 };
+                }
+                Some(_) => {}
+                None => return tokens,
+            },
+            _ => {}
+        }
+    }
+    let layers = (0..outer)
+        .take_while(|&layer| ends[layer] + layer + 1 == tokens.len())
+        .count();
+    // One layer is left to those who read brackets, and costs nothing there.
+    let layers = layers.saturating_sub(1);
+    &tokens[layers..tokens.len() - layers]
 }
 
 /// Items beside each other.
