@@ -102,10 +102,15 @@ fn first_turn(response: &str) -> &str {
 
 /// Is a text without dollar signs a formula, that is, LaTeX without a word of prose?
 fn is_formula(text: &str) -> bool {
+    text.contains('\\') && text.len() < 1000 && !has_prose(text)
+}
+
+/// Is there a word of three letters or more that is no command?
+fn has_prose(text: &str) -> bool {
     let separates = |c: char| c.is_whitespace() || matches!(c, '{' | '}' | '(' | ')' | '$');
     let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).count();
-    let prose = |word: &str| !word.contains('\\') && letters(word) >= 3;
-    text.contains('\\') && text.len() < 1000 && !text.split(separates).any(prose)
+    text.split(separates)
+        .any(|word| !word.contains('\\') && letters(word) >= 3)
 }
 
 enum Boxes {
@@ -244,7 +249,8 @@ fn after_phrase(response: &str) -> Option<Cow<'_, str>> {
     let sentence = line[..stop].trim_end_matches(['.', '*', ' ', '。']);
     // A sentence of its own says the answer last: "Jane started growing 3 hours ago".
     let starts = |c: char| !c.is_alphabetic() && c != '$';
-    if sentence.starts_with(starts) || sentence.split_whitespace().count() < 3 {
+    let short = sentence.split_whitespace().count() < 3;
+    if short || sentence.starts_with(starts) || !has_prose(sentence) {
         return Some(sentence.into());
     }
     match (last_formula(sentence), last_number(sentence)) {
@@ -407,6 +413,8 @@ mod tests {
             found("The answer is -1. (Check: 3 + 4 = 7.)"),
             by("-1", Source::Phrase)
         );
+        let bare = found("Answer: x^5 - x^4 + 2x - 1");
+        assert_eq!(bare, by("x^5 - x^4 + 2x - 1", Source::Phrase));
         assert_eq!(found("so\n\n#### 1,940"), by("1,940", Source::Phrase));
         assert_eq!(found("The answer is: **5**"), by("5", Source::Phrase));
         assert_eq!(

@@ -144,6 +144,74 @@ fn demo(run: usize) -> (Value, String) {
 }
 
 #[test]
+fn grade_says_whether_an_answer_is_right_and_why() {
+    let pair =
+        |gold, prediction| outthink(&["grade", "--gold", gold, "--prediction", prediction], "");
+    let right = pair(r"\frac{1}{2}", "-0.5+1");
+    assert_eq!(right.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8(right.stdout).unwrap(),
+        "verdict  equal\nrule     exact value\nreason   they agree: exact value\n"
+    );
+    assert_eq!(pair("(2,4)", r"\{2,4\}").status.code(), Some(1));
+    let response = json(&[
+        "grade",
+        "--gold",
+        "204",
+        "--text",
+        "--prediction",
+        r"so it is $\boxed{204}$.",
+        "--json",
+    ]);
+    assert_eq!(
+        (&response["equal"], &response["prediction"]),
+        (&true.into(), &"204".into())
+    );
+    let theirs = [
+        "grade",
+        "--gold",
+        "1",
+        "--prediction",
+        "100",
+        "--rules",
+        "qwen2.5-math",
+    ];
+    assert_eq!(
+        outthink(&theirs, "").status.code(),
+        Some(0),
+        "their mistakes are kept"
+    );
+}
+
+#[test]
+fn grade_reports_malformed_lines_and_grades_the_rest() {
+    let lines = r#"{"id": "a", "gold": "5", "prediction": "five", "expected": true, "category": "words"}
+{"id": 2, "gold": "5"
+{"id": 3, "gold": "204", "prediction": "It is \\boxed{205}.", "pred_kind": "text", "expected": true, "category": "box"}
+"#;
+    let output = outthink(&["grade", "--jsonl", "-"], lines);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.starts_with("standard input line 2: EOF"), "{errors}");
+    let out: Vec<Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(out.len(), 3);
+    assert_eq!(
+        (&out[0]["id"], &out[0]["equal"]),
+        (&"a".into(), &true.into())
+    );
+    assert_eq!(
+        (&out[1]["id"], &out[1]["equal"]),
+        (&3.into(), &false.into())
+    );
+    assert_eq!(out[2]["summary"]["accuracy"], 0.5);
+    assert_eq!(out[2]["summary"]["categories"]["box"]["false_negatives"], 1);
+}
+
+#[test]
 fn demo_measures_every_row_draws_the_chart_and_does_it_again_the_same() {
     let (measured, svg) = demo(1);
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));

@@ -23,24 +23,16 @@ impl Exact {
     }
 
     fn integer_power(base: &RBig, exponent: i64) -> Option<RBig> {
-        let size = usize::try_from(exponent.unsigned_abs()).ok()?;
-        if bits(base).saturating_sub(1).checked_mul(size)? > MOST_BITS
-            && *base.numerator() != IBig::ONE
-        {
-            let unit = base.is_one() || *base == RBig::from(-1) || base.is_zero();
-            if !unit {
-                return None;
-            }
-        }
         if exponent < 0 && base.is_zero() {
             return None;
         }
-        // One and its like stay small whatever the exponent.
-        let size = if base.is_one() || *base == RBig::from(-1) {
-            size % 2
-        } else {
-            size
-        };
+        let mut size = usize::try_from(exponent.unsigned_abs()).ok()?;
+        if base.is_one() || base.is_zero() || *base == RBig::NEG_ONE {
+            // These stay small whatever the exponent: an even one is as good as 2.
+            size = size.min(2 + size % 2);
+        } else if bits(base).checked_mul(size)? > MOST_BITS {
+            return None;
+        }
         let (above, below) = (base.numerator().pow(size), base.denominator().pow(size));
         let power = RBig::from_parts(above, below);
         if exponent < 0 {

@@ -732,6 +732,11 @@ fn enclosed(tokens: &[Spaced], depth: usize) -> Option<Value> {
                 elements()?.into_iter().flat_map(branches).collect(),
             ))
         }
+        // Braces that only hold together, around a quantity or a relation.
+        (Token::OpenGroup, Token::CloseGroup) => match read(inner, depth + 1)? {
+            Value::Expr(_) | Value::Percent(_) => None,
+            value => Some(value),
+        },
         (Token::OpenAngle, Token::CloseAngle) => Some(Value::Tuple(elements()?)),
         (Token::Open(open), Token::Close(close)) => {
             let places = outside(inner, commas)?;
