@@ -5,6 +5,7 @@ use crate::evaluate::Budget;
 use crate::expr::{Expr, Function};
 use crate::identity::{Identity, exact_value, identity, proportional, real_value, signature};
 use crate::real_set::RealSet;
+use crate::rounding::rounds;
 use crate::value::{Answer, Relation, Value};
 use crate::verdict::Verdict;
 use crate::words::{Units, compare_units, same_text};
@@ -311,7 +312,7 @@ impl Comparison<'_> {
         if let Identity::Same(_) = outcome {
             return outcome;
         }
-        if self.conventions.long_decimal && self.rounds(gold, prediction) {
+        if self.conventions.long_decimal && rounds(gold, prediction, &mut self.budget) {
             return Identity::Same("equal when rounded");
         }
         if self.conventions.constant_of_integration
@@ -327,43 +328,6 @@ impl Comparison<'_> {
             return identity(gold, &renamed, &mut self.budget);
         }
         outcome
-    }
-
-    /// Is one a decimal, long enough, that the other rounds to and cannot be written as?
-    fn rounds(&mut self, gold: &Expr, prediction: &Expr) -> bool {
-        let decimal = |expr: &Expr| match expr {
-            Expr::Decimal { value, places } => Some((value.clone(), *places)),
-            Expr::Negate(inner) => match &**inner {
-                Expr::Decimal { value, places } => Some((-value.clone(), *places)),
-                _ => None,
-            },
-            _ => None,
-        };
-        let (written, places, exact, cut) = match (decimal(gold), decimal(prediction)) {
-            (None, Some((value, places))) if digits(&value, places) >= 7 => {
-                (value, places, gold, true)
-            }
-            (Some((value, places)), None) if digits(&value, places) >= 3 => {
-                (value, places, prediction, false)
-            }
-            _ => return false,
-        };
-        // A fraction that a decimal can say exactly has to be said exactly.
-        if let Some(value) = exact_value(exact, &mut self.budget)
-            && terminates(&value)
-        {
-            return false;
-        }
-        let (Some(value), Some(written)) = (
-            real_value(exact, &mut self.budget),
-            real_value(&Expr::Number(written), &mut self.budget),
-        ) else {
-            return false;
-        };
-        let beyond = (value.value.abs() - written.value.abs()).hi;
-        let unit = 10f64.powi(-(places.min(300) as i32)) * (1.0 + 1e-12);
-        // Rounded; a prediction may also have been cut off.
-        beyond.abs() <= 0.5 * unit || cut && (0.0..unit).contains(&beyond)
     }
 
     fn percent(&mut self, percent: &Expr, number: &Expr) -> Identity {
@@ -667,23 +631,4 @@ fn names_alone(expr: &Expr) -> bool {
         Expr::Add(parts) | Expr::Multiply(parts) => parts.iter().all(names_alone),
         _ => false,
     }
-}
-
-/// Significant digits of a decimal.
-fn digits(value: &dashu_ratio::RBig, places: usize) -> usize {
-    let scaled = value.clone() * dashu_int::IBig::from(10).pow(places);
-    let text = scaled.numerator().to_string();
-    text.trim_start_matches('-').len()
-}
-
-/// Can it be written with finitely many decimals?
-fn terminates(value: &dashu_ratio::RBig) -> bool {
-    let mut below = value.denominator().clone();
-    for factor in [2u8, 5] {
-        let factor = dashu_int::UBig::from(factor);
-        while (&below % &factor).is_zero() {
-            below /= &factor;
-        }
-    }
-    below.is_one()
 }

@@ -420,7 +420,8 @@ fn math_equal(prediction: &str, gold: &str, depth: usize) -> (bool, &'static str
     if both_bracketed {
         let elements = |text: &str| -> Vec<String> {
             let mut inner = text.chars();
-            (inner.next(), inner.next_back());
+            inner.next();
+            inner.next_back();
             inner.as_str().split(',').map(str::to_owned).collect()
         };
         let (a, b) = (elements(prediction), elements(gold));
@@ -443,10 +444,8 @@ fn math_equal(prediction: &str, gold: &str, depth: usize) -> (bool, &'static str
             .map(|(l, r)| (l.trim().to_owned(), r.trim().to_owned()))
     };
     match (sides(prediction), sides(gold)) {
-        (Some(_), Some(_)) => {
-            if same_equation(prediction, gold) {
-                return (true, "difference of the sides");
-            }
+        (Some(_), Some(_)) if same_equation(prediction, gold) => {
+            return (true, "difference of the sides");
         }
         (Some((name, value)), None) if name.chars().count() <= 2 => {
             return math_equal(&value, gold, depth + 1);

@@ -147,7 +147,7 @@ impl<'e, A: Arithmetic> Walk<'_, 'e, A> {
     fn fold(
         &mut self,
         xs: &'e [Expr],
-        operation: fn(&mut A, A::Value, A::Value) -> Option<A::Value>,
+        operation: impl Fn(&mut A, A::Value, A::Value) -> Option<A::Value>,
     ) -> Option<A::Value> {
         let (first, rest) = xs.split_first()?;
         let mut total = self.value(first)?;

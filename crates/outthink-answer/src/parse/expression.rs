@@ -33,10 +33,6 @@ impl<'t> Parser<'t> {
         self.tokens.get(self.at).map(|spaced| &spaced.token)
     }
 
-    fn peek_at(&self, ahead: usize) -> Option<&'t Token> {
-        self.tokens.get(self.at + ahead).map(|spaced| &spaced.token)
-    }
-
     fn next(&mut self) -> Option<&'t Token> {
         let token = self.peek();
         self.at += 1;
@@ -515,9 +511,6 @@ impl<'t> Parser<'t> {
             }
         }
         let ((index, from), to) = (index?, to?);
-        if self.peek_at(0).is_none() {
-            return None;
-        }
         let body = self.product()?;
         Some(Expr::Series(Box::new(Series {
             product,
