@@ -39,7 +39,7 @@ fn requests(policy: &EmbeddedPolicy, problems: u64, draws: u64) -> Vec<Extension
 }
 
 fn draw(c: &mut Criterion) {
-    let policy = EmbeddedPolicy::load(&checkpoint("micro-0.3m")).unwrap();
+    let policy = EmbeddedPolicy::load(&checkpoint("micro-0.3m"), None).unwrap();
     let mut group = c.benchmark_group("draw");
     group.sample_size(10);
     for (name, problems, draws) in [("1 × 1", 1, 1), ("1 × 64", 1, 64), ("16 × 64", 16, 64)] {
@@ -58,7 +58,7 @@ fn draw(c: &mut Criterion) {
 }
 
 fn score(c: &mut Criterion) {
-    let policy = EmbeddedPolicy::load(&checkpoint("micro-0.3m")).unwrap();
+    let policy = EmbeddedPolicy::load(&checkpoint("micro-0.3m"), None).unwrap();
     let mut prefixes = Vec::new();
     for request in requests(&policy, 16, 16) {
         let problem = Arc::clone(&request.problem);
@@ -73,7 +73,7 @@ fn score(c: &mut Criterion) {
     group.sample_size(10);
     group.throughput(Throughput::Elements(prefixes.len() as u64));
     for name in ["micro-prm-likelihood", "micro-prm"] {
-        let verifier = EmbeddedVerifier::load(&checkpoint(name)).unwrap();
+        let verifier = EmbeddedVerifier::load(&checkpoint(name), None).unwrap();
         group.bench_function(format!("{name}, 256 solutions of 16 problems"), |b| {
             b.iter_batched(
                 || block_on(verifier.forget()).unwrap(),

@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let [folder, problems] = arguments.as_slice() else {
         return Err("usage: throughput CHECKPOINT PROBLEMS.jsonl".into());
     };
-    let policy = EmbeddedPolicy::load(&Checkpoint::read(Path::new(folder))?)?;
+    let policy = EmbeddedPolicy::load(&Checkpoint::read(Path::new(folder))?, None)?;
     let mut requests = Vec::new();
     for line in std::fs::read_to_string(problems)?.lines() {
         let line: serde_json::Value = serde_json::from_str(line)?;

@@ -12,10 +12,11 @@ pub(crate) struct Heads {
     pub size: usize,
 }
 
-/// For each query row (`heads.queries × heads.size`), softmax(q·k / √size)·v over the slots of its path; the same
-/// layout out. Each row is computed alone and in path order, so it does not depend on the batch.
+/// For each query row (`heads.queries × heads.size`), softmax(q·k / √size)·v over the slots of its path, or the last
+/// `window` of them; the same layout out. Each row is computed alone and in path order, so it does not depend on the batch.
 pub(crate) fn attend(
     heads: Heads,
+    window: Option<usize>,
     queries: &[f32],
     cache: &LayerCache,
     paths: &[Vec<Slot>],
@@ -27,6 +28,7 @@ pub(crate) fn attend(
         .zip(paths)
         .with_min_len(8)
         .for_each_init(Vec::new, |scores, ((out, query), path)| {
+            let path = &path[path.len() - path.len().min(window.unwrap_or(usize::MAX))..];
             for head in 0..heads.queries {
                 let own = head * heads.size..(head + 1) * heads.size;
                 let shared = head / (heads.queries / heads.keys) * heads.size;

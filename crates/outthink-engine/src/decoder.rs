@@ -1,13 +1,16 @@
-//! The Qwen2 decoder over a batch of tree nodes: prefill, decoding and scoring are the same pass.
+//! The decoder of Llama, Mistral, Qwen2 and Qwen3 over a batch of tree nodes: prefill, decoding and scoring are the same
+//! pass.
 
-use candle_core::{D, DType, Device, Tensor};
-use candle_nn::{VarBuilder, ops};
+use candle_core::{D, Device, Tensor};
+use candle_nn::ops;
 
+use crate::Error;
 use crate::attention::{Heads, attend};
-use crate::checkpoint::{Checkpoint, Config, Head};
-use crate::error::Error;
+use crate::checkpoint::Checkpoint;
+use crate::config::Config;
 use crate::linear::{Linear, ROWS};
 use crate::tree::{Slot, TokenTree};
+use crate::weights::OpenWeights;
 
 struct Norm {
     weight: Tensor,
@@ -15,30 +18,74 @@ struct Norm {
 }
 
 impl Norm {
-    fn load(size: usize, eps: f64, vb: VarBuilder<'_>) -> candle_core::Result<Self> {
+    fn load(weights: &OpenWeights<'_>, name: &str, size: usize, eps: f64) -> Result<Self, Error> {
         Ok(Self {
-            weight: vb.get(size, "weight")?,
+            weight: weights.get(&format!("{name}.weight"), &[size])?,
             eps: eps as f32,
         })
     }
 
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        ops::rms_norm(x, &self.weight, self.eps)
+    fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
+        Ok(ops::rms_norm(x, &self.weight, self.eps)?)
     }
 }
 
 struct Layer {
     attention_norm: Norm,
     qkv: Linear,
+    /// Of every query and every key head (Qwen3).
+    head_norms: Option<(HeadNorm, HeadNorm)>,
     out: Linear,
     ff_norm: Norm,
     gate_up: Linear,
     down: Linear,
+    /// How many tokens back it sees.
+    window: Option<usize>,
 }
 
-/// The head of a process reward model.
+/// The norm of one head's numbers.
+struct HeadNorm {
+    weight: Vec<f32>,
+    eps: f32,
+}
+
+impl HeadNorm {
+    fn apply(&self, head: &mut [f32]) {
+        let square: f32 = head.iter().map(|x| x * x).sum();
+        let scale = 1.0 / (square / head.len() as f32 + self.eps).sqrt();
+        for (x, weight) in head.iter_mut().zip(&self.weight) {
+            *x *= scale * weight;
+        }
+    }
+}
+
+/// What the last layer gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// Logits of the next token.
+    LanguageModel,
+    /// Logits of this many labels, by one linear layer or two with a ReLU between.
+    Labels(usize),
+    /// One number.
+    Value,
+}
+
+/// How a number is read off a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readout {
+    /// The log-probability of the token after those before it.
+    Likelihood,
+    /// The probability of this label among the head's.
+    Label(usize),
+    /// The logistic function of the head's one number.
+    Value,
+    /// The probability that the next token is the first of these and not the second.
+    Tokens(u32, u32),
+}
+
+/// A head that is no language model's.
 struct RewardHead {
-    inner: Linear,
+    inner: Option<Linear>,
     outer: Linear,
 }
 
@@ -49,91 +96,153 @@ pub(crate) struct Decoder {
     norm: Norm,
     lm_head: Option<Linear>,
     reward_head: Option<RewardHead>,
+    head: Head,
     heads: Heads,
-    /// Rotary frequencies of half a head.
+    /// Rotary frequencies of half a head, and the factor of cosine and sine.
     frequencies: Vec<f32>,
+    rotary_scale: f32,
     pub(crate) config: Config,
     pub(crate) parameters: u64,
 }
 
+/// Weights of up to this many bytes in f32 are widened when they are loaded; larger ones stay as they are stored.
+const WIDE: u64 = 1 << 29;
+
 impl Decoder {
-    /// Loads a checkpoint as f32 (bf16 has no CPU kernel: it would be widened again on every call).
+    /// Loads a checkpoint. The CPU computes in f32 whatever the weights are stored in.
     pub(crate) fn load(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let config = checkpoint.config()?;
-        let parameters = count_parameters(&checkpoint.weights)?;
-        let vb = VarBuilder::from_slice_safetensors(&checkpoint.weights, DType::F32, &Device::Cpu)?;
+        let weights = checkpoint.weights.open()?;
+        let parameters = weights.parameters();
+        let wide = 4 * parameters <= WIDE;
         let (hidden, ff) = (config.hidden_size, config.intermediate_size);
         let heads = Heads {
             queries: config.num_attention_heads,
-            keys: config.num_key_value_heads,
+            keys: config.key_heads(),
             size: config.head_size(),
         };
         let (q_width, k_width) = (heads.queries * heads.size, heads.keys * heads.size);
-        let model = vb.pp("model");
-        let embedding = model.get((config.vocab_size, hidden), "embed_tokens.weight")?;
+        // Models wrapped for a value head say so before every name; a bare decoder leaves out the first part.
+        let root = ["model", "pretrained_model.model", "base_model.model"]
+            .into_iter()
+            .find(|root| weights.contains(&format!("{root}.embed_tokens.weight")))
+            .unwrap_or("model");
+        let stem = root.strip_suffix("model").unwrap_or_default();
+        let embedding = weights.stored(
+            &format!("{root}.embed_tokens.weight"),
+            &[config.vocab_size, hidden],
+        )?;
+        let embedding = if wide {
+            embedding.to_dtype(candle_core::DType::F32)?
+        } else {
+            embedding
+        };
+        let eps = config.rms_norm_eps;
         let mut layers = Vec::with_capacity(config.num_hidden_layers);
         for index in 0..config.num_hidden_layers {
-            let vb = model.pp("layers").pp(index);
-            let (attention, mlp) = (vb.pp("self_attn"), vb.pp("mlp"));
-            let projections = [
-                (q_width, attention.pp("q_proj")),
-                (k_width, attention.pp("k_proj")),
-                (k_width, attention.pp("v_proj")),
+            let layer = format!("{root}.layers.{index}");
+            let attention = |name: &str, width| (format!("{layer}.self_attn.{name}"), width);
+            let mlp = |name: &str, width| (format!("{layer}.mlp.{name}"), width);
+            let head_norm = |name: &str| -> Result<HeadNorm, Error> {
+                let weight =
+                    weights.get(&format!("{layer}.self_attn.{name}.weight"), &[heads.size])?;
+                Ok(HeadNorm {
+                    weight: weight.to_vec1()?,
+                    eps: eps as f32,
+                })
+            };
+            let qkv = [
+                attention("q_proj", q_width),
+                attention("k_proj", k_width),
+                attention("v_proj", k_width),
             ];
+            let gate_up = [mlp("gate_proj", ff), mlp("up_proj", ff)];
             layers.push(Layer {
-                attention_norm: Norm::load(hidden, config.rms_norm_eps, vb.pp("input_layernorm"))?,
-                qkv: Linear::fused(&projections, hidden, true)?,
-                out: Linear::load(q_width, hidden, false, attention.pp("o_proj"))?,
+                attention_norm: Norm::load(
+                    &weights,
+                    &format!("{layer}.input_layernorm"),
+                    hidden,
+                    eps,
+                )?,
+                qkv: Linear::load(&weights, &qkv, hidden, wide)?,
+                head_norms: if weights.contains(&format!("{layer}.self_attn.q_norm.weight")) {
+                    Some((head_norm("q_norm")?, head_norm("k_norm")?))
+                } else {
+                    None
+                },
+                out: Linear::load(&weights, &[attention("o_proj", hidden)], q_width, wide)?,
                 ff_norm: Norm::load(
+                    &weights,
+                    &format!("{layer}.post_attention_layernorm"),
                     hidden,
-                    config.rms_norm_eps,
-                    vb.pp("post_attention_layernorm"),
+                    eps,
                 )?,
-                gate_up: Linear::fused(
-                    &[(ff, mlp.pp("gate_proj")), (ff, mlp.pp("up_proj"))],
-                    hidden,
-                    false,
-                )?,
-                down: Linear::load(ff, hidden, false, mlp.pp("down_proj"))?,
+                gate_up: Linear::load(&weights, &gate_up, hidden, wide)?,
+                down: Linear::load(&weights, &[mlp("down_proj", hidden)], ff, wide)?,
+                window: config.window(index),
             });
         }
-        let norm = Norm::load(hidden, config.rms_norm_eps, model.pp("norm"))?;
-        let (lm_head, reward_head) = match config.head()? {
-            Head::LanguageModel if config.tie_word_embeddings => {
-                (Some(Linear::new(embedding.clone(), None)?), None)
-            }
-            Head::LanguageModel => (
-                Some(Linear::load(
-                    hidden,
-                    config.vocab_size,
-                    false,
-                    vb.pp("lm_head"),
-                )?),
-                None,
-            ),
-            Head::ProcessReward(labels) => {
-                let score = vb.pp("score");
-                let inner = Linear::load(hidden, hidden, true, score.pp("0"))?;
-                let outer = Linear::load(hidden, labels, true, score.pp("2"))?;
-                (None, Some(RewardHead { inner, outer }))
-            }
-        };
-        let half = heads.size / 2;
-        let theta = config.rope_theta();
-        let frequencies = (0..half)
-            .map(|i| theta.powf(-(i as f64) / half as f64) as f32)
-            .collect();
+        let norm = Norm::load(&weights, &format!("{root}.norm"), hidden, eps)?;
+        let (head, lm_head, reward_head) = Self::head(&weights, stem, &config, &embedding, wide)?;
+        let (frequencies, rotary_scale) = config.rotary()?;
         Ok(Self {
             embedding,
             layers,
             norm,
             lm_head,
             reward_head,
+            head,
             heads,
             frequencies,
+            rotary_scale,
             config,
             parameters,
         })
+    }
+
+    /// The head that the weights have, whatever the architecture is called: a left-over language head beside a reward head
+    /// is not used.
+    fn head(
+        weights: &OpenWeights<'_>,
+        stem: &str,
+        config: &Config,
+        embedding: &Tensor,
+        wide: bool,
+    ) -> Result<(Head, Option<Linear>, Option<RewardHead>), Error> {
+        let hidden = config.hidden_size;
+        let linear =
+            |name: &str, output| Linear::load(weights, &[(name.to_owned(), output)], hidden, wide);
+        let reward = |head, inner, outer| Ok((head, None, Some(RewardHead { inner, outer })));
+        if weights.contains("v_head.summary.weight") {
+            return reward(Head::Value, None, linear("v_head.summary", 1)?);
+        }
+        let labels = config.labels();
+        let head = if labels == 1 {
+            Head::Value
+        } else {
+            Head::Labels(labels)
+        };
+        if weights.contains("score.2.weight") {
+            return reward(
+                head,
+                Some(linear("score.0", hidden)?),
+                linear("score.2", labels)?,
+            );
+        }
+        if weights.contains("score.weight") {
+            return reward(head, None, linear("score", labels)?);
+        }
+        let lm_head = if config.tie_word_embeddings {
+            Linear::tied(embedding)?
+        } else {
+            linear(&format!("{stem}lm_head"), config.vocab_size)?
+        };
+        Ok((Head::LanguageModel, Some(lm_head), None))
+    }
+
+    /// What the last layer gives.
+    pub(crate) fn head_kind(&self) -> Head {
+        self.head
     }
 
     /// An empty tree for this model that holds about `capacity` tokens.
@@ -155,7 +264,10 @@ impl Decoder {
         let mut tokens: Vec<u32> = nodes.iter().map(|&slot| tree.token(slot)).collect();
         tokens.resize(rows, 0);
         let tokens = Tensor::from_vec(tokens, rows, &Device::Cpu)?;
-        let mut x = self.embedding.index_select(&tokens, 0)?;
+        let mut x = self
+            .embedding
+            .index_select(&tokens, 0)?
+            .to_dtype(candle_core::DType::F32)?;
         let Heads {
             queries,
             keys,
@@ -174,13 +286,18 @@ impl Decoder {
             let qkv_rows = qkv.chunks_exact_mut(q_width + 2 * k_width);
             for ((row, &slot), rotation) in qkv_rows.zip(nodes).zip(&rotations) {
                 let (qk, v) = row.split_at_mut(q_width + k_width);
-                qk.chunks_exact_mut(size)
-                    .for_each(|head| rotate(head, rotation));
+                for (index, head) in qk.chunks_exact_mut(size).enumerate() {
+                    if let Some((of_query, of_key)) = &layer.head_norms {
+                        let norm = if index < queries { of_query } else { of_key };
+                        norm.apply(head);
+                    }
+                    rotate(head, rotation);
+                }
                 cache.keys.row_mut(slot).copy_from_slice(&qk[q_width..]);
                 cache.values.row_mut(slot).copy_from_slice(v);
                 attended.extend_from_slice(&qk[..q_width]);
             }
-            let mut attended = attend(self.heads, &attended, cache, &paths);
+            let mut attended = attend(self.heads, layer.window, &attended, cache, &paths);
             attended.resize(rows * q_width, 0.0);
             let attended = Tensor::from_vec(attended, (rows, q_width), &Device::Cpu)?;
             x = (x + layer.out.forward(&attended)?)?;
@@ -202,7 +319,7 @@ impl Decoder {
     pub(crate) fn logits(&self, tree: &TokenTree, nodes: &[Slot]) -> Result<Vec<f32>, Error> {
         let Some(head) = &self.lm_head else {
             return Err(Error::Role {
-                architecture: self.config.architectures.join(", "),
+                architecture: self.config.architecture().to_owned(),
                 role: "policy",
             });
         };
@@ -212,27 +329,45 @@ impl Decoder {
             .to_vec1()?)
     }
 
-    /// The probability of a label at each node.
+    /// The number that each node is read as; not for likelihoods, which are read off the logits before.
     pub(crate) fn rewards(
         &self,
         tree: &TokenTree,
         nodes: &[Slot],
-        label: usize,
+        readout: Readout,
     ) -> Result<Vec<f32>, Error> {
-        let Some(head) = &self.reward_head else {
-            return Err(Error::Role {
-                architecture: self.config.architectures.join(", "),
-                role: "process reward model",
-            });
+        let role = |role| Error::Role {
+            architecture: self.config.architecture().to_owned(),
+            role,
         };
-        let logits = head
-            .outer
-            .forward(&head.inner.forward(&self.gather(tree, nodes)?)?.relu()?)?;
-        let probabilities = ops::softmax(&logits, D::Minus1)?;
-        let column = probabilities
-            .narrow(1, label, 1)?
-            .narrow(0, 0, nodes.len())?;
-        Ok(column.flatten_all()?.to_vec1()?)
+        if let Readout::Tokens(good, bad) = readout {
+            let logits = self.logits(tree, nodes)?;
+            let rows = logits.chunks_exact(self.config.vocab_size);
+            let reward = |row: &[f32]| logistic(row[good as usize] - row[bad as usize]);
+            return Ok(rows.take(nodes.len()).map(reward).collect());
+        }
+        let Some(head) = &self.reward_head else {
+            return Err(role("process reward model"));
+        };
+        let mut x = self.gather(tree, nodes)?;
+        if let Some(inner) = &head.inner {
+            x = inner.forward(&x)?.relu()?;
+        }
+        let logits = head.outer.forward(&x)?.narrow(0, 0, nodes.len())?;
+        match (self.head, readout) {
+            (Head::Value, Readout::Value) => {
+                let values: Vec<f32> = logits.flatten_all()?.to_vec1()?;
+                Ok(values.into_iter().map(logistic).collect())
+            }
+            (Head::Labels(labels), Readout::Label(label)) if label < labels => {
+                let probabilities = ops::softmax(&logits, D::Minus1)?;
+                Ok(probabilities
+                    .narrow(1, label, 1)?
+                    .flatten_all()?
+                    .to_vec1()?)
+            }
+            _ => Err(role("verifier read in that way")),
+        }
     }
 
     fn gather(&self, tree: &TokenTree, nodes: &[Slot]) -> Result<Tensor, Error> {
@@ -252,12 +387,17 @@ impl Decoder {
 
     /// (cos, sin) of a position, one a frequency.
     fn rotation(&self, position: usize) -> Vec<(f32, f32)> {
+        let scale = self.rotary_scale;
         self.frequencies
             .iter()
             .map(|frequency| (position as f32 * frequency).sin_cos())
-            .map(|(sin, cos)| (cos, sin))
+            .map(|(sin, cos)| (scale * cos, scale * sin))
             .collect()
     }
+}
+
+fn logistic(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
 }
 
 /// Rotates the pairs (i, i + half) of a head.
@@ -266,34 +406,4 @@ fn rotate(head: &mut [f32], rotation: &[(f32, f32)]) {
     for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(rotation) {
         (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
     }
-}
-
-/// Elements of all tensors, from the header of a safetensors file.
-fn count_parameters(weights: &[u8]) -> Result<u64, Error> {
-    let malformed = |reason: String| Error::Malformed {
-        file: "model.safetensors",
-        reason,
-    };
-    let size = weights
-        .first_chunk::<8>()
-        .map(|bytes| u64::from_le_bytes(*bytes));
-    let header = size
-        .and_then(|size| usize::try_from(size).ok())
-        .and_then(|size| weights.get(8..8usize.checked_add(size)?))
-        .ok_or_else(|| malformed("it is cut off".into()))?;
-    let tensors: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(header).map_err(|e| malformed(e.to_string()))?;
-    let elements = |tensor: &serde_json::Value| -> Option<u64> {
-        tensor
-            .get("shape")?
-            .as_array()?
-            .iter()
-            .map(serde_json::Value::as_u64)
-            .product()
-    };
-    Ok(tensors
-        .iter()
-        .filter(|(name, _)| *name != "__metadata__")
-        .filter_map(|(_, t)| elements(t))
-        .sum())
 }

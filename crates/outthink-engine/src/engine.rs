@@ -11,8 +11,8 @@ use outthink_prompt::{End, Segment, Segmenter, Tokenizer};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::checkpoint::{Checkpoint, Head};
-use crate::decoder::Decoder;
+use crate::checkpoint::Checkpoint;
+use crate::decoder::{Decoder, Head, Readout};
 use crate::error::Error;
 use crate::sampler::{Distribution, log_softmax};
 use crate::tree::{Slot, TokenTree};
@@ -49,14 +49,13 @@ pub struct Draw {
     pub stop: Stop,
 }
 
-/// Read the value of every token from `from` on: its log-probability under a language model; the probability of the
-/// wanted label at the markers of a process reward model (other tokens read as NaN).
+/// Read a number off some tokens of a sequence, in the engine's way.
 #[derive(Clone, Debug)]
 pub struct Reading {
     /// The whole sequence.
     pub tokens: Vec<u32>,
-    /// First token to read; at least 1 for a language model, which says nothing of the first.
-    pub from: usize,
+    /// Places of the tokens to read, in any order. A likelihood says nothing of the first token, which reads as NaN.
+    pub places: Vec<usize>,
 }
 
 /// What an engine has done since it was loaded.
@@ -86,25 +85,32 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Loads a checkpoint. `marker` is the (token, label) that a process reward model is read at.
+    /// Loads a checkpoint whose tokens are read in one way.
     pub fn load(
         checkpoint: &Checkpoint,
         tokenizer: Arc<Tokenizer>,
-        marker: Option<(u32, usize)>,
+        readout: Readout,
     ) -> Result<Self, Error> {
         let decoder = Decoder::load(checkpoint)?;
-        let head = decoder.config.head()?;
-        let role = |role| Error::Role {
-            architecture: decoder.config.architectures.join(", "),
-            role,
-        };
-        match (head, marker) {
-            (Head::LanguageModel, Some(_)) => return Err(role("process reward model")),
-            (Head::ProcessReward(_), None) => return Err(role("language model")),
-            (Head::ProcessReward(labels), Some((_, label))) if label >= labels => {
-                return Err(role("verifier by that label"));
+        let fits = match (decoder.head_kind(), readout) {
+            (Head::LanguageModel, Readout::Likelihood) | (Head::Value, Readout::Value) => true,
+            (Head::LanguageModel, Readout::Tokens(good, bad)) => {
+                let vocabulary = decoder.config.vocab_size;
+                (good.max(bad) as usize) < vocabulary
             }
-            _ => {}
+            (Head::Labels(labels), Readout::Label(label)) => label < labels,
+            _ => false,
+        };
+        if !fits {
+            return Err(Error::Role {
+                architecture: decoder.config.architecture().to_owned(),
+                role: match readout {
+                    Readout::Likelihood => "language model",
+                    Readout::Label(_) => "process reward model with such a label",
+                    Readout::Value => "value model",
+                    Readout::Tokens(..) => "language model that says right or wrong",
+                },
+            });
         }
         let config = &decoder.config;
         let cost = ModelCost {
@@ -113,7 +119,7 @@ impl Engine {
             attention_width: (config.num_attention_heads * config.head_size()) as u64,
         };
         let context = config.max_position_embeddings;
-        let floats = config.num_hidden_layers * 2 * config.num_key_value_heads * config.head_size()
+        let floats = config.num_hidden_layers * 2 * config.key_heads() * config.head_size()
             + config.hidden_size;
         let tree = decoder.tree(TREE_BYTES / (4 * floats));
         let counts = Arc::new([const { AtomicU64::new(0) }; 2]);
@@ -122,7 +128,7 @@ impl Engine {
             decoder,
             tree,
             tokenizer,
-            marker,
+            readout,
             drawings: Vec::new(),
             readings: Vec::new(),
             counts: Arc::clone(&counts),
@@ -205,7 +211,7 @@ struct Worker {
     decoder: Decoder,
     tree: TokenTree,
     tokenizer: Arc<Tokenizer>,
-    marker: Option<(u32, usize)>,
+    readout: Readout,
     drawings: Vec<ActiveDrawing>,
     readings: Vec<ActiveReading>,
     counts: Arc<[AtomicU64; 2]>,
@@ -234,7 +240,7 @@ struct ActiveReading {
     reply: Reply<Vec<f32>>,
     usage: Usage,
     node: Slot,
-    from: usize,
+    places: Vec<usize>,
 }
 
 impl Worker {
@@ -274,7 +280,7 @@ impl Worker {
                         reply,
                         usage,
                         node,
-                        from: reading.from,
+                        places: reading.places,
                     });
                 } else {
                     let _ = reply.send(Ok((Vec::new(), Usage::default())));
@@ -416,35 +422,34 @@ impl Worker {
             .into_iter()
             .partition(|r| tree.is_computed(r.node));
         self.readings = waiting;
-        let paths: Vec<Vec<Slot>> = ready
+        // A place beyond the end reads as nothing.
+        let paths: Vec<Vec<Option<Slot>>> = ready
             .iter()
-            .map(|r| {
-                tree.path(r.node)
-                    .split_off(r.from.min(tree.depth(r.node) + 1))
+            .map(|reading| {
+                let path = tree.path(reading.node);
+                let at = |place: &usize| path.get(*place).copied();
+                reading.places.iter().map(at).collect()
             })
             .collect();
-        let wanted = |slot: &Slot| match self.marker {
-            Some((marker, _)) => tree.token(*slot) == marker,
-            None => true,
-        };
         let mut unread: Vec<Slot> = paths
             .iter()
             .flatten()
+            .flatten()
             .copied()
-            .filter(|slot| tree.value(*slot).is_none() && wanted(slot))
+            .filter(|slot| tree.value(*slot).is_none())
             .collect();
         unread.sort_unstable();
         unread.dedup();
-        let outcome = unread.chunks(PASS).try_for_each(|slots| match self.marker {
-            Some((_, label)) => {
-                let rewards = self.decoder.rewards(tree, slots, label)?;
+        let outcome = unread.chunks(PASS).try_for_each(|slots| {
+            if self.readout != Readout::Likelihood {
+                let rewards = self.decoder.rewards(tree, slots, self.readout)?;
                 slots
                     .iter()
                     .zip(rewards)
                     .for_each(|(&slot, reward)| tree.set_value(slot, reward));
-                Ok(())
+                return Ok(());
             }
-            None => {
+            {
                 let slots: Vec<(Slot, Slot)> = slots
                     .iter()
                     .filter_map(|&slot| Some((slot, tree.parent(slot)?)))
@@ -466,9 +471,10 @@ impl Worker {
             return outcome;
         }
         for (reading, path) in ready.into_iter().zip(paths) {
+            let value = |slot: Option<Slot>| slot.and_then(|slot| tree.value(slot));
             let values = path
                 .into_iter()
-                .map(|slot| tree.value(slot).unwrap_or(f32::NAN))
+                .map(|slot| value(slot).unwrap_or(f32::NAN))
                 .collect();
             tree.unpin(reading.node);
             // A reply that nobody waits for is no loss.

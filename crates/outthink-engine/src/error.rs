@@ -22,8 +22,16 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A weight file is cut off, or lacks a tensor, or has it in another shape.
+    #[error("{file}: {reason}")]
+    Weights {
+        /// Which.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A model that the engine does not run.
-    #[error("cannot run {what} (this engine runs Qwen2ForCausalLM and Qwen2ForProcessRewardModel)")]
+    #[error("cannot run {what}")]
     Unsupported {
         /// What the checkpoint asks for.
         what: String,

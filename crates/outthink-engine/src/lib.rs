@@ -6,6 +6,7 @@
 
 mod attention;
 mod checkpoint;
+mod config;
 mod decoder;
 mod engine;
 mod error;
@@ -14,9 +15,12 @@ mod policy;
 mod sampler;
 mod tree;
 mod verifier;
+mod weights;
 
 pub use checkpoint::Checkpoint;
+pub use decoder::{Head, Readout};
 pub use engine::{Counts, Draw, Drawing, Engine, Reading};
 pub use error::Error;
 pub use policy::EmbeddedPolicy;
 pub use verifier::EmbeddedVerifier;
+pub use weights::Weights;

@@ -6,9 +6,10 @@ use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
     Continuation, Extension, ModelCost, ModelError, Policy, Problem, Sampling, Step, Usage,
 };
-use outthink_prompt::{ChatTemplate, PolicyProfile, Profile, Segmenter, Tokenizer};
+use outthink_prompt::{ChatTemplate, Message, PolicyProfile, Profile, Role, Segmenter, Tokenizer};
 
-use crate::engine::{Counts, Drawing, Engine};
+use crate::decoder::Readout;
+use crate::engine::{Counts, Draw, Drawing, Engine, Reading};
 use crate::{Checkpoint, Error};
 
 /// A causal LM that answers questions.
@@ -16,25 +17,59 @@ pub struct EmbeddedPolicy {
     engine: Engine,
     tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
+    name: String,
     profile: PolicyProfile,
     segmenter: Segmenter,
 }
 
 impl EmbeddedPolicy {
-    /// Loads a checkpoint under the profile that fits it.
-    pub fn load(checkpoint: &Checkpoint) -> Result<Self, Error> {
-        let tokenizer = Arc::new(Tokenizer::from_bytes(&checkpoint.tokenizer)?);
-        let profile = Profile::detect(&tokenizer)?.policy;
-        let template = ChatTemplate::new(checkpoint.template.to_string())?;
-        let engine = Engine::load(checkpoint, Arc::clone(&tokenizer), None)?;
-        let segmenter = Segmenter::new(&profile, checkpoint.end_tokens()?);
+    /// Loads a checkpoint under a profile, or the one that fits it.
+    pub fn load(checkpoint: &Checkpoint, profile: Option<Profile>) -> Result<Self, Error> {
+        let tokenizer = Arc::new(checkpoint.tokenizer()?);
+        let config = checkpoint.config()?;
+        let profile = match profile {
+            Some(profile) => profile,
+            None => Profile::detect(Role::Policy, config.architecture(), &tokenizer)?,
+        };
+        let role = || Error::Role {
+            architecture: format!(
+                "{} under the profile {}",
+                config.architecture(),
+                profile.name
+            ),
+            role: "policy",
+        };
+        let asked = profile.policy.clone().ok_or_else(role)?;
+        let template =
+            ChatTemplate::new(checkpoint.template.to_string())?.with_thinking(asked.thinking);
+        let engine = Engine::load(checkpoint, Arc::clone(&tokenizer), Readout::Likelihood)?;
+        let mut ends = checkpoint.end_tokens()?;
+        ends.extend(
+            asked
+                .end_tokens
+                .iter()
+                .filter_map(|token| tokenizer.id(token).ok()),
+        );
+        if ends.is_empty() {
+            return Err(Error::Malformed {
+                file: "config.json",
+                reason: "no eos_token_id, and none of the profile's end tokens".into(),
+            });
+        }
+        let segmenter = Segmenter::new(&asked, ends);
         Ok(Self {
             engine,
             tokenizer,
             template,
-            profile,
+            name: profile.name,
+            profile: asked,
             segmenter,
         })
+    }
+
+    /// The name of the profile in force.
+    pub fn profile_name(&self) -> &str {
+        &self.name
     }
 
     /// The profile in force.
@@ -74,9 +109,53 @@ impl EmbeddedPolicy {
         self.engine.forget().await
     }
 
+    /// Most tokens of a conversation.
+    pub fn context(&self) -> usize {
+        self.engine.context()
+    }
+
     /// Token ids that ask a question. Fails if they leave no room for an answer.
     pub fn prompt(&self, problem: &Problem) -> Result<Vec<u32>, Error> {
-        let prompt = prompt(&self.tokenizer, &self.template, problem)?;
+        let PolicyProfile {
+            system,
+            after_question,
+            ..
+        } = &self.profile;
+        self.tokenizer.check(&problem.text)?;
+        let question = format!("{}{after_question}", problem.text);
+        self.chat(&Message::question(system.as_deref(), &question))
+    }
+
+    /// The profile's end tokens and separators, for text that is no answer to a problem: a box ends nothing.
+    pub fn free_segmenter(&self) -> Segmenter {
+        self.segmenter.clone().without_box()
+    }
+
+    /// Draws continuations of a prompt that may be any text, in order, with what they cost.
+    pub async fn draw(&self, drawing: Drawing) -> Result<(Vec<Draw>, Usage), Arc<Error>> {
+        let mut replies = self.engine.draw(vec![drawing]).await?;
+        replies.pop().ok_or_else(|| Arc::new(Error::Stopped))
+    }
+
+    /// The log-probability of each of some tokens after a prompt.
+    pub async fn logprobs(&self, prompt: &[u32], tokens: &[u32]) -> Result<Vec<f32>, Arc<Error>> {
+        let reading = Reading {
+            tokens: [prompt, tokens].concat(),
+            places: (prompt.len()..prompt.len() + tokens.len()).collect(),
+        };
+        let mut values = self.engine.read(vec![reading]).await?;
+        Ok(values.pop().map(|(values, _)| values).unwrap_or_default())
+    }
+
+    /// The text of one token, as far as it is whole characters.
+    pub fn token_text(&self, token: u32) -> String {
+        self.tokenizer.decode(&[token])
+    }
+
+    /// Token ids of a conversation that the model is to go on with.
+    pub fn chat(&self, messages: &[Message]) -> Result<Vec<u32>, Error> {
+        let text = self.template.render(&self.tokenizer, messages, true)?;
+        let prompt = self.tokenizer.encode(&text)?;
         let limit = self.engine.context();
         if prompt.len() >= limit {
             let tokens = prompt.len() + 1;
@@ -84,15 +163,6 @@ impl EmbeddedPolicy {
         }
         Ok(prompt)
     }
-}
-
-pub(crate) fn prompt(
-    tokenizer: &Tokenizer,
-    template: &ChatTemplate,
-    problem: &Problem,
-) -> Result<Vec<u32>, outthink_prompt::Error> {
-    tokenizer.check(&problem.text)?;
-    tokenizer.encode(&template.question(&problem.text)?)
 }
 
 impl Policy for EmbeddedPolicy {
@@ -124,7 +194,7 @@ impl Policy for EmbeddedPolicy {
                 });
             }
             let replies = self.engine.draw(drawings).await?;
-            let continuation = |draw: crate::Draw| Continuation {
+            let continuation = |draw: Draw| Continuation {
                 steps: draw
                     .steps
                     .into_iter()

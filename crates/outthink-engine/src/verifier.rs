@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{Judgement, ModelCost, ModelError, Prefix, Usage, Verifier};
-use outthink_prompt::{ChatTemplate, Profile, Rendered, RewardLayout, Tokenizer};
+use outthink_prompt::{ChatTemplate, Profile, Rendered, Reward, RewardLayout, Role, Tokenizer};
 
-use crate::checkpoint::Head;
+use crate::decoder::Readout;
 use crate::engine::{Counts, Engine, Reading};
-use crate::policy::prompt;
 use crate::{Checkpoint, Error};
 
 /// A model that scores steps.
@@ -18,45 +17,67 @@ pub struct EmbeddedVerifier {
     reference: Option<Engine>,
     tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
+    name: String,
     layout: RewardLayout,
 }
 
 impl EmbeddedVerifier {
-    /// Loads a checkpoint under the profile that fits it. A process reward model is read at its markers. A causal LM is
-    /// an implicit PRM: a step's reward is the smallest token probability of the solution so far, that is, the
-    /// likelihood of its weakest token.
-    pub fn load(checkpoint: &Checkpoint) -> Result<Self, Error> {
-        let tokenizer = Arc::new(Tokenizer::from_bytes(&checkpoint.tokenizer)?);
-        let profile = Profile::detect(&tokenizer)?;
-        let layout = match checkpoint.config()?.head()? {
-            Head::LanguageModel => RewardLayout::likelihood(&profile, &tokenizer)?,
-            Head::ProcessReward(_) => RewardLayout::process_reward(&profile, &tokenizer)?,
+    /// Loads a checkpoint under a profile, or the one that fits it.
+    pub fn load(checkpoint: &Checkpoint, profile: Option<Profile>) -> Result<Self, Error> {
+        let tokenizer = Arc::new(checkpoint.tokenizer()?);
+        let config = checkpoint.config()?;
+        let profile = match profile {
+            Some(profile) => profile,
+            None => Profile::detect(Role::Verifier, config.architecture(), &tokenizer)?,
         };
-        let marker = match layout {
-            RewardLayout::Marker { marker, label } => Some((marker, label)),
-            RewardLayout::Likelihood { .. } => None,
+        let role = || Error::Role {
+            architecture: format!(
+                "{} under the profile {}",
+                config.architecture(),
+                profile.name
+            ),
+            role: "verifier",
+        };
+        let shown = profile.verifier.as_ref().ok_or_else(role)?;
+        let layout = RewardLayout::new(shown, &tokenizer)?;
+        let readout = match layout.reward() {
+            Reward::Likelihood => Readout::Likelihood,
+            Reward::Label(label) => Readout::Label(label),
+            Reward::Value => Readout::Value,
+            Reward::Tokens(right, wrong) => Readout::Tokens(right, wrong),
         };
         let template = ChatTemplate::new(checkpoint.template.to_string())?;
-        let engine = Engine::load(checkpoint, Arc::clone(&tokenizer), marker)?;
+        let engine = Engine::load(checkpoint, Arc::clone(&tokenizer), readout)?;
         Ok(Self {
             engine,
             reference: None,
             tokenizer,
             template,
+            name: profile.name,
             layout,
         })
+    }
+
+    /// The name of the profile in force.
+    pub fn profile_name(&self) -> &str {
+        &self.name
+    }
+
+    /// Most tokens of a question with its solution.
+    pub fn context(&self) -> usize {
+        self.engine.context()
     }
 
     /// An implicit PRM against a reference policy: each token counts by how much likelier the verifier finds it than
     /// the reference does (at most 1), so that what is hard to guess is not held against a step.
     pub fn with_reference(mut self, reference: &Checkpoint) -> Result<Self, Error> {
-        if let RewardLayout::Marker { .. } = self.layout {
+        if self.layout.reward() != Reward::Likelihood {
             return Err(Error::Role {
                 architecture: "process reward model".into(),
                 role: "likelihood verifier with a reference",
             });
         }
-        let engine = Engine::load(reference, Arc::clone(&self.tokenizer), None)?;
+        let engine = Engine::load(reference, Arc::clone(&self.tokenizer), Readout::Likelihood)?;
         self.reference = Some(engine);
         Ok(self)
     }
@@ -78,11 +99,15 @@ impl EmbeddedVerifier {
 
     /// The token ids that a prefix is scored as.
     pub fn render(&self, prefix: &Prefix) -> Result<Rendered, Error> {
-        let prompt = prompt(&self.tokenizer, &self.template, &prefix.problem)?;
-        let steps = prefix.steps.iter().map(|step| step.text.as_str());
-        Ok(self
-            .layout
-            .render(&self.tokenizer, &prompt, steps, prefix.complete)?)
+        let steps: Vec<&str> = prefix.steps.iter().map(|step| step.text.as_str()).collect();
+        let question = &prefix.problem.text;
+        Ok(self.layout.render(
+            &self.tokenizer,
+            &self.template,
+            question,
+            &steps,
+            prefix.complete,
+        )?)
     }
 
     async fn judge(&self, prefixes: Vec<Prefix>) -> Result<Vec<Judgement>, Arc<Error>> {
@@ -92,9 +117,9 @@ impl EmbeddedVerifier {
             .collect::<Result<_, _>>()?;
         let readings: Vec<Reading> = rendered
             .iter()
-            .map(|r| Reading {
-                tokens: r.tokens.clone(),
-                from: r.steps.first().map_or(1, |s| s.start),
+            .map(|rendered| Reading {
+                tokens: rendered.tokens.clone(),
+                places: rendered.steps.iter().cloned().flatten().collect(),
             })
             .collect();
         let mut values = self.engine.read(readings.clone()).await?;
@@ -117,17 +142,17 @@ impl EmbeddedVerifier {
     }
 
     fn rewards(&self, rendered: &Rendered, values: &[f32], usage: Usage) -> Judgement {
-        let from = rendered.steps.first().map_or(0, |step| step.start);
+        let mut rest = values;
         let mut lowest = 0.0f32;
         let rewards = rendered.steps.iter().map(|step| {
-            let values = &values[step.start - from..step.end - from];
-            match self.layout {
-                RewardLayout::Marker { .. } => f64::from(values[0]),
-                RewardLayout::Likelihood { .. } => {
-                    // A running minimum: after a slip, whatever follows consistently is likely again.
-                    lowest = values.iter().copied().fold(lowest, f32::min);
-                    f64::from(lowest).exp()
-                }
+            let (values, after) = rest.split_at(step.len().min(rest.len()));
+            rest = after;
+            if self.layout.reward() == Reward::Likelihood {
+                // A running minimum: after a slip, whatever follows consistently is likely again.
+                lowest = values.iter().copied().fold(lowest, f32::min);
+                f64::from(lowest).exp()
+            } else {
+                values.first().map_or(f64::NAN, |value| f64::from(*value))
             }
         });
         Judgement {

@@ -43,7 +43,7 @@ fn family() -> impl Strategy<Value = Vec<Vec<u32>>> {
 fn read(engine: &Engine, family: &[Vec<u32>]) -> Vec<(Vec<f32>, u64)> {
     let readings = family.iter().map(|tokens| Reading {
         tokens: tokens.clone(),
-        from: 1,
+        places: (1..tokens.len()).collect(),
     });
     let values = block_on(engine.read(readings.collect())).unwrap();
     values
@@ -91,7 +91,7 @@ proptest! {
 fn drawings(seeds: &[u64]) -> Vec<Drawing> {
     let checkpoint = models::checkpoint("micro-90k");
     let tokenizer = models::tokenizer(&checkpoint);
-    let profile = Profile::detect(&tokenizer).unwrap().policy;
+    let profile = Profile::named("micro").unwrap().policy.unwrap();
     let end = tokenizer.id("<|end|>").unwrap();
     let prompts = [
         "Evaluate $7+8\\cdot 3$.",
@@ -150,7 +150,7 @@ fn draws_report_the_log_probability_of_what_they_drew() {
                 .flat_map(|step| step.tokens.clone())
                 .collect();
             let reading = Reading {
-                from: drawing.prefix.len(),
+                places: (drawing.prefix.len()..drawing.prefix.len() + drawn.len()).collect(),
                 tokens: [drawing.prefix.clone(), drawn].concat(),
             };
             let read: f64 = block_on(engine.read(vec![reading])).unwrap()[0]
@@ -167,7 +167,10 @@ fn draws_report_the_log_probability_of_what_they_drew() {
 #[test]
 fn a_request_that_cannot_be_served_says_why_and_harms_no_other() {
     let engine = models::engine("micro-24k");
-    let reading = |tokens: Vec<u32>| Reading { tokens, from: 1 };
+    let reading = |tokens: Vec<u32>| Reading {
+        tokens,
+        places: vec![1],
+    };
     let error = |tokens| {
         block_on(engine.read(vec![reading(tokens)]))
             .unwrap_err()

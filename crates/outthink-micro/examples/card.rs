@@ -31,7 +31,7 @@ fn main() -> Result<(), Error> {
     let member = |name: &str| Member::find(name).ok_or(format!("no model `{name}`"));
     let is_policy = POLICIES.iter().any(|policy| policy.name == name);
     if is_policy || name == "micro-prm-likelihood" {
-        let policy = EmbeddedPolicy::load(&member(name)?.checkpoint())?;
+        let policy = EmbeddedPolicy::load(&member(name)?.checkpoint(), None)?;
         let right = trial(&policy, None, Method::Cot, 1, &problems)?.correct();
         println!(
             "{name}, greedy, {count} test problems (seed {seed}), % right with 95 % interval\n"
@@ -48,8 +48,8 @@ fn main() -> Result<(), Error> {
         });
     }
     if !is_policy {
-        let author = EmbeddedPolicy::load(&member(AUTHOR)?.checkpoint())?;
-        let verifier = EmbeddedVerifier::load(&member(name)?.checkpoint())?;
+        let author = EmbeddedPolicy::load(&member(AUTHOR)?.checkpoint(), None)?;
+        let verifier = EmbeddedVerifier::load(&member(name)?.checkpoint(), None)?;
         let trial = trial(&author, Some(&verifier), Method::BestOfN, 8, &problems)?;
         let judged: Vec<Vec<Judged>> = trial
             .outcomes

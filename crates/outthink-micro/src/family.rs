@@ -1,6 +1,6 @@
 //! The checkpoints of `models/micro/`, built into the binary.
 
-use outthink_engine::Checkpoint;
+use outthink_engine::{Checkpoint, Weights};
 
 /// A model of the family.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +96,8 @@ impl Member {
             generation: (&[]).into(),
             tokenizer: tokenizer.into(),
             template: template.trim_end_matches('\n').into(),
-            weights: weights.into(),
+            tokenizer_config: (&[]).into(),
+            weights: Weights::Embedded(weights.into()),
         }
     }
 }

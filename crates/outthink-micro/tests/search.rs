@@ -30,11 +30,11 @@ fn questions(count: usize) -> Vec<Question> {
 }
 
 fn policy() -> EmbeddedPolicy {
-    EmbeddedPolicy::load(&Member::find("micro-90k").unwrap().checkpoint()).unwrap()
+    EmbeddedPolicy::load(&Member::find("micro-90k").unwrap().checkpoint(), None).unwrap()
 }
 
 fn verifier(name: &str) -> EmbeddedVerifier {
-    EmbeddedVerifier::load(&Member::find(name).unwrap().checkpoint()).unwrap()
+    EmbeddedVerifier::load(&Member::find(name).unwrap().checkpoint(), None).unwrap()
 }
 
 fn run(

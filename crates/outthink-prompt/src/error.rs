@@ -29,12 +29,27 @@ pub enum Error {
     /// A profile file is broken.
     #[error("the profile cannot be read: {0}")]
     Profile(#[from] toml::de::Error),
+    /// No such profile.
+    #[error("there is no profile `{name}` (one of {known})")]
+    UnknownProfile {
+        /// What was asked for.
+        name: String,
+        /// Names of the built-in profiles.
+        known: String,
+    },
     /// Nothing known fits the checkpoint.
     #[error(
-        "no profile fits this checkpoint (known: {known}); its tokenizer lacks the tokens they name"
+        "no profile fits this checkpoint, a {architecture} (tried: {known}); name one, or write one as in profiles/"
     )]
     NoProfile {
+        /// What the checkpoint is.
+        architecture: String,
         /// Names of the profiles that were tried.
         known: String,
     },
+    /// The tokenizer does not keep the verifier's marks apart from the text.
+    #[error(
+        "the tokenizer merges the verifier's step marks with the text around them: this profile does not fit it"
+    )]
+    TagLost,
 }

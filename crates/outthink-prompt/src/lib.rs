@@ -1,7 +1,7 @@
 //! Model profiles and rendering: from a problem and its steps to token ids, and from drawn tokens back to steps.
 //!
-//! Everything that depends on the model family stands in a profile (TOML, `profiles/`), chosen by what the checkpoint's
-//! own tokenizer knows and never by its name. Chat templates are the checkpoint's own.
+//! Everything that depends on the model family stands in a profile (TOML, `profiles/`), chosen by the checkpoint's own
+//! architecture and tokens and never by its name. Chat templates are the checkpoint's own.
 
 mod error;
 mod layout;
@@ -11,8 +11,8 @@ mod template;
 mod tokenizer;
 
 pub use error::Error;
-pub use layout::{Rendered, RewardLayout};
-pub use profile::{LikelihoodLayout, PolicyProfile, ProcessRewardLayout, Profile};
+pub use layout::{Rendered, Reward, RewardLayout};
+pub use profile::{Detect, PolicyProfile, Profile, Role, VerifierProfile};
 pub use segment::{End, Segment, Segmenter};
-pub use template::ChatTemplate;
+pub use template::{ChatTemplate, Message};
 pub use tokenizer::Tokenizer;

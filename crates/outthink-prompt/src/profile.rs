@@ -4,8 +4,31 @@ use serde::Deserialize;
 
 use crate::{Error, Tokenizer};
 
-/// The profiles that ship with outthink.
-const BUILT_IN: [&str; 1] = [include_str!("../../../profiles/micro.toml")];
+/// The profiles that ship with outthink, the more particular first.
+const BUILT_IN: [&str; 13] = [
+    include_str!("../../../profiles/micro.toml"),
+    include_str!("../../../profiles/micro-prm.toml"),
+    include_str!("../../../profiles/deepseek-r1-distill.toml"),
+    include_str!("../../../profiles/llama-3.toml"),
+    include_str!("../../../profiles/qwen3.toml"),
+    include_str!("../../../profiles/qwen2.5.toml"),
+    include_str!("../../../profiles/qwen2.5-math-prm.toml"),
+    include_str!("../../../profiles/skywork-prm.toml"),
+    include_str!("../../../profiles/trl-prm.toml"),
+    include_str!("../../../profiles/rlhflow-prm.toml"),
+    include_str!("../../../profiles/math-shepherd-prm.toml"),
+    include_str!("../../../profiles/er-prm.toml"),
+    include_str!("../../../profiles/chat.toml"),
+];
+
+/// What a checkpoint is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It proposes steps.
+    Policy,
+    /// It scores them.
+    Verifier,
+}
 
 /// Everything that depends on a model family.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -15,17 +38,19 @@ pub struct Profile {
     pub name: String,
     /// How to recognise the family.
     pub detect: Detect,
-    /// The family as a policy.
-    pub policy: PolicyProfile,
-    /// The family as a verifier.
-    pub verifier: VerifierProfile,
+    /// The family as a policy, if it can be one.
+    pub policy: Option<PolicyProfile>,
+    /// The family as a verifier, if it can be one.
+    pub verifier: Option<VerifierProfile>,
 }
 
-/// How to recognise a family.
+/// How to recognise a family: by what the checkpoint says of itself, never by its name.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detect {
-    /// Tokens that its tokenizer knows.
+    /// Architectures of `config.json`; any of them.
+    pub architectures: Vec<String>,
+    /// Tokens that its tokenizer knows; all of them.
     pub tokens: Vec<String>,
 }
 
@@ -33,10 +58,20 @@ pub struct Detect {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyProfile {
+    /// The system message; none where the family wants none.
+    pub system: Option<String>,
+    /// What follows the question in the user's message.
+    #[serde(default)]
+    pub after_question: String,
+    /// Passed to the chat template as `enable_thinking`, where the template asks.
+    pub thinking: Option<bool>,
     /// Text between two steps.
     pub step_separator: String,
     /// Does a step that closes a `\boxed{}` end the answer?
     pub answer_ends_with_box: bool,
+    /// Tokens that end an answer, beside those of the generation config; unknown ones are passed over.
+    #[serde(default)]
+    pub end_tokens: Vec<String>,
     /// Sampling temperature.
     pub temperature: f64,
     /// Nucleus; 1 keeps all.
@@ -53,34 +88,68 @@ pub struct PolicyProfile {
     pub steps: usize,
 }
 
-/// The family's reward layouts, by kind of checkpoint.
+/// How a solution is shown to a verifier.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VerifierProfile {
-    /// For checkpoints with a process reward head.
-    pub process_reward: ProcessRewardLayout,
-    /// For causal LMs.
-    pub likelihood: LikelihoodLayout,
-}
-
-/// A marker after every step; the reward is a label's probability at the marker.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProcessRewardLayout {
-    /// The marker token.
-    pub marker: String,
-    /// The label that says "right".
-    pub label: usize,
-}
-
-/// Steps as the policy writes them; the reward is the smallest token probability so far.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LikelihoodLayout {
-    /// Text after a step that is not the last.
-    pub step_separator: String,
-    /// Token after the last step of a complete answer.
-    pub end: String,
+#[serde(tag = "layout", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum VerifierProfile {
+    /// A chat whose answer has a marker token after every step; the reward is a label's probability there.
+    Marker {
+        /// The system message.
+        system: Option<String>,
+        /// The marker token.
+        marker: String,
+        /// The label that says "right".
+        label: usize,
+    },
+    /// Steps as the policy writes them; the reward is the smallest token probability so far.
+    Likelihood {
+        /// Text after a step that is not the last.
+        step_separator: String,
+        /// Token after the last step of a complete answer.
+        end: String,
+    },
+    /// Question and steps as one text with a tag after every step; the reward is the probability of one word rather
+    /// than another after the tag's last token.
+    Tag {
+        /// Text between question and first step.
+        after_question: String,
+        /// Text before a tag.
+        before_tag: String,
+        /// The tag.
+        tag: String,
+        /// Text after a tag.
+        after_tag: String,
+        /// Two words of one text, "right" first.
+        words: String,
+    },
+    /// A chat in which every step is a user's turn and the assistant answers with a word; the reward is the
+    /// probability of the right one rather than the other before each answer.
+    Turns {
+        /// A token that stands for the answer while the chat is rendered.
+        placeholder: String,
+        /// The answer for a right step.
+        right: String,
+        /// The answer for a wrong step.
+        wrong: String,
+    },
+    /// The question, then every step with a separator's last token after it; the reward is the logistic function of
+    /// the value there.
+    Value {
+        /// Text before the question; `{bos}` is the tokenizer's beginning-of-text token.
+        before_question: String,
+        /// Text after the question.
+        after_question: String,
+        /// Text whose last token follows a step.
+        separator: String,
+    },
+    /// The question, then every step and a separator, each encoded alone; the reward is a label's probability at the
+    /// separator's last token.
+    Separator {
+        /// What follows a step.
+        separator: String,
+        /// The label that says "right".
+        label: usize,
+    },
 }
 
 impl Profile {
@@ -89,22 +158,47 @@ impl Profile {
         Ok(toml::from_str(toml)?)
     }
 
-    /// The built-in profile whose tokens the tokenizer knows.
-    pub fn detect(tokenizer: &Tokenizer) -> Result<Self, Error> {
+    /// All profiles that ship with outthink.
+    pub fn built_in() -> Result<Vec<Self>, Error> {
+        BUILT_IN.into_iter().map(Self::parse).collect()
+    }
+
+    /// The built-in profile of a name.
+    pub fn named(name: &str) -> Result<Self, Error> {
+        let all = Self::built_in()?;
+        let known: Vec<String> = all.iter().map(|profile| profile.name.clone()).collect();
+        all.into_iter()
+            .find(|profile| profile.name == name)
+            .ok_or_else(|| Error::UnknownProfile {
+                name: name.to_owned(),
+                known: known.join(", "),
+            })
+    }
+
+    /// The first built-in profile for a role whose architecture and tokens are the checkpoint's.
+    pub fn detect(role: Role, architecture: &str, tokenizer: &Tokenizer) -> Result<Self, Error> {
         let mut known = Vec::new();
-        for text in BUILT_IN {
-            let profile = Self::parse(text)?;
-            if profile
-                .detect
-                .tokens
-                .iter()
-                .all(|token| tokenizer.id(token).is_ok())
+        for profile in Self::built_in()? {
+            let plays = match role {
+                Role::Policy => profile.policy.is_some(),
+                Role::Verifier => profile.verifier.is_some(),
+            };
+            if !plays {
+                continue;
+            }
+            let Detect {
+                architectures,
+                tokens,
+            } = &profile.detect;
+            if architectures.iter().any(|known| known == architecture)
+                && tokens.iter().all(|token| tokenizer.id(token).is_ok())
             {
                 return Ok(profile);
             }
             known.push(profile.name);
         }
         Err(Error::NoProfile {
+            architecture: architecture.to_owned(),
             known: known.join(", "),
         })
     }

@@ -50,6 +50,12 @@ impl Segmenter {
         }
     }
 
+    /// The same, for text in which a box ends nothing.
+    pub fn without_box(mut self) -> Self {
+        self.box_ends = false;
+        self
+    }
+
     /// Takes the next token. A step ends with the token that completes the separator after some text: separators before
     /// any text belong to the step that follows, so no step is blank.
     pub fn push(&mut self, tokenizer: &Tokenizer, token: u32, logprob: f64) -> End {
@@ -67,10 +73,7 @@ impl Segmenter {
             return End::Answer;
         }
         self.partial.extend_from_slice(tokenizer.bytes(token));
-        let whole = match std::str::from_utf8(&self.partial) {
-            Ok(text) => text.len(),
-            Err(error) => error.valid_up_to(),
-        };
+        let whole = whole_characters(&self.partial);
         let rest = self.partial.split_off(whole);
         segment
             .text
@@ -91,6 +94,20 @@ impl Segmenter {
     }
 }
 
+/// How many bytes are characters, or can never become one; what may still become one is left.
+fn whole_characters(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        match std::str::from_utf8(&bytes[at..]) {
+            Ok(_) => return bytes.len(),
+            Err(error) => match error.error_len() {
+                Some(length) => at += error.valid_up_to() + length,
+                None => return at + error.valid_up_to(),
+            },
+        }
+    }
+}
+
 /// Does the text hold a `\boxed{}` whose braces balance?
 fn closes_a_box(text: &str) -> bool {
     const OPENING: &str = "\\boxed{";
@@ -105,4 +122,25 @@ fn closes_a_box(text: &str) -> bool {
             depth == 0
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_character_do_not_hold_up_the_text() {
+        assert_eq!(whole_characters("aé".as_bytes()), 3);
+        assert_eq!(
+            whole_characters(b"a\xc3"),
+            1,
+            "the rest of a letter may follow"
+        );
+        assert_eq!(
+            whole_characters(b"\x80a\xe4\xbd"),
+            2,
+            "a stray byte never becomes one"
+        );
+        assert_eq!(whole_characters(b"\xff\xff"), 2);
+    }
 }

@@ -1,7 +1,9 @@
 //! From problems to tokens and from tokens to steps, with the micro family's own files.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use outthink_prompt::{ChatTemplate, End, Profile, RewardLayout, Segment, Segmenter, Tokenizer};
+use outthink_prompt::{
+    ChatTemplate, End, Message, Profile, RewardLayout, Role, Segment, Segmenter, Tokenizer,
+};
 use proptest::prelude::*;
 
 fn tokenizer() -> Tokenizer {
@@ -11,7 +13,8 @@ fn tokenizer() -> Tokenizer {
 
 /// Pushes a text until it ends; the steps, and what the last token ended.
 fn cut(tokenizer: &Tokenizer, tokens: &[u32]) -> (Vec<Segment>, End) {
-    let profile = Profile::detect(tokenizer).unwrap().policy;
+    let profile = Profile::detect(Role::Policy, "Qwen2ForCausalLM", tokenizer);
+    let profile = profile.unwrap().policy.unwrap();
     let mut segmenter = Segmenter::new(&profile, vec![tokenizer.id("<|end|>").unwrap()]);
     let mut end = End::Nothing;
     for &token in tokens {
@@ -52,7 +55,7 @@ fn what_a_person_wrote_must_be_in_the_alphabet_and_may_not_steer() {
 fn a_chat_template_that_never_ends_is_stopped() {
     let endless = "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}";
     let template = ChatTemplate::new(endless.into()).unwrap();
-    insta::assert_snapshot!(template.question("?").unwrap_err(), @"the chat template fails: engine ran out of fuel (in chat:1)");
+    insta::assert_snapshot!(template.render(&tokenizer(), &Message::question(None, "?"), true).unwrap_err(), @"the chat template fails: engine ran out of fuel (in chat:1)");
     assert!(ChatTemplate::new("{% for %}".into()).is_err());
 }
 
@@ -78,16 +81,14 @@ proptest! {
         steps in prop::collection::vec("[0-9+=$.]{1,20}", 1..8), cut in any::<prop::sample::Index>()
     ) {
         let tokenizer = tokenizer();
-        let profile = Profile::detect(&tokenizer).unwrap();
-        let layouts = [
-            RewardLayout::process_reward(&profile, &tokenizer).unwrap(),
-            RewardLayout::likelihood(&profile, &tokenizer).unwrap(),
-        ];
-        let prompt = tokenizer.encode("<|user|>Evaluate $7+8$.<|assistant|>").unwrap();
+        let template = ChatTemplate::new("{% for m in messages %}<|user|>{{ m.content }}{% endfor %}<|assistant|>".into()).unwrap();
         let shorter = &steps[..=cut.index(steps.len())];
-        for layout in layouts {
+        for name in ["micro", "micro-prm"] {
+            let profile = Profile::named(name).unwrap().verifier.unwrap();
+            let layout = RewardLayout::new(&profile, &tokenizer).unwrap();
             let render = |steps: &[String]| {
-                layout.render(&tokenizer, &prompt, steps.iter().map(String::as_str), false).unwrap()
+                let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+                layout.render(&tokenizer, &template, "Evaluate $7+8$.", &steps, false).unwrap()
             };
             let (long, short) = (render(&steps), render(shorter));
             prop_assert!(long.tokens.starts_with(&short.tokens));

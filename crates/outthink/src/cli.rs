@@ -29,6 +29,28 @@ pub(crate) enum Command {
   outthink solve 'Solve $2(4(x+8)+38)=332$ for $x$.' --method dvts --budget 64 --gold 32
   outthink solve --policy ./my-model --verifier none --method majority --budget 16 'Evaluate $7+8$.'")]
     Solve(Solve),
+    /// Continue a conversation with a policy
+    #[command(after_help = "Examples:
+  outthink generate --policy ./Qwen2.5-0.5B-Instruct --prompt 'What is 12 times 12?' --max-tokens 200
+  outthink generate --policy ./model --messages chat.json --n 4 --temperature 0.8 --logprobs --json
+
+FILE holds a JSON list of {role, content}.")]
+    Generate(Generate),
+    /// Score the steps of given solutions with a verifier
+    #[command(
+        after_help = r#"Each line of FILE holds {"problem": "…", "steps": ["…"]}; each line out {"rewards", "usage"}, or {"error"} for a solution
+that cannot be scored (exit status 1).
+
+Example: outthink score --verifier ./Qwen2.5-Math-PRM-7B --jsonl solutions.jsonl"#
+    )]
+    Score(Score),
+    /// Load models, say how they are read, and check that it fits
+    #[command(
+        after_help = "Example: outthink doctor --policy ./Llama-3.2-1B-Instruct --verifier ./Skywork-o1-Open-PRM-Qwen-2.5-1.5B"
+    )]
+    Doctor(Doctor),
+    /// List the embedded models, the profiles, and what the hub's cache holds
+    Models,
     /// Is an answer right? Compare mathematical answers, one pair or a file of them
     #[command(
         after_help = r#"Each line of FILE holds {"id", "gold", "prediction"} and may hold "gold_kind" and "pred_kind" ("answer": as inside
@@ -82,16 +104,22 @@ pub(crate) struct Demo {
 pub(crate) struct Solve {
     /// The problem
     pub(crate) problem: String,
-    /// Policy: a name of the micro family, or a checkpoint folder
+    /// Policy: a name of the micro family, a checkpoint folder, or the hub id of a cached one
     #[arg(long, default_value = "micro-0.3m", value_name = "NAME|DIR")]
     pub(crate) policy: String,
-    /// Verifier: a name, a folder, `step-checker` (exact, micro domain only), or `none`
+    /// Profile of the policy, by name or as a .toml file [default: the one that fits it]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) policy_profile: Option<String>,
+    /// Verifier: a name, a folder, a hub id, `step-checker` (exact, micro domain only), or `none`
     #[arg(
         long,
         default_value = "micro-prm-likelihood",
         value_name = "NAME|DIR|none"
     )]
     pub(crate) verifier: String,
+    /// Profile of the verifier, by name or as a .toml file [default: the one that fits it]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) verifier_profile: Option<String>,
     /// cot, majority, best-of-n, beam or dvts [default: beam; majority without a verifier]
     #[arg(long)]
     pub(crate) method: Option<Method>,
@@ -104,6 +132,9 @@ pub(crate) struct Solve {
     /// How the answer is chosen: majority, or {min,last,mean,product}-{max,vote} [default: last-vote; majority without a verifier]
     #[arg(long)]
     pub(crate) selection: Option<Selection>,
+    /// Most tokens of a solution [default: the profile's]
+    #[arg(long, value_name = "K")]
+    pub(crate) max_tokens: Option<usize>,
     /// Beam search: what complete paths do (official, refill, compete)
     #[arg(long, default_value = "compete")]
     pub(crate) finished: Finished,
@@ -116,6 +147,69 @@ pub(crate) struct Solve {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    /// Policy: a name, a folder, or the hub id of a cached one
+    #[arg(long, default_value = "micro-0.3m", value_name = "NAME|DIR")]
+    pub(crate) policy: String,
+    /// Profile, by name or as a .toml file [default: the one that fits]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) profile: Option<String>,
+    /// What the user says
+    #[arg(long, required_unless_present = "messages", value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+    /// The whole conversation, as JSON
+    #[arg(long, conflicts_with = "prompt", value_name = "FILE")]
+    pub(crate) messages: Option<PathBuf>,
+    /// 0 takes the likeliest token [default: the profile's]
+    #[arg(long)]
+    pub(crate) temperature: Option<f64>,
+    /// Most tokens of a continuation
+    #[arg(long, default_value_t = 512, value_name = "K")]
+    pub(crate) max_tokens: usize,
+    /// How many continuations
+    #[arg(long, default_value_t = 1)]
+    pub(crate) n: usize,
+    /// Which draws
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Tell the log-probability of every token
+    #[arg(long, requires = "json")]
+    pub(crate) logprobs: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Score {
+    /// Verifier: a name, a folder, or the hub id of a cached one
+    #[arg(long, default_value = "micro-prm-likelihood", value_name = "NAME|DIR")]
+    pub(crate) verifier: String,
+    /// Profile, by name or as a .toml file [default: the one that fits]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) profile: Option<String>,
+    /// Solutions, one JSON object a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) jsonl: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Policy to check
+    #[arg(long, value_name = "NAME|DIR", required_unless_present = "verifier")]
+    pub(crate) policy: Option<String>,
+    /// Verifier to check
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) verifier: Option<String>,
+    /// Profile of the policy
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) policy_profile: Option<String>,
+    /// Profile of the verifier
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) verifier_profile: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -200,9 +200,9 @@ fn measure(entry: Entry, questions: &[Question], arguments: &Demo) -> Result<Row
         budget,
         verifier,
     } = entry;
-    let policy = models::policy(name)?;
+    let policy = models::policy(name, None)?;
     let verifier = match verifier {
-        Some(name) => models::verifier(name)?,
+        Some(name) => models::verifier(name, None)?,
         None => None,
     };
     let plan = Plan::new(

@@ -7,11 +7,15 @@
 
 mod cli;
 mod demo;
+mod doctor;
 mod failure;
+mod generate;
 mod grade;
+mod hub;
 mod input;
 mod micro;
 mod models;
+mod score;
 mod solve;
 mod table;
 
@@ -28,6 +32,10 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Solve(arguments) => solve::run(arguments),
         Command::Grade(arguments) => return grade::run(&arguments).unwrap_or_else(report),
+        Command::Generate(arguments) => generate::run(&arguments),
+        Command::Score(arguments) => return score::run(&arguments).unwrap_or_else(report),
+        Command::Doctor(arguments) => return doctor::run(&arguments).unwrap_or_else(report),
+        Command::Models => doctor::list(),
         Command::Micro(command) => micro::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(

@@ -26,6 +26,9 @@ struct Report {
     method: Method,
     n: usize,
     plan: String,
+    policy_profile: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verifier_profile: Option<String>,
     selection: String,
     agreement: Option<f64>,
     usage: Costs,
@@ -56,7 +59,7 @@ struct WrittenStep {
 }
 
 pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
-    let verifier = models::verifier(&arguments.verifier)?;
+    let verifier = models::verifier(&arguments.verifier, arguments.verifier_profile.as_deref())?;
     let method = arguments.method.unwrap_or(if verifier.is_some() {
         Method::Beam
     } else {
@@ -83,7 +86,7 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
             "{method} scores no steps, so its selection is majority"
         )));
     }
-    let policy = models::policy(&arguments.policy)?;
+    let policy = models::policy(&arguments.policy, arguments.policy_profile.as_deref())?;
     let text = arguments.problem.trim();
     if text.is_empty() {
         return Err(Failure::Input(anyhow!("the problem is empty")));
@@ -98,8 +101,22 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
     }
     if !arguments.json {
         println!("plan       {plan} ({method}, {selection})");
+        println!(
+            "policy     {} (profile {})",
+            arguments.policy,
+            policy.profile_name()
+        );
+        if let Some(profile) = verifier.as_ref().and_then(AnyVerifier::profile_name) {
+            println!("verifier   {} (profile {profile})", arguments.verifier);
+        }
     }
-    let limits = limits(&policy);
+    let mut limits = limits(&policy);
+    if let Some(tokens) = arguments.max_tokens {
+        if tokens == 0 {
+            return Err(Failure::Input(anyhow!("--max-tokens must be at least 1")));
+        }
+        limits.solution_tokens = tokens;
+    }
     let tree = block_on(search(
         problem,
         &plan,
@@ -125,6 +142,11 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
             method,
             n: budget,
             plan: plan.to_string(),
+            policy_profile: policy.profile_name().to_owned(),
+            verifier_profile: verifier
+                .as_ref()
+                .and_then(AnyVerifier::profile_name)
+                .map(str::to_owned),
             selection: selection.to_string(),
             agreement: chosen.as_ref().map(|chosen| chosen.agreement),
             usage: costs,

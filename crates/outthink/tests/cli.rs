@@ -143,6 +143,104 @@ fn demo(run: usize) -> (Value, String) {
     (demo, svg)
 }
 
+/// A checkpoint in a family's own layout.
+fn family(name: &str) -> String {
+    format!(
+        "{}/../outthink-engine/tests/families/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    )
+}
+
+#[test]
+fn generate_tells_tokens_and_their_probabilities() {
+    let folder = family("qwen3");
+    let arguments = [
+        "generate",
+        "--policy",
+        &folder,
+        "--prompt",
+        "naïve 你好",
+        "--max-tokens",
+        "9",
+        "--n",
+        "3",
+        "--logprobs",
+        "--json",
+    ];
+    let report = json(&arguments);
+    assert_eq!(report["profile"], "qwen3");
+    let choices = report["choices"].as_array().unwrap();
+    assert_eq!(choices.len(), 3);
+    assert_ne!(
+        choices[0]["tokens"], choices[1]["tokens"],
+        "each draw has a seed of its own"
+    );
+    for choice in choices {
+        let tokens = choice["tokens"].as_array().unwrap().len();
+        assert_eq!(choice["logprobs"].as_array().unwrap().len(), tokens);
+        assert!(choice["logprobs"][0]["logprob"].as_f64().unwrap() < 0.0);
+        assert_eq!(choice["finish_reason"] == "length", tokens == 9);
+    }
+    assert_eq!(report, json(&arguments), "same seed, same output");
+}
+
+#[test]
+fn score_gives_one_reward_a_step_or_an_error_with_its_line() {
+    let lines = r#"{"problem": "What is 2+2?", "steps": ["2+2=4.", "So 4."]}
+{"problem": "What is 2+2?", "steps": []}
+{"problem": "What is 2+2?", "steps": ["WORDS"]}
+"#;
+    let lines = lines.replace("WORDS", &"so ".repeat(2000));
+    let output = outthink(
+        &[
+            "score",
+            "--verifier",
+            &family("math-shepherd-prm"),
+            "--jsonl",
+            "-",
+        ],
+        &lines,
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let out = String::from_utf8(output.stdout).unwrap();
+    let out: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(out[0]["rewards"].as_array().unwrap().len(), 2);
+    assert_eq!(out[1]["line"], 2);
+    assert!(
+        out[2]["error"]
+            .as_str()
+            .unwrap()
+            .ends_with("exceed the model's context of 1024")
+    );
+    assert_eq!(out.len(), 3);
+}
+
+#[test]
+fn doctor_loads_names_the_profile_and_checks_the_verifier() {
+    let output = outthink(
+        &["doctor", "--policy", "micro-24k", "--verifier", "micro-prm"],
+        "",
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for said in [
+        "profile micro\n",
+        "profile micro-prm\n",
+        "a right solution scores above a wrong one",
+        "all checks passed",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let models = String::from_utf8(outthink(&["models"], "").stdout).unwrap();
+    assert!(
+        models.contains("micro-0.3m") && models.contains("math-shepherd-prm"),
+        "{models}"
+    );
+}
+
 #[test]
 fn grade_says_whether_an_answer_is_right_and_why() {
     let pair =

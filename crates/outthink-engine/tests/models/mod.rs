@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use outthink_engine::{Checkpoint, Engine};
-use outthink_prompt::{Profile, RewardLayout, Tokenizer};
+use outthink_engine::{Checkpoint, Engine, Readout};
+use outthink_prompt::Tokenizer;
 
 pub(crate) fn checkpoint(name: &str) -> Checkpoint {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/micro");
@@ -20,12 +20,10 @@ pub(crate) fn engine(name: &str) -> Engine {
     let checkpoint = checkpoint(name);
     let tokenizer = tokenizer(&checkpoint);
     let has_rewards = String::from_utf8_lossy(&checkpoint.config).contains("ProcessReward");
-    let marker = has_rewards.then(|| {
-        let profile = Profile::detect(&tokenizer).unwrap();
-        match RewardLayout::process_reward(&profile, &tokenizer).unwrap() {
-            RewardLayout::Marker { marker, label } => (marker, label),
-            RewardLayout::Likelihood { .. } => unreachable!("asked for markers"),
-        }
-    });
-    Engine::load(&checkpoint, tokenizer, marker).unwrap()
+    let readout = if has_rewards {
+        Readout::Label(1)
+    } else {
+        Readout::Likelihood
+    };
+    Engine::load(&checkpoint, tokenizer, readout).unwrap()
 }

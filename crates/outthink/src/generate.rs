@@ -1,0 +1,130 @@
+//! `outthink generate`: a policy as it is, without search.
+
+use anyhow::{Context, anyhow};
+use futures::executor::block_on;
+use outthink_core::{Sampling, Stop, Until, Usage, draw_seed};
+use outthink_engine::{Draw, Drawing};
+use outthink_prompt::Message;
+use serde::Serialize;
+
+use crate::cli::Generate;
+use crate::failure::Failure;
+use crate::models;
+
+#[derive(Serialize)]
+struct Report {
+    profile: String,
+    prompt_tokens: Vec<u32>,
+    choices: Vec<Choice>,
+    usage: Usage,
+}
+
+#[derive(Serialize)]
+struct Choice {
+    text: String,
+    tokens: Vec<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<Vec<TokenLogprob>>,
+    finish_reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct TokenLogprob {
+    token: String,
+    logprob: f32,
+}
+
+pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
+    if arguments.n == 0 || arguments.max_tokens == 0 {
+        return Err(Failure::Input(anyhow!(
+            "--n and --max-tokens must be at least 1"
+        )));
+    }
+    if arguments
+        .temperature
+        .is_some_and(|t| !(0.0..=100.0).contains(&t))
+    {
+        return Err(Failure::Input(anyhow!(
+            "--temperature must be from 0 to 100"
+        )));
+    }
+    let messages = match (&arguments.messages, &arguments.prompt) {
+        (Some(file), _) => {
+            let name = file.display();
+            let json = std::fs::read(file).with_context(|| format!("cannot read {name}"));
+            let parsed = serde_json::from_slice(&json.map_err(Failure::Input)?)
+                .with_context(|| format!("{name} is no list of {{role, content}}"));
+            parsed.map_err(Failure::Input)?
+        }
+        (None, Some(prompt)) => vec![Message::new("user", prompt.as_str())],
+        (None, None) => {
+            return Err(Failure::Input(anyhow!(
+                "name a --prompt or a file of --messages"
+            )));
+        }
+    };
+    let policy = models::policy(&arguments.policy, arguments.profile.as_deref())?;
+    let prompt = policy.chat(&messages).map_err(Failure::input)?;
+    let sampling = match arguments.temperature {
+        Some(temperature) => Sampling {
+            temperature,
+            ..policy.sampling()
+        },
+        None => policy.sampling(),
+    };
+    let seeds =
+        (0..arguments.n).map(|index| draw_seed(arguments.seed, prompt.iter().copied(), index));
+    let (draws, usage) = block_on(policy.draw(Drawing {
+        prefix: prompt.clone(),
+        seeds: seeds.collect(),
+        until: Until::Answer,
+        sampling,
+        max_tokens: arguments.max_tokens,
+        segmenter: policy.free_segmenter(),
+    }))?;
+    let mut choices = Vec::with_capacity(draws.len());
+    for Draw { steps, stop } in draws {
+        let tokens: Vec<u32> = steps
+            .iter()
+            .flat_map(|step| step.tokens.iter().copied())
+            .collect();
+        let text: String = steps.iter().map(|step| step.text.as_str()).collect();
+        let logprobs = if arguments.logprobs {
+            let values = block_on(policy.logprobs(&prompt, &tokens))?;
+            let told = |(&token, logprob): (&u32, f32)| TokenLogprob {
+                token: policy.token_text(token),
+                logprob,
+            };
+            Some(tokens.iter().zip(values).map(told).collect())
+        } else {
+            None
+        };
+        choices.push(Choice {
+            text,
+            tokens,
+            logprobs,
+            finish_reason: if stop == Stop::Length {
+                "length"
+            } else {
+                "stop"
+            },
+        });
+    }
+    if arguments.json {
+        let report = Report {
+            profile: policy.profile_name().to_owned(),
+            prompt_tokens: prompt,
+            choices,
+            usage,
+        };
+        println!("{}", serde_json::to_string(&report)?);
+        return Ok(());
+    }
+    for (index, choice) in choices.iter().enumerate() {
+        if choices.len() > 1 {
+            println!("── {} ({})", index + 1, choice.finish_reason);
+        }
+        println!("{}", choice.text);
+    }
+    Ok(())
+}
