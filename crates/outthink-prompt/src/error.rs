@@ -39,9 +39,11 @@ pub enum Error {
     },
     /// Nothing known fits the checkpoint.
     #[error(
-        "no profile fits this checkpoint, a {architecture} (tried: {known}); name one, or write one as in profiles/"
+        "no {role} profile fits this checkpoint, a {architecture} (tried: {known}); name one, or write one as in profiles/"
     )]
     NoProfile {
+        /// What it was to be.
+        role: &'static str,
         /// What the checkpoint is.
         architecture: String,
         /// Names of the profiles that were tried.

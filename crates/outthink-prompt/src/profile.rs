@@ -198,6 +198,10 @@ impl Profile {
             known.push(profile.name);
         }
         Err(Error::NoProfile {
+            role: match role {
+                Role::Policy => "policy",
+                Role::Verifier => "verifier",
+            },
             architecture: architecture.to_owned(),
             known: known.join(", "),
         })
