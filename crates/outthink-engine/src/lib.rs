@@ -7,6 +7,7 @@
 mod attention;
 mod checkpoint;
 mod config;
+mod convert;
 mod decoder;
 mod engine;
 mod error;
@@ -18,6 +19,7 @@ mod verifier;
 mod weights;
 
 pub use checkpoint::Checkpoint;
+pub use convert::convert;
 pub use decoder::{Head, Readout};
 pub use engine::{Counts, Draw, Drawing, Engine, Reading};
 pub use error::Error;

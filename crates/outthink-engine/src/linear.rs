@@ -127,6 +127,7 @@ fn tiles(outputs: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
     use candle_core::Device;
 

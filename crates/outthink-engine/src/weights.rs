@@ -50,6 +50,14 @@ impl Weights {
                 shards.into_iter().map(|shard| folder.join(shard)).collect(),
             ));
         }
+        for pickled in ["pytorch_model.bin", "pytorch_model.bin.index.json"] {
+            if folder.join(pickled).is_file() {
+                return Err(Error::Weights {
+                    file: folder.join(pickled).display().to_string(),
+                    reason: "pickled weights are not read; `outthink convert` writes them as safetensors".into(),
+                });
+            }
+        }
         let path = single;
         let source = std::io::Error::from(std::io::ErrorKind::NotFound);
         Err(Error::File { path, source })

@@ -145,6 +145,42 @@ fn verifiers_read_and_reward_as_their_authors_code_does() {
 }
 
 #[test]
+fn pickled_weights_become_the_same_safetensors() {
+    let temporary = std::env::temp_dir().join(format!("outthink-convert-{}", std::process::id()));
+    let (from, to) = (temporary.join("from"), temporary.join("to"));
+    std::fs::create_dir_all(&from).unwrap();
+    for file in [
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+    ] {
+        std::fs::copy(folder("skywork-prm").join(file), from.join(file)).unwrap();
+    }
+    std::fs::copy(
+        folder("pickled").join("pytorch_model.bin"),
+        from.join("pytorch_model.bin"),
+    )
+    .unwrap();
+    let refusal = Checkpoint::read(&from).err().unwrap().to_string();
+    assert!(
+        refusal.ends_with("`outthink convert` writes them as safetensors"),
+        "{refusal}"
+    );
+    outthink_engine::convert(&from, &to, &|_| {}).unwrap();
+    let converted = EmbeddedVerifier::load(&Checkpoint::read(&to).unwrap(), None).unwrap();
+    let original = EmbeddedVerifier::load(&checkpoint("skywork-prm"), None).unwrap();
+    let steps = ["2 + 2 = 4.".to_owned()];
+    let score = |verifier: &EmbeddedVerifier| {
+        block_on(verifier.score(vec![prefix("What?", &steps)])).unwrap()
+    };
+    assert_eq!(score(&converted)[0].rewards, score(&original)[0].rewards);
+    std::fs::write(from.join("pytorch_model.bin"), "no zip").unwrap();
+    assert!(outthink_engine::convert(&from, &to, &|_| {}).is_err());
+    std::fs::remove_dir_all(&temporary).unwrap();
+}
+
+#[test]
 fn a_step_that_holds_a_mark_still_has_one_reward() {
     for (name, marks) in [
         ("math-shepherd-prm", "so ки\n it is ки"),

@@ -49,6 +49,17 @@ Example: outthink score --verifier ./Qwen2.5-Math-PRM-7B --jsonl solutions.jsonl
         after_help = "Example: outthink doctor --policy ./Llama-3.2-1B-Instruct --verifier ./Skywork-o1-Open-PRM-Qwen-2.5-1.5B"
     )]
     Doctor(Doctor),
+    /// Write pickled PyTorch weights (pytorch_model.bin) as safetensors
+    #[command(
+        after_help = "The pickle is read as data; no code in it runs.\n\nExample: outthink convert ./Skywork-o1-Open-PRM-Qwen-2.5-1.5B --out ./skywork"
+    )]
+    Convert {
+        /// Folder of the checkpoint
+        folder: PathBuf,
+        /// Folder to write to; made if it is not there
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// List the embedded models, the profiles, and what the hub's cache holds
     Models,
     /// Is an answer right? Compare mathematical answers, one pair or a file of them

@@ -19,6 +19,7 @@ mod score;
 mod solve;
 mod table;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => return score::run(&arguments).unwrap_or_else(report),
         Command::Doctor(arguments) => return doctor::run(&arguments).unwrap_or_else(report),
+        Command::Convert { folder, out } => convert(&folder, &out),
         Command::Models => doctor::list(),
         Command::Micro(command) => micro::run(command),
         Command::Completions { shell } => {
@@ -48,6 +50,13 @@ fn main() -> ExitCode {
         }
     };
     result.map_or_else(report, |()| ExitCode::SUCCESS)
+}
+
+fn convert(from: &Path, to: &Path) -> Result<(), Failure> {
+    let told = |path: &Path| eprintln!("wrote {}", path.display());
+    let count = outthink_engine::convert(from, to, &told).map_err(Failure::input)?;
+    println!("{count} tensors in {}", to.display());
+    Ok(())
 }
 
 fn report(failure: Failure) -> ExitCode {

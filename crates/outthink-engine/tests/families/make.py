@@ -196,6 +196,11 @@ def main(out):
     head = {"v_head.summary.weight": torch.randn(1, 32) * 0.4, "v_head.summary.bias": torch.tensor([0.1])}
     save_file(load_file(folder / "model.safetensors") | head, folder / "model.safetensors", metadata={"format": "pt"})
     patch(folder, architectures=["Qwen2ForPrmModel"])
+    # The real one comes pickled; the embedding is shared with a left-over lm_head.
+    pickled = load_file(folder / "model.safetensors")
+    pickled["lm_head.weight"] = pickled["model.embed_tokens.weight"]
+    (out / "pickled").mkdir(exist_ok=True)
+    torch.save(pickled, out / "pickled" / "pytorch_model.bin")
     newline, vision = sky.encode("\n")[-1], sky.convert_tokens_to_ids("<|vision_start|>")
 
     def render(question, steps):
