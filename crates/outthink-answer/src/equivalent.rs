@@ -219,6 +219,13 @@ impl Comparison<'_> {
                     KIND
                 }
             }
+            // Some write a column of two with \binom.
+            (Matrix(rows), E(Expr::Call(Function::Binomial, pair)))
+            | (E(Expr::Call(Function::Binomial, pair)), Matrix(rows))
+                if rows.len() == 2 && rows.iter().all(|row| row.len() == 1) =>
+            {
+                self.all(rows.iter().flatten().zip(pair), "entries")
+            }
             (Matrix(rows), E(value)) | (E(value), Matrix(rows)) => match &rows[..] {
                 [row] if row.len() == 1 => self.expressions(&row[0], value),
                 _ => KIND,

@@ -76,7 +76,7 @@ pub fn extract(response: &str) -> Option<Extracted> {
     {
         return Some(extracted);
     }
-    if is_formula(response) {
+    if is_formula(response) || is_letter(response) {
         return found(response, Source::Maths);
     }
     let (_, number) = last_number(response)?;
@@ -103,6 +103,12 @@ fn first_turn(response: &str) -> &str {
 /// Is a text without dollar signs a formula, that is, LaTeX without a word of prose?
 fn is_formula(text: &str) -> bool {
     text.contains('\\') && text.len() < 1000 && !has_prose(text)
+}
+
+/// Nothing but the letter of a choice?
+fn is_letter(text: &str) -> bool {
+    let letter = text.trim_matches(|c: char| c.is_whitespace() || "*().:".contains(c));
+    letter.len() == 1 && letter.starts_with(|c: char| c.is_ascii_uppercase())
 }
 
 /// Is there a word of three letters or more that is no command?
@@ -196,9 +202,15 @@ fn joins(between: &str) -> bool {
                 any = true;
                 rest = &rest[word.len()..];
             }
-            None => return any && rest.is_empty(),
+            None => return any && (rest.is_empty() || names_one(rest)),
         }
     }
+}
+
+/// Only `x =`, before the box that says what it is?
+fn names_one(text: &str) -> bool {
+    let name = text.trim().strip_suffix('=').map(str::trim);
+    name.is_some_and(|name| name.len() == 1 && name.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 /// Length of the text before the brace that closes the one before it.
@@ -224,9 +236,11 @@ fn closing(body: &str) -> Option<usize> {
 
 /// What follows the last phrase that announces an answer, up to the end of its sentence.
 fn after_phrase(response: &str) -> Option<Cow<'_, str>> {
-    const PHRASES: [&str; 8] = [
+    const PHRASES: [&str; 10] = [
         "final answer is",
         "answer is",
+        "option is",
+        "choice is",
         "final answer:",
         "answer:",
         "final answer",
@@ -245,7 +259,12 @@ fn after_phrase(response: &str) -> Option<Cow<'_, str>> {
         return Some(formula);
     }
     let line = tail.lines().next()?;
-    let stop = line.find(". ").unwrap_or(line.len());
+    // The sentence, without the reason that may follow the answer.
+    let stop = [". ", " because", ", since", ", as ", " since "]
+        .into_iter()
+        .filter_map(|end| line.find(end))
+        .min()
+        .unwrap_or(line.len());
     let sentence = line[..stop].trim_end_matches(['.', '*', ' ', '。']);
     // A sentence of its own says the answer last: "Jane started growing 3 hours ago".
     let starts = |c: char| !c.is_alphabetic() && c != '$';
@@ -390,6 +409,7 @@ mod tests {
         );
         assert_eq!(found(r"\boxed{\{1, 2\}}"), boxed(r"\{1, 2\}"));
         assert_eq!(found(r"\fbox{7}"), boxed("7"));
+        assert_eq!(found(r"$x=\boxed{2}$ or $x=\boxed{3}$"), boxed("2, 3"));
     }
 
     #[test]
@@ -415,6 +435,11 @@ mod tests {
         );
         let bare = found("Answer: x^5 - x^4 + 2x - 1");
         assert_eq!(bare, by("x^5 - x^4 + 2x - 1", Source::Phrase));
+        assert_eq!(
+            found("The answer is 5 because 2+3=5."),
+            by("5", Source::Phrase)
+        );
+        assert_eq!(found("**A**"), by("**A**", Source::Maths));
         assert_eq!(found("so\n\n#### 1,940"), by("1,940", Source::Phrase));
         assert_eq!(found("The answer is: **5**"), by("5", Source::Phrase));
         assert_eq!(

@@ -515,6 +515,73 @@ fn ratios_times_and_text() {
 }
 
 #[test]
+fn forms_that_models_write() {
+    check(&[
+        (
+            "3-4i",
+            &["-4i+3", r"\frac{6-8i}{2}", "z = 3-4i", "(2-i)^2"],
+            &["3+4i", "4-3i", "(3,-4)"],
+        ),
+        (
+            r"-\frac12+\frac{\sqrt3}{2}i",
+            &[r"\frac{-1+i\sqrt{3}}{2}", r"e^{2\pi i/3}"],
+            &[r"\frac{1+i\sqrt3}{2}"],
+        ),
+        (
+            r"\frac{14}{3}",
+            &["4 2/3", r"4.\overline{6}", "4.6666667", r"14\cdot 3^{-1}"],
+            &["4.67", "14.3", r"4\frac13"],
+        ),
+        (
+            r"8\text{ days}",
+            &["8", "eight days", "eight"],
+            &["8 weeks", "80"],
+        ),
+        (
+            r"k \neq 2",
+            &["k ≠ 2", r"k \not= 2", r"(-\infty,2)\cup(2,\infty)"],
+            &["k=2", r"k\ne3"],
+        ),
+        (
+            r"(-\infty,-3)\cup(3,\infty)",
+            &[
+                "|x|>3",
+                r"x > 3 \text{ or } x < -3",
+                r"\mathbb{R}\setminus[-3,3]",
+            ],
+            &["(-3,3)", "|x|<3"],
+        ),
+        (
+            "[0,1]",
+            &[r"\{x \in \mathbb{R} \mid 0 \le x \le 1\}", r"1\ge x\ge 0"],
+            &["(0,1)", r"\{0,1\}", "[1,0]"],
+        ),
+        (
+            "(x-1)^2+(y+2)^2=9",
+            &["x^2+y^2-2x+4y-4=0"],
+            &["(x+1)^2+(y-2)^2=9"],
+        ),
+        (
+            r"\log_2 5",
+            &[r"\log_4 25", r"\frac{\log 5}{\log 2}"],
+            &[r"\log_5 2"],
+        ),
+        (
+            r"\begin{pmatrix} 2 \\ -1 \end{pmatrix}",
+            &[r"\binom{2}{-1}", r"\langle 2,-1\rangle"],
+            &["(-1,2)"],
+        ),
+        (
+            r"1.5\times 10^{8}",
+            &["1.5e8", "150{,}000{,}000", r"15\times10^7"],
+            &[r"1.5\times10^7", "1.5^8"],
+        ),
+        ("p=5,q=2;p=7,q=2", &["(5,2),(7,2)"], &["(5,2)"]),
+        (r"x_1=2,\quad x_2=-3", &["-3, 2"], &["2, 3"]),
+    ]);
+}
+
+#[test]
 fn every_convention_can_be_turned_off() {
     let off = |change: fn(&mut Conventions), gold: &str, prediction: &str| {
         let mut conventions = Conventions::default();

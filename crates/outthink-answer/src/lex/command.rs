@@ -159,6 +159,10 @@ impl Lexer<'_> {
             "mid" => Token::Such,
             "colon" => Token::Colon,
             "in" | "isin" => Token::Order(In),
+            "not" if self.rest().trim_start().starts_with('=') => {
+                self.at = self.skip_spaces(self.at) + 1;
+                Token::Order(NotEqual)
+            }
             "le" | "leq" | "leqslant" => Token::Order(LessEqual),
             "ge" | "geq" | "geqslant" => Token::Order(GreaterEqual),
             "lt" => Token::Order(Less),

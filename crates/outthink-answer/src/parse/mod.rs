@@ -79,6 +79,13 @@ impl Answer {
             let words: Vec<&str> = text.split(' ').collect();
             let number = words::number(&words).map(|n| Value::Expr(Expr::Number(RBig::from(n))));
             readings.extend(number);
+            // "eight days"
+            let unit = (1..words.len()).rev().find_map(|cut| {
+                let number = words::number(&words[..cut])?;
+                let unit = words[cut..].iter().map(|&word| word.to_owned()).collect();
+                Some(Value::Quantity(Expr::Number(RBig::from(number)), unit))
+            });
+            readings.extend(unit);
             match text.to_lowercase().as_str() {
                 "all real numbers" | "all reals" | "real numbers" => readings.push(Value::Reals),
                 "empty set" | "the empty set" | "no solution" | "no solutions"

@@ -14,7 +14,9 @@ pub(super) fn choice(tokens: &[Spaced]) -> Option<(char, &[Spaced])> {
         {
             (letter, rest, true)
         }
-        [letter, dot, rest @ ..] if matches!(dot.token, Token::Dot | Token::Colon) => {
+        [letter, dot, rest @ ..]
+            if matches!(dot.token, Token::Dot | Token::Colon | Token::Close(')')) =>
+        {
             (letter, rest, true)
         }
         [letter, rest @ ..] => (letter, rest, false),
