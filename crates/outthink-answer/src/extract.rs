@@ -1,6 +1,7 @@
 //! The final answer of a response.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// How an answer was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,7 @@ fn boxes(response: &str) -> Boxes {
     let mut closed: Vec<(usize, &str, usize)> = Vec::new();
     let mut any = false;
     let mut at = 0;
+    let closings = closings(response);
     while let Some(found) = response[at..].find('\\') {
         let start = at + found;
         at = start + 1;
@@ -149,8 +151,8 @@ fn boxes(response: &str) -> Boxes {
         };
         any = true;
         let (content, end) = if first == '{' {
-            match closing(&response[body + 1..]) {
-                Some(length) => (&response[body + 1..body + 1 + length], body + length + 2),
+            match closings.get(&body) {
+                Some(&close) => (&response[body + 1..close], close + 1),
                 None => continue,
             }
         } else {
@@ -213,25 +215,25 @@ fn names_one(text: &str) -> bool {
     name.is_some_and(|name| name.len() == 1 && name.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
-/// Length of the text before the brace that closes the one before it.
-fn closing(body: &str) -> Option<usize> {
-    let mut depth = 1usize;
+/// Where each brace closes, if it does; in one pass, whatever a response holds.
+fn closings(text: &str) -> HashMap<usize, usize> {
+    let mut open = Vec::new();
+    let mut closings = HashMap::new();
     let mut escaped = false;
-    for (at, byte) in body.bytes().enumerate() {
+    for (at, byte) in text.bytes().enumerate() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
-            b'{' => depth += 1,
+            b'{' => open.push(at),
             b'}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(at);
+                if let Some(start) = open.pop() {
+                    closings.insert(start, at);
                 }
             }
             _ => {}
         }
     }
-    None
+    closings
 }
 
 /// What follows the last phrase that announces an answer, up to the end of its sentence.
@@ -286,57 +288,92 @@ const DELIMITERS: [(&str, &str); 4] = [("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\
 
 /// The formula that a text starts with, and those that a word joins to it.
 fn first_formula(text: &str) -> Option<Cow<'_, str>> {
-    let (first, mut end) = formula_at(text, 0)?;
+    let mut formulas = Formulas::of(text);
+    let (first, start, mut end) = formulas.next()?;
+    if start > 0 {
+        return None;
+    }
     let mut all = Cow::Borrowed(first);
-    while let Some((next, start, after)) = next_formula(text, end) {
+    for (next, start, after) in formulas {
         if !joins(&text[end..start]) {
             break;
         }
-        all = format!("{all}, {next}").into();
+        let joined = all.to_mut();
+        joined.push_str(", ");
+        joined.push_str(next);
         end = after;
     }
     Some(all)
 }
 
-/// The formula that starts exactly here, and the place after it.
-fn formula_at(text: &str, start: usize) -> Option<(&str, usize)> {
-    let (open, close) = DELIMITERS
-        .into_iter()
-        .find(|(open, _)| text[start..].starts_with(open))?;
-    let body = start + open.len();
-    let mut length = text[body..].find(close)?;
-    // A dollar sign that is meant ends nothing.
-    while close == "$" && text[..body + length].ends_with('\\') {
-        length += 1 + text[body + length + 1..].find(close)?;
-    }
-    Some((&text[body..body + length], body + length + close.len()))
+/// The formulas of a text: content, place, and the place after it. One pass: a delimiter that does not close once is not
+/// looked for again.
+struct Formulas<'t> {
+    text: &'t str,
+    at: usize,
+    unclosed: [bool; DELIMITERS.len()],
 }
 
-/// The next formula from here on: its content, its place, and the place after it.
-fn next_formula(text: &str, from: usize) -> Option<(&str, usize, usize)> {
-    let mut at = from;
-    while let Some(next) = text[at..].find(['$', '\\']) {
-        let start = at + next;
-        if let Some((formula, end)) = formula_at(text, start) {
-            return Some((formula, start, end));
+impl<'t> Formulas<'t> {
+    fn of(text: &'t str) -> Self {
+        Self {
+            text,
+            at: 0,
+            unclosed: [false; DELIMITERS.len()],
         }
-        at = start + 1;
     }
-    None
+
+    /// Where the formula that starts at `body` closes.
+    fn close(&self, body: usize, close: &str) -> Option<usize> {
+        let mut end = body + self.text[body..].find(close)?;
+        // A dollar sign that is meant ends nothing.
+        while close == "$" && self.text[..end].ends_with('\\') {
+            end += 1 + self.text[end + 1..].find(close)?;
+        }
+        Some(end)
+    }
+}
+
+impl<'t> Iterator for Formulas<'t> {
+    type Item = (&'t str, usize, usize);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(next) = self.text[self.at..].find(['$', '\\']) {
+            let start = self.at + next;
+            self.at = start + 1;
+            let kind = DELIMITERS
+                .iter()
+                .position(|(open, _)| self.text[start..].starts_with(open));
+            let Some(kind) = kind.filter(|&kind| !self.unclosed[kind]) else {
+                continue;
+            };
+            let (open, close) = DELIMITERS[kind];
+            let body = start + open.len();
+            match self.close(body, close) {
+                Some(end) => {
+                    self.at = end + close.len();
+                    return Some((&self.text[body..end], start, self.at));
+                }
+                None => self.unclosed[kind] = true,
+            }
+        }
+        None
+    }
 }
 
 /// The last formula that closes, with those that are joined to it, and the place after it.
 fn last_formula(text: &str) -> Option<(usize, Cow<'_, str>)> {
     let mut last: Option<(usize, Cow<'_, str>)> = None;
-    let mut at = 0;
-    while let Some((formula, start, end)) = next_formula(text, at) {
-        at = end;
+    for (formula, start, end) in Formulas::of(text) {
         if formula.trim().is_empty() {
             continue;
         }
         last = Some(match last {
-            Some((before, all)) if joins(&text[before..start]) => {
-                (end, format!("{all}, {formula}").into())
+            Some((before, mut all)) if joins(&text[before..start]) => {
+                let joined = all.to_mut();
+                joined.push_str(", ");
+                joined.push_str(formula);
+                (end, all)
             }
             _ => (end, formula.into()),
         });
@@ -410,6 +447,14 @@ mod tests {
         assert_eq!(found(r"\boxed{\{1, 2\}}"), boxed(r"\{1, 2\}"));
         assert_eq!(found(r"\fbox{7}"), boxed("7"));
         assert_eq!(found(r"$x=\boxed{2}$ or $x=\boxed{3}$"), boxed("2, 3"));
+    }
+
+    #[test]
+    fn a_response_that_opens_and_never_closes_is_read_in_one_pass() {
+        // Quadratic work on these would take minutes.
+        for part in ["\\boxed{", "\\(", "\\[", "$\\", "\\$", "$$ $", "$a$, "] {
+            extract(&part.repeat(200_000));
+        }
     }
 
     #[test]

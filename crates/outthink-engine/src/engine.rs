@@ -449,21 +449,17 @@ impl Worker {
                     .for_each(|(&slot, reward)| tree.set_value(slot, reward));
                 return Ok(());
             }
-            {
-                let slots: Vec<(Slot, Slot)> = slots
-                    .iter()
-                    .filter_map(|&slot| Some((slot, tree.parent(slot)?)))
-                    .collect();
-                let parents: Vec<Slot> = slots.iter().map(|(_, parent)| *parent).collect();
-                let logits = self.decoder.logits(tree, &parents)?;
-                for ((slot, _), row) in slots
-                    .iter()
-                    .zip(logits.chunks_exact(self.decoder.config.vocab_size))
-                {
-                    tree.set_value(*slot, log_softmax(row)[tree.token(*slot) as usize]);
-                }
-                Ok::<(), Error>(())
+            let slots: Vec<(Slot, Slot)> = slots
+                .iter()
+                .filter_map(|&slot| Some((slot, tree.parent(slot)?)))
+                .collect();
+            let parents: Vec<Slot> = slots.iter().map(|(_, parent)| *parent).collect();
+            let logits = self.decoder.logits(tree, &parents)?;
+            let rows = logits.chunks_exact(self.decoder.config.vocab_size);
+            for ((slot, _), row) in slots.iter().zip(rows) {
+                tree.set_value(*slot, log_softmax(row)[tree.token(*slot) as usize]);
             }
+            Ok::<(), Error>(())
         });
         if outcome.is_err() {
             // They are told why, with everyone else.

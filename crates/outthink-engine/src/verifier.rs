@@ -134,11 +134,17 @@ impl EmbeddedVerifier {
                 *usage += cost;
             }
         }
-        Ok(rendered
+        rendered
             .iter()
             .zip(values)
             .map(|(r, (values, usage))| self.rewards(r, &values, usage))
-            .collect())
+            .map(|judgement| {
+                let known = judgement.rewards.iter().all(|reward| reward.is_finite());
+                known
+                    .then_some(judgement)
+                    .ok_or(Arc::new(Error::NotANumber))
+            })
+            .collect()
     }
 
     fn rewards(&self, rendered: &Rendered, values: &[f32], usage: Usage) -> Judgement {

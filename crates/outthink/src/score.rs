@@ -74,7 +74,11 @@ pub(crate) fn run(arguments: &Score) -> Result<ExitCode, Failure> {
                 scored += 1;
                 serde_json::json!({"rewards": judgement.rewards, "usage": judgement.usage})
             }
-            Ok(None) => serde_json::json!({"error": "no judgement came back"}),
+            Ok(None) => {
+                failed += 1;
+                eprintln!("{name} line {number}: no judgement came back");
+                serde_json::json!({"line": number, "error": "no judgement came back"})
+            }
             Err(error) => {
                 failed += 1;
                 eprintln!("{name} line {number}: {error}");

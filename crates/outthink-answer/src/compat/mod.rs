@@ -101,3 +101,23 @@ fn python_float(text: &str) -> Option<f64> {
     // Rust reads "infinity" and "nan" as Python does; neither takes an empty string.
     text.parse().ok()
 }
+
+/// One TeX argument and what follows it.
+fn argument(text: &str) -> (&str, &str) {
+    let Some(body) = text.strip_prefix('{') else {
+        let length = text.chars().next().map_or(0, char::len_utf8);
+        return text.split_at(length);
+    };
+    let mut depth = 1usize;
+    for (at, byte) in body.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return (&body[..at], &body[at + 1..]);
+        }
+    }
+    (body, "")
+}

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-use super::{python_float, symbolically_equal};
+use super::{argument, python_float, symbolically_equal};
 use crate::evaluate::Budget;
 use crate::identity::{proportional, real_value};
 use crate::value::{Answer, Value};
@@ -237,22 +237,12 @@ pub(super) fn extract(response: &str) -> String {
 }
 
 fn boxed(tail: &str) -> String {
-    let Some(body) = tail.strip_prefix('{') else {
-        return tail.split('$').next().unwrap_or_default().trim().to_owned();
-    };
-    let mut depth = 1usize;
-    for (at, byte) in body.bytes().enumerate() {
-        match byte {
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return body[..at].to_owned();
-        }
+    if tail.starts_with('{') {
+        // A box that never closes holds all the rest.
+        argument(tail).0.to_owned()
+    } else {
+        tail.split('$').next().unwrap_or_default().trim().to_owned()
     }
-    // A box that never closes holds all the rest.
-    body.to_owned()
 }
 
 fn strip_string(text: &str) -> String {
@@ -544,6 +534,27 @@ fn same_equation(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_pattern_compiles() {
+        assert_eq!(UNIT_PATTERNS.len(), 2 * UNITS.len());
+        let all = [
+            &NUMBER,
+            &LINES,
+            &ARRAY_BEGIN,
+            &ARRAY_END,
+            &LAST_TEXT,
+            &TEXT,
+            &MBOX,
+            &INFINITY,
+            &ZEROS,
+            &LAST_ZEROS,
+            &ROOT,
+            &CHOICE,
+            &BRACKETED,
+        ];
+        assert!(all.into_iter().all(|pattern| pattern.is_some()));
+    }
 
     #[test]
     fn strings_are_stripped_as_the_original_strips_them() {
