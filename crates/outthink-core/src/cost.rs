@@ -20,6 +20,13 @@ pub struct Usage {
     pub computed: u64,
     /// Sum over the computed tokens of how many tokens each attended to.
     pub attended: u64,
+    /// Requests whose tokens were counted or guessed on this side because the server did not tell all of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub estimated: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Add for Usage {
@@ -33,6 +40,7 @@ impl Add for Usage {
             generated: self.generated + other.generated,
             computed: self.computed + other.computed,
             attended: self.attended + other.attended,
+            estimated: self.estimated + other.estimated,
         }
     }
 }

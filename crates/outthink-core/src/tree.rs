@@ -20,7 +20,7 @@ pub struct Problem {
 pub struct Step {
     /// The step without separators and surrounding space. Blank only where a policy ends its answer after a separator.
     pub text: String,
-    /// The policy's tokens, separators included.
+    /// The policy's tokens, separators included; empty where a server does not tell them.
     pub tokens: Vec<u32>,
     /// Sum of their log-probabilities under the policy, before temperature and truncation.
     pub logprob: f64,
@@ -121,13 +121,14 @@ impl Tree {
         &self.nodes[id].children
     }
 
-    /// The child of `parent` with this step, made if it is new. Steps are the same when their tokens are.
+    /// The child of `parent` with this step, made if it is new. Steps are the same when their tokens are; where a server
+    /// tells no tokens, when their texts are.
     pub(crate) fn child(&mut self, parent: NodeId, step: Step) -> NodeId {
         let known = self.nodes[parent].children.iter().copied().find(|&child| {
             self.nodes[child]
                 .step
                 .as_ref()
-                .is_some_and(|own| own.tokens == step.tokens)
+                .is_some_and(|own| own.tokens == step.tokens && own.text == step.text)
         });
         let id = known.unwrap_or_else(|| {
             let id = self.nodes.len();

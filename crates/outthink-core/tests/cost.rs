@@ -31,6 +31,7 @@ impl<M> Priced<M> {
             generated: 5 * n + 1,
             computed: 7 * n,
             attended: 11 * n * n,
+            estimated: 13 * n,
         });
         bills[bills.len() - 1]
     }
@@ -98,10 +99,20 @@ fn what_every_reply_cost_is_in_the_trees_usage_exactly_once() {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    prop::array::uniform6(0u64..1 << 40).prop_map(from_fields)
+    prop::array::uniform7(0u64..1 << 40).prop_map(from_fields)
 }
 
-fn from_fields([requests, prompt, cached, generated, computed, attended]: [u64; 6]) -> Usage {
+fn from_fields(
+    [
+        requests,
+        prompt,
+        cached,
+        generated,
+        computed,
+        attended,
+        estimated,
+    ]: [u64; 7],
+) -> Usage {
     Usage {
         requests,
         prompt,
@@ -109,10 +120,11 @@ fn from_fields([requests, prompt, cached, generated, computed, attended]: [u64; 
         generated,
         computed,
         attended,
+        estimated,
     }
 }
 
-fn fields(usage: Usage) -> [u64; 6] {
+fn fields(usage: Usage) -> [u64; 7] {
     let Usage {
         requests,
         prompt,
@@ -120,8 +132,11 @@ fn fields(usage: Usage) -> [u64; 6] {
         generated,
         computed,
         attended,
+        estimated,
     } = usage;
-    [requests, prompt, cached, generated, computed, attended]
+    [
+        requests, prompt, cached, generated, computed, attended, estimated,
+    ]
 }
 
 proptest! {
@@ -165,6 +180,7 @@ proptest! {
             generated,
             computed: prompt + generated - cached,
             attended,
+            estimated: 0,
         };
         let cost = ModelCost { parameters, layers, attention_width };
         prop_assert_eq!(cost.full_flops(&usage), flops as f64);

@@ -161,6 +161,32 @@ fn steps_are_one_candidate_when_their_tokens_are_the_same() {
 }
 
 #[test]
+fn steps_whose_tokens_nobody_told_are_one_candidate_when_their_texts_are_the_same() {
+    struct Untold(Script);
+    impl Policy for Untold {
+        fn extend(&self, r: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+            async move {
+                let mut replies = self.0.extend(r).await?;
+                let drawn = replies.iter_mut().flat_map(|(drawn, _)| drawn);
+                drawn
+                    .flat_map(|continuation| &mut continuation.steps)
+                    .for_each(|step| step.tokens.clear());
+                Ok(replies)
+            }
+            .boxed()
+        }
+    }
+    let script = Script::new(|draw| ["a/=1.", "b/=2.", "a/=1."][draw.index()].into());
+    let tree = grow(&plan(Method::Majority, 3, 1), LIMITS, &Untold(script));
+    let drawn: Vec<(String, usize)> = tree
+        .solutions()
+        .iter()
+        .map(|solution| (solution.text(), solution.count))
+        .collect();
+    assert_eq!(drawn, [("a\n\n=1".into(), 2), ("b\n\n=2".into(), 1)]);
+}
+
+#[test]
 fn an_answer_that_ends_after_a_separator_is_as_good_as_its_last_step() {
     let policy = saying("a/=1/.");
     let verifier = Scorer::table([("a/", 0.25), ("a/=1/", 0.75)]);

@@ -1,9 +1,27 @@
 //! What can be wrong with a profile, a template, a tokenizer or a text.
 
+use std::path::PathBuf;
+
 /// Why something cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A file of the checkpoint cannot be read.
+    #[error("cannot read {path}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of the checkpoint is no JSON of the expected shape.
+    #[error("{path} is malformed: {reason}", path = path.display())]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The tokenizer file is broken.
     #[error("tokenizer.json cannot be read: {0}")]
     Tokenizer(String),

@@ -4,6 +4,7 @@
 //! architecture and tokens and never by its name. Chat templates are the checkpoint's own.
 
 mod error;
+mod files;
 mod layout;
 mod profile;
 mod segment;
@@ -11,6 +12,7 @@ mod template;
 mod tokenizer;
 
 pub use error::Error;
+pub use files::PromptFiles;
 pub use layout::{Rendered, Reward, RewardLayout};
 pub use profile::{Detect, PolicyProfile, Profile, Role, VerifierProfile};
 pub use segment::{End, Segment, Segmenter};

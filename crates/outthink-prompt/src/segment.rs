@@ -59,6 +59,11 @@ impl Segmenter {
     /// Takes the next token. A step ends with the token that completes the separator after some text: separators before
     /// any text belong to the step that follows, so no step is blank.
     pub fn push(&mut self, tokenizer: &Tokenizer, token: u32, logprob: f64) -> End {
+        self.push_bytes(Some(token), tokenizer.bytes(token), logprob)
+    }
+
+    /// Takes the next token as a server tells it: its bytes, and its id if that is known.
+    pub fn push_bytes(&mut self, token: Option<u32>, bytes: &[u8], logprob: f64) -> End {
         if !self.open {
             self.segments.push(Segment::default());
             self.open = true;
@@ -66,13 +71,13 @@ impl Segmenter {
         let Some(segment) = self.segments.last_mut() else {
             return End::Nothing;
         };
-        segment.tokens.push(token);
+        segment.tokens.extend(token);
         segment.logprob += logprob;
-        if self.end_tokens.contains(&token) {
+        if token.is_some_and(|token| self.end_tokens.contains(&token)) {
             self.open = false;
             return End::Answer;
         }
-        self.partial.extend_from_slice(tokenizer.bytes(token));
+        self.partial.extend_from_slice(bytes);
         let whole = whole_characters(&self.partial);
         let rest = self.partial.split_off(whole);
         segment

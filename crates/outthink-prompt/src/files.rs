@@ -1,0 +1,128 @@
+//! What a checkpoint folder says beside its weights: enough to prompt a model that runs somewhere else.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::{ChatTemplate, Error, Tokenizer};
+
+/// The files of a checkpoint that turn text into tokens and back.
+pub struct PromptFiles {
+    /// The first architecture of `config.json`; empty without the file.
+    pub architecture: String,
+    /// Tokens that end an answer, by the generation config or else the config.
+    pub end_tokens: Vec<u32>,
+    /// `tokenizer.json`, with the special tokens of `tokenizer_config.json`.
+    pub tokenizer: Tokenizer,
+    /// Source of the chat template, from its own file or the tokenizer's config; empty if there is none.
+    pub template: String,
+}
+
+impl PromptFiles {
+    /// Reads a checkpoint folder; `tokenizer.json` must be there, weights need not.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let required = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read(&path).map_err(|source| Error::File { path, source })
+        };
+        let optional = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
+        let tokenizer_config = optional("tokenizer_config.json");
+        let tokenizer =
+            Tokenizer::from_bytes(&required("tokenizer.json")?)?.with_config(&tokenizer_config)?;
+        let config: Config = parse(folder, "config.json", &optional("config.json"))?;
+        let generation: Config = parse(
+            folder,
+            "generation_config.json",
+            &optional("generation_config.json"),
+        )?;
+        let own_file = optional("chat_template.jinja");
+        let template = if own_file.is_empty() {
+            let names: Templates = parse(folder, "tokenizer_config.json", &tokenizer_config)?;
+            names.default()
+        } else {
+            let text = String::from_utf8_lossy(&own_file);
+            text.trim_end_matches('\n').to_owned()
+        };
+        let end_tokens = generation.eos_token_id.or(config.eos_token_id);
+        Ok(Self {
+            architecture: config.architectures.into_iter().next().unwrap_or_default(),
+            end_tokens: end_tokens.map(Tokens::into_vec).unwrap_or_default(),
+            tokenizer,
+            template,
+        })
+    }
+
+    /// The compiled chat template.
+    pub fn chat_template(&self) -> Result<ChatTemplate, Error> {
+        ChatTemplate::new(self.template.clone())
+    }
+}
+
+fn parse<T: Default + for<'a> Deserialize<'a>>(
+    folder: &Path,
+    name: &str,
+    json: &[u8],
+) -> Result<T, Error> {
+    if json.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(json).map_err(|error| Error::Malformed {
+        path: PathBuf::from(folder).join(name),
+        reason: error.to_string(),
+    })
+}
+
+#[derive(Default, Deserialize)]
+struct Config {
+    #[serde(default)]
+    architectures: Vec<String>,
+    eos_token_id: Option<Tokens>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Tokens {
+    One(u32),
+    More(Vec<u32>),
+}
+
+impl Tokens {
+    fn into_vec(self) -> Vec<u32> {
+        match self {
+            Self::One(token) => vec![token],
+            Self::More(tokens) => tokens,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Templates {
+    chat_template: Option<OneOrNamed>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrNamed {
+    One(String),
+    Named(Vec<Named>),
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+    template: String,
+}
+
+impl Templates {
+    fn default(self) -> String {
+        match self.chat_template {
+            Some(OneOrNamed::One(template)) => template,
+            Some(OneOrNamed::Named(all)) => all
+                .into_iter()
+                .find(|named| named.name == "default")
+                .map(|named| named.template)
+                .unwrap_or_default(),
+            None => String::new(),
+        }
+    }
+}

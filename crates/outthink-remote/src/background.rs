@@ -1,0 +1,62 @@
+//! The runtime that requests run on: whoever polls a policy need not bring one.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::task::{Context, Poll};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::Error;
+
+/// One thread sends more requests than any fleet answers, and never hands one from core to core.
+const THREADS: usize = 1;
+
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+
+fn runtime() -> Result<&'static Runtime, Error> {
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("outthink-remote")
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    Ok(RUNTIME.get_or_init(|| runtime))
+}
+
+/// Work on the runtime. Dropping it stops the work, and with it the requests that are under way.
+pub(crate) struct Task<T>(JoinHandle<Result<T, Error>>);
+
+/// Starts work on the runtime.
+pub(crate) fn start<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<Task<T>, Error> {
+    Ok(Task(runtime()?.spawn(work)))
+}
+
+/// Starts work on the runtime and waits for it on this thread.
+pub(crate) fn wait_for<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    futures::executor::block_on(start(work)?)
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(context)
+            .map(|done| done.unwrap_or(Err(Error::Stopped)))
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,125 @@
+//! From a server's tokens or text to steps, by the same rule as the embedded engine's.
+
+use std::sync::Arc;
+
+use outthink_core::{Continuation, Step, Stop, Until};
+use outthink_prompt::{End, Segmenter, Tokenizer};
+
+use crate::dialect::{Finish, Piece};
+
+/// One draw on its way.
+#[derive(Clone)]
+pub(crate) struct Cut {
+    segmenter: Segmenter,
+    /// Without it, the server spells the tokens.
+    tokenizer: Option<Arc<Tokenizer>>,
+    until: Until,
+    tokens: u64,
+    bytes: u64,
+    stop: Option<Stop>,
+    finish: Option<Finish>,
+}
+
+impl Cut {
+    pub(crate) fn new(
+        segmenter: Segmenter,
+        tokenizer: Option<Arc<Tokenizer>>,
+        until: Until,
+    ) -> Self {
+        Self {
+            segmenter,
+            tokenizer,
+            until,
+            tokens: 0,
+            bytes: 0,
+            stop: None,
+            finish: None,
+        }
+    }
+
+    /// Takes the next piece; what comes after the end is nothing to us.
+    pub(crate) fn push(&mut self, piece: &Piece) {
+        self.tokens += u64::from(piece.token.is_some());
+        self.bytes += piece.bytes.len() as u64;
+        match (piece.token, &self.tokenizer) {
+            (Some(token), Some(tokenizer)) => {
+                let tokenizer = Arc::clone(tokenizer);
+                self.take(Some(token), tokenizer.bytes(token), piece.logprob);
+            }
+            (Some(token), None) => self.take(Some(token), &piece.bytes, piece.logprob),
+            // Text may hold several ends; they are looked for character by character.
+            (None, _) => {
+                for character in String::from_utf8_lossy(&piece.bytes).chars() {
+                    self.take(None, character.encode_utf8(&mut [0; 4]).as_bytes(), 0.0);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, token: Option<u32>, bytes: &[u8], logprob: f64) {
+        if self.stop.is_some() {
+            return;
+        }
+        self.stop = match (self.segmenter.push_bytes(token, bytes, logprob), self.until) {
+            (End::Answer, _) => Some(Stop::Answer),
+            (End::Step, Until::Step) => Some(Stop::Step),
+            (End::Step | End::Nothing, _) => None,
+        };
+    }
+
+    pub(crate) fn finish(&mut self, finish: Finish) {
+        self.finish = Some(finish);
+    }
+
+    /// Is all there that is wanted?
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// Has the server said that it is over?
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// Tokens that came, those after the end included; without ids, a guess of four bytes a token.
+    pub(crate) fn tokens(&self) -> u64 {
+        match self.tokens {
+            0 => self.bytes.div_ceil(4),
+            tokens => tokens,
+        }
+    }
+
+    /// The draw; none if the server did not say that it ended.
+    pub(crate) fn into_continuation(self) -> Option<Continuation> {
+        let stop = match (self.stop, self.finish) {
+            (Some(stop), _) => stop,
+            (None, None) => return None,
+            (None, Some(Finish::End)) => Stop::Answer,
+            (None, Some(Finish::Length)) => Stop::Length,
+            // A separator before any text: the step goes on after it.
+            (None, Some(Finish::Separator)) => match self.until {
+                Until::Step => Stop::Step,
+                Until::Answer => Stop::Length,
+            },
+        };
+        let mut steps: Vec<Step> = self
+            .segmenter
+            .into_segments()
+            .into_iter()
+            .map(|segment| Step {
+                text: segment.text,
+                tokens: segment.tokens,
+                logprob: segment.logprob,
+            })
+            .collect();
+        // An answer that ends at once is a blank step, as where the end has a token.
+        if steps.is_empty() && stop == Stop::Answer {
+            steps.push(Step {
+                text: String::new(),
+                tokens: Vec::new(),
+                logprob: 0.0,
+            });
+        }
+        Some(Continuation { steps, stop })
+    }
+}

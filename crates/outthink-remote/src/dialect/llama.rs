@@ -1,0 +1,238 @@
+//! llama.cpp's own `/completion`. Its OpenAI endpoints repeat the prefix, count one choice's tokens and ignore most of what
+//! token-level search needs; this one takes and returns token ids, the separator's and the end's included.
+//!
+//! Its samplers default to top-k 40, top-p 0.95 and min-p 0.05, so all are always sent. A seed has 32 bits, and 2³² − 1
+//! means any. It has no stop tokens beside the model's own.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Asked, Finish, Part, Parts, Piece, Prefix, Told, Unreadable, post};
+use crate::pool::Question;
+
+#[derive(Serialize)]
+struct Completion<'a> {
+    prompt: &'a [u32],
+    n_predict: usize,
+    temperature: f64,
+    top_p: f64,
+    top_k: usize,
+    min_p: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u32>,
+    return_tokens: bool,
+    n_probs: u8,
+    stop: Vec<&'a str>,
+    cache_prompt: bool,
+    stream: bool,
+}
+
+/// 64 bits into 32, without the value that means any seed.
+fn seed(seed: u64) -> u32 {
+    ((seed >> 32) as u32 ^ seed as u32).min(u32::MAX - 1)
+}
+
+pub(super) fn question(asked: &Asked<'_>) -> Result<Question, serde_json::Error> {
+    let Prefix::Tokens(prompt) = asked.prefix else {
+        return super::chat::question(asked);
+    };
+    let body = Completion {
+        prompt,
+        n_predict: asked.max_tokens,
+        temperature: asked.sampling.temperature,
+        top_p: asked.sampling.top_p,
+        top_k: asked.sampling.top_k,
+        min_p: asked.sampling.min_p,
+        seed: asked.seed().map(seed),
+        return_tokens: true,
+        n_probs: 1,
+        stop: asked.stop.into_iter().collect(),
+        cache_prompt: true,
+        stream: asked.stream,
+    };
+    post("/completion", asked.stream, &body)
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    tokens: Vec<u32>,
+    stop: bool,
+    stop_type: Option<StopType>,
+    #[serde(default)]
+    tokens_predicted: u64,
+    #[serde(default)]
+    tokens_evaluated: u64,
+    timings: Option<Timings>,
+    #[serde(default)]
+    completion_probabilities: Vec<Probability>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StopType {
+    None,
+    Eos,
+    Limit,
+    Word,
+}
+
+#[derive(Deserialize)]
+struct Timings {
+    cache_n: u64,
+}
+
+#[derive(Deserialize)]
+struct Probability {
+    id: u32,
+    #[serde(default)]
+    bytes: Vec<u8>,
+    logprob: Option<f64>,
+}
+
+pub(super) fn read(data: &[u8], spelled: bool) -> Result<Parts, Unreadable> {
+    let reply: Reply = serde_json::from_slice(data)?;
+    let finish = match (reply.stop, reply.stop_type) {
+        (false, _) => None,
+        (true, Some(StopType::Eos)) => Some(Finish::End),
+        (true, Some(StopType::Limit)) => Some(Finish::Length),
+        (true, Some(StopType::Word)) => Some(Finish::Separator),
+        (true, Some(StopType::None) | None) => return Err("it does not say why it stopped".into()),
+    };
+    // The last event of a stream tells nothing new but the end.
+    let probabilities = reply.completion_probabilities;
+    if probabilities.len() < reply.tokens.len() {
+        let (got, tokens) = (probabilities.len(), reply.tokens.len());
+        return Err(format!("{got} log-probabilities for {tokens} tokens").into());
+    }
+    let pieces = reply
+        .tokens
+        .iter()
+        .zip(probabilities)
+        .map(|(&token, probability)| {
+            if probability.id != token {
+                return Err(
+                    format!("a log-probability of token {} for {token}", probability.id).into(),
+                );
+            }
+            Ok(Piece {
+                token: Some(token),
+                bytes: if spelled {
+                    probability.bytes
+                } else {
+                    Vec::new()
+                },
+                logprob: probability.logprob.unwrap_or_default(),
+            })
+        });
+    let mut pieces: Vec<Piece> = pieces.collect::<Result<_, Unreadable>>()?;
+    if let (Some(Finish::End), Some(end)) = (finish, pieces.last_mut()) {
+        end.bytes.clear();
+    }
+    Ok(Parts {
+        parts: vec![Part {
+            index: 0,
+            pieces,
+            finish,
+        }],
+        told: reply.stop.then(|| Told {
+            prompt: reply.tokens_evaluated,
+            cached: reply.timings.map(|timings| timings.cache_n),
+            generated: reply.tokens_predicted,
+        }),
+        last: reply.stop,
+    })
+}
+
+/// Asks which of two tokens follows a prefix. A bias of the same size on both leaves their ratio and hides all others.
+pub(crate) fn labels_question(
+    prompt: &[u32],
+    labels: [u32; 2],
+) -> Result<Question, serde_json::Error> {
+    #[derive(Serialize)]
+    struct Labels<'a> {
+        prompt: &'a [u32],
+        n_predict: u8,
+        temperature: f64,
+        top_p: f64,
+        top_k: usize,
+        min_p: f64,
+        n_probs: u8,
+        post_sampling_probs: bool,
+        logit_bias: [(u32, f64); 2],
+        cache_prompt: bool,
+    }
+    const BIAS: f64 = 100.0;
+    let body = Labels {
+        prompt,
+        n_predict: 1,
+        temperature: 1.0,
+        top_p: 1.0,
+        top_k: 0,
+        min_p: 0.0,
+        n_probs: 2,
+        post_sampling_probs: true,
+        logit_bias: labels.map(|label| (label, BIAS)),
+        cache_prompt: true,
+    };
+    post("/completion", false, &body)
+}
+
+/// The probability of the first of two tokens rather than the second, and the usage.
+pub(crate) fn read_labels(
+    data: &[u8],
+    labels: [u32; 2],
+) -> Result<(f64, Option<Told>), Unreadable> {
+    #[derive(Deserialize)]
+    struct Reply {
+        completion_probabilities: Vec<Drawn>,
+        tokens_predicted: u64,
+        tokens_evaluated: u64,
+        timings: Option<Timings>,
+    }
+    #[derive(Deserialize)]
+    struct Drawn {
+        top_probs: Vec<Top>,
+    }
+    #[derive(Deserialize)]
+    struct Top {
+        id: u32,
+        prob: f64,
+    }
+    let reply: Reply = serde_json::from_slice(data)?;
+    let top = reply
+        .completion_probabilities
+        .first()
+        .map_or(&[][..], |drawn| &drawn.top_probs);
+    let of = |label: u32| top.iter().find(|top| top.id == label).map(|top| top.prob);
+    let share = match (of(labels[0]), of(labels[1])) {
+        (Some(right), Some(wrong)) => right / (right + wrong),
+        // A probability too small to be listed.
+        (Some(_), None) if top.len() == 1 => 1.0,
+        (None, Some(_)) if top.len() == 1 => 0.0,
+        _ => return Err("other tokens than the two labels: logit_bias is ignored".into()),
+    };
+    let told = Told {
+        prompt: reply.tokens_evaluated,
+        cached: reply.timings.map(|timings| timings.cache_n),
+        generated: reply.tokens_predicted,
+    };
+    Ok((share, Some(told)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_seed_means_any(wide: u64) {
+            prop_assert_ne!(seed(wide), u32::MAX);
+        }
+    }
+
+    #[test]
+    fn the_value_that_means_any_seed_is_avoided() {
+        assert_eq!(seed(u64::from(u32::MAX)), u32::MAX - 1);
+    }
+}

@@ -1,0 +1,170 @@
+//! What can go wrong between this process and a fleet.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Role;
+
+/// Why a model server cannot be used, or did not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An address that is none.
+    #[error("{url:?} is no server address ({reason}); write http://host:port/v1")]
+    Url {
+        /// What was written.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// `outthink.toml` is broken.
+    #[error("the server configuration cannot be read: {0}")]
+    Config(#[from] toml::de::Error),
+    /// A file cannot be read.
+    #[error("cannot read {path}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The environment variable that is to hold the key does not.
+    #[error("the environment variable {name} holds no usable key for the {role} servers")]
+    Key {
+        /// Its name.
+        name: String,
+        /// Whose key.
+        role: Role,
+    },
+    /// No threads to work on.
+    #[error("cannot start the thread that talks to servers")]
+    Runtime(#[source] std::io::Error),
+    /// No trusted certificates for https.
+    #[error("cannot read the system's trusted certificates, which https needs")]
+    Certificates(#[source] std::io::Error),
+    /// The server does not have the model.
+    #[error("{endpoint} serves {known}, not {model:?}")]
+    WrongModel {
+        /// Which server.
+        endpoint: String,
+        /// What was asked for.
+        model: String,
+        /// What it serves.
+        known: String,
+    },
+    /// The server has several models and none was chosen.
+    #[error("{endpoint} serves several models: {known}; choose one as {endpoint}#NAME")]
+    WhichModel {
+        /// Which server.
+        endpoint: String,
+        /// What it serves.
+        known: String,
+    },
+    /// Servers of one role speak different dialects; the same seed would give different draws.
+    #[error("{first} and {second}: the servers of one role must be of one kind")]
+    Mixed {
+        /// One server and its kind.
+        first: String,
+        /// Another.
+        second: String,
+    },
+    /// The server understood and refused.
+    #[error("{endpoint} refuses the request ({status}): {message}")]
+    Refused {
+        /// Which server.
+        endpoint: String,
+        /// HTTP status.
+        status: u16,
+        /// Its words.
+        message: String,
+    },
+    /// The prompt leaves no room in the model's context.
+    #[error("{tokens} tokens exceed the context of {limit} at {endpoint}")]
+    ContextOverflow {
+        /// Which server.
+        endpoint: String,
+        /// Tokens needed.
+        tokens: usize,
+        /// The server's limit.
+        limit: usize,
+    },
+    /// Every attempt failed.
+    #[error("{attempts} attempts failed, the last at {endpoint}: {last}")]
+    GaveUp {
+        /// Where the last one failed.
+        endpoint: String,
+        /// How many.
+        attempts: usize,
+        /// Why the last one failed.
+        last: String,
+    },
+    /// No server of the role has answered for as long as was to be waited.
+    #[error(
+        "no {role} server has answered for {waited:?} ({last}); start one and run the same command again"
+    )]
+    Down {
+        /// Which role.
+        role: Role,
+        /// How long was waited.
+        waited: Duration,
+        /// What the last of them said.
+        last: String,
+    },
+    /// A reply of another shape than was asked for.
+    #[error("{endpoint} answered something else than was asked: {reason}")]
+    Misshaped {
+        /// Which server.
+        endpoint: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// As many rewards as steps are needed.
+    #[error("{endpoint} returned {got} reward rows for {steps} steps of {tokens} tokens{hint}")]
+    Rows {
+        /// Which server.
+        endpoint: String,
+        /// Rows returned.
+        got: usize,
+        /// Steps asked about.
+        steps: usize,
+        /// Tokens sent.
+        tokens: usize,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A reward that is no probability.
+    #[error("{endpoint} returned {row:?} where a {expected} was expected")]
+    NotAReward {
+        /// Which server.
+        endpoint: String,
+        /// The row.
+        row: Vec<f64>,
+        /// What a row should be.
+        expected: &'static str,
+    },
+    /// A step method on a server that cannot continue an answer.
+    #[error(
+        "{server} cannot continue an answer from where it stands, so it cannot search over steps; use majority or best-of-n, or a server that takes token ids"
+    )]
+    WholeAnswersOnly {
+        /// The server's name.
+        server: String,
+    },
+    /// The server cannot score this kind of verifier.
+    #[error("{server} cannot read this verifier's rewards: {reason}")]
+    CannotScore {
+        /// The server's name.
+        server: String,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// A tokenizer is needed and there is none.
+    #[error("{0}; name a folder with its tokenizer.json")]
+    NoTokenizer(&'static str),
+    /// Text, template or profile.
+    #[error(transparent)]
+    Prompt(#[from] outthink_prompt::Error),
+    /// The work was given up.
+    #[error("the request was stopped")]
+    Stopped,
+}

@@ -1,0 +1,32 @@
+//! Model servers as a [`Policy`](outthink_core::Policy) and a [`Verifier`](outthink_core::Verifier).
+//!
+//! A [`RemotePolicy`] or [`RemoteVerifier`] is a pool of replicas of one model. What each kind of server takes, ignores and
+//! answers stands in `dialect/`, one file a kind; which kind a server is, it is asked at the start. Requests run on a
+//! thread of this crate's own, so whoever polls needs no runtime; dropping what is polled hangs up, and the server stops.
+
+mod background;
+mod breaker;
+mod choice;
+mod config;
+mod cut;
+mod dialect;
+mod endpoint;
+mod error;
+mod http;
+mod limit;
+mod notice;
+mod policy;
+mod pool;
+mod probe;
+mod prompt;
+mod sse;
+mod verifier;
+
+pub use config::{Config, Role, Servers};
+pub use dialect::Dialect;
+pub use error::Error;
+pub use notice::Notice;
+pub use policy::RemotePolicy;
+pub use pool::EndpointStats;
+pub use probe::Facts;
+pub use verifier::RemoteVerifier;

@@ -1,0 +1,432 @@
+//! Servers as a policy.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt, try_join_all};
+use outthink_core::{
+    Continuation, Extension, ModelError, Policy, Problem, Reply, Sampling, Stop, Until, Usage,
+};
+use outthink_prompt::{Message, PolicyProfile, Profile, PromptFiles, Segmenter};
+use siphasher::sip::SipHasher13;
+
+use crate::cut::Cut;
+use crate::dialect::{Asked, Dialect, Prefix, Told};
+use crate::http::Trouble;
+use crate::pool::{EndpointStats, Pool, Reader};
+use crate::probe::{Facts, Fleet, probe};
+use crate::prompt::{Prompter, unsendable};
+use crate::{Error, Notice, Role, Servers, background};
+
+/// Replicas of a language model that answer questions.
+pub struct RemotePolicy(Arc<Inner>);
+
+struct Inner {
+    pool: Arc<Pool>,
+    fleet: Fleet,
+    prompter: Prompter,
+    segmenter: Segmenter,
+    end_tokens: Vec<u32>,
+    profile: String,
+    stream: bool,
+}
+
+impl RemotePolicy {
+    /// Finds out what the servers are; waits for them as long as their configuration says. `profile`: or the one that
+    /// fits the tokenizer's folder, or `chat`. `notice` is called when all servers are gone and when one is back.
+    pub fn connect(
+        servers: &Servers,
+        profile: Option<Profile>,
+        notice: impl Fn(Notice) + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let pool = Arc::new(Pool::new(Role::Policy, servers, notice)?);
+        let files = servers
+            .tokenizer
+            .as_deref()
+            .map(PromptFiles::read)
+            .transpose()?;
+        let probing = Arc::clone(&pool);
+        let model = servers.model.clone();
+        let fleet = background::wait_for(async move { probe(&probing, model).await })?;
+        if fleet.dialect == Dialect::Sglang && files.is_none() {
+            return Err(Error::NoTokenizer("SGLang takes token ids and makes none"));
+        }
+        let profile = match (profile, &files) {
+            (Some(profile), _) => profile,
+            (None, Some(files)) => Profile::detect(
+                outthink_prompt::Role::Policy,
+                &files.architecture,
+                &files.tokenizer,
+            )?,
+            (None, None) => Profile::named("chat")?,
+        };
+        let name = profile.name;
+        let asked = profile.policy.ok_or_else(|| Error::Misshaped {
+            endpoint: "this side".into(),
+            reason: format!("the profile {name} is no policy's"),
+        })?;
+        let mut end_tokens = files
+            .as_ref()
+            .map(|f| f.end_tokens.clone())
+            .unwrap_or_default();
+        if let Some(files) = &files {
+            let named = asked.end_tokens.iter();
+            end_tokens.extend(named.filter_map(|token| files.tokenizer.id(token).ok()));
+            end_tokens.sort_unstable();
+            end_tokens.dedup();
+        }
+        let segmenter = Segmenter::new(&asked, end_tokens.clone());
+        let local = files
+            .map(|files| {
+                let template = files.chat_template()?.with_thinking(asked.thinking);
+                Ok::<_, Error>((Arc::new(files.tokenizer), template))
+            })
+            .transpose()?;
+        Ok(Self(Arc::new(Inner {
+            pool,
+            fleet,
+            prompter: Prompter::new(asked, local),
+            segmenter,
+            end_tokens,
+            profile: name,
+            stream: servers.stream,
+        })))
+    }
+
+    /// The name of the profile in force.
+    pub fn profile_name(&self) -> &str {
+        &self.0.profile
+    }
+
+    /// The profile in force.
+    pub fn profile(&self) -> &PolicyProfile {
+        self.0.prompter.profile()
+    }
+
+    /// The profile's way of drawing.
+    pub fn sampling(&self) -> Sampling {
+        let PolicyProfile {
+            temperature,
+            top_p,
+            top_k,
+            min_p,
+            ..
+        } = *self.profile();
+        Sampling {
+            temperature,
+            top_p,
+            top_k,
+            min_p,
+        }
+    }
+
+    /// What the servers said they are.
+    pub fn facts(&self) -> &[Facts] {
+        &self.0.fleet.facts
+    }
+
+    /// Can it draw step by step? A chat-only server cannot.
+    pub fn takes_steps(&self) -> bool {
+        self.0.fleet.dialect.continues()
+    }
+
+    /// What happened at each server so far.
+    pub fn stats(&self) -> Vec<EndpointStats> {
+        self.0.pool.stats()
+    }
+
+    /// Token ids that ask a question. Fails where they leave no room for an answer, or the server takes no token ids.
+    pub fn prompt(&self, problem: &Problem) -> Result<Vec<u32>, Error> {
+        let inner = Arc::clone(&self.0);
+        let problem = problem.clone();
+        background::wait_for(async move {
+            let key = key(&problem.id);
+            let ids = inner.ids(key, &problem).await?;
+            inner.fleet.room(ids.len())?;
+            Ok(ids.to_vec())
+        })
+    }
+
+    /// Draws answers to a conversation, one a seed, and says what its token ids were, if it had any.
+    pub fn converse(
+        &self,
+        messages: Vec<Message>,
+        seeds: Vec<u64>,
+        sampling: Sampling,
+        max_tokens: usize,
+    ) -> Result<(Vec<u32>, Vec<Continuation>, Usage), Error> {
+        let inner = Arc::clone(&self.0);
+        background::wait_for(async move {
+            // A box in a free conversation ends nothing.
+            let shape = Shape {
+                sampling,
+                max_tokens,
+                until: Until::Answer,
+                segmenter: inner.segmenter.clone().without_box(),
+            };
+            let key = key(&messages
+                .last()
+                .map(|m| m.content.clone())
+                .unwrap_or_default());
+            if !inner.fleet.dialect.continues() {
+                let (continuations, usage) = inner.chat(key, &messages, &seeds, &shape).await?;
+                return Ok((Vec::new(), continuations, usage));
+            }
+            let prompt = match inner.prompter.tokenizer() {
+                Some(_) => inner.prompter.chat(&messages)?,
+                None => {
+                    let Fleet { dialect, model, .. } = &inner.fleet;
+                    let served =
+                        inner
+                            .prompter
+                            .served(&inner.pool, *dialect, model, key, &messages);
+                    served.await?
+                }
+            };
+            let (continuations, usage) = inner.draws(key, &prompt, &seeds, &shape).await?;
+            Ok((prompt, continuations, usage))
+        })
+    }
+}
+
+impl Policy for RemotePolicy {
+    fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+        let inner = Arc::clone(&self.0);
+        async move {
+            let work = async move {
+                let replies = requests.into_iter().map(|request| inner.extension(request));
+                try_join_all(replies).await
+            };
+            Ok(background::start(work)?.await?)
+        }
+        .boxed()
+    }
+}
+
+/// Where questions that begin alike are cached: by problem.
+pub(crate) fn key(problem: &str) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(problem.as_bytes());
+    hasher.finish()
+}
+
+/// What all draws of a request have in common.
+struct Shape {
+    sampling: Sampling,
+    max_tokens: usize,
+    until: Until,
+    segmenter: Segmenter,
+}
+
+impl Inner {
+    async fn ids(&self, key: u64, problem: &Problem) -> Result<Arc<[u32]>, Error> {
+        let Fleet { dialect, model, .. } = &self.fleet;
+        self.prompter
+            .ids(&self.pool, *dialect, model, key, problem)
+            .await
+    }
+
+    async fn extension(&self, request: Extension) -> Result<Reply, Error> {
+        let Extension {
+            problem,
+            steps,
+            seeds,
+            until,
+            sampling,
+            max_tokens,
+        } = request;
+        let key = key(&problem.id);
+        let shape = Shape {
+            sampling,
+            max_tokens,
+            until,
+            segmenter: self.segmenter.clone(),
+        };
+        if !self.fleet.dialect.continues() {
+            if until == Until::Step || !steps.is_empty() {
+                return Err(Error::WholeAnswersOnly {
+                    server: self.fleet.name(),
+                });
+            }
+            let messages = self.prompter.messages(&problem);
+            return self.chat(key, &messages, &seeds, &shape).await;
+        }
+        let prompt = self.ids(key, &problem).await?;
+        let mut prefix = prompt.to_vec();
+        prefix.extend(steps.iter().flat_map(|step| &step.tokens));
+        self.draws(key, &prefix, &seeds, &shape).await
+    }
+
+    /// A request for each seed: no server takes seeds of our own for several choices.
+    async fn draws(
+        &self,
+        key: u64,
+        prefix: &[u32],
+        seeds: &[u64],
+        shape: &Shape,
+    ) -> Result<Reply, Error> {
+        let max_tokens = shape.max_tokens.min(self.fleet.room(prefix.len())?);
+        let Fleet { dialect, model, .. } = &self.fleet;
+        let tokenizer = self.prompter.tokenizer();
+        // A stream is worth its events where the server may go on after what is wanted.
+        let stream = self.stream && shape.until == Until::Answer && *dialect != Dialect::Sglang;
+        let draw = |seed: u64| async move {
+            let separator = &self.prompter.profile().step_separator;
+            let asked = Asked {
+                model,
+                prefix: Prefix::Tokens(prefix),
+                seed,
+                sampling: shape.sampling,
+                max_tokens,
+                stop: (shape.until == Until::Step).then_some(separator.as_str()),
+                end_tokens: &self.end_tokens,
+                stream,
+                n: 1,
+            };
+            let question = dialect.question(&asked).map_err(unsendable)?;
+            let reader = || DrawReader {
+                dialect: *dialect,
+                spelled: tokenizer.is_none(),
+                cuts: vec![Cut::new(
+                    shape.segmenter.clone(),
+                    tokenizer.cloned(),
+                    shape.until,
+                )],
+                told: None,
+                prompt: prefix.len() as u64,
+                stream,
+            };
+            self.pool.ask(key, &question, reader).await
+        };
+        let draws = try_join_all(seeds.iter().map(|&seed| draw(seed))).await?;
+        let usage = draws.iter().map(|(_, usage)| *usage).sum();
+        let continuations = draws
+            .into_iter()
+            .flat_map(|(continuations, _)| continuations);
+        Ok((continuations.collect(), usage))
+    }
+
+    /// Several answers in one request, and again for those that a provider leaves out. Without token ids a draw cannot
+    /// be repeated exactly anyway, and providers charge the prompt of a request once.
+    async fn chat(
+        &self,
+        key: u64,
+        messages: &[Message],
+        seeds: &[u64],
+        shape: &Shape,
+    ) -> Result<Reply, Error> {
+        let Fleet { dialect, model, .. } = &self.fleet;
+        let mut drawn: Vec<Continuation> = Vec::with_capacity(seeds.len());
+        let mut usage = Usage::default();
+        while drawn.len() < seeds.len() {
+            let n = seeds.len() - drawn.len();
+            let asked = Asked {
+                model,
+                prefix: Prefix::Chat(messages),
+                seed: seeds[drawn.len()],
+                sampling: shape.sampling,
+                max_tokens: shape.max_tokens,
+                stop: None,
+                end_tokens: &[],
+                stream: false,
+                n,
+            };
+            let question = dialect.question(&asked).map_err(unsendable)?;
+            let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
+            let reader = || DrawReader {
+                dialect: *dialect,
+                spelled: true,
+                cuts: vec![Cut::new(shape.segmenter.clone(), None, shape.until); n],
+                told: None,
+                prompt: bytes.div_ceil(4) as u64,
+                stream: false,
+            };
+            let (continuations, cost) = self.pool.ask(key, &question, reader).await?;
+            drawn.extend(continuations);
+            usage += cost;
+        }
+        Ok((drawn, usage))
+    }
+}
+
+/// Reads draws.
+struct DrawReader {
+    dialect: Dialect,
+    spelled: bool,
+    cuts: Vec<Cut>,
+    told: Option<Told>,
+    /// Tokens sent, as counted here.
+    prompt: u64,
+    stream: bool,
+}
+
+impl Reader for DrawReader {
+    type Value = (Vec<Continuation>, Usage);
+
+    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, Trouble> {
+        let parts = self
+            .dialect
+            .read(data, self.spelled)
+            .map_err(|unreadable| unreadable.at(endpoint))?;
+        self.told = parts.told.or(self.told);
+        for part in parts.parts {
+            // More choices than were asked for are nobody's.
+            let Some(cut) = self.cuts.get_mut(part.index) else {
+                continue;
+            };
+            part.pieces.iter().for_each(|piece| cut.push(piece));
+            if let Some(finish) = part.finish {
+                cut.finish(finish);
+            }
+        }
+        // What a stream is hung up on has no usage, and what is over has: its last event is worth waiting for.
+        let over = |cut: &Cut| cut.has_ended() && !cut.is_finished();
+        Ok(parts.last || (self.stream && self.cuts.iter().all(over)))
+    }
+
+    fn finish(self, endpoint: &str) -> Result<(Self::Value, u64), Trouble> {
+        let tokens: u64 = self.cuts.iter().map(Cut::tokens).sum();
+        let drawn: Vec<Continuation> = self
+            .cuts
+            .into_iter()
+            .map_while(Cut::into_continuation)
+            .collect();
+        if drawn.is_empty() {
+            return Err(match self.stream {
+                true => Trouble::Cut("the stream ended before the answer did".into()),
+                false => Trouble::Fatal(Error::Misshaped {
+                    endpoint: endpoint.to_owned(),
+                    reason: "no choices".into(),
+                }),
+            });
+        }
+        debug_assert!(
+            drawn
+                .iter()
+                .all(|c| c.stop != Stop::Step || c.steps.len() <= 1)
+        );
+        let usage = usage(self.told, self.prompt, tokens);
+        Ok(((drawn, usage), usage.computed))
+    }
+}
+
+/// What a request cost: as the server tells, or else as counted here and marked so.
+pub(crate) fn usage(told: Option<Told>, prompt: u64, generated: u64) -> Usage {
+    let exact = told.is_some_and(|told| told.cached.is_some());
+    let told = told.unwrap_or(Told {
+        prompt,
+        cached: None,
+        generated,
+    });
+    let cached = told.cached.unwrap_or(0).min(told.prompt);
+    let up_to = |tokens: u64| tokens * (tokens + 1) / 2;
+    Usage {
+        requests: 1,
+        prompt: told.prompt,
+        cached,
+        generated: told.generated,
+        computed: told.prompt - cached + told.generated,
+        attended: up_to(told.prompt + told.generated) - up_to(cached),
+        estimated: u64::from(!exact),
+    }
+}

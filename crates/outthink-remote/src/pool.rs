@@ -1,0 +1,435 @@
+//! The servers of one role: who is asked next, and what happens when one does not answer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::Method;
+use tokio::sync::{Notify, oneshot};
+
+use crate::breaker::Fault;
+use crate::choice::{Choice, Counts, State};
+use crate::config::{Role, Servers};
+use crate::endpoint::Endpoint;
+use crate::http::{Http, Trouble};
+use crate::sse::Events;
+use crate::{Error, Notice};
+
+const SHORTEST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
+
+/// Takes an answer, whole or in events, and makes a value of it.
+pub(crate) trait Reader: Send {
+    /// What it makes.
+    type Value: Send;
+
+    /// Takes the body, or the next event of a stream. True if nothing more is wanted.
+    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, Trouble>;
+
+    /// The value, and how many tokens the server worked through for it.
+    fn finish(self, endpoint: &str) -> Result<(Self::Value, u64), Trouble>;
+}
+
+/// What is sent; the same to whichever server gets it.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) path: &'static str,
+    pub(crate) body: Bytes,
+    pub(crate) stream: bool,
+}
+
+/// What happened at one server so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointStats {
+    /// The server.
+    pub endpoint: String,
+    /// Requests answered.
+    pub answered: u64,
+    /// Requests sent that brought no answer: what the server spent on them is unknown, and counted nowhere else.
+    pub wasted: u64,
+    /// Times that it said it was overloaded.
+    pub busy: u64,
+    /// Connections refused.
+    pub refused: u64,
+    /// The most requests it may have in flight now.
+    pub limit: usize,
+}
+
+pub(crate) struct Pool {
+    role: Role,
+    http: Http,
+    endpoints: Vec<Endpoint>,
+    state: Mutex<State>,
+    /// A server came back, or is to be left alone.
+    changed: Notify,
+    timeout: Duration,
+    patience: Duration,
+    attempts: usize,
+    notice: Box<dyn Fn(Notice) + Send + Sync>,
+    jitter: AtomicU64,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        role: Role,
+        servers: &Servers,
+        notice: impl Fn(Notice) + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let key = servers.key(role)?;
+        let endpoints: Vec<Endpoint> = servers
+            .urls
+            .iter()
+            .map(|url| Endpoint::new(url, key.as_ref()))
+            .collect::<Result<_, _>>()?;
+        if endpoints.is_empty() {
+            return Err(Error::Url {
+                url: String::new(),
+                reason: "there is no server".into(),
+            });
+        }
+        Ok(Self {
+            role,
+            http: Http::new(endpoints.iter().any(Endpoint::is_https))?,
+            state: Mutex::new(State::new(endpoints.len(), servers.concurrency)),
+            endpoints,
+            changed: Notify::new(),
+            timeout: servers.timeout(),
+            patience: servers.patience(),
+            attempts: servers.attempts.max(1),
+            notice: Box::new(notice),
+            jitter: AtomicU64::new(u64::from(std::process::id())),
+        })
+    }
+
+    pub(crate) fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    pub(crate) fn stats(&self) -> Vec<EndpointStats> {
+        let state = self.state();
+        let of = |(index, endpoint): (usize, &Endpoint)| {
+            let Counts {
+                answered,
+                wasted,
+                busy,
+                refused,
+            } = state.counts(index);
+            EndpointStats {
+                endpoint: endpoint.name().to_owned(),
+                answered,
+                wasted,
+                busy,
+                refused,
+                limit: state.limit(index),
+            }
+        };
+        self.endpoints.iter().enumerate().map(of).collect()
+    }
+
+    /// Lowers what a server may have in flight to what it says it can take.
+    pub(crate) fn cap(&self, endpoint: usize, most: usize) {
+        self.state().cap(endpoint, most);
+    }
+
+    /// Asks one given server, once, without a place in its queue: for finding out what it is.
+    pub(crate) async fn probe(
+        &self,
+        endpoint: &Endpoint,
+        method: Method,
+        path: &'static str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, Trouble> {
+        let uri = endpoint.uri(path).map_err(Trouble::Fatal)?;
+        self.http
+            .exchange(method, uri, endpoint.key(), body, timeout)
+            .await
+    }
+
+    /// Waits a little for servers of which none answered since `started`; fails when patience is at its end.
+    pub(crate) async fn wait_for_any(&self, started: Instant, last: &str) -> Result<(), Error> {
+        let waited = started.elapsed();
+        if waited >= self.patience {
+            return Err(self.down(waited, last));
+        }
+        if self.state().goes_down() {
+            (self.notice)(Notice::Down {
+                role: self.role,
+                reason: last.to_owned(),
+            });
+        }
+        tokio::time::sleep(self.backoff(4).min(self.patience)).await;
+        Ok(())
+    }
+
+    /// Tells of a server that answers after none did.
+    pub(crate) fn is_back(&self, endpoint: usize) {
+        let back = self.state().comes_back();
+        if back {
+            (self.notice)(Notice::Up {
+                role: self.role,
+                endpoint: self.endpoints[endpoint].name().to_owned(),
+            });
+        }
+    }
+
+    /// Sends a question to one of the servers and reads its answer; where that fails in a way that another try may mend,
+    /// tries again. `key` is the same for questions that begin alike: they go where that beginning is cached.
+    ///
+    /// A failed try leaves nothing behind: its answer never came, so nothing of it can be counted twice.
+    pub(crate) async fn ask<R: Reader>(
+        self: &Arc<Self>,
+        key: u64,
+        question: &Question,
+        reader: impl Fn() -> R,
+    ) -> Result<R::Value, Error> {
+        let mut attempts = 0;
+        let mut busy_since = None;
+        loop {
+            let lease = self.lease(key).await?;
+            let endpoint = &self.endpoints[lease.endpoint];
+            let name = endpoint.name();
+            let mut reading = reader();
+            let trouble = match self.send(endpoint, question, &mut reading).await {
+                Ok(()) => match reading.finish(name) {
+                    Ok((value, work)) => {
+                        let at = lease.endpoint;
+                        lease.answered(work);
+                        self.is_back(at);
+                        return Ok(value);
+                    }
+                    Err(trouble) => trouble,
+                },
+                Err(trouble) => trouble,
+            };
+            let last = trouble.to_string();
+            let pause = match trouble {
+                Trouble::Fatal(error) => {
+                    lease.answered(0);
+                    return Err(error);
+                }
+                Trouble::Refused(status, message) => {
+                    lease.answered(0);
+                    return Err(Error::Refused {
+                        endpoint: name.to_owned(),
+                        status: status.as_u16(),
+                        message,
+                    });
+                }
+                Trouble::Busy(after, _) => {
+                    // It was not worked on, so it is no attempt; but it does not go on forever either.
+                    let since = *busy_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= self.patience {
+                        return Err(self.gave_up(name, attempts + 1, last));
+                    }
+                    lease.busy(after);
+                    match after {
+                        Some(_) => Duration::ZERO,
+                        None => self.backoff(2),
+                    }
+                }
+                Trouble::Gone(_) => {
+                    lease.failed(Fault::Gone, &last);
+                    Duration::ZERO
+                }
+                Trouble::Cut(_) | Trouble::Late(_) | Trouble::Failed(..) | Trouble::Garbled(_) => {
+                    attempts += 1;
+                    lease.failed(Fault::Bad, &last);
+                    if attempts >= self.attempts {
+                        return Err(self.gave_up(name, attempts, last));
+                    }
+                    self.backoff(attempts)
+                }
+            };
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    async fn send<R: Reader>(
+        &self,
+        endpoint: &Endpoint,
+        Question { path, body, stream }: &Question,
+        reader: &mut R,
+    ) -> Result<(), Trouble> {
+        let uri = endpoint.uri(path).map_err(Trouble::Fatal)?;
+        let (key, body) = (endpoint.key(), body.clone());
+        if !stream {
+            let body = self
+                .http
+                .exchange(Method::POST, uri, key, body, self.timeout)
+                .await?;
+            return reader.take(endpoint.name(), &body).map(|_| ());
+        }
+        let mut events = Events::default();
+        let mut take = |data: &[u8]| {
+            events.push(data);
+            while let Some(event) = events.next() {
+                if reader.take(endpoint.name(), event)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        self.http
+            .stream(uri, key, body, self.timeout, &mut take)
+            .await
+    }
+
+    /// A place at a server: at once, or when one is free.
+    async fn lease(self: &Arc<Self>, key: u64) -> Result<Lease, Error> {
+        loop {
+            // Registered before looking, so that no change is missed in between.
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let choice = self.state().choose(key, Instant::now());
+            match choice {
+                Choice::Room(endpoint) => return Ok(Lease::new(self, endpoint)),
+                Choice::Queue(granted) => {
+                    if let Ok(Grant(lease)) = granted.await {
+                        return Ok(lease);
+                    }
+                    // The server that it queued at is gone.
+                }
+                Choice::Down {
+                    since,
+                    next,
+                    reason,
+                } => {
+                    let waited = since.elapsed();
+                    let Some(left) = self.patience.checked_sub(waited) else {
+                        return Err(self.down(waited, &reason));
+                    };
+                    let pause = match next {
+                        Some(next) => next.saturating_duration_since(Instant::now()).min(left),
+                        None => left,
+                    };
+                    let _ = tokio::time::timeout(pause, changed).await;
+                }
+            }
+        }
+    }
+
+    fn down(&self, waited: Duration, last: &str) -> Error {
+        Error::Down {
+            role: self.role,
+            waited: Duration::from_secs(waited.as_secs()),
+            last: last.to_owned(),
+        }
+    }
+
+    fn gave_up(&self, endpoint: &str, attempts: usize, last: String) -> Error {
+        Error::GaveUp {
+            endpoint: endpoint.to_owned(),
+            attempts,
+            last,
+        }
+    }
+
+    /// Doubles each time; between half and all of it is waited.
+    fn backoff(&self, attempts: usize) -> Duration {
+        let doublings = u32::try_from(attempts.saturating_sub(1))
+            .unwrap_or(u32::MAX)
+            .min(10);
+        let full = LONGEST_BACKOFF.min(SHORTEST_BACKOFF * 2u32.pow(doublings));
+        full.mul_f64(0.5 + self.jitter() / 2.0)
+    }
+
+    /// In [0, 1). Only moments in time depend on it, nothing that is drawn.
+    fn jitter(&self) -> f64 {
+        let count = self.jitter.fetch_add(1, Ordering::Relaxed);
+        // SplitMix64's finalizer.
+        let mut x = count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (x >> 40) as f64 / (1u64 << 24) as f64
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the places of a server that are free to those who wait.
+    fn hand_on(self: &Arc<Self>, endpoint: usize) {
+        loop {
+            let waiting = self.state().next_waiting(endpoint);
+            let Some(waiting) = waiting else { return };
+            // Whoever has stopped waiting gives the place back; outside of the lock, because that takes it again.
+            let _ = waiting.send(Grant(Lease::new(self, endpoint)));
+        }
+    }
+}
+
+/// A place, handed to one who waited.
+pub(crate) struct Grant(Lease);
+
+pub(crate) type Waiting = oneshot::Sender<Grant>;
+pub(crate) type Granted = oneshot::Receiver<Grant>;
+
+/// The right to have one request in flight at one server.
+pub(crate) struct Lease {
+    pool: Arc<Pool>,
+    endpoint: usize,
+    told: bool,
+}
+
+impl Lease {
+    fn new(pool: &Arc<Pool>, endpoint: usize) -> Self {
+        Self {
+            pool: Arc::clone(pool),
+            endpoint,
+            told: false,
+        }
+    }
+
+    fn answered(mut self, work: u64) {
+        self.told = true;
+        let closed = self
+            .pool
+            .state()
+            .answered(self.endpoint, work, Instant::now());
+        if closed {
+            self.pool.changed.notify_waiters();
+        }
+    }
+
+    fn busy(mut self, after: Option<Duration>) {
+        self.told = true;
+        let until = after.map(|after| Instant::now() + after.min(self.pool.patience));
+        let stranded = self.pool.state().busy(self.endpoint, until);
+        drop(stranded);
+        self.pool.changed.notify_waiters();
+    }
+
+    fn failed(mut self, fault: Fault, reason: &str) {
+        self.told = true;
+        let jitter = self.pool.jitter();
+        let (down, stranded) =
+            self.pool
+                .state()
+                .failed(self.endpoint, fault, jitter, reason, Instant::now());
+        // They choose again.
+        drop(stranded);
+        if down {
+            (self.pool.notice)(Notice::Down {
+                role: self.pool.role,
+                reason: reason.to_owned(),
+            });
+        }
+        self.pool.changed.notify_waiters();
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.told {
+            self.pool.state().given_up(self.endpoint);
+            self.pool.changed.notify_waiters();
+        }
+        let pool = Arc::clone(&self.pool);
+        pool.hand_on(self.endpoint);
+    }
+}
