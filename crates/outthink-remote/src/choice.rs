@@ -11,8 +11,9 @@ use crate::pool::{Granted, Waiting};
 
 /// More than any server batches.
 const MOST_IN_FLIGHT: usize = 1024;
-/// A server less full than this takes what waits for others: a prefix computed twice costs less than an idle server.
-const IDLE: f64 = 0.5;
+/// A server less full than this, for which nothing waits, takes what waits for others: a prefix computed twice costs less
+/// than an idle server.
+const IDLE: f64 = 0.9;
 /// Prefixes whose servers are remembered.
 const HOMES: usize = 1 << 16;
 

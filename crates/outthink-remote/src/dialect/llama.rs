@@ -54,9 +54,11 @@ pub(super) fn question(asked: &Asked<'_>) -> Result<Question, serde_json::Error>
 
 #[derive(Deserialize)]
 struct Reply {
+    content: String,
     tokens: Vec<u32>,
     stop: bool,
     stop_type: Option<StopType>,
+    stopping_word: Option<String>,
     #[serde(default)]
     tokens_predicted: u64,
     #[serde(default)]
@@ -97,33 +99,41 @@ pub(super) fn read(data: &[u8], spelled: bool) -> Result<Parts, Unreadable> {
         (true, Some(StopType::Word)) => Some(Finish::Separator),
         (true, Some(StopType::None) | None) => return Err("it does not say why it stopped".into()),
     };
-    // The last event of a stream tells nothing new but the end.
+    // The tokens of the text that it stopped at come without theirs: a step's log-probability leaves them out.
     let probabilities = reply.completion_probabilities;
-    if probabilities.len() < reply.tokens.len() {
+    if probabilities.len() < reply.tokens.len() && finish != Some(Finish::Separator) {
         let (got, tokens) = (probabilities.len(), reply.tokens.len());
         return Err(format!("{got} log-probabilities for {tokens} tokens").into());
     }
-    let pieces = reply
-        .tokens
-        .iter()
-        .zip(probabilities)
-        .map(|(&token, probability)| {
-            if probability.id != token {
-                return Err(
-                    format!("a log-probability of token {} for {token}", probability.id).into(),
-                );
-            }
-            Ok(Piece {
-                token: Some(token),
-                bytes: if spelled {
-                    probability.bytes
-                } else {
-                    Vec::new()
-                },
-                logprob: probability.logprob.unwrap_or_default(),
-            })
+    let mut probabilities = probabilities.into_iter();
+    let pieces = reply.tokens.into_iter().map(|token| {
+        let probability = probabilities.next().unwrap_or(Probability {
+            id: token,
+            bytes: Vec::new(),
+            logprob: None,
         });
+        if probability.id != token {
+            let other = probability.id;
+            return Err(format!("a log-probability of token {other} for {token}").into());
+        }
+        Ok(Piece {
+            token: Some(token),
+            bytes: match spelled {
+                true => probability.bytes,
+                false => Vec::new(),
+            },
+            logprob: probability.logprob.unwrap_or_default(),
+        })
+    });
     let mut pieces: Vec<Piece> = pieces.collect::<Result<_, Unreadable>>()?;
+    if spelled
+        && finish == Some(Finish::Separator)
+        && let (Some((end, before)), Some(word)) = (pieces.split_last_mut(), reply.stopping_word)
+    {
+        let known: usize = before.iter().map(|piece| piece.bytes.len()).sum();
+        let text = format!("{}{word}", reply.content).into_bytes();
+        end.bytes = text.get(known..).unwrap_or_default().to_vec();
+    }
     if let (Some(Finish::End), Some(end)) = (finish, pieces.last_mut()) {
         end.bytes.clear();
     }

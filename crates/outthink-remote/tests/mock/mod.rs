@@ -27,6 +27,8 @@ pub(crate) enum Act {
     Status(u16, Value),
     /// With these headers.
     Headers(u16, Vec<(&'static str, String)>, Value),
+    /// A body as a real server wrote it.
+    Recorded(u16, String),
     /// Events, and whether the stream ends as it should.
     Stream(Vec<String>, bool),
     /// Only the beginning of a body, then the connection is closed.
@@ -235,6 +237,7 @@ fn perform(act: Act, stream: &mut &TcpStream, shared: &Shared) -> std::io::Resul
         Act::Headers(status, headers, body) => {
             whole(status, &headers, &body.to_string()).map(|()| true)
         }
+        Act::Recorded(status, body) => whole(status, &[], &body).map(|()| true),
         Act::Garbage(body) => whole(200, &[], body).map(|()| true),
         Act::Truncated(body) => {
             let half = &body[..body.len() / 2];

@@ -1,0 +1,380 @@
+//! Which server gets what, how much at once, and what a chat-only provider can do.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod mock;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::executor::block_on;
+use mock::{Act, Mock, Request};
+use outthink_core::{
+    Extension, Finished, Limits, Method, Plan, Policy, Problem, Sampling, Selection, Stop, Tree,
+    Until, Verifier, search,
+};
+use outthink_remote::{Config, Dialect, RemotePolicy, RemoteVerifier, Servers};
+use serde_json::{Value, json};
+
+fn folder(checkpoint: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../models/micro")
+        .join(checkpoint)
+}
+
+fn servers(mocks: &[&Mock], checkpoint: Option<&str>) -> Servers {
+    let urls: Vec<String> = mocks.iter().map(|mock| mock.url()).collect();
+    Servers {
+        tokenizer: checkpoint.map(folder),
+        patience_seconds: 20.0,
+        ..Servers::parse(&urls.join(",")).unwrap()
+    }
+}
+
+fn policy(servers: &Servers) -> RemotePolicy {
+    RemotePolicy::connect(servers, None, |_| {}).unwrap()
+}
+
+fn problem(number: usize) -> Arc<Problem> {
+    Arc::new(Problem {
+        id: format!("p{number}"),
+        text: format!("Evaluate $3+{number}$."),
+    })
+}
+
+async fn grow(
+    number: usize,
+    method: Method,
+    policy: &dyn Policy,
+    verifier: Option<&dyn Verifier>,
+) -> Result<Tree, outthink_core::Error> {
+    let limits = Limits {
+        draw_tokens: 96,
+        solution_tokens: 320,
+        steps: 8,
+    };
+    let plan = Plan::new(method, 8, 2, Finished::Compete).unwrap();
+    search(
+        problem(number),
+        &plan,
+        Sampling::at(1.0),
+        limits,
+        7,
+        policy,
+        verifier,
+    )
+    .await
+}
+
+/// Keeps a question as long as a server would that is busy with it.
+fn slow(request: &Request, usual: fn(&Request) -> Act) -> Act {
+    if matches!(request.path.as_str(), "/v1/completions" | "/pooling") {
+        std::thread::sleep(Duration::from_millis(3));
+    }
+    usual(request)
+}
+
+/// The prompt of the question, which in these tests tells the problem: its steps come after.
+fn prompts(mock: &Mock) -> Vec<Vec<u32>> {
+    let bodies = mock.bodies();
+    let prompt = |(_, body): &(String, Value)| {
+        let tokens = mock::tokens(&body["prompt"]);
+        let end = tokens.iter().position(|token| *token == 2).unwrap();
+        tokens[..end].to_vec()
+    };
+    bodies.iter().map(prompt).collect()
+}
+
+#[test]
+fn the_steps_of_a_problem_go_where_its_prefix_is_cached() {
+    let [one, two] = [0; 2].map(|_| Mock::start(|request| slow(request, mock::policy)));
+    let prm = Mock::start(mock::prm);
+    let client = policy(&servers(&[&one, &two], Some("micro-0.3m")));
+    let judge =
+        RemoteVerifier::connect(&servers(&[&prm], Some("micro-prm")), None, |_| {}).unwrap();
+    let searches = (0..12).map(|number| grow(number, Method::Beam, &client, Some(&judge)));
+    block_on(futures::future::try_join_all(searches)).unwrap();
+    let (one, two) = (prompts(&one), prompts(&two));
+    let homes = [&one, &two].map(|prompts| prompts.iter().cloned().collect::<HashSet<_>>());
+    assert!(
+        homes[0].is_disjoint(&homes[1]),
+        "a problem was sent to both"
+    );
+    assert_eq!((homes[0].len(), homes[1].len()), (6, 6));
+}
+
+#[test]
+fn a_full_server_gets_no_more_than_its_limit_and_an_idle_one_helps() {
+    let [one, two] = [0; 2].map(|_| Mock::start(|request| slow(request, mock::policy)));
+    let mut servers = servers(&[&one, &two], Some("micro-0.3m"));
+    servers.concurrency = Some(3);
+    let client = policy(&servers);
+    let request = Extension {
+        problem: problem(1),
+        steps: Vec::new(),
+        seeds: (0..60).collect(),
+        until: Until::Step,
+        sampling: Sampling::at(1.0),
+        max_tokens: 8,
+    };
+    let replies = block_on(client.extend(vec![request])).unwrap();
+    assert_eq!(replies[0].0.len(), 60);
+    assert_eq!((one.most_in_flight(), two.most_in_flight()), (3, 3));
+    assert_eq!(one.asked() + two.asked(), 60);
+}
+
+#[test]
+fn a_slow_verifier_holds_the_policy_back() {
+    let open = Arc::new(AtomicUsize::new(0));
+    let opened = Arc::clone(&open);
+    let prm = Mock::start(move |request| {
+        while request.path == "/pooling" && opened.load(Ordering::SeqCst) == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        mock::prm(request)
+    });
+    let drawing = Mock::start(mock::policy);
+    let client = policy(&servers(&[&drawing], Some("micro-0.3m")));
+    let judge =
+        RemoteVerifier::connect(&servers(&[&prm], Some("micro-prm")), None, |_| {}).unwrap();
+    let opener = std::thread::spawn({
+        let open = Arc::clone(&open);
+        move || {
+            std::thread::sleep(Duration::from_millis(300));
+            let asked = drawing.asked();
+            open.store(1, Ordering::SeqCst);
+            (asked, drawing)
+        }
+    });
+    let searches = (0..4).map(|number| grow(number, Method::Beam, &client, Some(&judge)));
+    block_on(futures::future::try_join_all(searches)).unwrap();
+    let (asked, drawing) = opener.join().unwrap();
+    assert_eq!(
+        asked,
+        4 * 8,
+        "one round of each problem, and no more until it is scored"
+    );
+    assert!(drawing.asked() > asked);
+}
+
+#[test]
+fn a_stream_is_hung_up_on_where_the_answer_ends() {
+    // This one goes on after the step that closes its box.
+    let chatty = Mock::start(|request| match request.path.as_str() {
+        "/v1/completions" => {
+            let mut events = mock::completion_events(&request.body);
+            events.truncate(events.len() - 2);
+            let box_ends = events.len() - 1;
+            let more = events[0]
+                .replace("[23]", "[6]")
+                .replace("[24]", "[6]")
+                .replace("[25]", "[6]");
+            events[box_ends] = more.clone();
+            events.extend(std::iter::repeat_n(more, 500));
+            Act::Stream(events, true)
+        }
+        _ => mock::policy(request),
+    });
+    let servers = Servers {
+        stream: true,
+        ..servers(&[&chatty], Some("micro-0.3m"))
+    };
+    let tree = block_on(grow(3, Method::Majority, &policy(&servers), None)).unwrap();
+    let solutions = tree.solutions();
+    assert!(
+        solutions
+            .iter()
+            .all(|s| s.stop == Stop::Answer && s.text().ends_with('}'))
+    );
+    assert_eq!(tree.policy.estimated, 8, "what it cost was counted here");
+    assert!(tree.policy.generated < 8 * 20);
+    for _ in 0..1000 {
+        if chatty.hung_up() == 8 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{} of 8 streams were hung up on", chatty.hung_up());
+}
+
+/// A provider that gives at most two choices, and says little of what they cost.
+fn provider(request: &Request) -> Act {
+    match request.path.as_str() {
+        "/v1/models" => Act::Json(json!({"data": [{"id": "big", "owned_by": "someone"}]})),
+        "/v1/chat/completions" => {
+            let n = request.body["n"].as_u64().unwrap_or(1).min(2);
+            let choice = |index: u64| {
+                json!({"index": index, "message": {"role": "assistant",
+                "content": format!("First.\n\nSo \\boxed{{{}}}.", request.number % 2)}, "finish_reason": "stop"})
+            };
+            Act::Json(json!({"choices": (0..n).map(choice).collect::<Vec<_>>(),
+                "usage": {"prompt_tokens": 30, "completion_tokens": 10 * n}}))
+        }
+        _ => Act::Status(404, Value::Null),
+    }
+}
+
+#[test]
+fn a_provider_that_returns_fewer_choices_is_asked_for_the_rest() {
+    let mock = Mock::start(provider);
+    let client = policy(&servers(&[&mock], None));
+    assert_eq!(client.facts()[0].dialect, Dialect::Chat);
+    let tree = block_on(grow(1, Method::Majority, &client, None)).unwrap();
+    assert_eq!(tree.solutions().iter().map(|s| s.count).sum::<usize>(), 8);
+    assert_eq!(tree.solutions()[0].steps.len(), 2);
+    let asked: Vec<Value> = mock
+        .bodies()
+        .iter()
+        .map(|(_, body)| body["n"].clone())
+        .collect();
+    assert_eq!(asked, [json!(8), json!(6), json!(4), json!(2)]);
+    let usage = tree.policy;
+    assert_eq!(
+        (usage.prompt, usage.generated, usage.estimated),
+        (120, 80, 4)
+    );
+    let chosen = Selection::Majority.choose(&tree.solutions(), &outthink_core::ExactAnswers);
+    assert!(chosen.is_some());
+}
+
+#[test]
+fn a_chat_only_provider_refuses_step_methods_and_says_why() {
+    let mock = Mock::start(provider);
+    let client = policy(&servers(&[&mock], None));
+    assert!(!client.takes_steps());
+    let prm = Mock::start(mock::prm);
+    let judge =
+        RemoteVerifier::connect(&servers(&[&prm], Some("micro-prm")), None, |_| {}).unwrap();
+    let error = block_on(grow(1, Method::Beam, &client, Some(&judge))).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("use majority or best-of-n"), "{source}");
+    assert_eq!(mock.asked(), 0);
+    assert!(block_on(grow(1, Method::BestOfN, &client, Some(&judge))).is_ok());
+}
+
+/// SGLang's `/generate`, in the shape of its documentation.
+fn sglang(request: &Request) -> Act {
+    match request.path.as_str() {
+        "/v1/models" => Act::Json(
+            json!({"data": [{"id": "micro", "owned_by": "sglang", "root": "micro", "max_model_len": 512}]}),
+        ),
+        "/get_server_info" => Act::Json(json!({"version": "0.5.23", "disable_radix_cache": false})),
+        "/generate" => {
+            let parameters = &request.body["sampling_params"];
+            let seed = parameters["sampling_seed"].as_u64().unwrap();
+            assert!(seed < 1 << 31);
+            let asked = json!({"prompt": request.body["input_ids"], "seed": seed, "stop": parameters["stop"], "model": "micro"});
+            let reply = mock::completion(&asked);
+            let choice = &reply["choices"][0];
+            let written = mock::tokens(&choice["token_ids"]);
+            let logprobs: Vec<Value> = written
+                .iter()
+                .map(|token| json!([-0.5, token, null]))
+                .collect();
+            let matched = match written.last() {
+                Some(&mock::token::END) => json!(mock::token::END),
+                _ => json!("\n\n"),
+            };
+            Act::Json(
+                json!({"text": choice["text"], "output_ids": written, "meta_info": {"id": "1",
+                "finish_reason": {"type": "stop", "matched": matched}, "prompt_tokens": asked["prompt"].as_array().unwrap().len(),
+                "completion_tokens": written.len(), "cached_tokens": 4, "output_token_logprobs": logprobs}}),
+            )
+        }
+        _ => Act::Status(404, Value::Null),
+    }
+}
+
+#[test]
+fn sglang_draws_steps_by_its_own_endpoint() {
+    let mock = Mock::start(sglang);
+    let client = policy(&servers(&[&mock], Some("micro-0.3m")));
+    assert_eq!(client.facts()[0].dialect, Dialect::Sglang);
+    let prm = Mock::start(mock::prm);
+    let judge =
+        RemoteVerifier::connect(&servers(&[&prm], Some("micro-prm")), None, |_| {}).unwrap();
+    let tree = block_on(grow(1, Method::Beam, &client, Some(&judge))).unwrap();
+    let solutions = tree.solutions();
+    assert!(!solutions.is_empty() && solutions.iter().all(|s| s.stop == Stop::Answer));
+    assert_eq!(tree.policy.cached, 4 * tree.policy.requests);
+    let error = RemotePolicy::connect(&servers(&[&mock], None), None, |_| {})
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("tokenizer.json"), "{error}");
+}
+
+#[test]
+fn servers_of_different_kinds_are_not_one_fleet() {
+    let (one, two) = (Mock::start(mock::policy), Mock::start(sglang));
+    let error = RemotePolicy::connect(&servers(&[&one, &two], Some("micro-0.3m")), None, |_| {});
+    assert!(
+        error
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("must be of one kind")
+    );
+}
+
+#[test]
+fn a_key_reaches_the_servers_and_nobody_else() {
+    const KEY: &str = "sk-very-secret";
+    let seen: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+    let sees = Arc::clone(&seen);
+    let mock = Mock::start(move |request| {
+        sees.lock().unwrap().push(request.authorization.clone());
+        match request.path.as_str() {
+            "/v1/completions" => Act::Status(401, json!({"error": "no"})),
+            _ => mock::policy(request),
+        }
+    });
+    let file = std::env::temp_dir().join(format!("outthink-key-{}", std::process::id()));
+    std::fs::write(&file, format!("{KEY}\n")).unwrap();
+    let servers = Servers {
+        key_file: Some(file.clone()),
+        ..servers(&[&mock], Some("micro-0.3m"))
+    };
+    let client = policy(&servers);
+    std::fs::remove_file(file).unwrap();
+    let error = block_on(grow(1, Method::Majority, &client, None)).unwrap_err();
+    let shown = format!(
+        "{servers:?} {error:?} {error} {:?} {:?}",
+        client.facts(),
+        client.stats()
+    );
+    assert!(!shown.contains(KEY));
+    let expected = Some(format!("Bearer {KEY}"));
+    assert!(seen.lock().unwrap().iter().all(|key| *key == expected));
+}
+
+#[test]
+fn addresses_are_read_and_secrets_in_them_refused() {
+    let servers = Servers::parse("http://h1:8000/v1, http://h2:8000/v1#org/model").unwrap();
+    assert_eq!(servers.urls, ["http://h1:8000/v1", "http://h2:8000/v1"]);
+    assert_eq!(servers.model.as_deref(), Some("org/model"));
+    for (text, reason) in [
+        ("ftp://h/v1", "neither http nor https"),
+        ("http://", "does not parse"),
+        (
+            "http://me:sk-secret@h:1/v1",
+            "keys come from the environment or a file",
+        ),
+        ("https://h/v1?key=sk-secret", "it has a query"),
+    ] {
+        let error = Servers::parse(text).unwrap_err().to_string();
+        assert!(
+            error.contains(reason) && !error.contains("sk-secret"),
+            "{error}"
+        );
+    }
+    let config = Config::parse(
+        "[policy]\nurls = [\"http://h:1/v1\"]\nkey_env = \"KEY\"\nconcurrency = 8\n\n[verifier]\nurls = [\"http://v:1\"]\ntokenizer = \"prm\"\n",
+    );
+    let config = config.unwrap();
+    assert_eq!(config.policy.unwrap().concurrency, Some(8));
+    assert_eq!(config.verifier.unwrap().tokenizer, Some("prm".into()));
+    assert!(Config::parse("[policy]\nurls = []\nkey = \"sk-secret\"\n").is_err());
+}
