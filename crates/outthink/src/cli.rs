@@ -119,7 +119,7 @@ pub(crate) struct Demo {
 /// Which policy, and how it is read.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct PolicyChoice {
-    /// Policy: a name of the micro family, a checkpoint folder, a .gguf file, or a hub id (owner/name[@revision]) [default: micro-0.3m]
+    /// Policy: a name of the micro family, a checkpoint folder, a .gguf file, or a hub id as `owner/name@revision` [default: micro-0.3m]
     #[arg(long, value_name = "MODEL")]
     pub(crate) policy: Option<String>,
     /// Profile of the policy, by name or as a .toml file [default: the one that fits it]
