@@ -9,6 +9,7 @@ use crate::attention::{Heads, attend};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::linear::{Linear, ROWS};
+use crate::precision::Choice;
 use crate::tree::{Slot, TokenTree};
 use crate::weights::OpenWeights;
 
@@ -91,7 +92,8 @@ struct RewardHead {
 
 /// A loaded model.
 pub(crate) struct Decoder {
-    embedding: Tensor,
+    /// `[vocabulary, hidden]`; none if the output layer is it.
+    embedding: Option<Tensor>,
     layers: Vec<Layer>,
     norm: Norm,
     lm_head: Option<Linear>,
@@ -101,20 +103,35 @@ pub(crate) struct Decoder {
     /// Rotary frequencies of half a head, and the factor of cosine and sine.
     frequencies: Vec<f32>,
     rotary_scale: f32,
+    /// Where matrices are multiplied.
+    device: Device,
     pub(crate) config: Config,
     pub(crate) parameters: u64,
 }
 
-/// Weights of up to this many bytes in f32 are widened when they are loaded; larger ones stay as they are stored.
-const WIDE: u64 = 1 << 29;
+/// Embeddings of up to this many numbers are kept beside an output layer that is tied to them.
+const SMALL: usize = 1 << 22;
+
+/// The first GPU, if this was built with its feature and there is one; else the CPU.
+fn device() -> Result<Device, Error> {
+    Ok(if candle_core::utils::cuda_is_available() {
+        Device::new_cuda(0)?
+    } else if candle_core::utils::metal_is_available() {
+        Device::new_metal(0)?
+    } else {
+        Device::Cpu
+    })
+}
 
 impl Decoder {
-    /// Loads a checkpoint. The CPU computes in f32 whatever the weights are stored in.
+    /// Loads a checkpoint. Activations are f32 whatever the weights are stored in. On a GPU matrices are multiplied there,
+    /// while the tree of keys and values, and attention over it, stay in the memory of the host.
     pub(crate) fn load(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let config = checkpoint.config()?;
-        let weights = checkpoint.weights.open()?;
+        let device = device()?;
+        let weights = checkpoint.weights.open(&device)?;
         let parameters = weights.parameters();
-        let wide = 4 * parameters <= WIDE;
+        let choice = Choice::new(checkpoint.precision, parameters);
         let (hidden, ff) = (config.hidden_size, config.intermediate_size);
         let heads = Heads {
             queries: config.num_attention_heads,
@@ -132,7 +149,7 @@ impl Decoder {
             &format!("{root}.embed_tokens.weight"),
             &[config.vocab_size, hidden],
         )?;
-        let embedding = if wide {
+        let embedding = if choice.widens_embedding() {
             embedding.to_dtype(candle_core::DType::F32)?
         } else {
             embedding
@@ -164,27 +181,38 @@ impl Decoder {
                     hidden,
                     eps,
                 )?,
-                qkv: Linear::load(&weights, &qkv, hidden, wide)?,
+                qkv: Linear::load(&weights, &qkv, hidden, choice)?,
                 head_norms: if weights.contains(&format!("{layer}.self_attn.q_norm.weight")) {
                     Some((head_norm("q_norm")?, head_norm("k_norm")?))
                 } else {
                     None
                 },
-                out: Linear::load(&weights, &[attention("o_proj", hidden)], q_width, wide)?,
+                out: Linear::load(&weights, &[attention("o_proj", hidden)], q_width, choice)?,
                 ff_norm: Norm::load(
                     &weights,
                     &format!("{layer}.post_attention_layernorm"),
                     hidden,
                     eps,
                 )?,
-                gate_up: Linear::load(&weights, &gate_up, hidden, wide)?,
-                down: Linear::load(&weights, &[mlp("down_proj", hidden)], ff, wide)?,
+                gate_up: Linear::load(&weights, &gate_up, hidden, choice)?,
+                down: Linear::load(&weights, &[mlp("down_proj", hidden)], ff, choice)?,
                 window: config.window(index),
             });
         }
         let norm = Norm::load(&weights, &format!("{root}.norm"), hidden, eps)?;
-        let (head, lm_head, reward_head) = Self::head(&weights, stem, &config, &embedding, wide)?;
-        let (frequencies, rotary_scale) = config.rotary()?;
+        let (head, lm_head, reward_head) = Self::head(&weights, stem, &config, &embedding, choice)?;
+        // A tied output layer that can be read back is not kept twice, unless it is small.
+        let twice = embedding.elem_count() <= SMALL;
+        let tied = config.tie_word_embeddings && lm_head.as_ref().is_some_and(Linear::embeds);
+        let embedding = (twice || !tied).then_some(embedding);
+        let (mut frequencies, rotary_scale) = config.rotary()?;
+        // GGUF's way to tell Llama 3's scaling.
+        if weights.contains("rope_freqs.weight") {
+            let factors = weights.get("rope_freqs.weight", &[frequencies.len()])?;
+            for (frequency, factor) in frequencies.iter_mut().zip(factors.to_vec1::<f32>()?) {
+                *frequency /= factor;
+            }
+        }
         Ok(Self {
             embedding,
             layers,
@@ -195,6 +223,7 @@ impl Decoder {
             heads,
             frequencies,
             rotary_scale,
+            device,
             config,
             parameters,
         })
@@ -207,11 +236,12 @@ impl Decoder {
         stem: &str,
         config: &Config,
         embedding: &Tensor,
-        wide: bool,
+        choice: Choice,
     ) -> Result<(Head, Option<Linear>, Option<RewardHead>), Error> {
         let hidden = config.hidden_size;
-        let linear =
-            |name: &str, output| Linear::load(weights, &[(name.to_owned(), output)], hidden, wide);
+        let linear = |name: &str, output| {
+            Linear::load(weights, &[(name.to_owned(), output)], hidden, choice)
+        };
         let reward = |head, inner, outer| Ok((head, None, Some(RewardHead { inner, outer })));
         if weights.contains("v_head.summary.weight") {
             return reward(Head::Value, None, linear("v_head.summary", 1)?);
@@ -233,7 +263,7 @@ impl Decoder {
             return reward(head, None, linear("score", labels)?);
         }
         let lm_head = if config.tie_word_embeddings {
-            Linear::tied(embedding)?
+            Linear::tied(embedding, choice)?
         } else {
             linear(&format!("{stem}lm_head"), config.vocab_size)?
         };
@@ -263,11 +293,7 @@ impl Decoder {
         let rows = nodes.len().next_multiple_of(ROWS);
         let mut tokens: Vec<u32> = nodes.iter().map(|&slot| tree.token(slot)).collect();
         tokens.resize(rows, 0);
-        let tokens = Tensor::from_vec(tokens, rows, &Device::Cpu)?;
-        let mut x = self
-            .embedding
-            .index_select(&tokens, 0)?
-            .to_dtype(candle_core::DType::F32)?;
+        let mut x = self.embed(tokens)?;
         let Heads {
             queries,
             keys,
@@ -291,7 +317,11 @@ impl Decoder {
                         let norm = if index < queries { of_query } else { of_key };
                         norm.apply(head);
                     }
-                    rotate(head, rotation);
+                    if self.config.rotates_neighbours {
+                        rotate_neighbours(head, rotation);
+                    } else {
+                        rotate(head, rotation);
+                    }
                 }
                 cache.keys.row_mut(slot).copy_from_slice(&qk[q_width..]);
                 cache.values.row_mut(slot).copy_from_slice(v);
@@ -299,7 +329,7 @@ impl Decoder {
             }
             let mut attended = attend(self.heads, layer.window, &attended, cache, &paths);
             attended.resize(rows * q_width, 0.0);
-            let attended = Tensor::from_vec(attended, (rows, q_width), &Device::Cpu)?;
+            let attended = Tensor::from_vec(attended, (rows, q_width), &self.device)?;
             x = (x + layer.out.forward(&attended)?)?;
             let gate_up = layer.gate_up.forward(&layer.ff_norm.forward(&x)?)?;
             x = (x + layer.down.forward(&ops::swiglu(&gate_up)?)?)?;
@@ -313,6 +343,20 @@ impl Decoder {
             tree.set_computed(slot);
         }
         Ok(())
+    }
+
+    /// `[tokens, hidden]` in f32.
+    fn embed(&self, tokens: Vec<u32>) -> Result<Tensor, Error> {
+        match (&self.embedding, &self.lm_head) {
+            (Some(table), _) => {
+                let tokens = Tensor::new(tokens, &self.device)?;
+                Ok(table
+                    .index_select(&tokens, 0)?
+                    .to_dtype(candle_core::DType::F32)?)
+            }
+            (None, Some(head)) => head.embed(&tokens),
+            (None, None) => Err(Error::Stopped),
+        }
     }
 
     /// Next-token logits after each node, `vocab_size` a row.
@@ -381,7 +425,7 @@ impl Decoder {
         Ok(Tensor::from_vec(
             hidden,
             (rows, self.config.hidden_size),
-            &Device::Cpu,
+            &self.device,
         )?)
     }
 
@@ -405,5 +449,13 @@ fn rotate(head: &mut [f32], rotation: &[(f32, f32)]) {
     let (first, second) = head.split_at_mut(rotation.len());
     for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(rotation) {
         (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+    }
+}
+
+/// Rotates the pairs (2i, 2i + 1) of a head.
+fn rotate_neighbours(head: &mut [f32], rotation: &[(f32, f32)]) {
+    for (pair, (cos, sin)) in head.as_chunks_mut::<2>().0.iter_mut().zip(rotation) {
+        let [a, b] = *pair;
+        *pair = [a * cos - b * sin, b * cos + a * sin];
     }
 }

@@ -11,8 +11,8 @@ use crate::pool::{Granted, Waiting};
 
 /// More than any server batches.
 const MOST_IN_FLIGHT: usize = 1024;
-/// A server less full than this, for which nothing waits, takes what waits for others: a prefix computed twice costs less
-/// than an idle server.
+/// A server less full than this, for which nothing waits, takes what waits for others if that is as much again as they have
+/// in flight: then a prefix computed twice costs less than an idle server.
 const IDLE: f64 = 0.9;
 /// Prefixes whose servers are remembered.
 const HOMES: usize = 1 << 16;
@@ -33,6 +33,12 @@ struct Slot {
     counts: Counts,
     /// Prefixes that are cached here.
     homes: usize,
+}
+
+impl Slot {
+    fn is_overrun(&self) -> bool {
+        self.waiting.len() >= self.limit.allowed()
+    }
 }
 
 /// What to do with a request.
@@ -135,6 +141,8 @@ impl State {
         let idle = |slot: &Slot| slot.waiting.is_empty() && slot.limit.load() < IDLE;
         let chosen = if self.slots[home].limit.has_room() {
             Some(home)
+        } else if !self.slots[home].is_overrun() {
+            None
         } else {
             self.least_loaded(now)
                 .filter(|&other| idle(&self.slots[other]))
@@ -197,7 +205,8 @@ impl State {
             server
         } else if slot.limit.load() < IDLE {
             let longest = |line: &usize| self.slots[*line].waiting.len();
-            (0..self.slots.len()).max_by_key(longest)?
+            let overrun = |line: &usize| self.slots[*line].is_overrun();
+            (0..self.slots.len()).filter(overrun).max_by_key(longest)?
         } else {
             return None;
         };
