@@ -124,6 +124,9 @@ fn method(fleet: &Fleet, reward: Reward) -> Result<Method, Error> {
     };
     let pools = fleet.facts.iter().all(|facts| facts.pools);
     match (fleet.dialect, reward) {
+        (_, Reward::Ratio(_)) => Err(cannot(
+            "an implicit PRM is read against its reference, and one server has one model; run it embedded",
+        )),
         (Dialect::Outthink, Reward::Likelihood) => Ok(Method::LikelihoodRows),
         (Dialect::Outthink, _) => Ok(Method::Rows),
         (Dialect::Vllm, Reward::Likelihood) if pools => Err(cannot(
@@ -394,7 +397,7 @@ fn reward(kind: Reward, row: &[f64]) -> Result<f64, (Vec<f64>, &'static str)> {
             [value] if value.is_finite() => Ok(1.0 / (1.0 + (-value).exp())),
             _ => Err((row.to_vec(), "value")),
         },
-        Reward::Likelihood => Err((row.to_vec(), "log-probability")),
+        Reward::Likelihood | Reward::Ratio(_) => Err((row.to_vec(), "log-probability")),
     }
 }
 
