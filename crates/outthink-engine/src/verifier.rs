@@ -182,19 +182,7 @@ impl EmbeddedVerifier {
                 places: rendered.steps.iter().cloned().flatten().collect(),
             })
             .collect();
-        let mut values = self.engine.read(readings.clone()).await?;
-        if let Some(reference) = &self.reference {
-            for ((values, usage), (subtracted, cost)) in
-                values.iter_mut().zip(reference.read(readings).await?)
-            {
-                values
-                    .iter_mut()
-                    .zip(subtracted)
-                    .for_each(|(value, other)| *value -= other);
-                *usage += cost;
-            }
-        }
-        let mut values = values.into_iter();
+        let mut values = self.values(readings).await?.into_iter();
         let mut judgements = Vec::with_capacity(prefixes.len());
         for pieces in pieces {
             let mut usage = Usage::default();
@@ -217,6 +205,44 @@ impl EmbeddedVerifier {
             judgements.push(Judgement { rewards, usage });
         }
         Ok(judgements)
+    }
+
+    /// What the model says at places of token ids, for whoever lays solutions out himself: log-probabilities of the tokens there,
+    /// less the reference's if there is one, or the probability that the reward head or the two words give.
+    pub async fn read(
+        &self,
+        tokens: Vec<u32>,
+        places: Vec<usize>,
+    ) -> Result<(Vec<f32>, Usage), Arc<Error>> {
+        let mut values = self.values(vec![Reading { tokens, places }]).await?;
+        values.pop().ok_or_else(|| Arc::new(Error::Stopped))
+    }
+
+    /// How rewards are laid out.
+    pub fn layout(&self) -> &RewardLayout {
+        &self.layout
+    }
+
+    /// Token ids of a text, without any that the text does not hold.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
+        Ok(self.tokenizer.encode(text)?)
+    }
+
+    async fn values(&self, readings: Vec<Reading>) -> Result<Vec<(Vec<f32>, Usage)>, Arc<Error>> {
+        let Some(reference) = &self.reference else {
+            return self.engine.read(readings).await;
+        };
+        let mut values = self.engine.read(readings.clone()).await?;
+        for ((values, usage), (subtracted, cost)) in
+            values.iter_mut().zip(reference.read(readings).await?)
+        {
+            values
+                .iter_mut()
+                .zip(subtracted)
+                .for_each(|(value, other)| *value -= other);
+            *usage += cost;
+        }
+        Ok(values)
     }
 
     /// One reward a step, from the values of each step's tokens.

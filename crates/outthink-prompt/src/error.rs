@@ -15,10 +15,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file of the checkpoint is no JSON of the expected shape.
-    #[error("{path} is malformed: {reason}", path = path.display())]
+    #[error("{file} is malformed: {reason}")]
     Malformed {
         /// Which.
-        path: PathBuf,
+        file: &'static str,
         /// Why.
         reason: String,
     },

@@ -1,6 +1,6 @@
 //! What a checkpoint folder says beside its weights: enough to prompt a model that runs somewhere else.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -21,28 +21,41 @@ pub struct PromptFiles {
 impl PromptFiles {
     /// Reads a checkpoint folder; `tokenizer.json` must be there, weights need not.
     pub fn read(folder: &Path) -> Result<Self, Error> {
-        let required = |name: &str| {
-            let path = folder.join(name);
-            std::fs::read(&path).map_err(|source| Error::File { path, source })
-        };
+        let tokenizer = folder.join("tokenizer.json");
+        let tokenizer = std::fs::read(&tokenizer).map_err(|source| Error::File {
+            path: tokenizer,
+            source,
+        })?;
         let optional = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
         let tokenizer_config = optional("tokenizer_config.json");
-        let tokenizer =
-            Tokenizer::from_bytes(&required("tokenizer.json")?)?.with_config(&tokenizer_config)?;
-        let config: Config = parse(folder, "config.json", &optional("config.json"))?;
-        let generation: Config = parse(
-            folder,
-            "generation_config.json",
-            &optional("generation_config.json"),
-        )?;
         let own_file = optional("chat_template.jinja");
         let template = if own_file.is_empty() {
-            let names: Templates = parse(folder, "tokenizer_config.json", &tokenizer_config)?;
+            let names: Templates = parse("tokenizer_config.json", &tokenizer_config)?;
             names.default()
         } else {
             let text = String::from_utf8_lossy(&own_file);
             text.trim_end_matches('\n').to_owned()
         };
+        Self::new(
+            &optional("config.json"),
+            &optional("generation_config.json"),
+            &tokenizer,
+            &tokenizer_config,
+            template,
+        )
+    }
+
+    /// From the files' contents; all but the tokenizer's may be empty.
+    pub fn new(
+        config: &[u8],
+        generation: &[u8],
+        tokenizer: &[u8],
+        tokenizer_config: &[u8],
+        template: String,
+    ) -> Result<Self, Error> {
+        let tokenizer = Tokenizer::from_bytes(tokenizer)?.with_config(tokenizer_config)?;
+        let config: Config = parse("config.json", config)?;
+        let generation: Config = parse("generation_config.json", generation)?;
         let end_tokens = generation.eos_token_id.or(config.eos_token_id);
         Ok(Self {
             architecture: config.architectures.into_iter().next().unwrap_or_default(),
@@ -59,15 +72,14 @@ impl PromptFiles {
 }
 
 fn parse<T: Default + for<'a> Deserialize<'a>>(
-    folder: &Path,
-    name: &str,
+    file: &'static str,
     json: &[u8],
 ) -> Result<T, Error> {
     if json.is_empty() {
         return Ok(T::default());
     }
     serde_json::from_slice(json).map_err(|error| Error::Malformed {
-        path: PathBuf::from(folder).join(name),
+        file,
         reason: error.to_string(),
     })
 }

@@ -86,6 +86,14 @@ impl RewardLayout {
         self.reward
     }
 
+    /// The marker token of a layout that has one: rewards are read at it and nowhere else.
+    pub fn marker(&self) -> Option<u32> {
+        match self.profile {
+            VerifierProfile::Marker { .. } => self.mark,
+            _ => None,
+        }
+    }
+
     /// Lays out a question and steps. The tokens of a longer solution begin with those of a shorter one, and a step that
     /// holds a mark of its own is still read once, at the mark that follows it.
     pub fn render(

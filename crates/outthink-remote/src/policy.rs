@@ -39,12 +39,19 @@ impl RemotePolicy {
         profile: Option<Profile>,
         notice: impl Fn(Notice) + Send + Sync + 'static,
     ) -> Result<Self, Error> {
+        let folder = servers.tokenizer.as_deref();
+        let files = folder.map(PromptFiles::read).transpose()?;
+        Self::connect_with(servers, files, profile, notice)
+    }
+
+    /// The same with the model's files at hand.
+    pub fn connect_with(
+        servers: &Servers,
+        files: Option<PromptFiles>,
+        profile: Option<Profile>,
+        notice: impl Fn(Notice) + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
         let pool = Arc::new(Pool::new(Role::Policy, servers, notice)?);
-        let files = servers
-            .tokenizer
-            .as_deref()
-            .map(PromptFiles::read)
-            .transpose()?;
         let probing = Arc::clone(&pool);
         let model = servers.model.clone();
         let fleet = background::wait_for(async move { probe(&probing, model).await })?;

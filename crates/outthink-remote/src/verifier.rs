@@ -57,10 +57,19 @@ impl RemoteVerifier {
         profile: Option<Profile>,
         notice: impl Fn(Notice) + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        let pool = Arc::new(Pool::new(Role::Verifier, servers, notice)?);
         let folder = servers.tokenizer.as_deref();
         let folder = folder.ok_or(Error::NoTokenizer("a verifier is sent token ids"))?;
-        let files = PromptFiles::read(folder)?;
+        Self::connect_with(servers, PromptFiles::read(folder)?, profile, notice)
+    }
+
+    /// The same with the model's files at hand.
+    pub fn connect_with(
+        servers: &Servers,
+        files: PromptFiles,
+        profile: Option<Profile>,
+        notice: impl Fn(Notice) + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let pool = Arc::new(Pool::new(Role::Verifier, servers, notice)?);
         let probing = Arc::clone(&pool);
         let model = servers.model.clone();
         let fleet = background::wait_for(async move { probe(&probing, model).await })?;
@@ -124,10 +133,10 @@ fn method(fleet: &Fleet, reward: Reward) -> Result<Method, Error> {
     };
     let pools = fleet.facts.iter().all(|facts| facts.pools);
     match (fleet.dialect, reward) {
+        (Dialect::Outthink, Reward::Likelihood | Reward::Ratio(_)) => Ok(Method::LikelihoodRows),
         (_, Reward::Ratio(_)) => Err(cannot(
-            "an implicit PRM is read against its reference, and one server has one model; run it embedded",
+            "an implicit PRM is read against its reference, and one server has one model; use `outthink prm-serve`",
         )),
-        (Dialect::Outthink, Reward::Likelihood) => Ok(Method::LikelihoodRows),
         (Dialect::Outthink, _) => Ok(Method::Rows),
         (Dialect::Vllm, Reward::Likelihood) if pools => Err(cannot(
             "likelihoods come from a server that generates; start it without --runner pooling",
@@ -259,20 +268,28 @@ impl Inner {
                     .await?
             }
         };
-        let mut lowest = 0.0f64;
+        let ratio = match self.layout.reward() {
+            Reward::Ratio(beta) => Some(beta),
+            _ => None,
+        };
+        let (mut lowest, mut total) = (0.0f64, 0.0f64);
         let rewards = steps.iter().map(|step| {
-            // A running minimum: after a slip, whatever follows consistently is likely again.
             for &value in values.get(step.clone()).unwrap_or_default() {
-                if value.is_nan() || value > 1e-3 {
+                if !value.is_finite() || (ratio.is_none() && value > 1e-3) {
                     return Err(Error::NotAReward {
                         endpoint: endpoint.clone(),
                         row: vec![value],
                         expected: "log-probability",
                     });
                 }
+                // A running minimum: after a slip, whatever follows consistently is likely again.
                 lowest = lowest.min(value);
+                total += value;
             }
-            Ok(lowest.exp())
+            Ok(match ratio {
+                Some(beta) => 1.0 / (1.0 + (-beta * total).exp()),
+                None => lowest.exp(),
+            })
         });
         Ok((
             rewards.collect::<Result<_, _>>()?,

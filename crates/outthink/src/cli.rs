@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -54,6 +55,11 @@ Examples:
   outthink doctor --policy meta-llama/Llama-3.2-1B-Instruct --verifier Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B
   outthink doctor --policy ./qwen2.5-0.5b-instruct-q8_0.gguf --verifier none")]
     Doctor(Doctor),
+    /// Serve a verifier to other machines, behind vLLM's /pooling contract
+    #[command(
+        after_help = "Example: outthink prm-serve --verifier peiyi9979/math-shepherd-mistral-7b-prm --listen 0.0.0.0:8300\n\nand there: outthink solve '…' --verifier http://this-host:8300/v1 --verifier-tokenizer peiyi9979/math-shepherd-mistral-7b-prm"
+    )]
+    PrmServe(PrmServe),
     /// Write pickled PyTorch weights (pytorch_model.bin) as safetensors
     #[command(
         after_help = "The pickle is read as data; no code in it runs.\n\nExample: outthink convert ./Skywork-o1-Open-PRM-Qwen-2.5-1.5B --out ./skywork"
@@ -119,9 +125,13 @@ pub(crate) struct Demo {
 /// Which policy, and how it is read.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct PolicyChoice {
-    /// Policy: a name of the micro family, a checkpoint folder, a .gguf file, or a hub id as `owner/name@revision` [default: micro-0.3m]
-    #[arg(long, value_name = "MODEL")]
+    /// Policy: a name of the micro family, a checkpoint folder, a .gguf file, a hub id as `owner/name@revision`, servers as
+    /// `http://h1:8000/v1,http://h2:8000/v1#model`, or an outthink.toml [default: micro-0.3m]
+    #[arg(long, value_name = "MODEL|URL")]
     pub(crate) policy: Option<String>,
+    /// Model whose tokenizer and chat template the policy's servers use [default: the server is asked]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) policy_tokenizer: Option<String>,
     /// Profile of the policy, by name or as a .toml file [default: the one that fits it]
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) policy_profile: Option<String>,
@@ -164,8 +174,11 @@ impl VerifierChoice {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct VerifierChoice {
     /// Verifier: as a policy, or `step-checker` (exact, micro domain only), or `none` [default: micro-prm-likelihood]
-    #[arg(long, value_name = "MODEL|none")]
+    #[arg(long, value_name = "MODEL|URL|none")]
     pub(crate) verifier: Option<String>,
+    /// Model whose tokenizer and chat template the verifier's servers use
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) verifier_tokenizer: Option<String>,
     /// Profile of the verifier, by name or as a .toml file [default: the one that fits it]
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) verifier_profile: Option<String>,
@@ -262,6 +275,18 @@ pub(crate) struct Doctor {
     pub(crate) policy: PolicyChoice,
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PrmServe {
+    #[command(flatten)]
+    pub(crate) verifier: VerifierChoice,
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:8300", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// The model's name for clients [default: what --verifier says]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -217,7 +217,7 @@ fn measure(entry: Entry, questions: &[Question], arguments: &Demo) -> Result<Row
         &plan,
         entry.selection(),
         policy.sampling(),
-        limits(&policy),
+        limits(policy.profile()),
         arguments.seed,
         (DRAWS_IN_FLIGHT / budget).max(1),
         &policy,

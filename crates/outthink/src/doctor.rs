@@ -4,10 +4,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures::executor::block_on;
-use outthink_core::{ModelCost, Prefix, Problem, Step};
+use outthink_core::{ModelCost, Prefix, Problem, Sampling, Step};
 use outthink_engine::{EmbeddedPolicy, Precision};
 use outthink_micro::family::Member;
-use outthink_prompt::Profile;
+use outthink_prompt::{Message, Profile};
+use outthink_remote::{Facts, RemotePolicy, Role};
 
 use crate::cli::{Doctor, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
@@ -100,6 +101,9 @@ fn describe(profile: &str, cost: ModelCost, context: usize) {
 
 fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<(), Failure> {
     println!("policy {}", choice.name());
+    if let Some(servers) = models::servers(choice.name(), Role::Policy)? {
+        return remote_policy(&models::remote_policy(&servers, choice)?, checks);
+    }
     memory(choice.name(), choice.dtype, checks)?;
     let policy = models::policy(choice)?;
     describe(policy.profile_name(), policy.cost(), policy.context());
@@ -149,6 +153,69 @@ fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a server said it is.
+fn tell(facts: &Facts) {
+    let or_unknown = |known: Option<String>| known.unwrap_or_else(|| "unknown".into());
+    let caching = match facts.prefix_caching {
+        Some(true) => "on",
+        Some(false) => "off",
+        None => "unknown",
+    };
+    println!("  {}", facts.endpoint);
+    println!(
+        "    {} {}, model {}, context {}, {} at once, prefix caching {caching}",
+        facts.dialect,
+        or_unknown(facts.version.clone()),
+        facts.model,
+        or_unknown(facts.context.map(|n| n.to_string())),
+        facts
+            .slots
+            .map_or("as many as it batches".into(), |n| n.to_string()),
+    );
+}
+
+fn remote_policy(policy: &RemotePolicy, checks: &mut Checks) -> Result<(), Failure> {
+    policy.facts().iter().for_each(tell);
+    println!("  profile {}", policy.profile_name());
+    checks.say(
+        "it continues an answer by token ids, as beam search and DVTS need",
+        match policy.takes_steps() {
+            true => Ok("yes".into()),
+            false => Err("no: only majority and best-of-n work".into()),
+        },
+    );
+    let (prompt, drawn, usage) = policy.converse(
+        vec![Message::new("user", PROBLEM)],
+        vec![1, 1],
+        Sampling::at(1.0),
+        32,
+    )?;
+    if policy.takes_steps() {
+        checks.say(
+            "a conversation becomes token ids",
+            Ok(format!("{} tokens", prompt.len())),
+        );
+    }
+    checks.say(
+        "the same seed gives the same draw",
+        match &drawn[..] {
+            [one, other] if one.steps == other.steps => Ok(format!("{} steps", one.steps.len())),
+            _ => Err("two draws differ: runs cannot be repeated exactly".into()),
+        },
+    );
+    checks.say(
+        "the server tells what it computed and what it had cached",
+        match usage.estimated {
+            0 => Ok(format!(
+                "{} of {} prompt tokens cached",
+                usage.cached, usage.prompt
+            )),
+            _ => Err("no: costs are estimates (vLLM: --enable-prompt-tokens-details)".into()),
+        },
+    );
+    Ok(())
+}
+
 /// The token that begins a text, where the family has one, stands at the front and nowhere else.
 fn beginnings(policy: &EmbeddedPolicy, prompt: &[u32]) -> Result<String, String> {
     let Some((token, expected)) = policy.bos() else {
@@ -170,11 +237,26 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<(), Failure>
         println!("  nothing to load");
         return Ok(());
     }
-    memory(choice.name(), choice.verifier_dtype, checks)?;
-    let Some(AnyVerifier::Model(model)) = models::verifier(choice)? else {
+    if models::servers(choice.name(), Role::Verifier)?.is_none() {
+        memory(choice.name(), choice.verifier_dtype, checks)?;
+    }
+    let Some(model) = models::verifier(choice)? else {
         return Ok(());
     };
-    describe(model.profile_name(), model.cost(), model.context());
+    match &model {
+        AnyVerifier::Model(model) => {
+            describe(model.profile_name(), model.cost(), model.context());
+        }
+        AnyVerifier::Remote(servers) => {
+            servers.facts().iter().for_each(tell);
+            println!(
+                "  profile {}, rewards by {}",
+                servers.profile_name(),
+                servers.method()
+            );
+        }
+        AnyVerifier::StepChecker(_) => {}
+    }
     let prefix = |steps: [&str; 2]| {
         let step = |text: &str| {
             Arc::new(Step {
@@ -190,7 +272,7 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<(), Failure>
         }
     };
     let scores = block_on(outthink_core::Verifier::score(
-        &*model,
+        model.as_verifier(),
         vec![prefix(RIGHT), prefix(WRONG)],
     ));
     checks.say(

@@ -2,9 +2,10 @@
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{Sampling, Stop, Until, Usage, draw_seed};
+use outthink_core::{Continuation, Sampling, Stop, Until, Usage, draw_seed};
 use outthink_engine::{Draw, Drawing};
 use outthink_prompt::Message;
+use outthink_remote::{RemotePolicy, Role};
 use serde::Serialize;
 
 use crate::cli::Generate;
@@ -63,6 +64,10 @@ pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
             )));
         }
     };
+    if let Some(servers) = models::servers(arguments.policy.name(), Role::Policy)? {
+        let policy = models::remote_policy(&servers, &arguments.policy)?;
+        return remote(arguments, &policy, messages);
+    }
     let policy = models::policy(&arguments.policy)?;
     let prompt = policy.chat(&messages).map_err(Failure::input)?;
     let sampling = match arguments.temperature {
@@ -110,16 +115,64 @@ pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
             },
         });
     }
-    if arguments.json {
-        let report = Report {
+    print(
+        arguments,
+        Report {
             profile: policy.profile_name().to_owned(),
             prompt_tokens: prompt,
             choices,
             usage,
-        };
+        },
+    )
+}
+
+/// Draws from servers.
+fn remote(
+    arguments: &Generate,
+    policy: &RemotePolicy,
+    messages: Vec<Message>,
+) -> Result<(), Failure> {
+    if arguments.logprobs {
+        return Err(Failure::Input(anyhow!(
+            "--logprobs tells those of a model in this process"
+        )));
+    }
+    let mut sampling = policy.sampling();
+    sampling.temperature = arguments.temperature.unwrap_or(sampling.temperature);
+    let said = messages.iter().flat_map(|message| message.content.bytes());
+    let said: Vec<u32> = said.map(u32::from).collect();
+    let seeds =
+        (0..arguments.n).map(|index| draw_seed(arguments.seed, said.iter().copied(), index));
+    let (prompt_tokens, drawn, usage) =
+        policy.converse(messages, seeds.collect(), sampling, arguments.max_tokens)?;
+    let choice = |drawn: Continuation| Choice {
+        text: drawn.steps.iter().map(|step| step.text.as_str()).collect(),
+        tokens: drawn
+            .steps
+            .into_iter()
+            .flat_map(|step| step.tokens)
+            .collect(),
+        logprobs: None,
+        finish_reason: match drawn.stop {
+            Stop::Length => "length",
+            _ => "stop",
+        },
+    };
+    let report = Report {
+        profile: policy.profile_name().to_owned(),
+        prompt_tokens,
+        choices: drawn.into_iter().map(choice).collect(),
+        usage,
+    };
+    print(arguments, report)
+}
+
+fn print(arguments: &Generate, report: Report) -> Result<(), Failure> {
+    if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
         return Ok(());
     }
+    let choices = report.choices;
     for (index, choice) in choices.iter().enumerate() {
         if choices.len() > 1 {
             println!("── {} ({})", index + 1, choice.finish_reason);

@@ -15,6 +15,7 @@ mod hub;
 mod input;
 mod micro;
 mod models;
+mod prm_serve;
 mod score;
 mod solve;
 mod table;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => return score::run(&arguments).unwrap_or_else(report),
         Command::Doctor(arguments) => return doctor::run(&arguments).unwrap_or_else(report),
+        Command::PrmServe(arguments) => prm_serve::run(&arguments),
         Command::Convert { folder, out } => convert(&folder, &out),
         Command::Models => doctor::list(),
         Command::Micro(command) => micro::run(command),

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use outthink_core::{ModelCost, Verifier};
+use outthink_core::{ModelCost, Policy, Problem, Sampling, Verifier};
 use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
 use outthink_micro::StepChecker;
 use outthink_micro::family::Member;
-use outthink_prompt::Profile;
+use outthink_prompt::{PolicyProfile, Profile, PromptFiles};
+use outthink_remote::{Config, Notice, RemotePolicy, RemoteVerifier, Role, Servers};
 
 use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
@@ -16,9 +17,65 @@ use crate::hub::HubId;
 /// The exact step checker's name.
 pub(crate) const STEP_CHECKER: &str = "step-checker";
 
+/// A policy of any make.
+pub(crate) enum AnyPolicy {
+    Model(Box<EmbeddedPolicy>),
+    Remote(RemotePolicy),
+}
+
+impl AnyPolicy {
+    pub(crate) fn as_policy(&self) -> &dyn Policy {
+        match self {
+            Self::Model(model) => model.as_ref(),
+            Self::Remote(servers) => servers,
+        }
+    }
+
+    pub(crate) fn profile_name(&self) -> &str {
+        match self {
+            Self::Model(model) => model.profile_name(),
+            Self::Remote(servers) => servers.profile_name(),
+        }
+    }
+
+    pub(crate) fn profile(&self) -> &PolicyProfile {
+        match self {
+            Self::Model(model) => model.profile(),
+            Self::Remote(servers) => servers.profile(),
+        }
+    }
+
+    /// The profile's way of drawing.
+    pub(crate) fn sampling(&self) -> Sampling {
+        match self {
+            Self::Model(model) => model.sampling(),
+            Self::Remote(servers) => servers.sampling(),
+        }
+    }
+
+    /// The model's shape; servers do not tell theirs.
+    pub(crate) fn cost(&self) -> Option<ModelCost> {
+        match self {
+            Self::Model(model) => Some(model.cost()),
+            Self::Remote(_) => None,
+        }
+    }
+
+    /// Can the problem be asked?
+    pub(crate) fn check(&self, problem: &Problem) -> Result<(), Failure> {
+        match self {
+            Self::Model(model) => model.prompt(problem).map(|_| ()).map_err(Failure::input),
+            // A chat-only provider has no tokens to count.
+            Self::Remote(servers) if !servers.takes_steps() => Ok(()),
+            Self::Remote(servers) => servers.prompt(problem).map(|_| ()).map_err(Failure::input),
+        }
+    }
+}
+
 /// A verifier of any make.
 pub(crate) enum AnyVerifier {
     Model(Box<EmbeddedVerifier>),
+    Remote(RemoteVerifier),
     StepChecker(StepChecker),
 }
 
@@ -26,6 +83,7 @@ impl AnyVerifier {
     pub(crate) fn as_verifier(&self) -> &dyn Verifier {
         match self {
             Self::Model(model) => model.as_ref(),
+            Self::Remote(servers) => servers,
             Self::StepChecker(checker) => checker,
         }
     }
@@ -34,15 +92,16 @@ impl AnyVerifier {
     pub(crate) fn profile_name(&self) -> Option<&str> {
         match self {
             Self::Model(model) => Some(model.profile_name()),
+            Self::Remote(servers) => Some(servers.profile_name()),
             Self::StepChecker(_) => None,
         }
     }
 
-    /// The model's shape; the step checker is none.
+    /// The model's shape; the step checker is none, and servers do not tell theirs.
     pub(crate) fn cost(&self) -> Option<ModelCost> {
         match self {
             Self::Model(model) => Some(model.cost()),
-            Self::StepChecker(_) => None,
+            Self::Remote(_) | Self::StepChecker(_) => None,
         }
     }
 }
@@ -58,6 +117,105 @@ fn profile(name: Option<&str>) -> Result<Option<Profile>, Failure> {
     let text = std::fs::read_to_string(name).with_context(|| format!("cannot read {name}"));
     let parsed = Profile::parse(&text.map_err(Failure::Input)?).with_context(|| name.to_owned());
     parsed.map(Some).map_err(Failure::Input)
+}
+
+/// The servers of a role, if they are what is named: addresses, or a configuration file.
+pub(crate) fn servers(name: &str, role: Role) -> Result<Option<Servers>, Failure> {
+    if Servers::recognises(name) {
+        return Servers::parse(name).map(Some).map_err(Failure::input);
+    }
+    if !name.ends_with(".toml") {
+        return Ok(None);
+    }
+    let config = Config::read(Path::new(name)).map_err(Failure::input)?;
+    let servers = match role {
+        Role::Policy => config.policy,
+        Role::Verifier => config.verifier,
+    };
+    let missing = || Failure::Input(anyhow!("{name} has no section [{role}]"));
+    servers.map(Some).ok_or_else(missing)
+}
+
+/// What a server's model is prompted with: files of a folder, of the micro family or of the hub.
+fn prompt_files(name: &str) -> Result<PromptFiles, Failure> {
+    if Path::new(name).is_dir() {
+        return PromptFiles::read(Path::new(name)).map_err(Failure::input);
+    }
+    let checkpoint = checkpoint(name, Precision::Auto)?;
+    PromptFiles::new(
+        &checkpoint.config,
+        &checkpoint.generation,
+        &checkpoint.tokenizer,
+        &checkpoint.tokenizer_config,
+        checkpoint.template.to_string(),
+    )
+    .map_err(Failure::input)
+}
+
+fn tell(notice: Notice) {
+    eprintln!("{notice}");
+}
+
+/// Servers as a policy.
+pub(crate) fn remote_policy(
+    servers: &Servers,
+    choice: &PolicyChoice,
+) -> Result<RemotePolicy, Failure> {
+    let profile = choice
+        .policy_profile
+        .as_deref()
+        .or(servers.profile.as_deref());
+    let tokenizer = servers
+        .tokenizer
+        .as_ref()
+        .map(|path| path.to_string_lossy());
+    let tokenizer = choice.policy_tokenizer.as_deref().or(tokenizer.as_deref());
+    let files = tokenizer.map(prompt_files).transpose()?;
+    Ok(RemotePolicy::connect_with(
+        servers,
+        files,
+        self::profile(profile)?,
+        tell,
+    )?)
+}
+
+/// Servers as a verifier.
+pub(crate) fn remote_verifier(
+    servers: &Servers,
+    choice: &VerifierChoice,
+) -> Result<RemoteVerifier, Failure> {
+    let profile = choice
+        .verifier_profile
+        .as_deref()
+        .or(servers.profile.as_deref());
+    let tokenizer = servers
+        .tokenizer
+        .as_ref()
+        .map(|path| path.to_string_lossy());
+    let tokenizer = choice
+        .verifier_tokenizer
+        .as_deref()
+        .or(tokenizer.as_deref());
+    let missing = || {
+        Failure::Input(anyhow!(
+            "a verifier's servers are sent token ids; name its tokenizer with --verifier-tokenizer"
+        ))
+    };
+    let files = prompt_files(tokenizer.ok_or_else(missing)?)?;
+    Ok(RemoteVerifier::connect_with(
+        servers,
+        files,
+        self::profile(profile)?,
+        tell,
+    )?)
+}
+
+/// A policy of any make.
+pub(crate) fn any_policy(choice: &PolicyChoice) -> Result<AnyPolicy, Failure> {
+    Ok(match servers(choice.name(), Role::Policy)? {
+        Some(servers) => AnyPolicy::Remote(remote_policy(&servers, choice)?),
+        None => AnyPolicy::Model(Box::new(policy(choice)?)),
+    })
 }
 
 /// A policy under the profile that fits it or the one that is named.
@@ -76,6 +234,11 @@ pub(crate) fn verifier(choice: &VerifierChoice) -> Result<Option<AnyVerifier>, F
     }
     if name == STEP_CHECKER {
         return Ok(Some(AnyVerifier::StepChecker(StepChecker)));
+    }
+    if let Some(servers) = servers(name, Role::Verifier)? {
+        return Ok(Some(AnyVerifier::Remote(remote_verifier(
+            &servers, choice,
+        )?)));
     }
     let model = checkpoint(name, choice.verifier_dtype)?;
     let reference = choice.verifier_reference.as_deref();

@@ -8,13 +8,13 @@ use outthink_core::{
     Answers, Chosen, Limits, Method, Plan, Problem, Scoring, Selection, Solution, Tree, Usage,
     Voting, search,
 };
-use outthink_engine::EmbeddedPolicy;
 use outthink_lab::MathAnswers;
+use outthink_prompt::PolicyProfile;
 use serde::Serialize;
 
 use crate::cli::Solve;
 use crate::failure::Failure;
-use crate::models::{self, AnyVerifier};
+use crate::models::{self, AnyPolicy, AnyVerifier};
 use crate::table::short;
 
 /// What `--json` prints.
@@ -39,8 +39,9 @@ struct Report {
 struct Costs {
     policy: Usage,
     verifier: Usage,
-    flops_paper: f64,
-    flops_full: f64,
+    /// None where a server's model is of unknown shape.
+    flops_paper: Option<f64>,
+    flops_full: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -86,7 +87,7 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
             "{method} scores no steps, so its selection is majority"
         )));
     }
-    let policy = models::policy(&arguments.policy)?;
+    let policy = models::any_policy(&arguments.policy)?;
     let text = arguments.problem.trim();
     if text.is_empty() {
         return Err(Failure::Input(anyhow!("the problem is empty")));
@@ -95,7 +96,14 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
         id: text.to_owned(),
         text: text.to_owned(),
     });
-    policy.prompt(&problem).map_err(Failure::input)?;
+    policy.check(&problem)?;
+    if let (true, AnyPolicy::Remote(servers)) = (method.is_stepwise(), &policy)
+        && !servers.takes_steps()
+    {
+        return Err(Failure::Input(anyhow!(
+            "{method} searches over steps, and a chat-only server cannot continue one; use majority or best-of-n"
+        )));
+    }
     if let Some(AnyVerifier::StepChecker(_)) = verifier {
         outthink_micro::domain::Problem::parse(text).map_err(Failure::input)?;
     }
@@ -113,7 +121,7 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
             );
         }
     }
-    let mut limits = limits(&policy);
+    let mut limits = limits(policy.profile());
     if let Some(tokens) = arguments.max_tokens {
         if tokens == 0 {
             return Err(Failure::Input(anyhow!("--max-tokens must be at least 1")));
@@ -126,7 +134,7 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
         policy.sampling(),
         limits,
         arguments.seed,
-        &policy,
+        policy.as_policy(),
         verifier.as_ref().map(AnyVerifier::as_verifier),
     ))?;
     let answers = MathAnswers;
@@ -166,8 +174,7 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
 }
 
 /// The limits of a policy's profile.
-pub(crate) fn limits(policy: &EmbeddedPolicy) -> Limits {
-    let profile = policy.profile();
+pub(crate) fn limits(profile: &PolicyProfile) -> Limits {
     Limits {
         draw_tokens: profile.draw_tokens,
         solution_tokens: profile.solution_tokens,
@@ -175,15 +182,19 @@ pub(crate) fn limits(policy: &EmbeddedPolicy) -> Limits {
     }
 }
 
-fn costs(tree: &Tree, policy: &EmbeddedPolicy, verifier: Option<&AnyVerifier>) -> Costs {
-    let verifier = verifier.and_then(AnyVerifier::cost);
-    let full = policy.cost().full_flops(&tree.policy)
-        + verifier.map_or(0.0, |cost| cost.full_flops(&tree.verifier));
+fn costs(tree: &Tree, policy: &AnyPolicy, verifier: Option<&AnyVerifier>) -> Costs {
+    let full = || {
+        let policy = policy.cost()?.full_flops(&tree.policy);
+        match verifier {
+            Some(AnyVerifier::StepChecker(_)) | None => Some(policy),
+            Some(verifier) => Some(policy + verifier.cost()?.full_flops(&tree.verifier)),
+        }
+    };
     Costs {
         policy: tree.policy,
         verifier: tree.verifier,
-        flops_paper: policy.cost().paper_flops(&tree.policy),
-        flops_full: full,
+        flops_paper: policy.cost().map(|cost| cost.paper_flops(&tree.policy)),
+        flops_full: full(),
     }
 }
 
@@ -236,12 +247,23 @@ fn print(chosen: Option<&Chosen>, correct: Option<bool>, solutions: &[Solution],
         }
         None => println!("answer     none was found{verdict}"),
     }
+    let Costs {
+        policy, verifier, ..
+    } = costs;
+    let flops = match (costs.flops_paper, costs.flops_full) {
+        (Some(paper), Some(full)) => format!(
+            "{} FLOP by the paper's count, {} FLOP in full",
+            short(paper),
+            short(full)
+        ),
+        _ => "FLOP unknown, servers do not tell a model's shape".into(),
+    };
+    let guessed = match policy.estimated + verifier.estimated {
+        0 => "",
+        _ => " (some counted here: the server did not tell)",
+    };
     println!(
-        "cost       {} policy tokens drawn, {} computed; {} verifier tokens; {} FLOP by the paper's count, {} FLOP in full",
-        costs.policy.generated,
-        costs.policy.computed,
-        costs.verifier.computed,
-        short(costs.flops_paper),
-        short(costs.flops_full)
+        "cost       {} policy tokens drawn, {} computed; {} verifier tokens{guessed}; {flops}",
+        policy.generated, policy.computed, verifier.computed,
     );
 }
