@@ -1,7 +1,7 @@
 //! Real servers' answers, word for word: what vLLM 0.32 and llama.cpp b11434 said of the micro family. The mocks answer a
 //! question only if it is the recorded one, so the requests are checked as well as the readings.
 //!
-//! To record again: start the servers (tests/servers/run), put tests/servers/record.py before each, and run this file with
+//! To record again: serve micro-0.3m and micro-prm, put tests/servers/record.py before each server, and run this file with
 //! OUTTHINK_RECORD_VLLM_POLICY, OUTTHINK_RECORD_VLLM_PRM or OUTTHINK_RECORD_LLAMA set to the recorder's address.
 
 #![allow(clippy::unwrap_used, missing_docs)]
