@@ -16,6 +16,7 @@ mod input;
 mod micro;
 mod models;
 mod score;
+mod serve;
 mod solve;
 mod table;
 
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Arguments, Command};
+use crate::cli::{Arguments, Command, KeysCommand};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => return doctor::run(&arguments).unwrap_or_else(report),
         Command::Convert { folder, out } => convert(&folder, &out),
         Command::Models => doctor::list(),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Keys(KeysCommand::Add { name, file }) => add_key(&name, &file),
         Command::Micro(command) => micro::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(
@@ -50,6 +53,16 @@ fn main() -> ExitCode {
         }
     };
     result.map_or_else(report, |()| ExitCode::SUCCESS)
+}
+
+fn add_key(name: &str, file: &Path) -> Result<(), Failure> {
+    let key = outthink_gateway::Keys::add(file, name).map_err(Failure::input)?;
+    println!("{key}");
+    eprintln!(
+        "the key of {name}, which is nowhere else; its hash is in {}",
+        file.display()
+    );
+    Ok(())
 }
 
 fn convert(from: &Path, to: &Path) -> Result<(), Failure> {
