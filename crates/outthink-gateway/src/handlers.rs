@@ -247,7 +247,14 @@ fn aside(headers: &HeaderMap, path: Option<(String, String)>) -> Result<Aside, A
             .to_str()
             .ok()
             .and_then(|text| text.trim().parse().ok());
-        number.ok_or_else(|| ApiError::invalid("budget", "X-ITS-Budget is no number"))
+        number
+            .filter(|number| (1..=LARGEST).contains(number))
+            .ok_or_else(|| {
+                ApiError::invalid(
+                    "budget",
+                    format!("X-ITS-Budget lies between 1 and {LARGEST}"),
+                )
+            })
     });
     Ok(Aside {
         budget: budget.transpose()?,

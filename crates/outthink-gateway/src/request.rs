@@ -185,17 +185,34 @@ impl ChatRequest {
         let options = self.options(aside)?;
         let method = options.method.clone().or(named);
         let spends = options.budget.is_some() || self.reasoning_effort.is_some();
+        self.known_roles()?;
         if method.is_none() && !spends {
             return Ok(Ask::Converse { policy });
         }
+        let auto = method.as_deref().is_none_or(|method| method == "auto");
+        let method: Option<Method> = match method.filter(|_| !auto) {
+            None => None,
+            Some(name) => Some(name.parse().map_err(|error: String| {
+                ApiError::invalid("method", format!("{error}, or auto"))
+            })?),
+        };
         // What a search cannot answer is answered as it would be without one, unharmed.
         if self.is_conversation() {
             return Ok(Ask::Converse { policy });
         }
         self.reject_unknown()?;
         let verifier = self.verifier(&options, models)?;
-        let auto = method.as_deref().is_none_or(|method| method == "auto");
-        let method = self.method(method.filter(|_| !auto), verifier.is_some())?;
+        let method = method.unwrap_or(if verifier.is_some() {
+            Method::Beam
+        } else {
+            Method::Majority
+        });
+        if method.needs_verifier() && verifier.is_none() {
+            return Err(ApiError::invalid(
+                "verifier",
+                format!("{method} needs a verifier, and none is served or named"),
+            ));
+        }
         let budget = self.budget(&options, method)?;
         if budget > largest {
             return Err(ApiError::invalid(
@@ -429,21 +446,27 @@ impl ChatRequest {
         }
     }
 
-    fn method(&self, named: Option<String>, verified: bool) -> Result<Method, ApiError> {
-        let method = match named {
-            None if verified => Method::Beam,
-            None => Method::Majority,
-            Some(name) => name.parse().map_err(|error: String| {
-                ApiError::invalid("method", format!("{error}, or auto"))
-            })?,
-        };
-        if method.needs_verifier() && !verified {
-            return Err(ApiError::invalid(
-                "verifier",
-                format!("{method} needs a verifier, and none is served or named"),
-            ));
+    fn known_roles(&self) -> Result<(), ApiError> {
+        const ROLES: [&str; 6] = [
+            "system",
+            "developer",
+            "user",
+            "assistant",
+            "tool",
+            "function",
+        ];
+        let strange = |message: &&ChatMessage| !ROLES.contains(&message.role.as_str());
+        match self.messages.iter().find(strange) {
+            Some(message) => Err(ApiError::invalid(
+                "messages",
+                format!(
+                    "unknown role `{}` (one of {})",
+                    message.role,
+                    ROLES.join(", ")
+                ),
+            )),
+            None => Ok(()),
         }
-        Ok(method)
     }
 
     fn budget(&self, options: &Options, method: Method) -> Result<usize, ApiError> {

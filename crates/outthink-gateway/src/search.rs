@@ -182,16 +182,10 @@ pub(crate) async fn run(
     }
     let solutions = tree.solutions();
     let (taken, answer, agreement, note) = choose(&solutions, ask.selection, models);
-    let Some(taken) = taken else {
-        return Err(ApiError::upstream(match stopped_by {
-            "end" => "no solution was completed within the limits; allow more tokens",
-            _ => "no solution was completed before the cap; allow more",
-        }));
-    };
-    let solution = &solutions[taken];
+    let solution = taken.map(|taken| &solutions[taken]);
     Ok(Found {
-        text: solution.text(),
-        cut_off: solution.stop == Stop::Length,
+        text: solution.map(Solution::text).unwrap_or_default(),
+        cut_off: solution.is_none_or(|solution| solution.stop == Stop::Length),
         report: Report {
             method: ask.plan.method().to_string(),
             plan: ask.plan.to_string(),
@@ -257,12 +251,11 @@ fn choose(
             .iter()
             .position(|solution| !solution.steps.is_empty())
     });
-    (
-        any,
-        None,
-        None,
-        any.map(|_| "no answer could be extracted and none is scored; the first reply is taken"),
-    )
+    let note = match any {
+        Some(_) => "no answer could be extracted and none is scored; the first reply is taken",
+        None => "no solution was completed; allow more tokens or time",
+    };
+    (any, None, None, Some(note))
 }
 
 fn votes(solutions: &[Solution], selection: Selection, models: &Models) -> Vec<Ballot> {

@@ -676,3 +676,18 @@ fn a_shutdown_lets_what_runs_end() {
         "{text}"
     );
 }
+
+#[test]
+fn a_cap_that_leaves_no_time_gives_an_empty_reply_that_is_cut_off() {
+    let server = Server::open();
+    let caps = json!({"budget": 4, "max_seconds": 1e-9});
+    let (status, reply) = server.chat(&with(asked("beam:small", "say 5"), "outthink", caps));
+    assert_eq!(status, 200, "{reply}");
+    let choice = &reply["choices"][0];
+    if reply["outthink"]["stopped_by"] == "max_seconds" && reply["outthink"]["samples"] == 0 {
+        assert_eq!(
+            (&choice["message"]["content"], &choice["finish_reason"]),
+            (&json!(""), &json!("length"))
+        );
+    }
+}
