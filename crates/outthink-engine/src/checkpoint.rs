@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::Error;
 use crate::config::Config;
+use crate::precision::{Choice, Precision};
 use crate::weights::Weights;
 
 /// The files of one checkpoint, from a folder or from the binary itself.
@@ -23,8 +24,10 @@ pub struct Checkpoint {
     pub tokenizer_config: Cow<'static, [u8]>,
     /// `chat_template.jinja`, or that field of `tokenizer_config.json`.
     pub template: Cow<'static, str>,
-    /// `model.safetensors`, or its shards.
+    /// `model.safetensors`, its shards, or a GGUF file.
     pub weights: Weights,
+    /// What weights are kept in once loaded.
+    pub precision: Precision,
 }
 
 impl Checkpoint {
@@ -41,7 +44,15 @@ impl Checkpoint {
             tokenizer_config: file("tokenizer_config.json").unwrap_or_default().into(),
             template: template(&file)?.into(),
             weights: Weights::find(folder)?,
+            precision: Precision::default(),
         })
+    }
+
+    /// Bytes of memory that the weights take once loaded, about.
+    pub fn memory(&self) -> Result<u64, Error> {
+        let parameters = self.weights.open()?.parameters();
+        let bytes = Choice::new(self.precision, parameters).bytes();
+        Ok((parameters as f64 * bytes) as u64)
     }
 
     pub(crate) fn config(&self) -> Result<Config, Error> {

@@ -30,6 +30,9 @@ pub(crate) struct Config {
     layer_types: Option<Vec<String>>,
     num_labels: Option<usize>,
     id2label: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Are neighbouring numbers of a head rotated together, and not those half a head apart? Only GGUF files say so.
+    #[serde(default)]
+    pub rotates_neighbours: bool,
 }
 
 /// How rotary positions are stretched. Older files say `type`, newer ones `rope_type` and put the base frequency here.

@@ -9,6 +9,7 @@ use crate::attention::{Heads, attend};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::linear::{Linear, ROWS};
+use crate::precision::Choice;
 use crate::tree::{Slot, TokenTree};
 use crate::weights::OpenWeights;
 
@@ -105,16 +106,13 @@ pub(crate) struct Decoder {
     pub(crate) parameters: u64,
 }
 
-/// Weights of up to this many bytes in f32 are widened when they are loaded; larger ones stay as they are stored.
-const WIDE: u64 = 1 << 29;
-
 impl Decoder {
     /// Loads a checkpoint. The CPU computes in f32 whatever the weights are stored in.
     pub(crate) fn load(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let config = checkpoint.config()?;
         let weights = checkpoint.weights.open()?;
         let parameters = weights.parameters();
-        let wide = 4 * parameters <= WIDE;
+        let choice = Choice::new(checkpoint.precision, parameters);
         let (hidden, ff) = (config.hidden_size, config.intermediate_size);
         let heads = Heads {
             queries: config.num_attention_heads,
@@ -132,7 +130,7 @@ impl Decoder {
             &format!("{root}.embed_tokens.weight"),
             &[config.vocab_size, hidden],
         )?;
-        let embedding = if wide {
+        let embedding = if choice.widens_embedding() {
             embedding.to_dtype(candle_core::DType::F32)?
         } else {
             embedding
@@ -164,27 +162,34 @@ impl Decoder {
                     hidden,
                     eps,
                 )?,
-                qkv: Linear::load(&weights, &qkv, hidden, wide)?,
+                qkv: Linear::load(&weights, &qkv, hidden, choice)?,
                 head_norms: if weights.contains(&format!("{layer}.self_attn.q_norm.weight")) {
                     Some((head_norm("q_norm")?, head_norm("k_norm")?))
                 } else {
                     None
                 },
-                out: Linear::load(&weights, &[attention("o_proj", hidden)], q_width, wide)?,
+                out: Linear::load(&weights, &[attention("o_proj", hidden)], q_width, choice)?,
                 ff_norm: Norm::load(
                     &weights,
                     &format!("{layer}.post_attention_layernorm"),
                     hidden,
                     eps,
                 )?,
-                gate_up: Linear::load(&weights, &gate_up, hidden, wide)?,
-                down: Linear::load(&weights, &[mlp("down_proj", hidden)], ff, wide)?,
+                gate_up: Linear::load(&weights, &gate_up, hidden, choice)?,
+                down: Linear::load(&weights, &[mlp("down_proj", hidden)], ff, choice)?,
                 window: config.window(index),
             });
         }
         let norm = Norm::load(&weights, &format!("{root}.norm"), hidden, eps)?;
-        let (head, lm_head, reward_head) = Self::head(&weights, stem, &config, &embedding, wide)?;
-        let (frequencies, rotary_scale) = config.rotary()?;
+        let (head, lm_head, reward_head) = Self::head(&weights, stem, &config, &embedding, choice)?;
+        let (mut frequencies, rotary_scale) = config.rotary()?;
+        // GGUF's way to tell Llama 3's scaling.
+        if weights.contains("rope_freqs.weight") {
+            let factors = weights.get("rope_freqs.weight", &[frequencies.len()])?;
+            for (frequency, factor) in frequencies.iter_mut().zip(factors.to_vec1::<f32>()?) {
+                *frequency /= factor;
+            }
+        }
         Ok(Self {
             embedding,
             layers,
@@ -207,11 +212,12 @@ impl Decoder {
         stem: &str,
         config: &Config,
         embedding: &Tensor,
-        wide: bool,
+        choice: Choice,
     ) -> Result<(Head, Option<Linear>, Option<RewardHead>), Error> {
         let hidden = config.hidden_size;
-        let linear =
-            |name: &str, output| Linear::load(weights, &[(name.to_owned(), output)], hidden, wide);
+        let linear = |name: &str, output| {
+            Linear::load(weights, &[(name.to_owned(), output)], hidden, choice)
+        };
         let reward = |head, inner, outer| Ok((head, None, Some(RewardHead { inner, outer })));
         if weights.contains("v_head.summary.weight") {
             return reward(Head::Value, None, linear("v_head.summary", 1)?);
@@ -291,7 +297,11 @@ impl Decoder {
                         let norm = if index < queries { of_query } else { of_key };
                         norm.apply(head);
                     }
-                    rotate(head, rotation);
+                    if self.config.rotates_neighbours {
+                        rotate_neighbours(head, rotation);
+                    } else {
+                        rotate(head, rotation);
+                    }
                 }
                 cache.keys.row_mut(slot).copy_from_slice(&qk[q_width..]);
                 cache.values.row_mut(slot).copy_from_slice(v);
@@ -405,5 +415,13 @@ fn rotate(head: &mut [f32], rotation: &[(f32, f32)]) {
     let (first, second) = head.split_at_mut(rotation.len());
     for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(rotation) {
         (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+    }
+}
+
+/// Rotates the pairs (2i, 2i + 1) of a head.
+fn rotate_neighbours(head: &mut [f32], rotation: &[(f32, f32)]) {
+    for (pair, (cos, sin)) in head.as_chunks_mut::<2>().0.iter_mut().zip(rotation) {
+        let [a, b] = *pair;
+        *pair = [a * cos - b * sin, b * cos + a * sin];
     }
 }

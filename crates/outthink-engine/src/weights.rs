@@ -1,4 +1,4 @@
-//! The tensors of a checkpoint: safetensors in one file or in shards, read one tensor at a time.
+//! The tensors of a checkpoint: safetensors in one file or in shards, or one GGUF file, read one tensor at a time.
 //!
 //! Tensors are read, not mapped: what has been loaded is not in memory twice, and a file that changes underneath is an
 //! error, not undefined behaviour.
@@ -9,11 +9,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use candle_core::quantized::{GgmlDType, QStorage, QTensor, gguf_file};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata};
 use serde::Deserialize;
 
-use crate::Error;
+use crate::{Error, gguf};
 
 /// Where the tensors of a checkpoint are.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub enum Weights {
     Embedded(Cow<'static, [u8]>),
     /// Safetensors files.
     Files(Vec<PathBuf>),
+    /// One GGUF file.
+    Gguf(PathBuf),
 }
 
 #[derive(Deserialize)]
@@ -77,18 +80,26 @@ impl Weights {
             )?,
             Self::Files(paths) => {
                 for path in paths {
-                    let opened =
-                        File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-                    let (length, file) = opened.map_err(|source| Error::File {
-                        path: path.clone(),
-                        source,
-                    })?;
+                    let (file, length) = opened(path)?;
                     open.add(&path.display().to_string(), Source::File(file), length)?;
                 }
             }
+            Self::Gguf(path) => open.add_gguf(path)?,
         }
         Ok(open)
     }
+}
+
+/// A file and its length.
+pub(crate) fn opened(path: &Path) -> Result<(File, u64), Error> {
+    let opened = File::open(path).and_then(|file| {
+        let length = file.metadata()?.len();
+        Ok((file, length))
+    });
+    opened.map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 enum Source<'w> {
@@ -117,9 +128,19 @@ impl Source<'_> {
     }
 }
 
+/// What the numbers of a tensor are stored as.
+#[derive(Clone, Copy, Debug)]
+enum Stored {
+    Plain(DType),
+    /// In blocks of a quantized type.
+    Blocks(GgmlDType),
+    /// Nothing that is read.
+    Other(Dtype),
+}
+
 struct Place {
     source: usize,
-    dtype: Dtype,
+    stored: Stored,
     shape: Vec<usize>,
     start: u64,
     length: usize,
@@ -164,7 +185,12 @@ impl<'w> OpenWeights<'w> {
             }
             let place = Place {
                 source: self.sources.len(),
-                dtype: info.dtype,
+                stored: match info.dtype {
+                    Dtype::F32 => Stored::Plain(DType::F32),
+                    Dtype::F16 => Stored::Plain(DType::F16),
+                    Dtype::BF16 => Stored::Plain(DType::BF16),
+                    other => Stored::Other(other),
+                },
                 shape: info.shape.clone(),
                 start: start + from as u64,
                 length: to - from,
@@ -173,6 +199,41 @@ impl<'w> OpenWeights<'w> {
         }
         drop(header);
         self.sources.push((name.to_owned(), source));
+        Ok(())
+    }
+
+    /// The tensors of a GGUF file under the names that transformers gives them.
+    fn add_gguf(&mut self, path: &Path) -> Result<(), Error> {
+        let (file, length) = opened(path)?;
+        let content = gguf::content(path)?;
+        let mut infos: Vec<(&String, &gguf_file::TensorInfo)> =
+            content.tensor_infos.iter().collect();
+        infos.sort_by_key(|(_, info)| info.offset);
+        for (name, info) in infos {
+            let dtype = info.ggml_dtype;
+            let elements = info.shape.elem_count();
+            let place = Place {
+                source: self.sources.len(),
+                stored: match dtype {
+                    GgmlDType::F32 => Stored::Plain(DType::F32),
+                    GgmlDType::F16 => Stored::Plain(DType::F16),
+                    GgmlDType::BF16 => Stored::Plain(DType::BF16),
+                    blocks => Stored::Blocks(blocks),
+                },
+                shape: info.shape.dims().to_vec(),
+                start: content.tensor_data_offset + info.offset,
+                length: elements / dtype.block_size() * dtype.type_size(),
+            };
+            if place.start.saturating_add(place.length as u64) > length {
+                return Err(Error::Weights {
+                    file: path.display().to_string(),
+                    reason: format!("it is cut off within tensor {name}"),
+                });
+            }
+            self.tensors.insert(gguf::tensor_name(name), place);
+        }
+        self.sources
+            .push((path.display().to_string(), Source::File(file)));
         Ok(())
     }
 
@@ -188,8 +249,44 @@ impl<'w> OpenWeights<'w> {
             .sum()
     }
 
-    /// A tensor of the given shape, in the type it is stored in.
+    /// A tensor of the given shape, in the type it is stored in; what is quantized comes as f32.
     pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
+        let (place, bytes) = self.bytes(name, shape)?;
+        match place.stored {
+            Stored::Plain(dtype) => {
+                Ok(Tensor::from_raw_buffer(&bytes, dtype, shape, &Device::Cpu)?)
+            }
+            Stored::Blocks(dtype) => {
+                let storage = QStorage::from_data(bytes, &Device::Cpu, dtype)?;
+                Ok(QTensor::new(storage, shape)?.dequantize(&Device::Cpu)?)
+            }
+            Stored::Other(other) => Err(Error::Weights {
+                file: self.sources[place.source].0.clone(),
+                reason: format!("tensor {name} is of type {other:?}; f32, f16 and bf16 are read"),
+            }),
+        }
+    }
+
+    /// The type of a tensor that is quantized.
+    pub(crate) fn blocks(&self, name: &str) -> Option<GgmlDType> {
+        match self.tensors.get(name)?.stored {
+            Stored::Blocks(dtype) => Some(dtype),
+            _ => None,
+        }
+    }
+
+    /// A quantized tensor as it is.
+    pub(crate) fn quantized(&self, name: &str, shape: &[usize]) -> Result<QTensor, Error> {
+        let (place, bytes) = self.bytes(name, shape)?;
+        let Stored::Blocks(dtype) = place.stored else {
+            return Ok(QTensor::quantize(&self.get(name, shape)?, GgmlDType::Q8_0)?);
+        };
+        let storage = QStorage::from_data(bytes, &Device::Cpu, dtype)?;
+        Ok(QTensor::new(storage, shape)?)
+    }
+
+    /// A tensor's place and bytes, once its shape and length are known to be right.
+    fn bytes(&self, name: &str, shape: &[usize]) -> Result<(&Place, Cow<'_, [u8]>), Error> {
         let place = self.tensors.get(name).ok_or_else(|| Error::Weights {
             file: self.files(),
             reason: format!("there is no tensor {name}"),
@@ -205,18 +302,13 @@ impl<'w> OpenWeights<'w> {
                 place.shape
             )));
         }
-        let dtype = match place.dtype {
-            Dtype::F32 => DType::F32,
-            Dtype::F16 => DType::F16,
-            Dtype::BF16 => DType::BF16,
-            other => {
-                return Err(broken(format!(
-                    "tensor {name} is of type {other:?}; f32, f16 and bf16 are read"
-                )));
-            }
-        };
         let elements: usize = shape.iter().product();
-        if elements * dtype.size_in_bytes() != place.length {
+        let length = match place.stored {
+            Stored::Plain(dtype) => elements * dtype.size_in_bytes(),
+            Stored::Blocks(dtype) => elements / dtype.block_size() * dtype.type_size(),
+            Stored::Other(_) => place.length,
+        };
+        if length != place.length {
             return Err(broken(format!(
                 "tensor {name} has {} bytes for {elements} numbers",
                 place.length
@@ -225,7 +317,7 @@ impl<'w> OpenWeights<'w> {
         let bytes = source
             .read(place.start, place.length)
             .map_err(|error| broken(format!("tensor {name}: {error}")))?;
-        Ok(Tensor::from_raw_buffer(&bytes, dtype, shape, &Device::Cpu)?)
+        Ok((place, bytes))
     }
 
     /// A tensor of the given shape as f32.

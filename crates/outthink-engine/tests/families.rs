@@ -72,49 +72,63 @@ fn prefix(question: &str, steps: &[String]) -> Prefix {
     }
 }
 
+/// Asks, predicts and draws as transformers does.
+fn compare(name: &str, checkpoint: &Checkpoint, cases: &[Case]) {
+    let policy = EmbeddedPolicy::load(checkpoint, None).unwrap();
+    assert_eq!(policy.profile_name(), name, "the profile is detected");
+    let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer).unwrap();
+    let engine = Engine::load(checkpoint, Arc::new(tokenizer), Readout::Likelihood).unwrap();
+    for case in cases {
+        let problem = problem(&case.problem);
+        assert_eq!(policy.prompt(&problem).unwrap(), case.prompt, "{name}");
+        // One reading a possible next token gives the whole distribution.
+        let next = (0..case.last.len() as u32).map(|next| Reading {
+            tokens: [case.prompt.as_slice(), &[next]].concat(),
+            places: vec![case.prompt.len()],
+        });
+        let values = block_on(engine.read(next.collect())).unwrap();
+        let errors = values
+            .iter()
+            .zip(&case.last)
+            .map(|((ours, _), theirs)| (f64::from(ours[0]) - theirs).abs() / theirs.abs().max(1.0));
+        let worst = errors.fold(0.0, f64::max);
+        println!("{name}: largest relative error {worst:.1e}");
+        assert!(worst <= 1e-4, "{name}: {worst}");
+
+        let drawn = block_on(policy.extend(vec![Extension {
+            problem,
+            steps: Vec::new(),
+            seeds: vec![1],
+            until: Until::Answer,
+            sampling: Sampling::GREEDY,
+            max_tokens: 24,
+        }]))
+        .unwrap();
+        let steps = drawn[0].0[0].steps.iter();
+        let tokens: Vec<u32> = steps.flat_map(|step| step.tokens.clone()).collect();
+        assert_eq!(tokens, case.greedy, "{name}");
+    }
+}
+
 #[test]
 fn policies_ask_predict_and_draw_as_transformers_does() {
     let golden = golden(false);
     assert_eq!(golden.len(), 4);
     for (name, cases) in golden {
-        let checkpoint = checkpoint(&name);
-        let policy = EmbeddedPolicy::load(&checkpoint, None).unwrap();
-        assert_eq!(policy.profile_name(), name, "the profile is detected");
-        let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer).unwrap();
-        let engine = Engine::load(&checkpoint, Arc::new(tokenizer), Readout::Likelihood).unwrap();
-        for case in &cases {
-            let problem = problem(&case.problem);
-            assert_eq!(policy.prompt(&problem).unwrap(), case.prompt, "{name}");
-            // One reading a possible next token gives the whole distribution.
-            let next = (0..case.last.len() as u32).map(|next| Reading {
-                tokens: [case.prompt.as_slice(), &[next]].concat(),
-                places: vec![case.prompt.len()],
-            });
-            let values = block_on(engine.read(next.collect())).unwrap();
-            let errors = values.iter().zip(&case.last).map(|((ours, _), theirs)| {
-                (f64::from(ours[0]) - theirs).abs() / theirs.abs().max(1.0)
-            });
-            let worst = errors.fold(0.0, f64::max);
-            println!("{name}: largest relative error {worst:.1e}");
-            assert!(worst <= 1e-4, "{name}: {worst}");
+        compare(&name, &checkpoint(&name), &cases);
+    }
+}
 
-            let drawn = block_on(policy.extend(vec![Extension {
-                problem,
-                steps: Vec::new(),
-                seeds: vec![1],
-                until: Until::Answer,
-                sampling: Sampling::GREEDY,
-                max_tokens: 24,
-            }]))
-            .unwrap();
-            let continuation = &drawn[0].0[0];
-            let tokens: Vec<u32> = continuation
-                .steps
-                .iter()
-                .flat_map(|s| s.tokens.clone())
-                .collect();
-            assert_eq!(tokens, case.greedy, "{name}");
-        }
+#[test]
+fn gguf_files_say_all_that_the_checkpoint_says() {
+    let mut golden = golden(false);
+    golden.extend(
+        serde_json::from_str::<BTreeMap<_, _>>(include_str!("families/gguf/golden.json")).unwrap(),
+    );
+    // In f32 with reordered heads and rotary factors; in bf16 with head norms; in Q8_0 with YaRN.
+    for name in ["llama-3", "qwen3", "deepseek-r1-distill"] {
+        let file = folder("gguf").join(format!("{name}.gguf"));
+        compare(name, &Checkpoint::read_gguf(&file).unwrap(), &golden[name]);
     }
 }
 

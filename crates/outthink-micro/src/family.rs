@@ -1,6 +1,6 @@
 //! The checkpoints of `models/micro/`, built into the binary.
 
-use outthink_engine::{Checkpoint, Weights};
+use outthink_engine::{Checkpoint, Precision, Weights};
 
 /// A model of the family.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +98,7 @@ impl Member {
             template: template.trim_end_matches('\n').into(),
             tokenizer_config: (&[]).into(),
             weights: Weights::Embedded(weights.into()),
+            precision: Precision::default(),
         }
     }
 }
