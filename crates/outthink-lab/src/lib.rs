@@ -6,8 +6,11 @@
 mod answers;
 mod binomial;
 mod chart;
+mod dataset;
 mod estimate;
 mod keeper;
+mod parquet_file;
+mod plan;
 mod recipe;
 mod recorded;
 mod reuse;
@@ -20,7 +23,9 @@ mod work;
 
 pub use answers::MathAnswers;
 pub use chart::{Chart, Point, Series};
+pub use dataset::{Columns, DatasetError, read_dataset};
 pub use estimate::{Interval, Proportion, paired_difference};
+pub use plan::Estimate;
 pub use recipe::{ModelEntry, ModelTable, PolicyPart, Recipe, RecipeError};
 pub use reuse::TokenTrie;
 pub use run::{Caps, Halt, Models, PolicyModel, Render, RunError, Status, VerifierModel, run};

@@ -78,6 +78,15 @@ Examples:
   outthink grade --jsonl pairs.jsonl --rules qwen2.5-math"#
     )]
     Grade(Grade),
+    /// Run a study: problems × policies × verifiers × methods × budgets, every sample stored once; kill it any time
+    #[command(after_help = "Examples:
+  outthink study recipes/micro.toml
+  outthink study recipes/micro.toml --dry-run
+  outthink study --dataset micro --policy micro-90k --verifier micro-prm-short --budgets 4,16 --store try.sqlite
+  outthink study recipes/micro.toml --store postgres://localhost/outthink --shard 1/4
+
+The same command goes on where an earlier one stopped, however it stopped. Exit status: 0 if no unit failed, else 1.")]
+    Study(Box<StudyArguments>),
     /// Problems of the micro domain, and exact labels for steps
     #[command(subcommand)]
     Micro(Micro),
@@ -254,6 +263,70 @@ pub(crate) struct Grade {
     /// Print one JSON object for a pair
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StudyArguments {
+    /// The recipe; flags say otherwise where they are given
+    #[arg(value_name = "RECIPE.toml")]
+    pub(crate) recipe: Option<PathBuf>,
+    /// A known set (`outthink data list`), a file, or `micro` for fresh problems of the micro domain
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) dataset: Option<String>,
+    /// How many problems, from the first
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) problems: Option<usize>,
+    /// The dataset's column with the problem [default: guessed]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) problem_column: Option<String>,
+    /// The dataset's column with the answer [default: guessed]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) answer_column: Option<String>,
+    /// Policies
+    #[arg(long, value_name = "NAME|DIR", value_delimiter = ',')]
+    pub(crate) policy: Vec<String>,
+    /// Verifiers
+    #[arg(long, value_name = "NAME|DIR", value_delimiter = ',')]
+    pub(crate) verifier: Vec<String>,
+    /// cot, majority, best-of-n, beam, dvts [default: all that the verifiers allow]
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) methods: Vec<Method>,
+    /// N
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub(crate) budgets: Vec<usize>,
+    /// M, for methods that go step by step [default: 4]
+    #[arg(long, value_name = "M", value_delimiter = ',')]
+    pub(crate) widths: Vec<usize>,
+    /// Seed of the first run
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// How many runs
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) seeds: Option<usize>,
+    /// Where every sample is kept: a file, or postgres://… for many workers [default: NAME.sqlite]
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: Option<String>,
+    /// The study's name in the store
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Print the plan and what it would cost, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do only the i-th of n parts of the problems
+    #[arg(long, value_name = "i/n")]
+    pub(crate) shard: Option<String>,
+    /// Stop after this many floating-point operations
+    #[arg(long, value_name = "FLOPS")]
+    pub(crate) max_flops: Option<f64>,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_seconds: Option<f64>,
+    /// Stop when this much money is spent, by the recipe's prices
+    #[arg(long, value_name = "MONEY")]
+    pub(crate) max_cost: Option<f64>,
+    /// Seconds after which the lease of a silent worker runs out
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    pub(crate) lease: Option<f64>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -17,7 +17,9 @@ mod micro;
 mod models;
 mod score;
 mod solve;
+mod study;
 mod table;
+mod wiring;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => return doctor::run(&arguments).unwrap_or_else(report),
         Command::Convert { folder, out } => convert(&folder, &out),
         Command::Models => doctor::list(),
+        Command::Study(arguments) => return study::run_study(*arguments).unwrap_or_else(report),
         Command::Micro(command) => micro::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(
