@@ -3,10 +3,13 @@
 //!
 //! The lab sees models only through the traits of `outthink-core`.
 
+mod analysis;
 mod answers;
 mod binomial;
+mod bootstrap;
 mod chart;
 mod dataset;
+mod difficulty;
 mod estimate;
 mod keeper;
 mod parquet_file;
@@ -18,12 +21,18 @@ mod run;
 mod spent;
 pub mod store;
 mod study;
+mod subset;
 mod trial;
+mod votes;
 mod work;
 
+pub use analysis::{Analysis, BOOTSTRAP, Choice, Cost, Entry, HEADLINE, Key, Rule};
 pub use answers::MathAnswers;
+pub use binomial::Factorials;
+pub use bootstrap::{Values, percentiles};
 pub use chart::{Chart, Point, Series};
 pub use dataset::{Columns, DatasetError, read_dataset};
+pub use difficulty::{BANDS, Difficulty, FIRST};
 pub use estimate::{Interval, Proportion, paired_difference};
 pub use plan::Estimate;
 pub use recipe::{ModelEntry, ModelTable, PolicyPart, Recipe, RecipeError};
@@ -32,4 +41,6 @@ pub use run::{Caps, Halt, Models, PolicyModel, Render, RunError, Status, Verifie
 pub use spent::{Expected, SharedTokens, Spent, Work};
 pub use store::{Shard, Store, StoreError};
 pub use study::{Cell, Config, ModelInfo, Problem, Study, Unit, unit_id};
+pub use subset::{best_at, majority_at, pass_at};
 pub use trial::{Outcome, Question, Trial};
+pub use votes::{Chance, Vote, ceiling, chances};

@@ -71,6 +71,9 @@ pub struct ModelTable {
     /// Money for a million prompt tokens and for a million generated ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<[f64; 2]>,
+    /// A verifier that knows the answer: a ceiling, not something to choose.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub oracle: bool,
 }
 
 impl ModelEntry {

@@ -60,6 +60,8 @@ pub struct ModelInfo {
     pub training_tokens: Option<f64>,
     /// Money for a million prompt tokens and for a million generated ones.
     pub price: Option<[f64; 2]>,
+    /// Does it know the answer? Then it is a ceiling, not something to choose.
+    pub oracle: bool,
 }
 
 /// What one cell of a study does, complete: its canonical JSON is what is hashed.

@@ -111,6 +111,7 @@ fn info(entry: &ModelTable, identity: serde_json::Value, cost: Option<ModelCost>
         active_parameters: entry.active_parameters,
         training_tokens: entry.training_tokens,
         price: entry.price,
+        oracle: entry.oracle,
     }
 }
 
