@@ -35,22 +35,25 @@ fn analysis(criterion: &mut Criterion) {
         .collect();
     assert_eq!(rules.len(), 7);
     let factorials = Factorials::to(256);
-    criterion.bench_function("500 problems x 256 samples x 7 rules x 9 budgets, 10,000 draws", |bench| {
-        bench.iter(|| {
-            let curves: Vec<_> = pools
-                .par_iter()
-                .zip(0u64..)
-                .map(|(pool, seed)| chances(pool, &rules, &budgets, seed, &factorials))
-                .collect();
-            let mut values = Values::new(500, 1, rules.len() * budgets.len());
-            for (problem, curves) in curves.iter().enumerate() {
-                for (series, chance) in curves.iter().flatten().enumerate() {
-                    values.set(problem, 0, series, chance.value);
+    criterion.bench_function(
+        "500 problems x 256 samples x 7 rules x 9 budgets, 10,000 draws",
+        |bench| {
+            bench.iter(|| {
+                let curves: Vec<_> = pools
+                    .par_iter()
+                    .zip(0u64..)
+                    .map(|(pool, seed)| chances(pool, &rules, &budgets, seed, &factorials))
+                    .collect();
+                let mut values = Values::new(500, 1, rules.len() * budgets.len());
+                for (problem, curves) in curves.iter().enumerate() {
+                    for (series, chance) in curves.iter().flatten().enumerate() {
+                        values.set(problem, 0, series, chance.value);
+                    }
                 }
-            }
-            values.intervals(10_000, 1)
-        });
-    });
+                values.intervals(10_000, 1)
+            });
+        },
+    );
 }
 
 criterion_group! {

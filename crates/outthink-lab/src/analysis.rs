@@ -176,16 +176,26 @@ impl Analysis {
             .iter()
             .map(|(key, column)| {
                 let count = column.chances.len().max(1) as f64;
-                let squares: f64 = column.chances.iter().map(|(_, _, c)| c.error * c.error).sum();
+                let squares: f64 = column
+                    .chances
+                    .iter()
+                    .map(|(_, _, c)| c.error * c.error)
+                    .sum();
                 Entry {
                     key: *key,
                     accuracy: f64::NAN,
-                    interval: Interval { low: 0.0, high: 1.0 },
+                    interval: Interval {
+                        low: 0.0,
+                        high: 1.0,
+                    },
                     sampling_error: squares.sqrt() / count,
                     problems: 0,
                     cost: Cost {
                         policy: column.cost.policy.scaled(1.0 / column.costed.max(1) as f64),
-                        verifier: column.cost.verifier.scaled(1.0 / column.costed.max(1) as f64),
+                        verifier: column
+                            .cost
+                            .verifier
+                            .scaled(1.0 / column.costed.max(1) as f64),
                     },
                 }
             })
@@ -208,7 +218,11 @@ impl Analysis {
             entry.interval = interval;
             entry.problems = values.present(series);
         }
-        let index = entries.iter().enumerate().map(|(place, entry)| (entry.key, place)).collect();
+        let index = entries
+            .iter()
+            .enumerate()
+            .map(|(place, entry)| (entry.key, place))
+            .collect();
         Self {
             study,
             count,
@@ -254,16 +268,25 @@ impl Analysis {
     /// Floating-point operations of a problem: the paper's count, and everything.
     pub fn flops(&self, entry: &Entry) -> (Option<f64>, Option<f64>) {
         let policy = &self.study.policies[entry.key.policy];
-        let verifier = entry.key.verifier.map(|number| &self.study.verifiers[number]);
+        let verifier = entry
+            .key
+            .verifier
+            .map(|number| &self.study.verifiers[number]);
         let Some(shape) = policy.cost else {
             return (None, None);
         };
         let paper = entry.cost.policy.paper_flops(&shape);
-        let mut full = entry.cost.policy.full_flops(&shape, policy.active_parameters);
+        let mut full = entry
+            .cost
+            .policy
+            .full_flops(&shape, policy.active_parameters);
         if let Some(verifier) = verifier
             && let Some(shape) = verifier.cost
         {
-            full += entry.cost.verifier.full_flops(&shape, verifier.active_parameters);
+            full += entry
+                .cost
+                .verifier
+                .full_flops(&shape, verifier.active_parameters);
         }
         (Some(paper), Some(full))
     }
@@ -273,7 +296,10 @@ impl Analysis {
 type Order = (usize, usize, usize, usize, usize, Rule);
 
 fn order(key: &Key) -> Order {
-    let method = Method::ALL.iter().position(|own| *own == key.method).unwrap_or_default();
+    let method = Method::ALL
+        .iter()
+        .position(|own| *own == key.method)
+        .unwrap_or_default();
     let verifier = key.verifier.map_or(0, |number| number + 1);
     let width = key.width.unwrap_or_default();
     (key.policy, method, verifier, width, key.budget, key.rule)
@@ -321,7 +347,10 @@ impl<'a> Collected<'a> {
     }
 
     fn note(&mut self, key: Key, problem: usize, run: usize, chance: Chance, cost: Cost) {
-        let (_, column) = self.columns.entry(order(&key)).or_insert_with(|| (key, Column::default()));
+        let (_, column) = self
+            .columns
+            .entry(order(&key))
+            .or_insert_with(|| (key, Column::default()));
         column.chances.push((problem, run, chance));
         column.cost.policy += cost.policy;
         column.cost.verifier += cost.verifier;
@@ -334,9 +363,15 @@ impl<'a> Collected<'a> {
 
     /// Powers of two and the study's own budgets, up to the size of a pool.
     fn budgets(&self, draws: usize) -> Vec<usize> {
-        let powers = (0..usize::BITS).map(|power| 1usize << power).take_while(|&n| n <= draws);
+        let powers = (0..usize::BITS)
+            .map(|power| 1usize << power)
+            .take_while(|&n| n <= draws);
         let own = self.study.budgets.iter().copied().filter(|&n| n <= draws);
-        powers.chain(own).collect::<BTreeSet<_>>().into_iter().collect()
+        powers
+            .chain(own)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 
     fn pools(&mut self, store: &mut Store, units: &[UnitRow]) -> Result<(), StoreError> {
@@ -350,7 +385,9 @@ impl<'a> Collected<'a> {
         // Scores by pool cell, problem and seed.
         let mut scores: HashMap<(&str, usize, u64), Vec<(usize, &UnitRow)>> = HashMap::new();
         for unit in units.iter().filter(|unit| unit.took.is_some()) {
-            let cell = cells.get(unit.cell.as_str()).map(|&index| &self.study.cells[index]);
+            let cell = cells
+                .get(unit.cell.as_str())
+                .map(|&index| &self.study.cells[index]);
             if let Some(cell) = cell
                 && let (Config::Score { pool, .. }, Some(verifier)) = (cell.config(), cell.verifier)
             {
@@ -403,12 +440,19 @@ impl<'a> Collected<'a> {
     }
 
     fn work(&mut self, batch: Vec<Pool>) {
-        let rules: Vec<Selection> =
-            Selection::all().filter(|rule| *rule != Selection::Majority).collect();
-        let largest = batch.iter().map(|pool| pool.votes.len()).max().unwrap_or_default();
+        let rules: Vec<Selection> = Selection::all()
+            .filter(|rule| *rule != Selection::Majority)
+            .collect();
+        let largest = batch
+            .iter()
+            .map(|pool| pool.votes.len())
+            .max()
+            .unwrap_or_default();
         let factorials = Factorials::to(largest as u64);
-        let budgets: Vec<Vec<usize>> =
-            batch.iter().map(|pool| self.budgets(pool.votes.len())).collect();
+        let budgets: Vec<Vec<usize>> = batch
+            .iter()
+            .map(|pool| self.budgets(pool.votes.len()))
+            .collect();
         let curves: Vec<Curves> = batch
             .par_iter()
             .zip(&budgets)
@@ -470,7 +514,10 @@ impl<'a> Collected<'a> {
             &mut self.pass[cell.policy][pool.problem],
             right as f64 / pool.votes.len().max(1) as f64,
         );
-        add(&mut self.agreement[cell.policy][pool.problem], agreement(&pool.votes));
+        add(
+            &mut self.agreement[cell.policy][pool.problem],
+            agreement(&pool.votes),
+        );
         for (place, &budget) in budgets.iter().enumerate() {
             let (policy, _) = pool.spent.at(budget as u64, factorials);
             let cost = Cost {
@@ -504,7 +551,11 @@ impl<'a> Collected<'a> {
             let Some(took) = &unit.took else {
                 continue;
             };
-            let cell = self.study.cells.iter().find(|cell| cell.hash() == unit.cell);
+            let cell = self
+                .study
+                .cells
+                .iter()
+                .find(|cell| cell.hash() == unit.cell);
             let (Some(cell), Some(run)) = (cell, self.run_of(unit.seed)) else {
                 continue;
             };
@@ -549,7 +600,8 @@ impl<'a> Collected<'a> {
 fn with_rewards(mut votes: Vec<Vote>, rewards: Vec<(usize, Vec<f64>)>) -> Vec<Vote> {
     for (number, rewards) in rewards {
         let scores = Scoring::ALL.map(|rule| rule.score(&rewards));
-        if let (Some(vote), [Some(a), Some(b), Some(c), Some(d)]) = (votes.get_mut(number), scores) {
+        if let (Some(vote), [Some(a), Some(b), Some(c), Some(d)]) = (votes.get_mut(number), scores)
+        {
             vote.scores = Some([a, b, c, d]);
         }
     }
@@ -614,7 +666,11 @@ fn in_sample(
                             .flat_map(|problem| &rows[problem * runs..(problem + 1) * runs])
                             .filter(|value| !value.is_nan());
                         let (sum, count) = values.fold((0.0, 0), |(s, c), v| (s + v, c + 1));
-                        if count == 0 { f64::NEG_INFINITY } else { sum / f64::from(count) }
+                        if count == 0 {
+                            f64::NEG_INFINITY
+                        } else {
+                            sum / f64::from(count)
+                        }
                     };
                     let mut best: Option<(&Entry, f64)> = None;
                     for entry in &open {
@@ -646,7 +702,10 @@ fn in_sample(
                 let entry = Entry {
                     key,
                     accuracy: f64::NAN,
-                    interval: Interval { low: 0.0, high: 1.0 },
+                    interval: Interval {
+                        low: 0.0,
+                        high: 1.0,
+                    },
                     sampling_error: 0.0,
                     problems: 0,
                     cost,

@@ -43,14 +43,17 @@ impl Values {
 
     /// A series, row by row.
     pub fn column(&self, series: usize) -> impl Iterator<Item = f64> + '_ {
-        self.values.iter().skip(series).step_by(self.series.max(1)).copied()
+        self.values
+            .iter()
+            .skip(series)
+            .step_by(self.series.max(1))
+            .copied()
     }
 
     /// How many problems a series has a value of.
     pub fn present(&self, series: usize) -> usize {
-        let has = |problem: &usize| {
-            (0..self.runs).any(|run| !self.get(*problem, run, series).is_nan())
-        };
+        let has =
+            |problem: &usize| (0..self.runs).any(|run| !self.get(*problem, run, series).is_nan());
         (0..self.problems).filter(has).count()
     }
 
@@ -137,7 +140,9 @@ impl Values {
         for (row, &weight) in self.values.chunks_exact(self.series.max(1)).zip(weights) {
             if weight > 0 {
                 let weight = f64::from(weight);
-                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += weight * value);
+                sums.iter_mut()
+                    .zip(row)
+                    .for_each(|(sum, value)| *sum += weight * value);
             }
         }
         sums.iter_mut().for_each(|sum| *sum /= rows as f64);
@@ -148,7 +153,11 @@ impl Values {
         let mut sums = vec![(0.0, 0.0); self.series];
         for (row, &weight) in self.values.chunks_exact(self.series.max(1)).zip(weights) {
             let weight = f64::from(weight);
-            for (sum, value) in sums.iter_mut().zip(row).filter(|(_, value)| !value.is_nan()) {
+            for (sum, value) in sums
+                .iter_mut()
+                .zip(row)
+                .filter(|(_, value)| !value.is_nan())
+            {
                 *sum = (sum.0 + weight * value, sum.1 + weight);
             }
         }

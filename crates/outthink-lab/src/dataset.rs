@@ -72,7 +72,9 @@ pub struct Columns {
 }
 
 /// The usual names, the surest first.
-const PROBLEM: [&str; 6] = ["problem", "question", "Problem", "Question", "prompt", "input"];
+const PROBLEM: [&str; 6] = [
+    "problem", "question", "Problem", "Question", "prompt", "input",
+];
 const ANSWER: [&str; 8] = [
     "answer",
     "Answer",
@@ -90,7 +92,10 @@ const SUBJECT: [&str; 4] = ["subject", "type", "category", "kind"];
 /// Reads a problem set from a `.jsonl` (or `.json`), `.csv` or `.parquet` file.
 pub fn read_dataset(file: &Path, columns: &Columns) -> Result<Vec<Problem>, DatasetError> {
     let name = file.display().to_string();
-    let kind = file.extension().and_then(|kind| kind.to_str()).unwrap_or_default();
+    let kind = file
+        .extension()
+        .and_then(|kind| kind.to_str())
+        .unwrap_or_default();
     let rows = match kind {
         "jsonl" | "json" | "ndjson" => json_lines(file, &name)?,
         "csv" => csv_rows(file, &name)?,
@@ -151,13 +156,18 @@ fn csv_rows(file: &Path, name: &str) -> Result<Rows, DatasetError> {
 
 fn problems(name: &str, rows: Rows, columns: &Columns) -> Result<Vec<Problem>, DatasetError> {
     let Some((_, first)) = rows.first() else {
-        return Err(DatasetError::Empty { file: name.to_owned() });
+        return Err(DatasetError::Empty {
+            file: name.to_owned(),
+        });
     };
     let pick = |named: &Option<String>, usual: &[&str], what| {
         let known = |column: &str| first.contains_key(column);
         let found = match named {
             Some(column) => known(column).then(|| column.clone()),
-            None => usual.iter().find(|column| known(column)).map(|&column| column.to_owned()),
+            None => usual
+                .iter()
+                .find(|column| known(column))
+                .map(|&column| column.to_owned()),
         };
         let keys: Vec<&str> = first.keys().map(String::as_str).collect();
         found.ok_or_else(|| DatasetError::Column {
@@ -168,7 +178,9 @@ fn problems(name: &str, rows: Rows, columns: &Columns) -> Result<Vec<Problem>, D
     };
     let problem_column = pick(&columns.problem, &PROBLEM, "problem")?;
     let answer_column = pick(&columns.answer, &ANSWER, "answer")?;
-    let stem = Path::new(name).file_stem().map_or("problem".into(), |stem| stem.to_string_lossy());
+    let stem = Path::new(name)
+        .file_stem()
+        .map_or("problem".into(), |stem| stem.to_string_lossy());
     let mut problems = Vec::with_capacity(rows.len());
     for (line, row) in &rows {
         let missing = |column: &str| DatasetError::Line {
@@ -185,7 +197,11 @@ fn problems(name: &str, rows: Rows, columns: &Columns) -> Result<Vec<Problem>, D
             "solution" => outthink_answer::extract(&answer).map_or(answer, |found| found.text),
             _ => answer,
         };
-        let usual = |names: &[&str]| names.iter().find_map(|name| row.get(*name).and_then(text_of));
+        let usual = |names: &[&str]| {
+            names
+                .iter()
+                .find_map(|name| row.get(*name).and_then(text_of))
+        };
         problems.push(Problem {
             id: usual(&ID).unwrap_or_else(|| format!("{stem}-{}", problems.len())),
             text: text.trim().to_owned(),
@@ -233,9 +249,13 @@ mod tests {
         let found = found.expect("rows");
         assert_eq!((found[0].level, found[1].level), (Some(3), Some(4)));
         assert_eq!(found[0].id, "a/1");
-        let amc = read(&[r#"{"problem": "p", "solution": 27.0, "extracted_groundtruth": 27.0, "url": "u"}"#]);
+        let amc = read(&[
+            r#"{"problem": "p", "solution": 27.0, "extracted_groundtruth": 27.0, "url": "u"}"#,
+        ]);
         assert_eq!(amc.expect("rows")[0].gold, "27");
-        let aime = read(&[r#"{"problem": "p", "solution": "s", "extracted_groundtruth": "025", "url": "u"}"#]);
+        let aime = read(&[
+            r#"{"problem": "p", "solution": "s", "extracted_groundtruth": "025", "url": "u"}"#,
+        ]);
         assert_eq!(aime.expect("rows")[0].gold, "025");
         let worked = read(&[r#"{"question": "p", "solution": "so it is \\boxed{\\frac12}"}"#]);
         assert_eq!(worked.expect("rows")[0].gold, r"\frac12");
@@ -243,8 +263,13 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let told = read(&[r#"{"text": "p", "answer": 1}"#]).expect_err("no problem").to_string();
-        assert!(told.contains("answer, text") && told.contains("--problem-column"), "{told}");
+        let told = read(&[r#"{"text": "p", "answer": 1}"#])
+            .expect_err("no problem")
+            .to_string();
+        assert!(
+            told.contains("answer, text") && told.contains("--problem-column"),
+            "{told}"
+        );
         let told = read(&[r#"{"problem": "p", "answer": 1}"#, r#"{"problem": "q"}"#]);
         assert!(told.expect_err("no answer").to_string().contains("line 2"));
     }

@@ -57,7 +57,13 @@ mod tests {
         let majority = [(4.0, 0.3), (16.0, 0.4), (64.0, 0.5)];
         let optimal = [(4.0, 0.4), (16.0, 0.6)];
         assert_eq!(efficiency_gain(&majority, &optimal), Efficiency::Times(6.4));
-        assert_eq!(efficiency_gain(&majority, &[(4.0, 0.5)]), Efficiency::MoreThan(16.0));
-        assert_eq!(efficiency_gain(&majority, &[(4.0, 0.1), (16.0, 0.2)]), Efficiency::Never);
+        assert_eq!(
+            efficiency_gain(&majority, &[(4.0, 0.5)]),
+            Efficiency::MoreThan(16.0)
+        );
+        assert_eq!(
+            efficiency_gain(&majority, &[(4.0, 0.1), (16.0, 0.2)]),
+            Efficiency::Never
+        );
     }
 }

@@ -110,7 +110,9 @@ fn serve(store: &mut Store, inbox: &mpsc::Receiver<Order>) -> Result<(), StoreEr
                     break;
                 }
             }
-            next = (batch.len() < MOST).then(|| inbox.try_recv().ok()).flatten();
+            next = (batch.len() < MOST)
+                .then(|| inbox.try_recv().ok())
+                .flatten();
         }
         if !batch.is_empty() {
             store.write(batch)?;

@@ -53,11 +53,15 @@ impl Estimate {
             };
             let mean = &mut means[cell];
             let policy = &study.policies[study.cells[cell].policy];
-            let verifier = study.cells[cell].verifier.map(|number| &study.verifiers[number]);
+            let verifier = study.cells[cell]
+                .verifier
+                .map(|number| &study.verifiers[number]);
             mean.units += 1.0;
             mean.generated += took.policy.generated as f64;
             mean.prompt += took.policy.prompt as f64;
-            mean.flops += policy.cost.map_or(0.0, |cost| cost.full_flops(&took.policy));
+            mean.flops += policy
+                .cost
+                .map_or(0.0, |cost| cost.full_flops(&took.policy));
             mean.flops += verifier
                 .and_then(|verifier| verifier.cost)
                 .map_or(0.0, |cost| cost.full_flops(&took.verifier));
@@ -84,10 +88,8 @@ impl Estimate {
                 measured += left;
                 estimate.generated += mean.generated / mean.units * units;
                 flops += mean.flops / mean.units * units;
-                estimate.money += (price[0] * mean.prompt + price[1] * mean.generated)
-                    / mean.units
-                    * units
-                    / 1e6;
+                estimate.money +=
+                    (price[0] * mean.prompt + price[1] * mean.generated) / mean.units * units / 1e6;
                 continue;
             }
             assumed += left;

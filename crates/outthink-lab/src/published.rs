@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// The paper that the numbers are from.
-pub const SOURCE: &str = "arXiv 2502.06703";
+pub(crate) const SOURCE: &str = "arXiv 2502.06703";
 
 /// A table of the paper.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -58,7 +58,10 @@ impl Published {
 
     /// The model whose name is the longest beginning of `name`.
     pub fn model(&self, name: &str) -> Option<&PublishedModel> {
-        let fits = self.model.iter().filter(|model| name.starts_with(&model.name));
+        let fits = self
+            .model
+            .iter()
+            .filter(|model| name.starts_with(&model.name));
         fits.max_by_key(|model| model.name.len())
     }
 }
@@ -78,7 +81,9 @@ mod tests {
         for table in &published.table {
             assert!(table.rows.iter().all(|row| row.len() == table.header.len()));
         }
-        let r1 = published.model("DeepSeek-R1-Distill-Qwen-7B-GGUF").map(|model| model.tokens);
+        let r1 = published
+            .model("DeepSeek-R1-Distill-Qwen-7B-GGUF")
+            .map(|model| model.tokens);
         assert_eq!(r1, Some(18e12));
     }
 

@@ -209,7 +209,10 @@ impl Recipe {
                 }
             }
             for (number, verifier) in verifiers.iter().enumerate() {
-                for method in [Method::Beam, Method::Dvts].into_iter().filter(|&m| wants(m)) {
+                for method in [Method::Beam, Method::Dvts]
+                    .into_iter()
+                    .filter(|&m| wants(m))
+                {
                     for plan in self.plans(method, &budgets)? {
                         let search = Config::Search {
                             policy: policy.info.identity.clone(),

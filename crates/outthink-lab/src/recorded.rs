@@ -86,7 +86,10 @@ impl Policy for RecordedPolicy<'_> {
                 .await?
                 .into_iter()
                 .flatten();
-            let mut whole: Vec<Reply> = asked.iter().map(|_| (Vec::new(), Usage::default())).collect();
+            let mut whole: Vec<Reply> = asked
+                .iter()
+                .map(|_| (Vec::new(), Usage::default()))
+                .collect();
             for owner in owners {
                 let Some((continuations, usage)) = replies.next() else {
                     return Err("the policy returned too few replies".into());
@@ -135,7 +138,9 @@ fn extension_key(requests: &[Extension]) -> i64 {
         }
         let until = u64::from(request.until == Until::Answer);
         let limits = [until, request.max_tokens as u64];
-        parts.push(bytes(limits.into_iter().chain(request.seeds.iter().copied())));
+        parts.push(bytes(
+            limits.into_iter().chain(request.seeds.iter().copied()),
+        ));
     }
     let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
     hash64(&parts)
@@ -161,7 +166,9 @@ impl RecordedVerifier<'_> {
 impl Verifier for RecordedVerifier<'_> {
     fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
         async move {
-            let pieces = prefixes.chunks(PIECE).map(|piece| self.piece(piece.to_vec()));
+            let pieces = prefixes
+                .chunks(PIECE)
+                .map(|piece| self.piece(piece.to_vec()));
             Ok(try_join_all(pieces).await?.into_iter().flatten().collect())
         }
         .boxed()
@@ -170,8 +177,15 @@ impl Verifier for RecordedVerifier<'_> {
 
 fn prefix_key(prefixes: &[Prefix]) -> i64 {
     let mut parts: Vec<&[u8]> = vec![b"verifier"];
-    for Prefix { steps, complete, .. } in prefixes {
-        parts.extend(steps.iter().map(|step: &std::sync::Arc<Step>| step.text.as_bytes()));
+    for Prefix {
+        steps, complete, ..
+    } in prefixes
+    {
+        parts.extend(
+            steps
+                .iter()
+                .map(|step: &std::sync::Arc<Step>| step.text.as_bytes()),
+        );
         parts.push(if *complete { b"\x01" } else { b"\x00" });
     }
     hash64(&parts)

@@ -188,7 +188,12 @@ impl<'a> Runner<'a> {
     async fn all(&mut self, watch: &mut dyn FnMut(&Status)) -> Result<Halt, Trouble> {
         /// Units that are leased at once: few, for other workers want some too.
         const HANDFUL: usize = 16;
-        let appetite: usize = self.models.policies.iter().map(|policy| policy.appetite).sum();
+        let appetite: usize = self
+            .models
+            .policies
+            .iter()
+            .map(|policy| policy.appetite)
+            .sum();
         let mut ticks = ticker();
         let mut queue: VecDeque<Claim> = VecDeque::new();
         let mut flying = FuturesUnordered::new();
@@ -201,7 +206,9 @@ impl<'a> Runner<'a> {
             while flying.is_empty() || weight < appetite {
                 if queue.is_empty() {
                     let (name, shard) = (self.study.name.clone(), self.shard);
-                    let claims = self.keeper.ask(move |store| store.claim(&name, shard, HANDFUL));
+                    let claims = self
+                        .keeper
+                        .ask(move |store| store.claim(&name, shard, HANDFUL));
                     queue.extend(claims.await??);
                 }
                 let Some(claim) = queue.pop_front() else {
@@ -240,7 +247,11 @@ impl<'a> Runner<'a> {
     }
 
     fn cell(&self, claim: &Claim) -> Result<&'a Cell, Trouble> {
-        let found = self.study.cells.iter().find(|cell| cell.hash() == claim.cell);
+        let found = self
+            .study
+            .cells
+            .iter()
+            .find(|cell| cell.hash() == claim.cell);
         found.ok_or_else(|| Trouble::Run(RunError::Cell(claim.cell.clone())))
     }
 
@@ -254,7 +265,11 @@ impl<'a> Runner<'a> {
         async move {
             let unit = claim.unit;
             let known = keeper.ask(move |store| store.journal(unit)).await??;
-            let journal = Journal { unit, known, keeper };
+            let journal = Journal {
+                unit,
+                known,
+                keeper,
+            };
             let bench = Bench {
                 claim: &claim,
                 journal: &journal,
@@ -285,7 +300,11 @@ impl<'a> Runner<'a> {
                         ..
                     },
                     Some(verifier),
-                ) => bench.search(policy, verifier, *sampling, *limits, plan).await,
+                ) => {
+                    bench
+                        .search(policy, verifier, *sampling, *limits, plan)
+                        .await
+                }
                 _ => return Err(Trouble::Run(RunError::Cell(claim.cell.clone()))),
             };
             drop(journal);
@@ -352,9 +371,15 @@ impl<'a> Runner<'a> {
         // The best last reward; ties to the first.
         let last = |number: usize| {
             let rewards = finished.rewards.iter().find(|(own, _)| *own == number);
-            rewards.and_then(|(_, rewards)| rewards.last().copied()).unwrap_or(f64::NEG_INFINITY)
+            rewards
+                .and_then(|(_, rewards)| rewards.last().copied())
+                .unwrap_or(f64::NEG_INFINITY)
         };
-        let answered = finished.samples.iter().enumerate().filter(|(_, s)| s.class.is_some());
+        let answered = finished
+            .samples
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.class.is_some());
         let best = answered.max_by(|(a, _), (b, _)| last(*a).total_cmp(&last(*b)).then(b.cmp(a)));
         let right = best.is_some_and(|(_, sample)| sample.correct);
         let accuracy = status.accuracy.entry(label).or_insert(Proportion {
@@ -368,7 +393,10 @@ impl<'a> Runner<'a> {
     fn capped(&self) -> Option<&'static str> {
         let over = |cap: Option<f64>, value: f64| cap.is_some_and(|cap| value >= cap);
         [
-            ("seconds", over(self.caps.seconds, self.start.elapsed().as_secs_f64())),
+            (
+                "seconds",
+                over(self.caps.seconds, self.start.elapsed().as_secs_f64()),
+            ),
             ("flops", over(self.caps.flops, self.status.flops)),
             ("cost", over(self.caps.money, self.status.money)),
         ]
@@ -379,7 +407,10 @@ impl<'a> Runner<'a> {
     /// Is nothing left, neither for this worker nor for another one that may yet die?
     async fn is_over(&mut self) -> Result<bool, Trouble> {
         let (name, shard) = (self.study.name.clone(), self.shard);
-        let left = self.keeper.ask(move |store| store.left(&name, shard)).await??;
+        let left = self
+            .keeper
+            .ask(move |store| store.left(&name, shard))
+            .await??;
         let name = self.study.name.clone();
         self.status.count = self.keeper.ask(move |store| store.count(&name)).await??;
         Ok(left == 0)

@@ -256,7 +256,10 @@ pub(crate) fn hash64(parts: &[&[u8]]) -> i64 {
 /// The first 16 bytes of a SHA-256 in hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
-    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// JSON with the keys of every object in order.

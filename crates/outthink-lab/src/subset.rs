@@ -15,11 +15,7 @@ pub fn pass_at(samples: usize, right: usize, k: usize, factorials: &Factorials) 
 ///
 /// The samples of one score are the best if none above is drawn and one of them is. `None` where samples of one score
 /// differ in being right: then the votes decide, see [`crate::votes`].
-pub fn best_at(
-    scored: &[Option<(f64, bool)>],
-    k: usize,
-    factorials: &Factorials,
-) -> Option<f64> {
+pub fn best_at(scored: &[Option<(f64, bool)>], k: usize, factorials: &Factorials) -> Option<f64> {
     let all = scored.len() as u64;
     let k = (k as u64).min(all);
     let mut order: Vec<(f64, bool)> = scored.iter().flatten().copied().collect();
@@ -64,8 +60,13 @@ pub fn majority_at(
     let steps = |class: usize| -> usize {
         let with = |votes: usize| -> usize {
             let ties = k / votes + 1;
-            let others = counts.iter().enumerate().filter(|(other, _)| *other != class);
-            others.map(|(_, (count, _))| ties * k * (*count).min(votes)).sum()
+            let others = counts
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != class);
+            others
+                .map(|(_, (count, _))| ties * k * (*count).min(votes))
+                .sum()
         };
         (1..=counts[class].0.min(k)).map(with).sum()
     };
@@ -83,7 +84,11 @@ pub fn majority_at(
             let most_ties = rest / votes;
             let mut ways = vec![vec![0.0; rest + 1]; most_ties + 1];
             ways[0][0] = 1.0;
-            for (_, &(count, _)) in counts.iter().enumerate().filter(|(other, _)| *other != class) {
+            for (_, &(count, _)) in counts
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != class)
+            {
                 let mut next = vec![vec![0.0; rest + 1]; most_ties + 1];
                 for ties in 0..=most_ties {
                     for taken in 0..=rest {

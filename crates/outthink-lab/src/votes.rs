@@ -66,7 +66,9 @@ pub fn chances(
     let order: Vec<usize> = (0..votes.len()).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let missing = |table: &[Vec<Option<Chance>>], b: usize| -> Vec<usize> {
-        (0..rules.len()).filter(|&rule| table[rule][b].is_none()).collect()
+        (0..rules.len())
+            .filter(|&rule| table[rule][b].is_none())
+            .collect()
     };
     // The same shuffles for all budgets and rules: what is compared is compared on the same subsets.
     let wanted: Vec<Vec<usize>> = (0..budgets.len()).map(|b| missing(&table, b)).collect();
@@ -124,7 +126,10 @@ fn exact_curve(
 ) -> Vec<Option<Chance>> {
     let at = |chance: &dyn Fn(usize) -> Option<f64>| {
         let below = |&k: &usize| (k < votes.len()).then(|| chance(k)).flatten();
-        budgets.iter().map(|k| below(k).map(Chance::exact)).collect()
+        budgets
+            .iter()
+            .map(|k| below(k).map(Chance::exact))
+            .collect()
     };
     match rule {
         Selection::Majority => {
@@ -173,7 +178,10 @@ fn numbered(votes: &[Vote]) -> (Vec<Vote>, usize) {
 }
 
 fn place(scoring: Scoring) -> usize {
-    Scoring::ALL.iter().position(|own| *own == scoring).unwrap_or_default()
+    Scoring::ALL
+        .iter()
+        .position(|own| *own == scoring)
+        .unwrap_or_default()
 }
 
 /// The votes of one subset, by class.
@@ -181,6 +189,8 @@ struct Tally {
     classes: Vec<Class>,
     /// Classes that have a vote, first drawn first.
     present: Vec<usize>,
+    /// Classes that have a scored vote, first drawn first.
+    scored: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -199,6 +209,7 @@ impl Tally {
         Self {
             classes: vec![Class::default(); classes],
             present: Vec::with_capacity(classes),
+            scored: Vec::with_capacity(classes),
         }
     }
 
@@ -206,6 +217,7 @@ impl Tally {
         for class in self.present.drain(..) {
             self.classes[class] = Class::default();
         }
+        self.scored.clear();
         for &sample in subset {
             let Vote {
                 class: Some(number),
@@ -222,6 +234,9 @@ impl Tally {
             }
             class.count += 1;
             if let Some(scores) = scores {
+                if class.scored == 0 {
+                    self.scored.push(number);
+                }
                 for (place, score) in scores.into_iter().enumerate() {
                     class.sums[place] += score;
                     if class.scored == 0 || score > class.best[place] {
@@ -237,11 +252,14 @@ impl Tally {
     /// Is what the rule takes right? Ties go to the answer with more votes, then to the one drawn first.
     fn right(&self, rule: Selection) -> bool {
         let mut winner: Option<((f64, u32), bool)> = None;
-        for &number in &self.present {
+        let candidates = match rule {
+            Selection::Majority => &self.present,
+            Selection::Scored(..) => &self.scored,
+        };
+        for &number in candidates {
             let class = &self.classes[number];
             let (weight, votes, right) = match rule {
                 Selection::Majority => (f64::from(class.count), class.count, class.right),
-                Selection::Scored(..) if class.scored == 0 => continue,
                 Selection::Scored(scoring, Voting::Max) => {
                     let place = place(scoring);
                     (class.best[place], class.scored, class.best_right[place])

@@ -53,7 +53,11 @@ impl Bench<'_> {
     ) -> Result<Finished, Error> {
         let start = Instant::now();
         let greedy = draws == 1 && sampling.temperature == 0.0;
-        let method = if greedy { Method::Cot } else { Method::Majority };
+        let method = if greedy {
+            Method::Cot
+        } else {
+            Method::Majority
+        };
         let plan = Plan::new(method, draws, 1, Paths::default())?;
         let policy = RecordedPolicy::new(model.model.as_ref(), self.journal);
         let question = self.question();
@@ -214,7 +218,9 @@ impl Bench<'_> {
             asked.extend(asked_about(&tree, node, &question).map(|prefix| (prefix, draws)));
         }
         let known = tree.nodes().iter().any(|node| {
-            node.step.as_ref().is_some_and(|step| !step.tokens.is_empty())
+            node.step
+                .as_ref()
+                .is_some_and(|step| !step.tokens.is_empty())
         });
         let work = if known {
             tokens.work(policy.prompt(), draws, tree.policy.generated)

@@ -163,7 +163,15 @@ fn missing_runs_are_left_out_and_certainty_has_an_interval() {
         }
     }
     let intervals = values.intervals(200, 1);
-    assert!(intervals[0].low < 0.9 && intervals[0].high == 1.0, "{:?}", intervals[0]);
+    assert!(
+        intervals[0].low < 0.9 && intervals[0].high == 1.0,
+        "{:?}",
+        intervals[0]
+    );
     assert_eq!((values.present(1), values.mean(1)), (5, 0.5));
-    assert!(intervals[1].low < 0.5 && intervals[1].high > 0.5, "{:?}", intervals[1]);
+    assert!(
+        intervals[1].low < 0.5 && intervals[1].high > 0.5,
+        "{:?}",
+        intervals[1]
+    );
 }

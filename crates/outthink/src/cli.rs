@@ -87,6 +87,22 @@ Examples:
 
 The same command goes on where an earlier one stopped, however it stopped. Exit status: 0 if no unit failed, else 1.")]
     Study(Box<StudyArguments>),
+    /// Tables and figures of a study: one HTML file, Markdown and SVG
+    #[command(
+        after_help = "Writes index.html, README.md and figures/*.svg into a folder; --json prints every number instead, one a line.
+
+Examples:
+  outthink report micro --store micro.sqlite --out micro-report
+  outthink report micro --store micro.sqlite --json | grep beam"
+    )]
+    Report(ReportArguments),
+    /// Ask a store in SQL; nothing can be changed
+    #[command(
+        after_help = "Rows are separated by tabs. Tables: study, cell, problem, unit, member, sample, reward, journal.
+
+Example: outthink sql --store micro.sqlite 'select answer, count(*) from sample where correct = 1 group by answer limit 5'"
+    )]
+    Sql(SqlArguments),
     /// Problems of the micro domain, and exact labels for steps
     #[command(subcommand)]
     Micro(Micro),
@@ -327,6 +343,30 @@ pub(crate) struct StudyArguments {
     /// Seconds after which the lease of a silent worker runs out
     #[arg(long, value_name = "SECONDS", hide = true)]
     pub(crate) lease: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// The study [default: the only one of the store]
+    pub(crate) study: Option<String>,
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// Folder to write to [default: STUDY-report]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print every number as a JSON object a line instead
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SqlArguments {
+    /// The question
+    pub(crate) query: String,
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
 }
 
 #[derive(Debug, Subcommand)]

@@ -15,6 +15,7 @@ mod hub;
 mod input;
 mod micro;
 mod models;
+mod report;
 mod score;
 mod solve;
 mod study;
@@ -34,13 +35,15 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Solve(arguments) => solve::run(arguments),
-        Command::Grade(arguments) => return grade::run(&arguments).unwrap_or_else(report),
+        Command::Grade(arguments) => return grade::run(&arguments).unwrap_or_else(fail),
         Command::Generate(arguments) => generate::run(&arguments),
-        Command::Score(arguments) => return score::run(&arguments).unwrap_or_else(report),
-        Command::Doctor(arguments) => return doctor::run(&arguments).unwrap_or_else(report),
+        Command::Score(arguments) => return score::run(&arguments).unwrap_or_else(fail),
+        Command::Doctor(arguments) => return doctor::run(&arguments).unwrap_or_else(fail),
         Command::Convert { folder, out } => convert(&folder, &out),
         Command::Models => doctor::list(),
-        Command::Study(arguments) => return study::run_study(*arguments).unwrap_or_else(report),
+        Command::Study(arguments) => return study::run_study(*arguments).unwrap_or_else(fail),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Sql(arguments) => report::sql(&arguments),
         Command::Micro(command) => micro::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(
@@ -52,7 +55,7 @@ fn main() -> ExitCode {
             Ok(())
         }
     };
-    result.map_or_else(report, |()| ExitCode::SUCCESS)
+    result.map_or_else(fail, |()| ExitCode::SUCCESS)
 }
 
 fn convert(from: &Path, to: &Path) -> Result<(), Failure> {
@@ -62,7 +65,7 @@ fn convert(from: &Path, to: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report(failure: Failure) -> ExitCode {
+fn fail(failure: Failure) -> ExitCode {
     match failure {
         // `outthink … | head` is no failure.
         Failure::Run(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -39,7 +39,10 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
     }
     store.put_study(&study)?;
     let count = store.count(&study.name)?;
-    print!("{}", plan(&study, &place, count, &Estimate::of(&study, &mut store)?));
+    print!(
+        "{}",
+        plan(&study, &place, count, &Estimate::of(&study, &mut store)?)
+    );
     if arguments.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
@@ -88,7 +91,9 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
             let name = file.display();
             let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"));
             let parsed = Recipe::parse(&text.map_err(Failure::Input)?);
-            parsed.with_context(|| name.to_string()).map_err(Failure::Input)?
+            parsed
+                .with_context(|| name.to_string())
+                .map_err(Failure::Input)?
         }
         None => {
             if arguments.dataset.is_none() || arguments.policy.is_empty() {
@@ -161,7 +166,9 @@ fn shard(text: Option<&str>) -> Result<Shard, Failure> {
         })
     });
     parsed.ok_or_else(|| {
-        Failure::Input(anyhow!("`--shard {text}` is no part like 2/8, from 1/8 to 8/8"))
+        Failure::Input(anyhow!(
+            "`--shard {text}` is no part like 2/8, from 1/8 to 8/8"
+        ))
     })
 }
 
@@ -174,7 +181,12 @@ fn plan(study: &Study, place: &str, count: Count, estimate: &Estimate) -> String
         let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
         numbers.join(", ")
     };
-    let methods: Vec<&str> = study.recipe.methods.iter().map(|method| method.name()).collect();
+    let methods: Vec<&str> = study
+        .recipe
+        .methods
+        .iter()
+        .map(|method| method.name())
+        .collect();
     let mut told = format!(
         "study      {} in {place}\nproblems   {} of {}, {} run{}\npolicies   {}\n",
         study.name,
@@ -271,7 +283,9 @@ impl Progress {
         let accuracy: Vec<String> = best
             .iter()
             .take(2)
-            .map(|(label, mean, half)| format!("{label} {:.0} ± {:.0} %", 100.0 * mean, 100.0 * half))
+            .map(|(label, mean, half)| {
+                format!("{label} {:.0} ± {:.0} %", 100.0 * mean, 100.0 * half)
+            })
             .collect();
         let money = match status.money {
             money if money > 0.0 => format!(", {money:.2} spent"),

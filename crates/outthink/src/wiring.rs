@@ -34,7 +34,10 @@ pub(crate) fn resolve(recipe: Recipe, columns: &Columns) -> Result<(Study, Model
     let problems = problems(&recipe, columns)?;
     let policies = recipe.policies.iter().map(|entry| policy(&entry.table()));
     let policies: Vec<PolicyModel> = policies.collect::<Result<_, _>>()?;
-    let verifiers = recipe.verifiers.iter().map(|entry| verifier(&entry.table()));
+    let verifiers = recipe
+        .verifiers
+        .iter()
+        .map(|entry| verifier(&entry.table()));
     let verifiers: Vec<VerifierModel> = verifiers.collect::<Result<_, _>>()?;
     let parts = policies.iter().map(|policy| PolicyPart {
         info: policy.info.clone(),
@@ -55,7 +58,9 @@ fn policy(entry: &ModelTable) -> Result<PolicyModel, Failure> {
     let mut sampling = policy.sampling();
     if let Some(temperature) = entry.temperature {
         if !(0.0..=100.0).contains(&temperature) {
-            return Err(Failure::Input(anyhow!("a temperature must be from 0 to 100")));
+            return Err(Failure::Input(anyhow!(
+                "a temperature must be from 0 to 100"
+            )));
         }
         sampling.temperature = temperature;
     }
@@ -79,7 +84,9 @@ fn policy(entry: &ModelTable) -> Result<PolicyModel, Failure> {
 fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
     let verifier = models::verifier(&entry.model, entry.profile.as_deref())?;
     let verifier = Arc::new(verifier.ok_or_else(|| {
-        Failure::Input(anyhow!("`none` is no verifier; leave the list of verifiers empty"))
+        Failure::Input(anyhow!(
+            "`none` is no verifier; leave the list of verifiers empty"
+        ))
     })?);
     let cost = verifier.cost();
     let identity = json!({
@@ -105,7 +112,10 @@ fn info(entry: &ModelTable, identity: serde_json::Value, cost: Option<ModelCost>
         attention_width: 0,
     });
     ModelInfo {
-        name: entry.name.clone().unwrap_or_else(|| short_name(&entry.model)),
+        name: entry
+            .name
+            .clone()
+            .unwrap_or_else(|| short_name(&entry.model)),
         identity,
         cost: cost.or(said),
         active_parameters: entry.active_parameters,
@@ -124,7 +134,10 @@ fn short_name(model: &str) -> String {
 /// `micro` (or `micro:SEED`) for fresh test problems of the micro domain, `micro-tune:SEED` for tuning ones; else a known
 /// set or a file.
 fn problems(recipe: &Recipe, columns: &Columns) -> Result<Vec<Problem>, Failure> {
-    let (name, seed) = recipe.dataset.split_once(':').unwrap_or((&recipe.dataset, "1"));
+    let (name, seed) = recipe
+        .dataset
+        .split_once(':')
+        .unwrap_or((&recipe.dataset, "1"));
     let split = match name {
         "micro" => Some(Split::Test),
         "micro-tune" => Some(Split::Tune),

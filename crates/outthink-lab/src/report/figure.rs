@@ -114,7 +114,11 @@ impl Figure {
         for (row, entries) in legend.iter().enumerate() {
             let y = 18.0 + 20.0 * row as f64;
             for (x, (colour, dashed, name)) in entries {
-                let dash = if *dashed { r#" stroke-dasharray="5 4""# } else { "" };
+                let dash = if *dashed {
+                    r#" stroke-dasharray="5 4""#
+                } else {
+                    ""
+                };
                 write!(
                     out,
                     r#"<line x1="{x:.0}" x2="{:.0}" y1="{y}" y2="{y}" stroke="var(--s{colour})" stroke-width="3"{dash}/><text x="{:.0}" y="{:.0}">{}</text>"#,
@@ -226,7 +230,9 @@ fn lines_panel(
     y: &dyn Fn(f64) -> f64,
 ) -> std::fmt::Result {
     let all = || {
-        let dots = lines.iter().flat_map(|line| line.dots.iter().map(|dot| dot.x));
+        let dots = lines
+            .iter()
+            .flat_map(|line| line.dots.iter().map(|dot| dot.x));
         dots.chain(marks.iter().map(|(at, _)| *at)).map(f64::ln)
     };
     let (first, last) = (
@@ -264,9 +270,15 @@ fn lines_panel(
         dots,
     } in lines
     {
-        let path: Vec<String> =
-            dots.iter().map(|dot| format!("{:.1},{:.1}", x(dot.x), y(dot.y))).collect();
-        let dash = if *dashed { r#" stroke-dasharray="5 4""# } else { "" };
+        let path: Vec<String> = dots
+            .iter()
+            .map(|dot| format!("{:.1},{:.1}", x(dot.x), y(dot.y)))
+            .collect();
+        let dash = if *dashed {
+            r#" stroke-dasharray="5 4""#
+        } else {
+            ""
+        };
         write!(
             out,
             r#"<polyline class="line" stroke="var(--s{colour})"{dash} points="{}"/>"#,

@@ -25,7 +25,9 @@ impl Analysis {
     /// A line over the budgets of the keys that were measured.
     fn line(&self, colour: usize, dashed: bool, key: impl Fn(usize) -> Key) -> Line {
         let dots = self.study.budgets.iter().filter_map(|&budget| {
-            let entry = self.entry(&key(budget)).filter(|entry| entry.problems > 0)?;
+            let entry = self
+                .entry(&key(budget))
+                .filter(|entry| entry.problems > 0)?;
             Some(self.dot(entry, budget as f64))
         });
         Line {
@@ -99,7 +101,11 @@ impl Analysis {
             legend: vec![
                 (6, false, "one greedy solution".into()),
                 (0, false, format!("best method, N = {largest}")),
-                (5, false, format!("compute-optimal, N = {largest} (in-sample)")),
+                (
+                    5,
+                    false,
+                    format!("compute-optimal, N = {largest} (in-sample)"),
+                ),
             ],
         })
     }
@@ -108,7 +114,12 @@ impl Analysis {
     pub(super) fn figure_3(&self) -> Option<Figure> {
         let mut panels = Vec::new();
         for policy in self.by_size() {
-            let pass: Vec<f64> = self.difficulty[policy].pass.iter().flatten().copied().collect();
+            let pass: Vec<f64> = self.difficulty[policy]
+                .pass
+                .iter()
+                .flatten()
+                .copied()
+                .collect();
             if pass.is_empty() {
                 continue;
             }
@@ -122,7 +133,11 @@ impl Analysis {
                     1..=4 => 4,
                     _ => 2,
                 },
-                label: if bin % 2 == 0 { format!("{}", bin * 10) } else { String::new() },
+                label: if bin % 2 == 0 {
+                    format!("{}", bin * 10)
+                } else {
+                    String::new()
+                },
                 y: count as f64 / pass.len() as f64,
                 interval: None,
                 hint: format!(
@@ -168,7 +183,11 @@ impl Analysis {
                 }
                 lines.retain(|line| !line.dots.is_empty());
                 panels.push(Panel {
-                    title: format!("{}, {}", self.policy_name(policy), self.study.verifiers[verifier].name),
+                    title: format!(
+                        "{}, {}",
+                        self.policy_name(policy),
+                        self.study.verifiers[verifier].name
+                    ),
                     content: Content::Lines {
                         marks: self.marks(),
                         lines,
@@ -212,7 +231,10 @@ impl Analysis {
         Some(Figure {
             id: "figure-7".into(),
             title: "Figure 7. Methods and the size of the policy".into(),
-            caption: format!("Accuracy against N by method. Verifier: {}.", self.verifier_name(verifier)),
+            caption: format!(
+                "Accuracy against N by method. Verifier: {}.",
+                self.verifier_name(verifier)
+            ),
             axis: "N, solutions' worth of draws".into(),
             columns: 4,
             panels,
@@ -223,7 +245,11 @@ impl Analysis {
                     let size = self.parameters(policy).map_or(String::new(), |parameters| {
                         format!(" ({} parameters)", short(parameters as f64))
                     });
-                    (colour % COLOURS, false, format!("{}{size}", self.policy_name(policy)))
+                    (
+                        colour % COLOURS,
+                        false,
+                        format!("{}{size}", self.policy_name(policy)),
+                    )
                 })
                 .collect(),
         })
@@ -261,9 +287,16 @@ impl Analysis {
                         dots: dots.collect(),
                     }
                 };
-                let lines = METHODS.iter().map(|(method, colour)| line(*method, *colour));
+                let lines = METHODS
+                    .iter()
+                    .map(|(method, colour)| line(*method, *colour));
                 panels.push(Panel {
-                    title: format!("{}, {} (n = {})", self.policy_name(policy), BANDS[band], problems.len()),
+                    title: format!(
+                        "{}, {} (n = {})",
+                        self.policy_name(policy),
+                        BANDS[band],
+                        problems.len()
+                    ),
                     content: Content::Lines {
                         marks: self.marks(),
                         lines: lines.filter(|line| !line.dots.is_empty()).collect(),
@@ -322,7 +355,12 @@ impl Analysis {
         }
         let exponents = low.log10().floor() as i32..=high.log10().ceil() as i32;
         let marks: Vec<(f64, String)> = exponents
-            .map(|exponent| (10f64.powi(exponent), short(10f64.powi(exponent)).replace(".00", "")))
+            .map(|exponent| {
+                (
+                    10f64.powi(exponent),
+                    short(10f64.powi(exponent)).replace(".00", ""),
+                )
+            })
             .collect();
         let panels = panels.into_iter().map(|(method, lines)| Panel {
             title: method_name(method).into(),

@@ -57,14 +57,25 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn html(&self) -> String {
         let mut out = String::new();
-        let side = |column: usize| if column < self.words { " class=\"word\"" } else { "" };
+        let side = |column: usize| {
+            if column < self.words {
+                " class=\"word\""
+            } else {
+                ""
+            }
+        };
         out.push_str("<figure class=\"table\">");
         if !self.title.is_empty() {
             let _ = write!(out, "<figcaption>{}</figcaption>", escape(&self.title));
         }
         out.push_str("<div class=\"scroll\"><table><thead><tr>");
         for (column, name) in self.header.iter().enumerate() {
-            let _ = write!(out, "<th scope=\"col\"{}>{}</th>", side(column), escape(name));
+            let _ = write!(
+                out,
+                "<th scope=\"col\"{}>{}</th>",
+                side(column),
+                escape(name)
+            );
         }
         out.push_str("</tr></thead><tbody>");
         let mut before: Option<&str> = None;
@@ -72,7 +83,11 @@ impl Table {
             // A rule where the first column changes, and its word only there.
             let first = row.first().map(|cell| cell.text.as_str());
             let repeated = self.words > 1 && first == before;
-            let class = if repeated || before.is_none() { "" } else { " class=\"next\"" };
+            let class = if repeated || before.is_none() {
+                ""
+            } else {
+                " class=\"next\""
+            };
             let class = if self.words > 1 { class } else { "" };
             let _ = write!(out, "<tr{class}>");
             for (column, cell) in row.iter().enumerate() {
@@ -188,7 +203,11 @@ pub(crate) fn short(number: f64) -> String {
     match units.iter().find(|(size, _)| number >= *size) {
         Some((size, unit)) if number < 1e21 => {
             let value = number / size;
-            let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+            let digits = if value < 10.0 {
+                2
+            } else {
+                usize::from(value < 100.0)
+            };
             format!("{value:.digits$}{unit}")
         }
         Some(_) => format!("{number:.2e}"),

@@ -111,7 +111,12 @@ impl Analysis {
 
     /// The best method of the study at a budget by its headline rule, with the verifier that knows nothing of the answer.
     pub(super) fn best(&self, policy: usize, verifier: usize, budget: usize) -> Option<&Entry> {
-        let methods = [Method::Majority, Method::BestOfN, Method::Beam, Method::Dvts];
+        let methods = [
+            Method::Majority,
+            Method::BestOfN,
+            Method::Beam,
+            Method::Dvts,
+        ];
         let mut best: Option<&Entry> = None;
         for method in methods {
             let entry = self.entry(&self.key(policy, Some(verifier), method, budget));
@@ -154,7 +159,9 @@ impl Analysis {
             Rule::InSample => format!("compute-optimal at N = {budget}, chosen on these problems"),
         };
         let width = width.map_or(String::new(), |width| format!(", M = {width}"));
-        let verifier = verifier.map_or(String::new(), |v| format!(" with {}", self.verifier_name(v)));
+        let verifier = verifier.map_or(String::new(), |v| {
+            format!(" with {}", self.verifier_name(v))
+        });
         let (paper, full) = self.flops(entry);
         let mut hint = format!(
             "{}{verifier}: {name}{width}\n{:.1} %, 95 % interval {:.1} to {:.1}, n = {}{}",
@@ -174,7 +181,9 @@ impl Analysis {
         }
         if entry.sampling_error > 0.0 {
             let error = 100.0 * entry.sampling_error;
-            hint.push_str(&format!("\nover random subsets, standard error {error:.2} points"));
+            hint.push_str(&format!(
+                "\nover random subsets, standard error {error:.2} points"
+            ));
         }
         if let (Some(paper), Some(full)) = (paper, full) {
             hint.push_str(&format!(

@@ -92,8 +92,7 @@ impl Store {
             found.push((claim, row.int(2)?));
             Ok(())
         })?;
-        let update =
-            format!("UPDATE unit SET worker = $1, expires = {now} + $2 WHERE id = $3");
+        let update = format!("UPDATE unit SET worker = $1, expires = {now} + $2 WHERE id = $3");
         let mut claims = Vec::with_capacity(found.len());
         for (mut claim, problem) in found {
             let values: [Value; 3] = [
@@ -133,9 +132,8 @@ impl Store {
     /// Keeps this worker's leases.
     pub fn renew(&mut self) -> Result<(), StoreError> {
         let now = self.database.now();
-        let update = format!(
-            "UPDATE unit SET expires = {now} + $1 WHERE worker = $2 AND state = 'open'"
-        );
+        let update =
+            format!("UPDATE unit SET expires = {now} + $1 WHERE worker = $2 AND state = 'open'");
         let values: [Value; 2] = [self.lease.into(), self.worker.as_str().into()];
         self.database.execute(&update, &values)?;
         Ok(())

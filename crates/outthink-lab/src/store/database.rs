@@ -34,7 +34,9 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// Another version's store.
-    #[error("the store has schema {found}, this program has {known}; export with the program that wrote it")]
+    #[error(
+        "the store has schema {found}, this program has {known}; export with the program that wrote it"
+    )]
     Schema {
         /// In the store.
         found: String,

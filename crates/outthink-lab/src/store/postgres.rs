@@ -91,8 +91,9 @@ impl Database for Postgres {
         let statement = self.statement(sql)?;
         let mut rows = self.client.query_raw(&statement, values)?;
         while let Some(found) = rows.next()? {
-            let values: Result<Vec<Value>, StoreError> =
-                (0..found.len()).map(|column| value(&found, column)).collect();
+            let values: Result<Vec<Value>, StoreError> = (0..found.len())
+                .map(|column| value(&found, column))
+                .collect();
             row(&Row(values?))?;
         }
         Ok(())

@@ -72,9 +72,7 @@ impl Database for Sqlite {
     fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
         let told = self.told();
         let mut statement = self.connection.prepare_cached(sql).map_err(&told)?;
-        let changed = statement
-            .execute(params_from_iter(values))
-            .map_err(&told)?;
+        let changed = statement.execute(params_from_iter(values)).map_err(&told)?;
         Ok(changed as u64)
     }
 

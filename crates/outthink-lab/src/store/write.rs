@@ -98,7 +98,12 @@ impl Store {
         // What is done needs no journal: it is not even written.
         journal.retain(|row| !finished.iter().any(|unit| row[0] == Value::Int(unit.unit)));
         let columns = "unit, key, reply";
-        insert(self.database.as_mut(), "journal", columns, journal.into_iter())?;
+        insert(
+            self.database.as_mut(),
+            "journal",
+            columns,
+            journal.into_iter(),
+        )?;
         for unit in finished {
             self.finish(unit)?;
         }
@@ -158,7 +163,12 @@ impl Store {
                 let rewards = serde_json::to_string(&rewards).map_err(told())?;
                 rows.push(vec![unit.into(), (number as i64).into(), rewards.into()]);
             }
-            insert(self.database.as_mut(), "reward", "unit, idx, rewards", rows.into_iter())?;
+            insert(
+                self.database.as_mut(),
+                "reward",
+                "unit, idx, rewards",
+                rows.into_iter(),
+            )?;
         }
         self.database
             .execute("DELETE FROM journal WHERE unit = $1", &[unit.into()])?;
