@@ -73,7 +73,7 @@ fn score(c: &mut Criterion) {
     group.sample_size(10);
     group.throughput(Throughput::Elements(prefixes.len() as u64));
     for name in ["micro-prm-likelihood", "micro-prm"] {
-        let verifier = EmbeddedVerifier::load(&checkpoint(name), None).unwrap();
+        let verifier = EmbeddedVerifier::load(&checkpoint(name), None, None).unwrap();
         group.bench_function(format!("{name}, 256 solutions of 16 problems"), |b| {
             b.iter_batched(
                 || block_on(verifier.forget()).unwrap(),

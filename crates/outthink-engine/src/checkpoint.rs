@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use candle_core::Device;
 use outthink_prompt::Tokenizer;
 use serde::Deserialize;
 
@@ -50,7 +51,7 @@ impl Checkpoint {
 
     /// Bytes of memory that the weights take once loaded, about.
     pub fn memory(&self) -> Result<u64, Error> {
-        let parameters = self.weights.open()?.parameters();
+        let parameters = self.weights.open(&Device::Cpu)?.parameters();
         let bytes = Choice::new(self.precision, parameters).bytes();
         Ok((parameters as f64 * bytes) as u64)
     }

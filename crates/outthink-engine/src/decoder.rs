@@ -92,7 +92,8 @@ struct RewardHead {
 
 /// A loaded model.
 pub(crate) struct Decoder {
-    embedding: Tensor,
+    /// `[vocabulary, hidden]`; none if the output layer is it.
+    embedding: Option<Tensor>,
     layers: Vec<Layer>,
     norm: Norm,
     lm_head: Option<Linear>,
@@ -102,15 +103,33 @@ pub(crate) struct Decoder {
     /// Rotary frequencies of half a head, and the factor of cosine and sine.
     frequencies: Vec<f32>,
     rotary_scale: f32,
+    /// Where matrices are multiplied.
+    device: Device,
     pub(crate) config: Config,
     pub(crate) parameters: u64,
 }
 
+/// Embeddings of up to this many numbers are kept beside an output layer that is tied to them.
+const SMALL: usize = 1 << 22;
+
+/// The first GPU, if this was built with its feature and there is one; else the CPU.
+fn device() -> Result<Device, Error> {
+    Ok(if candle_core::utils::cuda_is_available() {
+        Device::new_cuda(0)?
+    } else if candle_core::utils::metal_is_available() {
+        Device::new_metal(0)?
+    } else {
+        Device::Cpu
+    })
+}
+
 impl Decoder {
-    /// Loads a checkpoint. The CPU computes in f32 whatever the weights are stored in.
+    /// Loads a checkpoint. Activations are f32 whatever the weights are stored in. On a GPU matrices are multiplied there,
+    /// while the tree of keys and values, and attention over it, stay in the memory of the host.
     pub(crate) fn load(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let config = checkpoint.config()?;
-        let weights = checkpoint.weights.open()?;
+        let device = device()?;
+        let weights = checkpoint.weights.open(&device)?;
         let parameters = weights.parameters();
         let choice = Choice::new(checkpoint.precision, parameters);
         let (hidden, ff) = (config.hidden_size, config.intermediate_size);
@@ -182,6 +201,10 @@ impl Decoder {
         }
         let norm = Norm::load(&weights, &format!("{root}.norm"), hidden, eps)?;
         let (head, lm_head, reward_head) = Self::head(&weights, stem, &config, &embedding, choice)?;
+        // A tied output layer that can be read back is not kept twice, unless it is small.
+        let twice = embedding.elem_count() <= SMALL;
+        let tied = config.tie_word_embeddings && lm_head.as_ref().is_some_and(Linear::embeds);
+        let embedding = (twice || !tied).then_some(embedding);
         let (mut frequencies, rotary_scale) = config.rotary()?;
         // GGUF's way to tell Llama 3's scaling.
         if weights.contains("rope_freqs.weight") {
@@ -200,6 +223,7 @@ impl Decoder {
             heads,
             frequencies,
             rotary_scale,
+            device,
             config,
             parameters,
         })
@@ -239,7 +263,7 @@ impl Decoder {
             return reward(head, None, linear("score", labels)?);
         }
         let lm_head = if config.tie_word_embeddings {
-            Linear::tied(embedding)?
+            Linear::tied(embedding, choice)?
         } else {
             linear(&format!("{stem}lm_head"), config.vocab_size)?
         };
@@ -269,11 +293,7 @@ impl Decoder {
         let rows = nodes.len().next_multiple_of(ROWS);
         let mut tokens: Vec<u32> = nodes.iter().map(|&slot| tree.token(slot)).collect();
         tokens.resize(rows, 0);
-        let tokens = Tensor::from_vec(tokens, rows, &Device::Cpu)?;
-        let mut x = self
-            .embedding
-            .index_select(&tokens, 0)?
-            .to_dtype(candle_core::DType::F32)?;
+        let mut x = self.embed(tokens)?;
         let Heads {
             queries,
             keys,
@@ -309,7 +329,7 @@ impl Decoder {
             }
             let mut attended = attend(self.heads, layer.window, &attended, cache, &paths);
             attended.resize(rows * q_width, 0.0);
-            let attended = Tensor::from_vec(attended, (rows, q_width), &Device::Cpu)?;
+            let attended = Tensor::from_vec(attended, (rows, q_width), &self.device)?;
             x = (x + layer.out.forward(&attended)?)?;
             let gate_up = layer.gate_up.forward(&layer.ff_norm.forward(&x)?)?;
             x = (x + layer.down.forward(&ops::swiglu(&gate_up)?)?)?;
@@ -323,6 +343,20 @@ impl Decoder {
             tree.set_computed(slot);
         }
         Ok(())
+    }
+
+    /// `[tokens, hidden]` in f32.
+    fn embed(&self, tokens: Vec<u32>) -> Result<Tensor, Error> {
+        match (&self.embedding, &self.lm_head) {
+            (Some(table), _) => {
+                let tokens = Tensor::new(tokens, &self.device)?;
+                Ok(table
+                    .index_select(&tokens, 0)?
+                    .to_dtype(candle_core::DType::F32)?)
+            }
+            (None, Some(head)) => head.embed(&tokens),
+            (None, None) => Err(Error::Stopped),
+        }
     }
 
     /// Next-token logits after each node, `vocab_size` a row.
@@ -391,7 +425,7 @@ impl Decoder {
         Ok(Tensor::from_vec(
             hidden,
             (rows, self.config.hidden_size),
-            &Device::Cpu,
+            &self.device,
         )?)
     }
 

@@ -44,6 +44,14 @@ pub enum Error {
         /// What was wanted.
         role: &'static str,
     },
+    /// An implicit PRM without the model that it was trained from.
+    #[error(
+        "the profile {0} compares a verifier with the model it was trained from; name that as its reference"
+    )]
+    NoReference(String),
+    /// A reference for a verifier that has no use for one.
+    #[error("the profile {0} reads a verifier by itself; it takes no reference")]
+    NeedsNoReference(String),
     /// A tensor is missing or has another shape, or a kernel failed.
     #[error("the model cannot be run")]
     Tensor(#[from] candle_core::Error),

@@ -1,6 +1,6 @@
 //! A linear layer whose result for a row does not depend on the other rows.
 
-use candle_core::quantized::QMatMul;
+use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{DType, Module, Tensor};
 use rayon::prelude::*;
 
@@ -27,8 +27,6 @@ pub(crate) struct Linear {
 enum Weight {
     /// In f32, `[in, out]`: 3 to 7 times as fast as the checkpoint's own layout at 4 to 16 rows.
     Wide(Tensor),
-    /// As the checkpoint has it, `[out, in]` in any type: shared with the embedding.
-    Shared(Tensor),
     /// In half precision, `[in, TILE]` each. Half the memory of f32, and the same numbers.
     Half(Vec<Tensor>),
     /// Quantized in blocks, one a layer of the checkpoint. Inputs are quantized too, row by row.
@@ -77,13 +75,17 @@ impl Weight {
             Tensor::cat(&tensors, 0)?
         };
         drop(tensors);
-        if whole.dtype() == DType::F32 {
-            return Ok(Self::Wide(whole.t()?.contiguous()?));
+        Self::dense(&whole)
+    }
+
+    /// From the checkpoint's layout, `[out, in]`.
+    fn dense(weight: &Tensor) -> Result<Self, Error> {
+        if weight.dtype() == DType::F32 {
+            return Ok(Self::Wide(weight.t()?.contiguous()?));
         }
-        let tile = |range: (usize, usize)| whole.narrow(0, range.0, range.1)?.t()?.contiguous();
-        Ok(Self::Half(
-            tiles(whole.dim(0)?).map(tile).collect::<Result<_, _>>()?,
-        ))
+        let tile = |(start, length)| weight.narrow(0, start, length)?.t()?.contiguous();
+        let all = tiles(weight.dim(0)?).map(tile);
+        Ok(Self::Half(all.collect::<Result<_, _>>()?))
     }
 }
 
@@ -119,30 +121,44 @@ impl Linear {
         })
     }
 
-    /// The embedding as output layer, without a copy where a copy would be large.
-    pub(crate) fn tied(embedding: &Tensor) -> Result<Self, Error> {
-        const SMALL: usize = 1 << 22;
-        let weight = if embedding.elem_count() > SMALL || embedding.dtype() != DType::F32 {
-            Weight::Shared(embedding.clone())
-        } else {
-            Weight::Wide(embedding.t()?.contiguous()?)
+    /// An embedding, `[out, in]`, as output layer, without a bias.
+    pub(crate) fn tied(embedding: &Tensor, choice: Choice) -> Result<Self, Error> {
+        let (outputs, inputs) = embedding.dims2()?;
+        let weight = match choice.kept(outputs, inputs) {
+            Kept::Blocks => {
+                let wide = embedding.to_dtype(DType::F32)?;
+                let blocks = QTensor::quantize(&wide, GgmlDType::Q8_0)?;
+                Weight::Blocks(vec![QMatMul::from_qtensor(blocks)?])
+            }
+            Kept::F32 => Weight::dense(&embedding.to_dtype(DType::F32)?)?,
+            Kept::Stored => Weight::dense(embedding)?,
         };
         Ok(Self { weight, bias: None })
+    }
+
+    /// Can the weights of an output be read back? Not from blocks.
+    pub(crate) fn embeds(&self) -> bool {
+        !matches!(self.weight, Weight::Blocks(_))
+    }
+
+    /// The weights of some outputs, `[outputs, in]` in f32: a tied layer is its own embedding.
+    pub(crate) fn embed(&self, outputs: &[u32]) -> Result<Tensor, Error> {
+        let column = |&output: &u32| {
+            let output = output as usize;
+            match &self.weight {
+                Weight::Wide(weight) => weight.narrow(1, output, 1)?.squeeze(1),
+                Weight::Half(parts) => parts[output / TILE].narrow(1, output % TILE, 1)?.squeeze(1),
+                Weight::Blocks(_) => candle_core::bail!("blocks are not read back"),
+            }
+        };
+        let columns: Vec<Tensor> = outputs.iter().map(column).collect::<Result<_, _>>()?;
+        Ok(Tensor::stack(&columns, 0)?.to_dtype(DType::F32)?)
     }
 
     /// `[rows, in]` to `[rows, out]`; `rows` is a multiple of [`ROWS`].
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
         let y = match &self.weight {
             Weight::Wide(weight) => x.matmul(weight)?,
-            Weight::Shared(weight) => {
-                let tile = |(start, length)| {
-                    x.matmul(&weight.narrow(0, start, length)?.to_dtype(DType::F32)?.t()?)
-                };
-                let all: Vec<_> = tiles(weight.dim(0)?).collect();
-                let outputs: Vec<Tensor> =
-                    all.into_par_iter().map(tile).collect::<Result<_, _>>()?;
-                Tensor::cat(&outputs, 1)?
-            }
             Weight::Half(parts) => {
                 let tile = |part: &Tensor| x.matmul(&part.to_dtype(DType::F32)?);
                 let outputs: Vec<Tensor> = parts.par_iter().map(tile).collect::<Result<_, _>>()?;
@@ -180,7 +196,7 @@ mod tests {
     use crate::weights::Weights;
 
     /// A layer of random numbers in bf16, kept in several ways, on the same rows.
-    fn outputs(outputs: usize, inputs: usize) -> (Vec<f32>, impl Fn(Precision) -> Vec<f32>) {
+    fn outputs(outputs: usize, inputs: usize) -> impl Fn(Precision) -> Vec<f32> {
         let stored = Tensor::randn(0f32, 1.0, (outputs, inputs), &Device::Cpu).unwrap();
         let stored = stored.to_dtype(DType::BF16).unwrap();
         let x = Tensor::randn(0f32, 1.0, (ROWS, inputs), &Device::Cpu).unwrap();
@@ -188,39 +204,50 @@ mod tests {
             let y = linear.forward(x).unwrap();
             y.flatten_all().unwrap().to_vec1::<f32>().unwrap()
         };
-        let tied = run(Linear::tied(&stored).unwrap(), &x);
         let name = format!("outthink-linear-{}-{outputs}", std::process::id());
         let file = std::env::temp_dir().join(name);
         let tensors = std::collections::HashMap::from([("a.weight".to_owned(), stored)]);
         candle_core::safetensors::save(&tensors, &file).unwrap();
-        let kept = move |precision| {
+        move |precision| {
             let weights = Weights::Files(vec![file.clone()]);
-            let weights = weights.open().unwrap();
+            let weights = weights.open(&Device::Cpu).unwrap();
             let choice = Choice::new(precision, 1 << 30);
             let layers = [("a".to_owned(), outputs)];
-            run(Linear::load(&weights, &layers, inputs, choice).unwrap(), &x)
-        };
-        (tied, kept)
-    }
-
-    fn largest_gap(a: &[f32], b: &[f32]) -> f32 {
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max)
+            let loaded = run(Linear::load(&weights, &layers, inputs, choice).unwrap(), &x);
+            let embedding = weights.stored("a.weight", &[outputs, inputs]).unwrap();
+            let tied = Linear::tied(&embedding, choice).unwrap();
+            if tied.embeds() {
+                let rows = tied.embed(&[3, 500]).unwrap();
+                let wide = embedding.to_dtype(DType::F32).unwrap();
+                let wanted =
+                    wide.index_select(&Tensor::new(&[3u32, 500], &Device::Cpu).unwrap(), 0);
+                let wanted = wanted.unwrap().to_vec2::<f32>().unwrap();
+                assert_eq!(rows.to_vec2::<f32>().unwrap(), wanted);
+            }
+            assert_eq!(
+                loaded,
+                run(tied, &x),
+                "a tied layer is a layer like any other"
+            );
+            loaded
+        }
     }
 
     #[test]
     fn half_precision_gives_the_numbers_of_its_widened_weight() {
-        let (tied, kept) = outputs(TILE + 188, 32);
-        let wide = kept(Precision::F32);
-        assert!(largest_gap(&wide, &kept(Precision::Stored)) < 1e-4);
-        assert!(largest_gap(&wide, &tied) < 1e-4);
+        let kept = outputs(TILE + 188, 32);
+        let (wide, stored) = (kept(Precision::F32), kept(Precision::Stored));
+        let gap = wide
+            .iter()
+            .zip(&stored)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(gap < 1e-4, "{gap}");
     }
 
     #[test]
     fn eight_bits_lose_less_than_a_hundredth_of_the_output() {
-        let (_, kept) = outputs(512, 512);
+        let kept = outputs(512, 512);
         let (wide, eight) = (kept(Precision::F32), kept(Precision::Q8));
         let norm =
             |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| x * x).sum::<f32>().sqrt();

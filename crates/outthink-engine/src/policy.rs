@@ -147,6 +147,14 @@ impl EmbeddedPolicy {
         Ok(values.pop().map(|(values, _)| values).unwrap_or_default())
     }
 
+    /// The token that begins a text, by name, and does the tokenizer itself put it there?
+    pub fn bos(&self) -> Option<(u32, bool)> {
+        let named = self.tokenizer.special("bos_token");
+        let named = named.and_then(|token| self.tokenizer.id(token).ok());
+        let put = self.tokenizer.bos();
+        put.or(named).map(|token| (token, put.is_some()))
+    }
+
     /// The text of one token, as far as it is whole characters.
     pub fn token_text(&self, token: u32) -> String {
         self.tokenizer.decode(&[token])
@@ -183,7 +191,8 @@ impl Policy for EmbeddedPolicy {
             {
                 let mut prefix = self.prompt(&problem)?;
                 prefix.extend(steps.iter().flat_map(|step| &step.tokens));
-                let segmenter = self.segmenter.clone();
+                let texts = steps.iter().map(|step| step.text.as_str());
+                let segmenter = self.segmenter.clone().after(texts);
                 drawings.push(Drawing {
                     prefix,
                     seeds,

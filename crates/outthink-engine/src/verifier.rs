@@ -19,16 +19,26 @@ pub struct EmbeddedVerifier {
     template: ChatTemplate,
     name: String,
     layout: RewardLayout,
+    windows: bool,
 }
 
 impl EmbeddedVerifier {
-    /// Loads a checkpoint under a profile, or the one that fits it.
-    pub fn load(checkpoint: &Checkpoint, profile: Option<Profile>) -> Result<Self, Error> {
+    /// Loads a checkpoint under a profile, or the one that fits it. With a reference it is an implicit PRM: each token counts
+    /// by how much likelier the verifier finds it than the reference does, so that what is hard to guess is not held against
+    /// a step. Without a profile that says otherwise it is read as EurusPRM then.
+    pub fn load(
+        checkpoint: &Checkpoint,
+        reference: Option<&Checkpoint>,
+        profile: Option<Profile>,
+    ) -> Result<Self, Error> {
         let tokenizer = Arc::new(checkpoint.tokenizer()?);
         let config = checkpoint.config()?;
         let profile = match profile {
             Some(profile) => profile,
-            None => Profile::detect(Role::Verifier, config.architecture(), &tokenizer)?,
+            None => match Profile::detect(Role::Verifier, config.architecture(), &tokenizer) {
+                Err(_) if reference.is_some() => Profile::named("eurus-prm")?,
+                detected => detected?,
+            },
         };
         let role = || Error::Role {
             architecture: format!(
@@ -41,21 +51,34 @@ impl EmbeddedVerifier {
         let shown = profile.verifier.as_ref().ok_or_else(role)?;
         let layout = RewardLayout::new(shown, &tokenizer)?;
         let readout = match layout.reward() {
-            Reward::Likelihood => Readout::Likelihood,
+            Reward::Likelihood | Reward::Ratio(_) => Readout::Likelihood,
             Reward::Label(label) => Readout::Label(label),
             Reward::Value => Readout::Value,
             Reward::Tokens(right, wrong) => Readout::Tokens(right, wrong),
         };
+        match (layout.reward(), reference) {
+            (Reward::Ratio(_), None) => return Err(Error::NoReference(profile.name)),
+            (Reward::Likelihood | Reward::Ratio(_), _) | (_, None) => {}
+            (_, Some(_)) => return Err(Error::NeedsNoReference(profile.name)),
+        }
         let template = ChatTemplate::new(checkpoint.template.to_string())?;
-        let engine = Engine::load(checkpoint, Arc::clone(&tokenizer), readout)?;
+        let load = |checkpoint| Engine::load(checkpoint, Arc::clone(&tokenizer), readout);
         Ok(Self {
-            engine,
-            reference: None,
+            engine: load(checkpoint)?,
+            reference: reference.map(load).transpose()?,
             tokenizer,
             template,
             name: profile.name,
             layout,
+            windows: false,
         })
+    }
+
+    /// Scores a solution that is longer than the context in overlapping windows of it, each with the question and about half
+    /// of the window before it, instead of refusing it.
+    pub fn with_windows(mut self) -> Self {
+        self.windows = true;
+        self
     }
 
     /// The name of the profile in force.
@@ -66,20 +89,6 @@ impl EmbeddedVerifier {
     /// Most tokens of a question with its solution.
     pub fn context(&self) -> usize {
         self.engine.context()
-    }
-
-    /// An implicit PRM against a reference policy: each token counts by how much likelier the verifier finds it than
-    /// the reference does (at most 1), so that what is hard to guess is not held against a step.
-    pub fn with_reference(mut self, reference: &Checkpoint) -> Result<Self, Error> {
-        if self.layout.reward() != Reward::Likelihood {
-            return Err(Error::Role {
-                architecture: "process reward model".into(),
-                role: "likelihood verifier with a reference",
-            });
-        }
-        let engine = Engine::load(reference, Arc::clone(&self.tokenizer), Readout::Likelihood)?;
-        self.reference = Some(engine);
-        Ok(self)
     }
 
     /// The model's shape.
@@ -99,24 +108,75 @@ impl EmbeddedVerifier {
 
     /// The token ids that a prefix is scored as.
     pub fn render(&self, prefix: &Prefix) -> Result<Rendered, Error> {
-        let steps: Vec<&str> = prefix.steps.iter().map(|step| step.text.as_str()).collect();
-        let question = &prefix.problem.text;
+        self.render_from(prefix, 0)
+    }
+
+    /// The same without the first steps.
+    fn render_from(&self, prefix: &Prefix, first: usize) -> Result<Rendered, Error> {
+        let steps: Vec<&str> = prefix.steps[first..]
+            .iter()
+            .map(|step| step.text.as_str())
+            .collect();
         Ok(self.layout.render(
             &self.tokenizer,
             &self.template,
-            question,
+            &prefix.problem.text,
             &steps,
             prefix.complete,
         )?)
     }
 
+    /// What is to be read for a prefix, and the steps that each piece is read for: one piece, or several windows.
+    fn pieces(&self, prefix: &Prefix) -> Result<Vec<Rendered>, Error> {
+        let whole = self.render(prefix)?;
+        let limit = self.engine.context();
+        if whole.tokens.len() <= limit || !self.windows {
+            return Ok(vec![whole]);
+        }
+        let mut pieces = Vec::new();
+        let (mut first, mut read) = (0, 0);
+        let mut window = whole;
+        loop {
+            let fitting = window
+                .steps
+                .iter()
+                .take_while(|step| step.end <= limit)
+                .count();
+            if first + fitting <= read {
+                // Not even one more step fits beside the question and its half of the window.
+                let tokens = window.steps.get(read - first).map_or(0, |step| step.end);
+                return Err(Error::TooLong { tokens, limit });
+            }
+            let end = window.steps[fitting - 1].end;
+            let start = window.steps[0].start;
+            let half = start + (end - start) / 2;
+            let kept = window
+                .steps
+                .iter()
+                .take(fitting)
+                .filter(|step| step.start >= half)
+                .count();
+            window.tokens.truncate(end);
+            window.steps.truncate(fitting);
+            window.steps.drain(..read - first);
+            pieces.push(window);
+            read = first + fitting;
+            if read == prefix.steps.len() {
+                return Ok(pieces);
+            }
+            first = (read - kept).max(first + 1);
+            window = self.render_from(prefix, first)?;
+        }
+    }
+
     async fn judge(&self, prefixes: Vec<Prefix>) -> Result<Vec<Judgement>, Arc<Error>> {
-        let rendered: Vec<Rendered> = prefixes
+        let mut pieces = Vec::with_capacity(prefixes.len());
+        for prefix in &prefixes {
+            pieces.push(self.pieces(prefix)?);
+        }
+        let readings: Vec<Reading> = pieces
             .iter()
-            .map(|prefix| self.render(prefix))
-            .collect::<Result<_, _>>()?;
-        let readings: Vec<Reading> = rendered
-            .iter()
+            .flatten()
             .map(|rendered| Reading {
                 tokens: rendered.tokens.clone(),
                 places: rendered.steps.iter().cloned().flatten().collect(),
@@ -134,37 +194,48 @@ impl EmbeddedVerifier {
                 *usage += cost;
             }
         }
-        rendered
-            .iter()
-            .zip(values)
-            .map(|(r, (values, usage))| self.rewards(r, &values, usage))
-            .map(|judgement| {
-                let known = judgement.rewards.iter().all(|reward| reward.is_finite());
-                known
-                    .then_some(judgement)
-                    .ok_or(Arc::new(Error::NotANumber))
-            })
-            .collect()
+        let mut values = values.into_iter();
+        let mut judgements = Vec::with_capacity(prefixes.len());
+        for pieces in pieces {
+            let mut usage = Usage::default();
+            let mut steps = Vec::new();
+            for (piece, (values, cost)) in pieces.iter().zip(&mut values) {
+                usage += cost;
+                let mut rest = values.as_slice();
+                for step in &piece.steps {
+                    let (own, after) = rest.split_at(step.len().min(rest.len()));
+                    steps.push(own.to_vec());
+                    rest = after;
+                }
+            }
+            // Requests are counted by prefix, however many windows it took.
+            usage.requests = 1;
+            let rewards = self.rewards(&steps);
+            if !rewards.iter().all(|reward| reward.is_finite()) {
+                return Err(Arc::new(Error::NotANumber));
+            }
+            judgements.push(Judgement { rewards, usage });
+        }
+        Ok(judgements)
     }
 
-    fn rewards(&self, rendered: &Rendered, values: &[f32], usage: Usage) -> Judgement {
-        let mut rest = values;
+    /// One reward a step, from the values of each step's tokens.
+    fn rewards(&self, steps: &[Vec<f32>]) -> Vec<f64> {
         let mut lowest = 0.0f32;
-        let rewards = rendered.steps.iter().map(|step| {
-            let (values, after) = rest.split_at(step.len().min(rest.len()));
-            rest = after;
-            if self.layout.reward() == Reward::Likelihood {
+        let mut total = 0.0;
+        let reward = |values: &Vec<f32>| match self.layout.reward() {
+            Reward::Likelihood => {
                 // A running minimum: after a slip, whatever follows consistently is likely again.
                 lowest = values.iter().copied().fold(lowest, f32::min);
                 f64::from(lowest).exp()
-            } else {
-                values.first().map_or(f64::NAN, |value| f64::from(*value))
             }
-        });
-        Judgement {
-            rewards: rewards.collect(),
-            usage,
-        }
+            Reward::Ratio(beta) => {
+                total += values.iter().copied().map(f64::from).sum::<f64>();
+                1.0 / (1.0 + (-beta * total).exp())
+            }
+            _ => values.first().map_or(f64::NAN, |value| f64::from(*value)),
+        };
+        steps.iter().map(reward).collect()
     }
 }
 

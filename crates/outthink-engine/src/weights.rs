@@ -66,9 +66,10 @@ impl Weights {
         Err(Error::File { path, source })
     }
 
-    /// Reads the headers.
-    pub(crate) fn open(&self) -> Result<OpenWeights<'_>, Error> {
+    /// Reads the headers; tensors go to a device.
+    pub(crate) fn open(&self, device: &Device) -> Result<OpenWeights<'_>, Error> {
         let mut open = OpenWeights {
+            device: device.clone(),
             sources: Vec::new(),
             tensors: HashMap::new(),
         };
@@ -148,6 +149,7 @@ struct Place {
 
 /// The headers of a checkpoint's weight files.
 pub(crate) struct OpenWeights<'w> {
+    device: Device,
     sources: Vec<(String, Source<'w>)>,
     tensors: HashMap<String, Place>,
 }
@@ -254,11 +256,11 @@ impl<'w> OpenWeights<'w> {
         let (place, bytes) = self.bytes(name, shape)?;
         match place.stored {
             Stored::Plain(dtype) => {
-                Ok(Tensor::from_raw_buffer(&bytes, dtype, shape, &Device::Cpu)?)
+                Ok(Tensor::from_raw_buffer(&bytes, dtype, shape, &self.device)?)
             }
             Stored::Blocks(dtype) => {
-                let storage = QStorage::from_data(bytes, &Device::Cpu, dtype)?;
-                Ok(QTensor::new(storage, shape)?.dequantize(&Device::Cpu)?)
+                let storage = QStorage::from_data(bytes, &self.device, dtype)?;
+                Ok(QTensor::new(storage, shape)?.dequantize(&self.device)?)
             }
             Stored::Other(other) => Err(Error::Weights {
                 file: self.sources[place.source].0.clone(),
@@ -281,7 +283,7 @@ impl<'w> OpenWeights<'w> {
         let Stored::Blocks(dtype) = place.stored else {
             return Ok(QTensor::quantize(&self.get(name, shape)?, GgmlDType::Q8_0)?);
         };
-        let storage = QStorage::from_data(bytes, &Device::Cpu, dtype)?;
+        let storage = QStorage::from_data(bytes, &self.device, dtype)?;
         Ok(QTensor::new(storage, shape)?)
     }
 

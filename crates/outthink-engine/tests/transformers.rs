@@ -121,7 +121,7 @@ fn questions_and_solutions_become_the_tokens_that_transformers_makes() {
     for (name, cases) in &golden().models {
         let checkpoint = models::checkpoint(name);
         let policy = EmbeddedPolicy::load(&checkpoint, None).ok();
-        let verifier = EmbeddedVerifier::load(&checkpoint, None).unwrap();
+        let verifier = EmbeddedVerifier::load(&checkpoint, None, None).unwrap();
         for case in cases {
             let problem = Arc::new(Problem {
                 id: "golden".into(),

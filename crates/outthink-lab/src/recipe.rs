@@ -53,6 +53,9 @@ pub struct ModelTable {
     /// The profile, if not the one that fits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// What weights are kept in: auto, f32, stored or q8_0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<String>,
     /// Temperature of a policy, if not the profile's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,

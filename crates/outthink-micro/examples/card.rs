@@ -49,7 +49,7 @@ fn main() -> Result<(), Error> {
     }
     if !is_policy {
         let author = EmbeddedPolicy::load(&member(AUTHOR)?.checkpoint(), None)?;
-        let verifier = EmbeddedVerifier::load(&member(name)?.checkpoint(), None)?;
+        let verifier = EmbeddedVerifier::load(&member(name)?.checkpoint(), None, None)?;
         let trial = trial(&author, Some(&verifier), Method::BestOfN, 8, &problems)?;
         let judged: Vec<Vec<Judged>> = trial
             .outcomes

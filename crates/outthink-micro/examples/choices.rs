@@ -37,7 +37,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     let member = |name: &str| Member::find(name).ok_or(format!("no model `{name}`"));
     let policy = EmbeddedPolicy::load(&member(policy)?.checkpoint(), None)?;
-    let verifier = EmbeddedVerifier::load(&member("micro-prm-likelihood")?.checkpoint(), None)?;
+    let verifier =
+        EmbeddedVerifier::load(&member("micro-prm-likelihood")?.checkpoint(), None, None)?;
     let limits = Limits {
         draw_tokens: policy.profile().draw_tokens,
         solution_tokens: policy.profile().solution_tokens,

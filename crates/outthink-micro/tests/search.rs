@@ -34,7 +34,7 @@ fn policy() -> EmbeddedPolicy {
 }
 
 fn verifier(name: &str) -> EmbeddedVerifier {
-    EmbeddedVerifier::load(&Member::find(name).unwrap().checkpoint(), None).unwrap()
+    EmbeddedVerifier::load(&Member::find(name).unwrap().checkpoint(), None, None).unwrap()
 }
 
 fn run(
@@ -177,10 +177,10 @@ fn rewards_fall_where_a_derivation_slips() {
 fn a_verifier_is_indifferent_to_what_its_reference_finds_as_likely() {
     let problem = MicroProblem::parse("Evaluate $17+4\\cdot 6-9$.").unwrap();
     let asked = prefix(&problem, &[&problem.steps[0], "$17+24=42$, so $42-9$."]);
-    let reference = |name| Member::find(name).unwrap().checkpoint();
+    let member = |name| Member::find(name).unwrap().checkpoint();
     let rewards = |name| {
-        let verifier = verifier("micro-prm-likelihood");
-        let verifier = verifier.with_reference(&reference(name)).unwrap();
+        let model = member("micro-prm-likelihood");
+        let verifier = EmbeddedVerifier::load(&model, Some(&member(name)), None).unwrap();
         let judgements = block_on(verifier.score(vec![asked.clone()])).unwrap();
         judgements[0].rewards.clone()
     };
@@ -196,8 +196,6 @@ fn a_verifier_is_indifferent_to_what_its_reference_finds_as_likely() {
     );
     // One that reads markers has no likelihood to compare.
     assert!(
-        verifier("micro-prm")
-            .with_reference(&reference("micro-24k"))
-            .is_err()
+        EmbeddedVerifier::load(&member("micro-prm"), Some(&member("micro-24k")), None).is_err()
     );
 }

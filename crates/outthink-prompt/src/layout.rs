@@ -14,10 +14,12 @@ pub struct Rendered {
 }
 
 /// How a reward is read off a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reward {
     /// The log-probability of each of the step's tokens.
     Likelihood,
+    /// The same, less a reference's; all so far, times this, under the logistic function.
+    Ratio(f64),
     /// The probability of a label.
     Label(usize),
     /// The logistic function of a value.
@@ -30,8 +32,8 @@ pub enum Reward {
 pub struct RewardLayout {
     profile: VerifierProfile,
     reward: Reward,
-    /// The marker, the tag's last token, the placeholder, or the separator's last token.
-    mark: u32,
+    /// The marker, the tag's last token, the placeholder, the separator's last token, or what ends a complete answer.
+    mark: Option<u32>,
 }
 
 impl RewardLayout {
@@ -45,16 +47,19 @@ impl RewardLayout {
         };
         let (reward, mark) = match profile {
             VerifierProfile::Marker { marker, label, .. } => {
-                (Reward::Label(*label), tokenizer.id(marker)?)
+                (Reward::Label(*label), Some(tokenizer.id(marker)?))
             }
-            VerifierProfile::Likelihood { end, .. } => (Reward::Likelihood, tokenizer.id(end)?),
+            VerifierProfile::Likelihood { end, .. } => {
+                (Reward::Likelihood, Some(tokenizer.id(end)?))
+            }
+            VerifierProfile::Ratio { beta, .. } => (Reward::Ratio(*beta), None),
             VerifierProfile::Tag { tag, words, .. } => {
                 let ids = tokenizer.encode(words)?;
                 // A tokenizer that splits the words has other tokens in mind than the model was trained on.
                 let [right, wrong] = ids[..] else {
                     return Err(Error::NoToken(words.clone()));
                 };
-                (Reward::Tokens(right, wrong), last(tag)?)
+                (Reward::Tokens(right, wrong), Some(last(tag)?))
             }
             VerifierProfile::Turns {
                 placeholder,
@@ -62,11 +67,11 @@ impl RewardLayout {
                 wrong,
             } => (
                 Reward::Tokens(last(right)?, last(wrong)?),
-                tokenizer.id(placeholder)?,
+                Some(tokenizer.id(placeholder)?),
             ),
-            VerifierProfile::Value { separator, .. } => (Reward::Value, last(separator)?),
+            VerifierProfile::Value { separator, .. } => (Reward::Value, Some(last(separator)?)),
             VerifierProfile::Separator { separator, label } => {
-                (Reward::Label(*label), last(separator)?)
+                (Reward::Label(*label), Some(last(separator)?))
             }
         };
         Ok(Self {
@@ -95,9 +100,10 @@ impl RewardLayout {
             VerifierProfile::Marker { system, .. } => {
                 let messages = Message::question(system.as_deref(), question);
                 let prompt = tokenizer.encode(&template.render(tokenizer, &messages, true)?)?;
-                self.marked(tokenizer, prompt, steps, &[self.mark])
+                self.marked(tokenizer, prompt, steps, self.mark.as_slice())
             }
-            VerifierProfile::Likelihood { step_separator, .. } => {
+            VerifierProfile::Likelihood { step_separator, .. }
+            | VerifierProfile::Ratio { step_separator, .. } => {
                 let messages = Message::question(None, question);
                 let prompt = tokenizer.encode(&template.render(tokenizer, &messages, true)?)?;
                 self.as_written(tokenizer, prompt, steps, step_separator, complete)
@@ -133,7 +139,7 @@ impl RewardLayout {
                 let prompt = tokenizer.encode(&format!("{before}{question}{after_question}"))?;
                 let lines: Vec<String> = steps.iter().map(|step| step.replace('\n', " ")).collect();
                 let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
-                self.marked(tokenizer, prompt, &lines, &[self.mark])
+                self.marked(tokenizer, prompt, &lines, self.mark.as_slice())
             }
             VerifierProfile::Separator { separator, .. } => {
                 let mut prompt: Vec<u32> = tokenizer.bos().into_iter().collect();
@@ -179,7 +185,7 @@ impl RewardLayout {
             let start = tokens.len();
             if complete && index + 1 == steps.len() {
                 tokens.extend(tokenizer.encode(step)?);
-                tokens.push(self.mark);
+                tokens.extend(self.mark);
             } else {
                 tokens.extend(tokenizer.encode(&format!("{step}{separator}"))?);
             }
@@ -201,7 +207,7 @@ impl RewardLayout {
         for end in ends {
             let at = offsets.iter().position(|offset| offset == end);
             let at = at
-                .filter(|&at| ids[at] == self.mark)
+                .filter(|&at| Some(ids[at]) == self.mark)
                 .ok_or(Error::TagLost)?;
             places.push(at + shift..at + shift + 1);
         }
@@ -240,7 +246,7 @@ impl RewardLayout {
             .ok_or(Error::TagLost)?;
         let mut places = Vec::with_capacity(steps.len());
         for (at, token) in tokens.iter_mut().enumerate() {
-            if *token == self.mark {
+            if Some(*token) == self.mark {
                 *token = answer;
                 places.push(at.saturating_sub(1)..at);
             }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Tokenizer};
 
 /// The profiles that ship with outthink, the more particular first.
-const BUILT_IN: [&str; 13] = [
+const BUILT_IN: [&str; 14] = [
     include_str!("../../../profiles/micro.toml"),
     include_str!("../../../profiles/micro-prm.toml"),
     include_str!("../../../profiles/deepseek-r1-distill.toml"),
@@ -18,6 +18,7 @@ const BUILT_IN: [&str; 13] = [
     include_str!("../../../profiles/rlhflow-prm.toml"),
     include_str!("../../../profiles/math-shepherd-prm.toml"),
     include_str!("../../../profiles/er-prm.toml"),
+    include_str!("../../../profiles/eurus-prm.toml"),
     include_str!("../../../profiles/chat.toml"),
 ];
 
@@ -69,6 +70,8 @@ pub struct PolicyProfile {
     pub step_separator: String,
     /// Does a step that closes a `\boxed{}` end the answer?
     pub answer_ends_with_box: bool,
+    /// Text that ends the thinking before the answer, for models that think first; until then a box ends nothing.
+    pub think_end: Option<String>,
     /// Tokens that end an answer, beside those of the generation config; unknown ones are passed over.
     #[serde(default)]
     pub end_tokens: Vec<String>,
@@ -107,6 +110,14 @@ pub enum VerifierProfile {
         step_separator: String,
         /// Token after the last step of a complete answer.
         end: String,
+    },
+    /// Steps as the policy writes them, read by two models (arXiv 2412.01981); the reward is the logistic function of `beta`
+    /// times how much likelier the verifier finds all tokens so far than the reference does, in nats.
+    Ratio {
+        /// Text after a step that is not the last.
+        step_separator: String,
+        /// Weight of the log-likelihood ratio.
+        beta: f64,
     },
     /// Question and steps as one text with a tag after every step; the reward is the probability of one word rather
     /// than another after the tag's last token.

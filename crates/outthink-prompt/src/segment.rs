@@ -29,6 +29,8 @@ pub enum End {
 pub struct Segmenter {
     separator: String,
     box_ends: bool,
+    /// What ends the thinking, while it lasts.
+    think_end: Option<String>,
     end_tokens: Vec<u32>,
     segments: Vec<Segment>,
     /// Bytes at the end of the text that are no whole character yet.
@@ -43,6 +45,7 @@ impl Segmenter {
         Self {
             separator: profile.step_separator.clone(),
             box_ends: profile.answer_ends_with_box,
+            think_end: profile.think_end.clone(),
             end_tokens,
             segments: Vec::new(),
             partial: Vec::new(),
@@ -54,6 +57,18 @@ impl Segmenter {
     pub fn without_box(mut self) -> Self {
         self.box_ends = false;
         self
+    }
+
+    /// The same, for a draw that goes on after some steps: the thinking may have ended in one of them.
+    pub fn after<'s>(mut self, steps: impl IntoIterator<Item = &'s str>) -> Self {
+        for step in steps {
+            self.leave_thinking(step);
+        }
+        self
+    }
+
+    fn leave_thinking(&mut self, text: &str) {
+        self.think_end = self.think_end.take().filter(|end| !text.contains(end));
     }
 
     /// Takes the next token. A step ends with the token that completes the separator after some text: separators before
@@ -84,7 +99,10 @@ impl Segmenter {
             return End::Nothing;
         }
         self.open = false;
-        let answered = self.box_ends && closes_a_box(text);
+        let boxed = closes_a_box(text);
+        let text = text.to_owned();
+        self.leave_thinking(&text);
+        let answered = self.box_ends && boxed && self.think_end.is_none();
         if answered { End::Answer } else { End::Step }
     }
 

@@ -43,6 +43,33 @@ fn a_step_ends_with_its_separator_and_an_answer_with_its_box_or_the_end_token() 
 }
 
 #[test]
+fn a_box_ends_an_answer_only_when_the_thinking_is_over() {
+    let tokenizer = tokenizer();
+    let micro = Profile::named("micro").unwrap().policy.unwrap();
+    // The micro alphabet has no `</think>`; any text may end the thinking.
+    let thinking = outthink_prompt::PolicyProfile {
+        think_end: Some("=$".into()),
+        ..micro
+    };
+    let fresh = Segmenter::new(&thinking, Vec::new());
+    let end = |segmenter: &Segmenter, text: &str| {
+        let mut segmenter = segmenter.clone();
+        let tokens = tokenizer.encode(text).unwrap();
+        tokens.iter().fold(End::Nothing, |_, &token| {
+            segmenter.push(&tokenizer, token, 0.0)
+        })
+    };
+    let boxed = "The answer is $\\boxed{3}$.\n\n";
+    assert_eq!(end(&fresh, boxed), End::Step);
+    assert_eq!(end(&fresh, &format!("$1=$.\n\n{boxed}")), End::Answer);
+    assert_eq!(
+        end(&fresh.clone().after(["$1+2$.", "$3=$"]), boxed),
+        End::Answer
+    );
+    assert_eq!(end(&fresh.after(["$1+2$."]), boxed), End::Step);
+}
+
+#[test]
 fn what_a_person_wrote_must_be_in_the_alphabet_and_may_not_steer() {
     let tokenizer = tokenizer();
     let refusal = |text: &str| tokenizer.check(text).unwrap_err().to_string();

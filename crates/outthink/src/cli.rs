@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use outthink_answer::Mode;
 use outthink_core::{Finished, Method, Selection};
+use outthink_engine::Precision;
 use outthink_micro::domain::{Kind, Level, Split};
 
 /// Make a small language model outthink a big one: spend computation at inference time where it buys the most
@@ -27,11 +28,12 @@ pub(crate) enum Command {
     #[command(after_help = r"Examples:
   outthink solve 'Evaluate $(17+19)\cdot 4-16$.'
   outthink solve 'Solve $2(4(x+8)+38)=332$ for $x$.' --method dvts --budget 64 --gold 32
-  outthink solve --policy ./my-model --verifier none --method majority --budget 16 'Evaluate $7+8$.'")]
+  outthink solve --policy ./my-model --verifier none --method majority --budget 16 'Evaluate $7+8$.'
+  outthink solve --policy Qwen/Qwen2.5-0.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B 'What is $17\cdot 24$?'")]
     Solve(Solve),
     /// Continue a conversation with a policy
     #[command(after_help = "Examples:
-  outthink generate --policy ./Qwen2.5-0.5B-Instruct --prompt 'What is 12 times 12?' --max-tokens 200
+  outthink generate --policy Qwen/Qwen2.5-0.5B-Instruct --prompt 'What is 12 times 12?' --max-tokens 200
   outthink generate --policy ./model --messages chat.json --n 4 --temperature 0.8 --logprobs --json
 
 FILE holds a JSON list of {role, content}.")]
@@ -41,13 +43,16 @@ FILE holds a JSON list of {role, content}.")]
         after_help = r#"Each line of FILE holds {"problem": "…", "steps": ["…"]}; each line out {"rewards", "usage"}, or {"error"} for a solution
 that cannot be scored (exit status 1).
 
-Example: outthink score --verifier ./Qwen2.5-Math-PRM-7B --jsonl solutions.jsonl"#
+Examples:
+  outthink score --verifier ./Qwen2.5-Math-PRM-7B --jsonl solutions.jsonl
+  outthink score --verifier PRIME-RL/EurusPRM-Stage2 --verifier-reference Qwen/Qwen2.5-Math-7B-Instruct --jsonl solutions.jsonl"#
     )]
     Score(Score),
     /// Load models, say how they are read, and check that it fits
-    #[command(
-        after_help = "Example: outthink doctor --policy ./Llama-3.2-1B-Instruct --verifier ./Skywork-o1-Open-PRM-Qwen-2.5-1.5B"
-    )]
+    #[command(after_help = "Examples:
+  outthink doctor
+  outthink doctor --policy meta-llama/Llama-3.2-1B-Instruct --verifier Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B
+  outthink doctor --policy ./qwen2.5-0.5b-instruct-q8_0.gguf --verifier none")]
     Doctor(Doctor),
     /// Write pickled PyTorch weights (pytorch_model.bin) as safetensors
     #[command(
@@ -65,15 +70,15 @@ Example: outthink score --verifier ./Qwen2.5-Math-PRM-7B --jsonl solutions.jsonl
     /// Is an answer right? Compare mathematical answers, one pair or a file of them
     #[command(
         after_help = r#"Each line of FILE holds {"id", "gold", "prediction"} and may hold "gold_kind" and "pred_kind" ("answer": as inside
-oxed{}, the default; "text": a response, the answer is extracted first), "expected" (true or false) and "category". Each
+\boxed{}, the default; "text": a response, the answer is extracted first), "expected" (true or false) and "category". Each
 line out is {"id", "equal", "rule", "reason"}; with expected verdicts, the last line is {"summary": …}.
 
 Exit status: 0 if all lines were graded, or the pair is equal; 1 if the pair is not, or a line was malformed; 2 for wrong use.
 
 Examples:
-  outthink grade --gold 'rac{1}{2}' --prediction '0.5'
+  outthink grade --gold '\frac{1}{2}' --prediction '0.5'
   outthink grade --gold '(2,4)' --prediction '2 < x < 4'
-  outthink grade --gold 204 --text --prediction 'so the answer is $oxed{204}$.'
+  outthink grade --gold 204 --text --prediction 'so the answer is $\boxed{204}$.'
   outthink grade --jsonl pairs.jsonl > verdicts.jsonl
   outthink grade --jsonl pairs.jsonl --rules qwen2.5-math"#
     )]
@@ -136,26 +141,78 @@ pub(crate) struct Demo {
     pub(crate) split: Split,
 }
 
+/// Which policy, and how it is read.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PolicyChoice {
+    /// Policy: a name of the micro family, a checkpoint folder, a .gguf file, or a hub id (owner/name[@revision]) [default: micro-0.3m]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) policy: Option<String>,
+    /// Profile of the policy, by name or as a .toml file [default: the one that fits it]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) policy_profile: Option<String>,
+    /// What weights are kept in: auto, f32, stored or q8_0
+    #[arg(long, default_value_t = Precision::Auto, value_name = "TYPE")]
+    pub(crate) dtype: Precision,
+}
+
+impl PolicyChoice {
+    /// A policy, read as it reads best.
+    pub(crate) fn of(name: &str) -> Self {
+        Self {
+            policy: Some(name.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// The policy's name.
+    pub(crate) fn name(&self) -> &str {
+        self.policy.as_deref().unwrap_or("micro-0.3m")
+    }
+}
+
+impl VerifierChoice {
+    /// A verifier, read as it reads best.
+    pub(crate) fn of(name: &str) -> Self {
+        Self {
+            verifier: Some(name.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// The verifier's name.
+    pub(crate) fn name(&self) -> &str {
+        self.verifier.as_deref().unwrap_or("micro-prm-likelihood")
+    }
+}
+
+/// Which verifier, and how it is read.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct VerifierChoice {
+    /// Verifier: as a policy, or `step-checker` (exact, micro domain only), or `none` [default: micro-prm-likelihood]
+    #[arg(long, value_name = "MODEL|none")]
+    pub(crate) verifier: Option<String>,
+    /// Profile of the verifier, by name or as a .toml file [default: the one that fits it]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) verifier_profile: Option<String>,
+    /// The model that an implicit PRM was trained from
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) verifier_reference: Option<String>,
+    /// Score solutions longer than the verifier's context in overlapping windows [default: that is an error]
+    #[arg(long)]
+    pub(crate) verifier_windows: bool,
+    /// What the verifier's weights are kept in: auto, f32, stored or q8_0
+    #[arg(long, default_value_t = Precision::Auto, value_name = "TYPE")]
+    pub(crate) verifier_dtype: Precision,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Solve {
     /// The problem
     pub(crate) problem: String,
-    /// Policy: a name of the micro family, a checkpoint folder, or the hub id of a cached one
-    #[arg(long, default_value = "micro-0.3m", value_name = "NAME|DIR")]
-    pub(crate) policy: String,
-    /// Profile of the policy, by name or as a .toml file [default: the one that fits it]
-    #[arg(long, value_name = "NAME|FILE")]
-    pub(crate) policy_profile: Option<String>,
-    /// Verifier: a name, a folder, a hub id, `step-checker` (exact, micro domain only), or `none`
-    #[arg(
-        long,
-        default_value = "micro-prm-likelihood",
-        value_name = "NAME|DIR|none"
-    )]
-    pub(crate) verifier: String,
-    /// Profile of the verifier, by name or as a .toml file [default: the one that fits it]
-    #[arg(long, value_name = "NAME|FILE")]
-    pub(crate) verifier_profile: Option<String>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyChoice,
+    #[command(flatten)]
+    pub(crate) verifier: VerifierChoice,
     /// cot, majority, best-of-n, beam or dvts [default: beam; majority without a verifier]
     #[arg(long)]
     pub(crate) method: Option<Method>,
@@ -187,12 +244,8 @@ pub(crate) struct Solve {
 
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
-    /// Policy: a name, a folder, or the hub id of a cached one
-    #[arg(long, default_value = "micro-0.3m", value_name = "NAME|DIR")]
-    pub(crate) policy: String,
-    /// Profile, by name or as a .toml file [default: the one that fits]
-    #[arg(long, value_name = "NAME|FILE")]
-    pub(crate) profile: Option<String>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyChoice,
     /// What the user says
     #[arg(long, required_unless_present = "messages", value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
@@ -221,12 +274,8 @@ pub(crate) struct Generate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Score {
-    /// Verifier: a name, a folder, or the hub id of a cached one
-    #[arg(long, default_value = "micro-prm-likelihood", value_name = "NAME|DIR")]
-    pub(crate) verifier: String,
-    /// Profile, by name or as a .toml file [default: the one that fits]
-    #[arg(long, value_name = "NAME|FILE")]
-    pub(crate) profile: Option<String>,
+    #[command(flatten)]
+    pub(crate) verifier: VerifierChoice,
     /// Solutions, one JSON object a line; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) jsonl: PathBuf,
@@ -234,18 +283,10 @@ pub(crate) struct Score {
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
-    /// Policy to check
-    #[arg(long, value_name = "NAME|DIR", required_unless_present = "verifier")]
-    pub(crate) policy: Option<String>,
-    /// Verifier to check
-    #[arg(long, value_name = "NAME|DIR")]
-    pub(crate) verifier: Option<String>,
-    /// Profile of the policy
-    #[arg(long, value_name = "NAME|FILE")]
-    pub(crate) policy_profile: Option<String>,
-    /// Profile of the verifier
-    #[arg(long, value_name = "NAME|FILE")]
-    pub(crate) verifier_profile: Option<String>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyChoice,
+    #[command(flatten)]
+    pub(crate) verifier: VerifierChoice,
 }
 
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
 use outthink_lab::{MathAnswers, Question, TokenTrie, Trial};
 use outthink_micro::domain;
 
-use crate::cli::Demo;
+use crate::cli::{Demo, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 use crate::models::{self, AnyVerifier, STEP_CHECKER};
 use crate::solve::limits;
@@ -200,9 +200,9 @@ fn measure(entry: Entry, questions: &[Question], arguments: &Demo) -> Result<Row
         budget,
         verifier,
     } = entry;
-    let policy = models::policy(name, None)?;
+    let policy = models::policy(&PolicyChoice::of(name))?;
     let verifier = match verifier {
-        Some(name) => models::verifier(name, None)?,
+        Some(name) => models::verifier(&VerifierChoice::of(name))?,
         None => None,
     };
     let plan = Plan::new(

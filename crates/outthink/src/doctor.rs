@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use outthink_core::{ModelCost, Prefix, Problem, Step};
+use outthink_engine::{EmbeddedPolicy, Precision};
 use outthink_micro::family::Member;
 use outthink_prompt::Profile;
 
-use crate::cli::Doctor;
+use crate::cli::{Doctor, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 use crate::hub::cached_models;
 use crate::models::{self, AnyVerifier};
@@ -38,12 +39,17 @@ impl Checks {
 }
 
 pub(crate) fn run(arguments: &Doctor) -> Result<ExitCode, Failure> {
+    let Doctor {
+        policy: asked,
+        verifier: scorer,
+    } = arguments;
     let mut checks = Checks::default();
-    if let Some(name) = &arguments.policy {
-        policy(name, arguments.policy_profile.as_deref(), &mut checks)?;
+    // What is named is checked, or else what is there without a name.
+    if asked.policy.is_some() || scorer.verifier.is_none() {
+        policy(asked, &mut checks)?;
     }
-    if let Some(name) = &arguments.verifier {
-        verifier(name, arguments.verifier_profile.as_deref(), &mut checks)?;
+    if scorer.verifier.is_some() || asked.policy.is_none() {
+        verifier(scorer, &mut checks)?;
     }
     println!(
         "{}",
@@ -60,31 +66,43 @@ pub(crate) fn run(arguments: &Doctor) -> Result<ExitCode, Failure> {
     })
 }
 
-fn describe(kind: &str, name: &str, profile: &str, cost: ModelCost, context: usize) {
-    println!("{kind} {name}");
+/// Does the model fit into memory? Told before it is loaded, which may take long, or everything.
+fn memory(name: &str, precision: Precision, checks: &mut Checks) -> Result<(), Failure> {
+    let needed = models::checkpoint(name, precision)?
+        .memory()
+        .map_err(Failure::input)?;
+    let Some(free) = free_memory() else {
+        println!(
+            "  {}B of memory needed; how much is free is unknown on this system",
+            short(needed as f64)
+        );
+        return Ok(());
+    };
+    let told = format!(
+        "{}B needed, {}B free",
+        short(needed as f64),
+        short(free as f64)
+    );
+    checks.say(
+        "its weights fit into memory",
+        if needed <= free { Ok(told) } else { Err(told) },
+    );
+    Ok(())
+}
+
+fn describe(profile: &str, cost: ModelCost, context: usize) {
     println!(
         "  {} parameters, {} layers, context {context}, profile {profile}",
         short(cost.parameters as f64),
         cost.layers
     );
-    match free_memory() {
-        Some(free) => println!(
-            "  {} bytes of memory are free now that it is loaded",
-            short(free as f64)
-        ),
-        None => println!("  free memory: unknown on this system"),
-    }
 }
 
-fn policy(name: &str, profile: Option<&str>, checks: &mut Checks) -> Result<(), Failure> {
-    let policy = models::policy(name, profile)?;
-    describe(
-        "policy",
-        name,
-        policy.profile_name(),
-        policy.cost(),
-        policy.context(),
-    );
+fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<(), Failure> {
+    println!("policy {}", choice.name());
+    memory(choice.name(), choice.dtype, checks)?;
+    let policy = models::policy(choice)?;
+    describe(policy.profile_name(), policy.cost(), policy.context());
     let profile = policy.profile();
     println!(
         "  asked with {:?}, steps end at {:?}",
@@ -110,6 +128,12 @@ fn policy(name: &str, profile: Option<&str>, checks: &mut Checks) -> Result<(), 
                 }
             }),
     );
+    if let Ok(prompt) = &prompt {
+        checks.say(
+            "one beginning of text, as the model was trained with",
+            beginnings(&policy, prompt),
+        );
+    }
     let room = prompt.map_or(0, |prompt| policy.context().saturating_sub(prompt.len()));
     let wanted = profile.solution_tokens;
     checks.say(
@@ -125,18 +149,32 @@ fn policy(name: &str, profile: Option<&str>, checks: &mut Checks) -> Result<(), 
     Ok(())
 }
 
-fn verifier(name: &str, profile: Option<&str>, checks: &mut Checks) -> Result<(), Failure> {
-    let Some(AnyVerifier::Model(model)) = models::verifier(name, profile)? else {
-        println!("verifier {name}\n  nothing to load");
+/// The token that begins a text, where the family has one, stands at the front and nowhere else.
+fn beginnings(policy: &EmbeddedPolicy, prompt: &[u32]) -> Result<String, String> {
+    let Some((token, expected)) = policy.bos() else {
+        return Ok("this family has none".into());
+    };
+    let places: Vec<usize> = (0..prompt.len())
+        .filter(|&at| prompt[at] == token)
+        .collect();
+    match places[..] {
+        [0] => Ok(format!("token {token}")),
+        [] if !expected => Ok("its template puts none".into()),
+        _ => Err(format!("token {token} stands at {places:?}")),
+    }
+}
+
+fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<(), Failure> {
+    println!("verifier {}", choice.name());
+    if matches!(choice.name(), "none" | models::STEP_CHECKER) {
+        println!("  nothing to load");
+        return Ok(());
+    }
+    memory(choice.name(), choice.verifier_dtype, checks)?;
+    let Some(AnyVerifier::Model(model)) = models::verifier(choice)? else {
         return Ok(());
     };
-    describe(
-        "verifier",
-        name,
-        model.profile_name(),
-        model.cost(),
-        model.context(),
-    );
+    describe(model.profile_name(), model.cost(), model.context());
     let prefix = |steps: [&str; 2]| {
         let step = |text: &str| {
             Arc::new(Step {

@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
             )));
         }
     };
-    let policy = models::policy(&arguments.policy, arguments.profile.as_deref())?;
+    let policy = models::policy(&arguments.policy)?;
     let prompt = policy.chat(&messages).map_err(Failure::input)?;
     let sampling = match arguments.temperature {
         Some(temperature) => Sampling {

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use outthink_core::{ModelCost, Verifier};
-use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier};
+use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
 use outthink_micro::StepChecker;
 use outthink_micro::family::Member;
 use outthink_prompt::Profile;
 
+use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 use crate::hub::HubId;
 
@@ -59,39 +60,64 @@ fn profile(name: Option<&str>) -> Result<Option<Profile>, Failure> {
     parsed.map(Some).map_err(Failure::Input)
 }
 
-/// A policy by name, folder or hub id, under the profile that fits it or the one that is named.
-pub(crate) fn policy(name: &str, under: Option<&str>) -> Result<EmbeddedPolicy, Failure> {
-    EmbeddedPolicy::load(&checkpoint(name)?, profile(under)?)
-        .map_err(|error| Failure::Input(anyhow!(error).context(format!("policy {name}"))))
+/// A policy under the profile that fits it or the one that is named.
+pub(crate) fn policy(choice: &PolicyChoice) -> Result<EmbeddedPolicy, Failure> {
+    let profile = profile(choice.policy_profile.as_deref())?;
+    EmbeddedPolicy::load(&checkpoint(choice.name(), choice.dtype)?, profile).map_err(|error| {
+        Failure::Input(anyhow!(error).context(format!("policy {}", choice.name())))
+    })
 }
 
-/// A verifier by name, folder or hub id; `none` is none.
-pub(crate) fn verifier(name: &str, under: Option<&str>) -> Result<Option<AnyVerifier>, Failure> {
+/// A verifier, likewise; `none` is none.
+pub(crate) fn verifier(choice: &VerifierChoice) -> Result<Option<AnyVerifier>, Failure> {
+    let name = choice.name();
     if name == "none" {
         return Ok(None);
     }
     if name == STEP_CHECKER {
         return Ok(Some(AnyVerifier::StepChecker(StepChecker)));
     }
-    let model = EmbeddedVerifier::load(&checkpoint(name)?, profile(under)?)
+    let model = checkpoint(name, choice.verifier_dtype)?;
+    let reference = choice.verifier_reference.as_deref();
+    let reference = reference
+        .map(|name| checkpoint(name, choice.verifier_dtype))
+        .transpose()?;
+    let profile = profile(choice.verifier_profile.as_deref())?;
+    let mut verifier = EmbeddedVerifier::load(&model, reference.as_ref(), profile)
         .map_err(|error| Failure::Input(anyhow!(error).context(format!("verifier {name}"))))?;
-    Ok(Some(AnyVerifier::Model(Box::new(model))))
+    if choice.verifier_windows {
+        verifier = verifier.with_windows();
+    }
+    Ok(Some(AnyVerifier::Model(Box::new(verifier))))
 }
 
-fn checkpoint(name: &str) -> Result<Checkpoint, Failure> {
-    if let Some(member) = Member::find(name) {
-        return Ok(member.checkpoint());
-    }
-    let folder = Path::new(name);
-    if folder.is_dir() {
-        return Checkpoint::read(folder).map_err(Failure::input);
-    }
-    if let Some(id) = HubId::parse(name) {
-        return Checkpoint::read(&id.cached().map_err(Failure::Input)?).map_err(Failure::input);
-    }
-    let known: Vec<&str> = Member::all().map(|member| member.name).collect();
-    Err(Failure::Input(anyhow!(
-        "unknown model `{name}`: no folder of that name, no hub id, and none of {}",
-        known.join(", ")
-    )))
+/// The files of a model: of the micro family, of a folder, a GGUF file, or the hub's.
+pub(crate) fn checkpoint(name: &str, precision: Precision) -> Result<Checkpoint, Failure> {
+    let mut checkpoint = if let Some(member) = Member::find(name) {
+        member.checkpoint()
+    } else if Path::new(name).exists() {
+        read(Path::new(name))?
+    } else if let Some(id) = HubId::parse(name) {
+        read(&id.fetch().map_err(Failure::Input)?)?
+    } else {
+        let known: Vec<&str> = Member::all().map(|member| member.name).collect();
+        return Err(Failure::Input(anyhow!(
+            "unknown model `{name}`: no folder or file of that name, no hub id, and none of {}",
+            known.join(", ")
+        )));
+    };
+    checkpoint.precision = precision;
+    Ok(checkpoint)
+}
+
+fn read(path: &Path) -> Result<Checkpoint, Failure> {
+    let gguf = path
+        .extension()
+        .is_some_and(|extension| extension == "gguf");
+    let read = if gguf {
+        Checkpoint::read_gguf(path)
+    } else {
+        Checkpoint::read(path)
+    };
+    read.map_err(Failure::input)
 }

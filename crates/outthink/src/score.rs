@@ -41,8 +41,7 @@ impl Written {
 }
 
 pub(crate) fn run(arguments: &Score) -> Result<ExitCode, Failure> {
-    let Some(verifier) = models::verifier(&arguments.verifier, arguments.profile.as_deref())?
-    else {
+    let Some(verifier) = models::verifier(&arguments.verifier)? else {
         return Err(Failure::Input(anyhow!("--verifier none scores nothing")));
     };
     let Input { name, lines } = Input::open(&arguments.jsonl)?;

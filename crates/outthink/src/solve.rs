@@ -59,7 +59,7 @@ struct WrittenStep {
 }
 
 pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
-    let verifier = models::verifier(&arguments.verifier, arguments.verifier_profile.as_deref())?;
+    let verifier = models::verifier(&arguments.verifier)?;
     let method = arguments.method.unwrap_or(if verifier.is_some() {
         Method::Beam
     } else {
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
             "{method} scores no steps, so its selection is majority"
         )));
     }
-    let policy = models::policy(&arguments.policy, arguments.policy_profile.as_deref())?;
+    let policy = models::policy(&arguments.policy)?;
     let text = arguments.problem.trim();
     if text.is_empty() {
         return Err(Failure::Input(anyhow!("the problem is empty")));
@@ -103,11 +103,14 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
         println!("plan       {plan} ({method}, {selection})");
         println!(
             "policy     {} (profile {})",
-            arguments.policy,
+            arguments.policy.name(),
             policy.profile_name()
         );
         if let Some(profile) = verifier.as_ref().and_then(AnyVerifier::profile_name) {
-            println!("verifier   {} (profile {profile})", arguments.verifier);
+            println!(
+                "verifier   {} (profile {profile})",
+                arguments.verifier.name()
+            );
         }
     }
     let mut limits = limits(&policy);

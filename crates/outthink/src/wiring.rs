@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use futures::future::BoxFuture;
 use outthink_core::{Judgement, Limits, ModelCost, ModelError, Prefix, Verifier};
+use outthink_engine::Precision;
 use outthink_lab::{
     Columns, ModelInfo, ModelTable, Models, PolicyModel, PolicyPart, Problem, Recipe, Study,
     VerifierModel, read_dataset,
@@ -13,6 +14,7 @@ use outthink_lab::{
 use outthink_micro::domain::{self, Split};
 use serde_json::json;
 
+use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 use crate::models::{self, AnyVerifier};
 use crate::solve::limits;
@@ -54,7 +56,13 @@ pub(crate) fn resolve(recipe: Recipe, columns: &Columns) -> Result<(Study, Model
 }
 
 fn policy(entry: &ModelTable) -> Result<PolicyModel, Failure> {
-    let policy = models::policy(&entry.model, entry.profile.as_deref())?;
+    let dtype = dtype(entry)?;
+    let choice = PolicyChoice {
+        policy: Some(entry.model.clone()),
+        policy_profile: entry.profile.clone(),
+        dtype,
+    };
+    let policy = models::policy(&choice)?;
     let mut sampling = policy.sampling();
     if let Some(temperature) = entry.temperature {
         if !(0.0..=100.0).contains(&temperature) {
@@ -68,6 +76,7 @@ fn policy(entry: &ModelTable) -> Result<PolicyModel, Failure> {
     limits.solution_tokens = entry.max_tokens.unwrap_or(limits.solution_tokens);
     let identity = json!({
         "model": entry.model,
+        "dtype": dtype.to_string(),
         "parameters": policy.cost().parameters,
         "profile": policy.profile_name(),
         "profile_text": serde_json::to_value(policy.profile())?,
@@ -82,7 +91,14 @@ fn policy(entry: &ModelTable) -> Result<PolicyModel, Failure> {
 }
 
 fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
-    let verifier = models::verifier(&entry.model, entry.profile.as_deref())?;
+    let dtype = dtype(entry)?;
+    let choice = VerifierChoice {
+        verifier: Some(entry.model.clone()),
+        verifier_profile: entry.profile.clone(),
+        verifier_dtype: dtype,
+        ..VerifierChoice::default()
+    };
+    let verifier = models::verifier(&choice)?;
     let verifier = Arc::new(verifier.ok_or_else(|| {
         Failure::Input(anyhow!(
             "`none` is no verifier; leave the list of verifiers empty"
@@ -91,6 +107,7 @@ fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
     let cost = verifier.cost();
     let identity = json!({
         "model": entry.model,
+        "dtype": dtype.to_string(),
         "parameters": cost.map(|cost| cost.parameters),
         "profile": verifier.profile_name(),
     });
@@ -103,6 +120,13 @@ fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
             AnyVerifier::StepChecker(_) => None,
         })),
     })
+}
+
+fn dtype(entry: &ModelTable) -> Result<Precision, Failure> {
+    let dtype = entry.dtype.as_deref().unwrap_or("auto");
+    dtype
+        .parse()
+        .map_err(|error| Failure::Input(anyhow!("{}: {error}", entry.model)))
 }
 
 fn info(entry: &ModelTable, identity: serde_json::Value, cost: Option<ModelCost>) -> ModelInfo {

@@ -46,7 +46,7 @@ const PROBLEM: &str = r"Solve $2(4(x+8)+38)=332$ for $x$.";
 #[test]
 fn bad_input_gets_one_clear_line_and_exit_status_2() {
     let solve = |arguments: &[&str]| refusal(&[&["solve", PROBLEM], arguments].concat(), "");
-    insta::assert_snapshot!(solve(&["--policy", "micro-9b"]), @"2: error: unknown model `micro-9b`: no folder of that name, no hub id, and none of micro-24k, micro-90k, micro-0.3m, micro-1.6m, micro-prm-likelihood, micro-prm, micro-prm-short");
+    insta::assert_snapshot!(solve(&["--policy", "micro-9b"]), @"2: error: unknown model `micro-9b`: no folder or file of that name, no hub id, and none of micro-24k, micro-90k, micro-0.3m, micro-1.6m, micro-prm-likelihood, micro-prm, micro-prm-short");
     insta::assert_snapshot!(solve(&["--policy", "micro-prm"]), @"2: error: policy micro-prm: no policy profile fits this checkpoint, a Qwen2ForProcessRewardModel (tried: micro, deepseek-r1-distill, llama-3, qwen3, qwen2.5, chat); name one, or write one as in profiles/");
     insta::assert_snapshot!(solve(&["--budget", "6"]), @"2: error: beam cannot spend a budget of 6 with a beam width of 4: the width must divide the budget");
     insta::assert_snapshot!(solve(&["--budget", "0"]), @"2: error: beam cannot spend a budget of 0 with a beam width of 4: a budget is at least one solution");
@@ -182,6 +182,33 @@ fn generate_tells_tokens_and_their_probabilities() {
         assert_eq!(choice["finish_reason"] == "length", tokens == 9);
     }
     assert_eq!(report, json(&arguments), "same seed, same output");
+}
+
+#[test]
+fn a_gguf_file_solves_as_its_checkpoint_does() {
+    let ask = |policy: &str, dtype: &str| {
+        json(&[
+            "solve",
+            "What is 2 + 2?",
+            "--policy",
+            policy,
+            "--dtype",
+            dtype,
+            "--verifier",
+            "none",
+            "--method",
+            "majority",
+            "--budget",
+            "2",
+            "--max-tokens",
+            "12",
+            "--json",
+        ])["solutions"]
+            .clone()
+    };
+    let folder = ask(&family("llama-3"), "auto");
+    assert_eq!(folder, ask(&family("gguf/llama-3.gguf"), "auto"));
+    assert_eq!(folder, ask(&family("llama-3"), "f32"));
 }
 
 #[test]

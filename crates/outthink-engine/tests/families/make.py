@@ -247,6 +247,33 @@ def main(out):
         return ids, logits(trl_model, ids)[places].softmax(-1)[:, 1]
     golden["trl-prm"] = prm(render)
 
+    torch.manual_seed(9)
+    er = wrapped(byte_level(llama), "<|eot_id|>", "<|begin_of_text|>", LLAMA)
+    er_model = save(LlamaForCausalLM(LlamaConfig(**shape(er, **rope))), er, out / "er-prm", half)
+    tag, good, bad = (er.encode(text, add_special_tokens=False)[-1] for text in [" ки", " +", " -"])
+
+    def render(question, steps):
+        ids = er.encode(f"{question} " + "".join(f"{step.strip()} ки" for step in steps), add_special_tokens=False)
+        scores = logits(er_model, ids)[:, [good, bad]].softmax(-1)[:, 0]
+        return ids, scores[torch.tensor(ids) == tag]
+    golden["er-prm"] = prm(render)
+
+    # Its reference is the policy qwen2.5, whose tokenizer it shares.
+    torch.manual_seed(10)
+    eurus = wrapped(byte_level(chatml), "<|im_end|>", None, CHATML)
+    eurus_model = save(Qwen2ForCausalLM(Qwen2Config(**shape(eurus, tie_word_embeddings=True))), eurus, out / "eurus-prm", half)
+    reference = Qwen2ForCausalLM.from_pretrained(out / "qwen2.5", dtype=torch.float32).eval()
+
+    def render(question, steps):
+        start = eurus.apply_chat_template([{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True)
+        encode = lambda text: eurus(start + text, add_special_tokens=False).input_ids
+        ids = encode("\n\n".join(steps))
+        ends = [len(encode("\n\n".join(steps[:k]) + "\n\n")) for k in range(1, len(steps))] + [len(ids)]
+        of = lambda model: logits(model, ids)[:-1].log_softmax(-1).gather(1, torch.tensor(ids[1:])[:, None])[:, 0]
+        ratio, first = of(eurus_model) - of(reference), len(encode("")) - 1
+        return ids, torch.stack([(0.001 * ratio[first:end - 1].sum()).sigmoid() for end in ends])
+    golden["eurus-prm"] = prm(render)
+
     for folder in out.iterdir():
         for name in ["generation_config.json", "special_tokens_map.json"]:
             (folder / name).unlink(missing_ok=True) if folder.is_dir() else None

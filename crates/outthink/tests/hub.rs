@@ -1,0 +1,249 @@
+//! Fetching from a hub: a small one of our own, which serves a model of the micro family and can be made to fail.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+const FILES: [&str; 5] = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "model.safetensors",
+];
+
+/// What the hub is asked, and what it does wrong.
+#[derive(Default)]
+struct Log {
+    /// `file` or `file from BYTE` of every download.
+    downloads: Vec<String>,
+    /// Break off the next download of the weights after this many bytes.
+    cut: Option<usize>,
+    /// Send other weights than it says.
+    lie: bool,
+}
+
+struct Hub {
+    url: String,
+    log: Arc<Mutex<Log>>,
+    cache: PathBuf,
+}
+
+impl Hub {
+    fn start(name: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let log = Arc::new(Mutex::new(Log::default()));
+        let cache =
+            std::env::temp_dir().join(format!("outthink-hub-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&cache).unwrap();
+        let shared = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let log = Arc::clone(&shared);
+                std::thread::spawn(move || serve(&stream, &log));
+            }
+        });
+        Self { url, log, cache }
+    }
+
+    fn ask(&self, model: &str) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_outthink"))
+            .args([
+                "generate",
+                "--policy",
+                model,
+                "--prompt",
+                "Evaluate $7+8$.",
+                "--max-tokens",
+                "4",
+            ])
+            .env("HF_ENDPOINT", &self.url)
+            .env("HF_HUB_CACHE", &self.cache)
+            .env_remove("HF_TOKEN")
+            .output()
+            .unwrap()
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.cache);
+    }
+}
+
+fn serve(stream: &TcpStream, log: &Mutex<Log>) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 {
+            return;
+        }
+        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut from = None;
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header).unwrap();
+            if header.trim().is_empty() {
+                break;
+            }
+            if let Some(range) = header.to_lowercase().strip_prefix("range: bytes=") {
+                let (start, end) = range.trim().split_once('-').unwrap();
+                // A request for the first byte only asks for the size.
+                from = (end != "0").then(|| start.parse::<usize>().unwrap());
+            }
+        }
+        if !answer(stream, &path, from, log) {
+            return;
+        }
+    }
+}
+
+/// False if the connection is to be broken off.
+fn answer(mut stream: &TcpStream, path: &str, from: Option<usize>, log: &Mutex<Log>) -> bool {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/micro/micro-24k");
+    if path.starts_with("/api/models/someone/micro/revision/main")
+        || path.starts_with(&format!("/api/models/someone/micro/revision/{COMMIT}"))
+    {
+        let siblings: Vec<_> = FILES
+            .iter()
+            .map(|file| serde_json::json!({"rfilename": file}))
+            .collect();
+        let body = serde_json::json!({"sha": COMMIT, "siblings": siblings}).to_string();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        return true;
+    }
+    let Some(file) = path.strip_prefix(&format!("/someone/micro/resolve/{COMMIT}/")) else {
+        write!(
+            stream,
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
+        )
+        .unwrap();
+        return true;
+    };
+    let mut bytes = std::fs::read(model.join(file)).unwrap();
+    let size = bytes.len();
+    let etag = sha256(&bytes);
+    let Some(start) = from else {
+        write!(
+            stream,
+            "HTTP/1.1 206 Partial Content\r\netag: \"{etag}\"\r\nx-repo-commit: {COMMIT}\r\ncontent-range: bytes 0-0/{size}\r\ncontent-length: 1\r\n\r\n{}",
+            char::from(bytes[0])
+        )
+        .unwrap();
+        return true;
+    };
+    let mut log = log.lock().unwrap();
+    log.downloads.push(if start == 0 {
+        file.to_owned()
+    } else {
+        format!("{file} from {start}")
+    });
+    if log.lie && file == "model.safetensors" {
+        bytes[size - 1] ^= 1;
+    }
+    write!(
+        stream,
+        "HTTP/1.1 206 Partial Content\r\ncontent-length: {}\r\n\r\n",
+        size - start
+    )
+    .unwrap();
+    let cut = if file == "model.safetensors" {
+        log.cut.take()
+    } else {
+        None
+    };
+    let end = cut.map_or(size, |cut| start + cut);
+    // Whoever broke off does not read to the end.
+    let _ = stream.write_all(&bytes[start..end]);
+    if cut.is_some() {
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+    }
+    cut.is_none()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    let digest = sha2::Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_model_is_fetched_once_and_needs_no_network_then() {
+    let mut hub = Hub::start("once");
+    let first = hub.ask("someone/micro");
+    assert!(first.status.success(), "{}", said(&first));
+    assert!(
+        said(&first).contains(COMMIT),
+        "it is pinned: {}",
+        said(&first)
+    );
+    assert_eq!(hub.log.lock().unwrap().downloads, FILES);
+    hub.url = "http://127.0.0.1:9".into();
+    for name in ["someone/micro", &format!("someone/micro@{COMMIT}")] {
+        let again = hub.ask(name);
+        assert_eq!(again.stdout, first.stdout, "{}", said(&again));
+        assert_eq!(said(&again), "");
+    }
+}
+
+#[test]
+fn a_download_that_was_cut_off_goes_on_where_it_stopped() {
+    let hub = Hub::start("resume");
+    hub.log.lock().unwrap().cut = Some(20_000);
+    let output = hub.ask("someone/micro");
+    assert!(output.status.success(), "{}", said(&output));
+    let downloads = hub.log.lock().unwrap().downloads.clone();
+    assert_eq!(
+        downloads[4..],
+        ["model.safetensors", "model.safetensors from 20000"]
+    );
+}
+
+#[test]
+fn damaged_weights_are_not_kept() {
+    let hub = Hub::start("damage");
+    hub.log.lock().unwrap().lie = true;
+    let output = hub.ask("someone/micro");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output).contains("what came is damaged"),
+        "{}",
+        said(&output)
+    );
+    hub.log.lock().unwrap().lie = false;
+    let output = hub.ask("someone/micro");
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn what_cannot_be_fetched_is_told_with_what_to_do() {
+    let mut hub = Hub::start("errors");
+    let missing = hub.ask("someone/other");
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(
+        said(&missing).contains("the hub has no someone/other@main"),
+        "{}",
+        said(&missing)
+    );
+    hub.url = "http://127.0.0.1:9".into();
+    let refused = hub.ask("someone/micro");
+    assert!(
+        said(&refused).contains("without a network, copy its folder here"),
+        "{}",
+        said(&refused)
+    );
+}
