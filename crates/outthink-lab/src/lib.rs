@@ -11,6 +11,7 @@ mod chart;
 mod dataset;
 mod difficulty;
 mod estimate;
+mod exchange;
 mod gain;
 mod keeper;
 mod parquet_file;
@@ -37,6 +38,9 @@ pub use chart::{Chart, Point, Series};
 pub use dataset::{Columns, DatasetError, read_dataset};
 pub use difficulty::{BANDS, Difficulty, FIRST};
 pub use estimate::{Interval, Proportion, paired_difference};
+pub use exchange::{
+    ExchangeError, Line, export_jsonl, export_parquet, import, read_lines, read_parquet,
+};
 pub use gain::{Efficiency, efficiency_gain, performance_gain};
 pub use plan::Estimate;
 pub use published::{Published, PublishedModel, PublishedTable, training_flops};

@@ -83,7 +83,7 @@ impl Bench<'_> {
                 ..written(&solution)
             });
         }
-        self.grade(&mut samples);
+        grade(&mut samples, &self.claim.problem.gold, self.answers);
         let known = samples.iter().any(|sample| sample.tokens > 0);
         let work = if known {
             tokens.work(policy.prompt(), draws as u64, tree.policy.generated)
@@ -208,7 +208,7 @@ impl Bench<'_> {
             sample.tokens = steps.iter().map(|step| step.tokens.len()).sum();
             sample.logprob = steps.iter().map(|step| step.logprob).sum();
         }
-        self.grade(&mut samples);
+        grade(&mut samples, &self.claim.problem.gold, self.answers);
         let draws = plan.budget() as u64;
         let mut tokens = SharedTokens::default();
         let mut asked = Vec::new();
@@ -247,33 +247,29 @@ impl Bench<'_> {
             ..self.done(start)
         })
     }
+}
 
-    /// Finds the answers, tells them apart, and compares each with the right one.
-    fn grade(&self, samples: &mut [Drawn]) {
-        let found: Vec<Option<String>> = samples
-            .iter()
-            .map(|sample| self.answers.extract(&sample.steps.join("\n\n")))
-            .collect();
-        let mut texts: Vec<&str> = Vec::new();
-        let mut place: HashMap<&str, usize> = HashMap::new();
-        for answer in found.iter().flatten() {
-            place.entry(answer).or_insert_with(|| {
-                texts.push(answer);
-                texts.len() - 1
-            });
-        }
-        let classes = self.answers.group(&texts);
-        let gold = &self.claim.problem.gold;
-        let right: Vec<bool> = texts
-            .iter()
-            .map(|text| self.answers.equal(gold, text))
-            .collect();
-        for (sample, answer) in samples.iter_mut().zip(&found) {
-            let place = answer.as_deref().and_then(|answer| place.get(answer));
-            sample.class = place.map(|&place| classes[place]);
-            sample.correct = place.is_some_and(|&place| right[place]);
-            sample.answer.clone_from(answer);
-        }
+/// Finds the answers, tells them apart, and compares each with the right one.
+pub(crate) fn grade(samples: &mut [Drawn], gold: &str, answers: &dyn Answers) {
+    let found: Vec<Option<String>> = samples
+        .iter()
+        .map(|sample| answers.extract(&sample.steps.join("\n\n")))
+        .collect();
+    let mut texts: Vec<&str> = Vec::new();
+    let mut place: HashMap<&str, usize> = HashMap::new();
+    for answer in found.iter().flatten() {
+        place.entry(answer).or_insert_with(|| {
+            texts.push(answer);
+            texts.len() - 1
+        });
+    }
+    let classes = answers.group(&texts);
+    let right: Vec<bool> = texts.iter().map(|text| answers.equal(gold, text)).collect();
+    for (sample, answer) in samples.iter_mut().zip(&found) {
+        let place = answer.as_deref().and_then(|answer| place.get(answer));
+        sample.class = place.map(|&place| classes[place]);
+        sample.correct = place.is_some_and(|&place| right[place]);
+        sample.answer.clone_from(answer);
     }
 }
 

@@ -108,6 +108,23 @@ Examples:
 Example: outthink sql --store micro.sqlite 'select answer, count(*) from sample where correct = 1 group by answer limit 5'"
     )]
     Sql(SqlArguments),
+    /// Write the samples of a study to a file: JSON, a line each, or Parquet with search-and-learn's columns
+    #[command(after_help = "Examples:
+  outthink export --store micro.sqlite --name micro > samples.jsonl
+  outthink export --store micro.sqlite --format parquet --out pools.parquet")]
+    Export(ExportArguments),
+    /// Read pools of samples into a store, grade them anew, and choose from them: JSON lines or search-and-learn's Parquet
+    #[command(
+        after_help = "Each line of FILE holds at least {\"problem\", \"gold\", \"steps\": [\"…\"]}; as `outthink export` writes them.
+
+Examples:
+  outthink import samples.jsonl --store pools.sqlite --name theirs
+  outthink study --dataset stored:theirs --policy stored:theirs --verifier ./my-prm --store pools.sqlite --name scored"
+    )]
+    Import(ImportArguments),
+    /// The benchmarks' problems: fetch them and check them
+    #[command(subcommand)]
+    Data(Data),
     /// Problems of the micro domain, and exact labels for steps
     #[command(subcommand)]
     Micro(Micro),
@@ -408,6 +425,60 @@ pub(crate) struct SqlArguments {
     /// The store
     #[arg(long, value_name = "PATH|URL")]
     pub(crate) store: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// The study [default: the only one of the store]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// jsonl or parquet
+    #[arg(long, default_value = "jsonl")]
+    pub(crate) format: Format,
+    /// The file [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// One line a sample
+    Jsonl,
+    /// One row a problem, policy and run, with search-and-learn's columns; only pools
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// Samples: .jsonl, or .parquet with search-and-learn's columns
+    pub(crate) file: PathBuf,
+    /// The store; made if it is not there
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// What to call the study
+    #[arg(long)]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Data {
+    /// List the known sets and which are here
+    List,
+    /// Fetch a set and check it
+    #[command(
+        after_help = "NAME is math-500, aime24 or amc23 (the files of the paper's own code, by checksum), or owner/name/FILE for a file of a
+dataset on the Hugging Face hub. Sets are kept in OUTTHINK_DATA [default: ~/.cache/outthink/data]; OUTTHINK_DATA_ENDPOINT and
+HF_ENDPOINT name mirrors.
+
+Example: outthink data get math-500 && outthink study --dataset math-500 --policy micro-0.3m --methods majority --budgets 4"
+    )]
+    Get {
+        /// Which
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,8 +6,10 @@
 )]
 
 mod cli;
+mod data;
 mod demo;
 mod doctor;
+mod exchange;
 mod failure;
 mod generate;
 mod grade;
@@ -44,6 +46,9 @@ fn main() -> ExitCode {
         Command::Study(arguments) => return study::run_study(*arguments).unwrap_or_else(fail),
         Command::Report(arguments) => report::run(&arguments),
         Command::Sql(arguments) => report::sql(&arguments),
+        Command::Export(arguments) => exchange::export(&arguments),
+        Command::Import(arguments) => exchange::import_samples(&arguments),
+        Command::Data(command) => data::run(command),
         Command::Micro(command) => micro::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(

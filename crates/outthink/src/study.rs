@@ -32,11 +32,11 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
         seconds: arguments.max_seconds,
         money: arguments.max_cost,
     };
-    let (study, models) = wiring::resolve(recipe, &columns)?;
     let mut store = Store::open(&place)?;
     if let Some(seconds) = arguments.lease {
         store = store.with_lease(seconds);
     }
+    let (study, models) = wiring::resolve(recipe, &columns, &mut store)?;
     store.put_study(&study)?;
     let count = store.count(&study.name)?;
     print!(
@@ -131,7 +131,11 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
         recipe.methods.clone_from(&arguments.methods);
     }
     if recipe.methods.is_empty() {
-        let fits = |method: &Method| !recipe.verifiers.is_empty() || !method.needs_verifier();
+        let whole = recipe.dataset.starts_with("stored:");
+        let fits = |method: &Method| {
+            let scored = !recipe.verifiers.is_empty() || !method.needs_verifier();
+            scored && !(whole && (method.is_stepwise() || *method == Method::Cot))
+        };
         recipe.methods = Method::ALL.into_iter().filter(fits).collect();
     }
     if !arguments.budgets.is_empty() {

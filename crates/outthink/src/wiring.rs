@@ -1,20 +1,22 @@
 //! Models and problems for the lab, which knows neither engines nor the micro domain.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use futures::future::BoxFuture;
-use outthink_core::{Judgement, Limits, ModelCost, ModelError, Prefix, Verifier};
+use futures::future::{BoxFuture, FutureExt};
+use outthink_core::{
+    Extension, Judgement, Limits, ModelCost, ModelError, Policy, Prefix, Reply, Verifier,
+};
 use outthink_engine::Precision;
 use outthink_lab::{
-    Columns, ModelInfo, ModelTable, Models, PolicyModel, PolicyPart, Problem, Recipe, Study,
-    VerifierModel, read_dataset,
+    Columns, Config, ModelInfo, ModelTable, Models, PolicyModel, PolicyPart, Problem, Recipe,
+    Store, Study, VerifierModel, read_dataset,
 };
 use outthink_micro::domain::{self, Split};
 use serde_json::json;
 
 use crate::cli::{PolicyChoice, VerifierChoice};
+use crate::data;
 use crate::failure::Failure;
 use crate::models::{self, AnyVerifier};
 use crate::solve::limits;
@@ -31,11 +33,31 @@ impl Verifier for Shared {
     }
 }
 
-/// Loads the models of a recipe and lays out the study.
-pub(crate) fn resolve(recipe: Recipe, columns: &Columns) -> Result<(Study, Models), Failure> {
-    let problems = problems(&recipe, columns)?;
-    let policies = recipe.policies.iter().map(|entry| policy(&entry.table()));
-    let policies: Vec<PolicyModel> = policies.collect::<Result<_, _>>()?;
+/// Loads the models of a recipe and lays out the study. A policy or dataset `stored:NAME` is that of a study in the store.
+pub(crate) fn resolve(
+    mut recipe: Recipe,
+    columns: &Columns,
+    store: &mut Store,
+) -> Result<(Study, Models), Failure> {
+    let stored = stored(&recipe, store)?;
+    let problems = match (&stored, recipe.dataset.starts_with(STORED)) {
+        (Some(stored), true) => stored.problems.clone(),
+        _ => problems(&recipe, columns)?,
+    };
+    let mut policies: Vec<PolicyModel> = Vec::new();
+    for entry in &recipe.policies {
+        let entry = entry.table();
+        match &stored {
+            Some(stored) if entry.model.starts_with(STORED) => {
+                let (pools, draws) = stored_policies(stored)?;
+                policies.extend(pools);
+                // The pools are as large as they are.
+                recipe.budgets.retain(|&budget| budget < draws);
+                recipe.budgets.push(draws);
+            }
+            _ => policies.push(policy(&entry)?),
+        }
+    }
     let verifiers = recipe
         .verifiers
         .iter()
@@ -48,11 +70,83 @@ pub(crate) fn resolve(recipe: Recipe, columns: &Columns) -> Result<(Study, Model
     });
     let infos = verifiers.iter().map(|verifier| verifier.info.clone());
     let study = recipe.resolve(problems, parts.collect(), infos.collect());
+    let mut study = study.map_err(Failure::input)?;
+    if let Some(stored) = stored {
+        study.seeds = stored.seeds;
+    }
     let models = Models {
         policies,
         verifiers,
     };
-    Ok((study.map_err(Failure::input)?, models))
+    Ok((study, models))
+}
+
+/// What names a study of the store in place of a model or a dataset.
+const STORED: &str = "stored:";
+
+/// The study whose pools a recipe goes on from, if it does.
+fn stored(recipe: &Recipe, store: &mut Store) -> Result<Option<Study>, Failure> {
+    let models = recipe.policies.iter().map(|entry| entry.table().model);
+    let mut names: Vec<String> = models
+        .chain([recipe.dataset.clone()])
+        .filter_map(|name| name.strip_prefix(STORED).map(str::to_owned))
+        .collect();
+    names.dedup();
+    match names.as_slice() {
+        [] => Ok(None),
+        [name] => {
+            let searches = recipe.methods.iter().find(|method| method.is_stepwise());
+            if let Some(method) = searches {
+                return Err(Failure::Input(anyhow!(
+                    "{method} draws step by step, and stored samples are whole; use --methods majority,best-of-n"
+                )));
+            }
+            store.study(Some(name)).map(Some).map_err(Failure::input)
+        }
+        _ => Err(Failure::Input(anyhow!(
+            "a study goes on from one stored study, not from {}",
+            names.join(" and ")
+        ))),
+    }
+}
+
+/// A policy whose samples are in the store.
+struct Stored;
+
+impl Policy for Stored {
+    fn extend(&self, _: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+        async { Err("its samples are stored; it cannot draw new ones".into()) }.boxed()
+    }
+}
+
+/// The policies of a stored study with their pools, and the size of these.
+fn stored_policies(study: &Study) -> Result<(Vec<PolicyModel>, usize), Failure> {
+    let (mut policies, mut size) = (Vec::new(), 0);
+    for cell in study.cells.iter().filter(|cell| !cell.is_greedy()) {
+        if let Config::Pool {
+            sampling,
+            limits,
+            draws,
+            ..
+        } = cell.config()
+        {
+            size = *draws;
+            policies.push(PolicyModel {
+                info: study.policies[cell.policy].clone(),
+                model: Arc::new(Stored),
+                sampling: *sampling,
+                limits: *limits,
+                appetite: EMBEDDED_APPETITE,
+            });
+        }
+    }
+    if policies.is_empty() {
+        return Err(Failure::Input(anyhow!(
+            "study {} has no pools of samples",
+            study.name
+        )));
+    }
+    Ok((policies, size))
 }
 
 fn policy(entry: &ModelTable) -> Result<PolicyModel, Failure> {
@@ -175,7 +269,7 @@ fn problems(recipe: &Recipe, columns: &Columns) -> Result<Vec<Problem>, Failure>
             let count = recipe.problems.unwrap_or(200);
             micro(seed, split, count)
         }
-        None => read_dataset(Path::new(&recipe.dataset), columns).map_err(Failure::input)?,
+        None => read_dataset(&data::find(&recipe.dataset)?, columns).map_err(Failure::input)?,
     };
     if let Some(count) = recipe.problems {
         if problems.len() < count {
