@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::executor::block_on;
-use mock::{Bench, Place, bench, bench_of};
+use mock::{ALL, Bench, Place, bench, bench_of};
 use outthink_core::{Answers, Selection, Tree};
 use outthink_lab::store::Sample;
 use outthink_lab::{
@@ -130,7 +130,7 @@ fn shards_together_are_the_whole() {
 #[test]
 fn a_failed_problem_is_told_and_tried_again_and_never_becomes_a_score() {
     for place in Place::all() {
-        let bad = bench_of(5, Duration::ZERO, 64, "[8]", Some("-3".into()));
+        let bad = bench_of(5, Duration::ZERO, 64, "[8]", ALL, Some("-3".into()));
         let mut store = Store::open(&place.name()).unwrap();
         store.put_study(&bad.study).unwrap();
         let (mut store, halt, status) = go(&bad, store, Shard::WHOLE, Caps::default());
@@ -144,7 +144,7 @@ fn a_failed_problem_is_told_and_tried_again_and_never_becomes_a_score() {
                 .keys()
                 .all(|error| error.contains("problem-3"))
         );
-        let good = bench_of(5, Duration::ZERO, 64, "[8]", None);
+        let good = bench_of(5, Duration::ZERO, 64, "[8]", ALL, None);
         store.put_study(&good.study).unwrap();
         let (mut store, _, status) = go(&good, store, Shard::WHOLE, Caps::default());
         // Of the sixth that failed: CoT, pool, score, beam, DVTS.

@@ -200,7 +200,7 @@ impl Analysis {
             title: "Figures 4, 5, 10, 11. Policies, verifiers and methods".into(),
             caption: "Accuracy against N; bands are 95 % intervals over problems. What a method gains depends on the verifier: compare along a row.".into(),
             axis: "N, solutions' worth of draws".into(),
-            columns: verifiers.min(3),
+            columns: if verifiers <= 4 { verifiers } else { 3 },
             panels,
             legend: self.method_legend(true),
         })

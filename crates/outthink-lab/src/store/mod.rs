@@ -117,6 +117,19 @@ impl Store {
     /// Notes a study with its problems and its units of work, in the order in which they are to be done. What another
     /// study or an earlier run has done is not done again. A study is replaced by one of the same name.
     pub fn put_study(&mut self, study: &Study) -> Result<(), StoreError> {
+        let spec = serde_json::to_string(study).map_err(StoreError::json("a study"))?;
+        let mut same = false;
+        self.database.query(
+            "SELECT count(*) FROM study WHERE name = $1 AND spec = $2",
+            &[study.name.as_str().into(), spec.as_str().into()],
+            &mut |row| {
+                same = row.int(0)? > 0;
+                Ok(())
+            },
+        )?;
+        if same {
+            return Ok(());
+        }
         self.database.begin()?;
         let problems = study.problems.iter().map(|problem| {
             vec![
@@ -165,7 +178,6 @@ impl Store {
         });
         let columns = "study, position, problem_number, unit";
         database::insert(self.database.as_mut(), "member", columns, members)?;
-        let spec = serde_json::to_string(study).map_err(StoreError::json("a study"))?;
         self.database.execute(
             "INSERT INTO study (name, spec) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET spec = excluded.spec",
             &[study.name.as_str().into(), spec.into()],

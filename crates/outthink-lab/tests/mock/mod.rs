@@ -134,8 +134,13 @@ pub(crate) struct Bench {
     pub(crate) prefixes: Arc<AtomicU64>,
 }
 
+/// Every method.
+pub(crate) const ALL: &str = r#"["cot", "majority", "best-of-n", "beam", "dvts"]"#;
+/// What chooses from pools.
+pub(crate) const POOLS: &str = r#"["majority", "best-of-n"]"#;
+
 pub(crate) fn bench(problems: usize, latency: Duration, appetite: usize) -> Bench {
-    bench_of(problems, latency, appetite, "[8, 16]", None)
+    bench_of(problems, latency, appetite, "[8, 16]", ALL, None)
 }
 
 pub(crate) fn bench_of(
@@ -143,6 +148,7 @@ pub(crate) fn bench_of(
     latency: Duration,
     appetite: usize,
     budgets: &str,
+    methods: &str,
     fails_on: Option<String>,
 ) -> Bench {
     let recipe = Recipe::parse(&format!(
@@ -151,7 +157,7 @@ pub(crate) fn bench_of(
         dataset = "mock"
         policies = ["policy"]
         verifiers = ["verifier"]
-        methods = ["cot", "majority", "best-of-n", "beam", "dvts"]
+        methods = {methods}
         budgets = {budgets}
         "#
     ))
