@@ -9,6 +9,7 @@ use crate::binomial::Factorials;
 use crate::bootstrap::Values;
 use crate::difficulty::Difficulty;
 use crate::estimate::Interval;
+use crate::in_sample::{Choices, in_sample};
 use crate::spent::{Expected, Spent};
 use crate::store::{Count, Store, StoreError, UnitRow};
 use crate::study::{Config, Study};
@@ -106,7 +107,7 @@ pub struct Analysis {
     /// Failures with their number.
     pub failures: BTreeMap<String, usize>,
     /// Which method the in-sample choice takes, by policy, verifier, budget and band.
-    pub choices: HashMap<(usize, usize, usize, usize), Method>,
+    pub choices: Choices,
     /// Wall time of the units together, beside each other.
     pub unit_seconds: f64,
     index: HashMap<Key, usize>,
@@ -200,7 +201,7 @@ impl Analysis {
                 }
             })
             .collect();
-        let mut choices = HashMap::new();
+        let mut choices = Choices::new();
         let in_sample = in_sample(&study, &entries, &means, &difficulty, &mut choices);
         for (entry, rows) in in_sample {
             means.insert(entry.key, rows);
@@ -314,6 +315,9 @@ struct Collected<'a> {
     agreement: Vec<Vec<(f64, usize)>>,
 }
 
+/// A pool's cell, problem and seed.
+type PoolId<'a> = (&'a str, usize, u64);
+
 /// Pools that are read before they are worked on together.
 const BATCH: usize = 64;
 
@@ -383,7 +387,7 @@ impl<'a> Collected<'a> {
             .map(|(index, cell)| (cell.hash(), index))
             .collect();
         // Scores by pool cell, problem and seed.
-        let mut scores: HashMap<(&str, usize, u64), Vec<(usize, &UnitRow)>> = HashMap::new();
+        let mut scores: HashMap<PoolId<'_>, Vec<(usize, &UnitRow)>> = HashMap::new();
         for unit in units.iter().filter(|unit| unit.took.is_some()) {
             let cell = cells
                 .get(unit.cell.as_str())
@@ -617,102 +621,4 @@ fn agreement(votes: &[Vote]) -> f64 {
     }
     let commonest = counts.values().copied().max().unwrap_or_default();
     commonest as f64 / first.len().max(1) as f64
-}
-
-/// For each policy, verifier and budget: the method that is best in each band of oracle difficulty, as the paper
-/// chooses (its tables choose on the problems that they report, too).
-fn in_sample(
-    study: &Study,
-    entries: &[Entry],
-    rows: &HashMap<Key, Vec<f64>>,
-    difficulty: &[Difficulty],
-    choices: &mut HashMap<(usize, usize, usize, usize), Method>,
-) -> Vec<(Entry, Vec<f64>)> {
-    let runs = study.seeds.len();
-    let mut made = Vec::new();
-    for policy in 0..study.policies.len() {
-        let bands = difficulty[policy].bands();
-        for verifier in 0..study.verifiers.len() {
-            for &budget in &study.budgets {
-                let open: Vec<&Entry> = entries
-                    .iter()
-                    .filter(|entry| {
-                        let Key {
-                            policy: p,
-                            verifier: v,
-                            budget: n,
-                            method,
-                            rule,
-                            ..
-                        } = entry.key;
-                        let rule_fits = match method {
-                            Method::Majority => rule == Rule::Chosen(Choice(Selection::Majority)),
-                            Method::Cot => false,
-                            _ => rule == Rule::Chosen(Choice(HEADLINE)),
-                        };
-                        p == policy && n == budget && v.is_none_or(|v| v == verifier) && rule_fits
-                    })
-                    .collect();
-                if open.len() < 2 {
-                    continue;
-                }
-                let mut chosen = vec![f64::NAN; study.problems.len() * runs];
-                let mut cost = Cost::default();
-                for (band, problems) in bands.iter().enumerate() {
-                    let of = |entry: &Entry| {
-                        let rows = &rows[&entry.key];
-                        let values = problems
-                            .iter()
-                            .flat_map(|problem| &rows[problem * runs..(problem + 1) * runs])
-                            .filter(|value| !value.is_nan());
-                        let (sum, count) = values.fold((0.0, 0), |(s, c), v| (s + v, c + 1));
-                        if count == 0 {
-                            f64::NEG_INFINITY
-                        } else {
-                            sum / f64::from(count)
-                        }
-                    };
-                    let mut best: Option<(&Entry, f64)> = None;
-                    for entry in &open {
-                        let accuracy = of(entry);
-                        if best.is_none_or(|(_, before)| accuracy > before) {
-                            best = Some((entry, accuracy));
-                        }
-                    }
-                    let Some((best, _)) = best.filter(|_| !problems.is_empty()) else {
-                        continue;
-                    };
-                    choices.insert((policy, verifier, budget, band), best.key.method);
-                    let share = problems.len() as f64 / study.problems.len() as f64;
-                    cost.policy += best.cost.policy.scaled(share);
-                    cost.verifier += best.cost.verifier.scaled(share);
-                    for &problem in problems {
-                        let range = problem * runs..(problem + 1) * runs;
-                        chosen[range.clone()].copy_from_slice(&rows[&best.key][range]);
-                    }
-                }
-                let key = Key {
-                    policy,
-                    verifier: Some(verifier),
-                    method: Method::BestOfN,
-                    width: None,
-                    budget,
-                    rule: Rule::InSample,
-                };
-                let entry = Entry {
-                    key,
-                    accuracy: f64::NAN,
-                    interval: Interval {
-                        low: 0.0,
-                        high: 1.0,
-                    },
-                    sampling_error: 0.0,
-                    problems: 0,
-                    cost,
-                };
-                made.push((entry, chosen));
-            }
-        }
-    }
-    made
 }

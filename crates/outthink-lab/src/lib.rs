@@ -13,6 +13,7 @@ mod difficulty;
 mod estimate;
 mod exchange;
 mod gain;
+mod in_sample;
 mod keeper;
 mod parquet_file;
 mod plan;

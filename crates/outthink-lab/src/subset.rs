@@ -90,9 +90,8 @@ pub fn majority_at(
                 .filter(|(other, _)| *other != class)
             {
                 let mut next = vec![vec![0.0; rest + 1]; most_ties + 1];
-                for ties in 0..=most_ties {
-                    for taken in 0..=rest {
-                        let before = ways[ties][taken];
+                for (ties, row) in ways.iter().enumerate() {
+                    for (taken, &before) in row.iter().enumerate() {
                         if before == 0.0 {
                             continue;
                         }

@@ -54,6 +54,9 @@ pub(crate) struct Panel {
     pub(crate) content: Content,
 }
 
+/// Colour, dashed, name.
+pub(crate) type Named = (usize, bool, String);
+
 /// A figure.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Figure {
@@ -65,8 +68,7 @@ pub(crate) struct Figure {
     pub(crate) axis: String,
     pub(crate) columns: usize,
     pub(crate) panels: Vec<Panel>,
-    /// Colour, dashed, name.
-    pub(crate) legend: Vec<(usize, bool, String)>,
+    pub(crate) legend: Vec<Named>,
 }
 
 /// Colours that readers with any colour vision tell apart (after Okabe and Ito), for light and for dark.
@@ -147,8 +149,8 @@ impl Figure {
     }
 
     /// The legend in rows that fit, each entry at its place.
-    fn legend_rows(&self) -> Vec<Vec<(f64, &(usize, bool, String))>> {
-        let mut rows: Vec<Vec<(f64, &(usize, bool, String))>> = Vec::new();
+    fn legend_rows(&self) -> Vec<Vec<(f64, &Named)>> {
+        let mut rows: Vec<Vec<(f64, &Named)>> = Vec::new();
         let mut x = f64::INFINITY;
         for entry in &self.legend {
             let wide = 28.0 + 6.6 * entry.2.chars().count() as f64 + 22.0;

@@ -358,7 +358,9 @@ impl Analysis {
             .map(|exponent| {
                 (
                     10f64.powi(exponent),
-                    short(10f64.powi(exponent)).replace(".00", ""),
+                    short(10f64.powi(exponent))
+                        .replace(".00", "")
+                        .replace(".0", ""),
                 )
             })
             .collect();

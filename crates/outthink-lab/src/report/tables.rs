@@ -582,8 +582,8 @@ impl Analysis {
                 "method",
                 "N",
                 "tokens drawn",
-                "policy tokens computed",
-                "verifier tokens computed",
+                "policy tokens",
+                "verifier tokens",
                 "FLOP, paper",
                 "FLOP, full",
                 "accuracy, %",
@@ -591,7 +591,7 @@ impl Analysis {
             words: 2,
             rows,
             note: format!(
-                "Means over problems. Each token of a search's tree is counted once, as if the search ran alone; a pool's cost at a smaller N \
+                "Means over problems; tokens of policy and verifier are those computed. Each token of a search's tree is counted once, as if the search ran alone; a pool's cost at a smaller N \
                  is its expectation over subsets. Verifier: {}.",
                 self.verifier_name(verifier)
             ),

@@ -172,6 +172,9 @@ impl Row {
     }
 }
 
+/// Takes the names of the columns and a row as text; nothing for NULL.
+pub type TextRow<'a> = dyn FnMut(&[String], Vec<Option<String>>) + 'a;
+
 /// A database: SQLite or PostgreSQL.
 pub(crate) trait Database: Send {
     /// Runs statements without parameters.
@@ -198,11 +201,7 @@ pub(crate) trait Database: Send {
     fn rollback(&mut self) -> Result<(), StoreError>;
 
     /// A question of a user's, which may change nothing.
-    fn ask(
-        &mut self,
-        sql: &str,
-        row: &mut dyn FnMut(&[String], Vec<Option<String>>),
-    ) -> Result<(), StoreError>;
+    fn ask(&mut self, sql: &str, row: &mut TextRow<'_>) -> Result<(), StoreError>;
 
     /// The database's clock, in seconds since 1970, as an SQL expression.
     fn now(&self) -> &'static str;

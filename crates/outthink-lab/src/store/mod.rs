@@ -12,7 +12,7 @@ mod sqlite;
 mod write;
 
 pub use claim::{Claim, Shard};
-pub use database::StoreError;
+pub use database::{StoreError, TextRow};
 pub use read::{Count, Sample, Took, UnitRow};
 pub(crate) use write::Write;
 pub use write::{Drawn, Finished};
@@ -212,11 +212,7 @@ impl Store {
     }
 
     /// A question in SQL, answered with the names of the columns and rows of text. It cannot change anything.
-    pub fn ask(
-        &mut self,
-        sql: &str,
-        row: &mut dyn FnMut(&[String], Vec<Option<String>>),
-    ) -> Result<(), StoreError> {
+    pub fn ask(&mut self, sql: &str, row: &mut TextRow<'_>) -> Result<(), StoreError> {
         self.database.ask(sql, row)
     }
 

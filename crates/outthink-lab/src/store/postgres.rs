@@ -4,7 +4,7 @@ use fallible_iterator::FallibleIterator;
 use postgres::types::{IsNull, ToSql, Type, private::BytesMut};
 use postgres::{Client, NoTls, SimpleQueryMessage};
 
-use super::database::{Database, Row, StoreError, Value};
+use super::database::{Database, Row, StoreError, TextRow, Value};
 
 /// The first key of this program's advisory locks; the second is the slot.
 const LOCKS: i32 = 0x6f75_7474;
@@ -111,11 +111,7 @@ impl Database for Postgres {
         self.script("ROLLBACK")
     }
 
-    fn ask(
-        &mut self,
-        sql: &str,
-        row: &mut dyn FnMut(&[String], Vec<Option<String>>),
-    ) -> Result<(), StoreError> {
+    fn ask(&mut self, sql: &str, row: &mut TextRow<'_>) -> Result<(), StoreError> {
         self.script("SET default_transaction_read_only = on")?;
         for message in self.client.simple_query(sql)? {
             if let SimpleQueryMessage::Row(found) = message {

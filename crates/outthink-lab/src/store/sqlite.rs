@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter};
 
-use super::database::{Database, Row, StoreError, Value};
+use super::database::{Database, Row, StoreError, TextRow, Value};
 
 pub(super) struct Sqlite {
     connection: Connection,
@@ -116,17 +116,14 @@ impl Database for Sqlite {
         self.script("ROLLBACK")
     }
 
-    fn ask(
-        &mut self,
-        sql: &str,
-        row: &mut dyn FnMut(&[String], Vec<Option<String>>),
-    ) -> Result<(), StoreError> {
+    fn ask(&mut self, sql: &str, row: &mut TextRow<'_>) -> Result<(), StoreError> {
         self.script("PRAGMA query_only = ON")?;
         let told = self.told();
         let mut statement = self.connection.prepare(sql).map_err(&told)?;
         let names: Vec<String> = statement
             .column_names()
-            .into_iter()
+            .iter()
+            .copied()
             .map(str::to_owned)
             .collect();
         let mut rows = statement.query([]).map_err(&told)?;
