@@ -108,8 +108,6 @@ pub struct Analysis {
     pub failures: BTreeMap<String, usize>,
     /// Which method the in-sample choice takes, by policy, verifier, budget and band.
     pub choices: Choices,
-    /// Wall time of the units together, beside each other.
-    pub unit_seconds: f64,
     index: HashMap<Key, usize>,
 }
 
@@ -129,11 +127,7 @@ impl Analysis {
         let count = store.count(&study.name)?;
         let mut collected = Collected::new(&study);
         let mut failures = BTreeMap::new();
-        let mut unit_seconds = 0.0;
         for unit in &units {
-            if let Some(took) = &unit.took {
-                unit_seconds += took.seconds;
-            }
             if let Some(error) = &unit.error {
                 *failures.entry(error.clone()).or_insert(0) += 1;
             }
@@ -153,7 +147,6 @@ impl Analysis {
             .collect();
         let mut analysis = Self::measured(study, count, columns, difficulty);
         analysis.failures = failures;
-        analysis.unit_seconds = unit_seconds;
         Ok(analysis)
     }
 
@@ -232,7 +225,6 @@ impl Analysis {
             difficulty,
             failures: BTreeMap::new(),
             choices,
-            unit_seconds: 0.0,
             index,
         }
     }

@@ -35,6 +35,7 @@ struct Section {
 
 enum Item {
     Text(String),
+    Code(String),
     Table(Table),
     /// What the paper prints, smaller.
     Published(Table),
@@ -121,6 +122,11 @@ impl Report {
                 .map(|text| Item::Text((*text).to_owned()))
                 .collect(),
         });
+        sections.push(Section {
+            id: "made",
+            title: "How it was made",
+            items: made(analysis),
+        });
         Self {
             title: format!(
                 "{}: test-time scaling on {}",
@@ -165,6 +171,9 @@ impl Report {
                     Item::Text(text) => {
                         let _ = writeln!(out, "<p>{}</p>", emphasised(text));
                     }
+                    Item::Code(code) => {
+                        let _ = writeln!(out, "<pre>{}</pre>", escape(code));
+                    }
                     Item::Table(table) => out.push_str(&table.html()),
                     Item::Published(table) => {
                         let _ = write!(out, "<div class=\"published\">{}</div>", table.html());
@@ -199,6 +208,9 @@ impl Report {
                 match item {
                     Item::Text(text) => {
                         let _ = writeln!(out, "{text}\n");
+                    }
+                    Item::Code(code) => {
+                        let _ = writeln!(out, "```\n{}\n```\n", code.trim_end());
                     }
                     Item::Table(table) | Item::Published(table) => out.push_str(&table.markdown()),
                     Item::Figure(figure) => {
@@ -238,6 +250,27 @@ const READING: [&str; 6] = [
      (oracle) and chooses in-sample: it says what could be gained, not what a chooser would gain on new problems.",
     "**Published** numbers are the paper's, on its own problems and models. They stand here for orientation, not for comparison of values.",
 ];
+
+/// The commands, and the recipe in full.
+fn made(analysis: &Analysis) -> Vec<Item> {
+    let Analysis { study, count, .. } = analysis;
+    let place = study.recipe.store.clone();
+    let store = place.unwrap_or_else(|| format!("{}.sqlite", study.name));
+    let commands = format!(
+        "outthink study recipe.toml --store {store}\noutthink report {} --store {store}",
+        study.name
+    );
+    let mut items = vec![
+        Item::Text(format!(
+            "{} units of work, by these commands and this recipe.toml:",
+            count.done + count.open + count.failed
+        )),
+        Item::Code(commands),
+    ];
+    // What was parsed from TOML is written as TOML.
+    items.extend(toml::to_string(&study.recipe).ok().map(Item::Code));
+    items
+}
 
 fn published_table(published: &Published, number: usize) -> Option<Item> {
     let table = published.table(number)?;

@@ -120,12 +120,7 @@ impl Database for Sqlite {
         self.script("PRAGMA query_only = ON")?;
         let told = self.told();
         let mut statement = self.connection.prepare(sql).map_err(&told)?;
-        let names: Vec<String> = statement
-            .column_names()
-            .iter()
-            .copied()
-            .map(str::to_owned)
-            .collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([]).map_err(&told)?;
         while let Some(found) = rows.next().map_err(&told)? {
             let mut values = Vec::with_capacity(names.len());
