@@ -41,8 +41,8 @@ fn analysis(criterion: &mut Criterion) {
             bench.iter(|| {
                 let curves: Vec<_> = pools
                     .par_iter()
-                    .zip(0u64..)
-                    .map(|(pool, seed)| chances(pool, &rules, &budgets, seed, &factorials))
+                    .enumerate()
+                    .map(|(seed, pool)| chances(pool, &rules, &budgets, seed as u64, &factorials))
                     .collect();
                 let mut values = Values::new(500, 1, rules.len() * budgets.len());
                 for (problem, curves) in curves.iter().enumerate() {
