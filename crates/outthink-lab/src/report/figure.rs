@@ -198,9 +198,10 @@ impl Panel {
     fn write(&self, out: &mut String, wide: f64, (low, high): (f64, f64)) -> std::fmt::Result {
         let (left, right) = (LEFT, wide - RIGHT);
         let y = |share: f64| TOP + PLOT * (1.0 - (share - low) / (high - low));
+        let size = if wide < 260.0 { 10.5 } else { 12.0 };
         write!(
             out,
-            r#"<text class="head" x="{left}" y="20">{}</text>"#,
+            r#"<text class="head" x="{left}" y="20" style="font-size:{size}px">{}</text>"#,
             escape(&self.title)
         )?;
         let step = if high - low > 0.55 { 2 } else { 1 };
