@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -125,6 +126,21 @@ Examples:
     /// The benchmarks' problems: fetch them and check them
     #[command(subcommand)]
     Data(Data),
+    /// Serve models behind OpenAI's API, with searches and a console
+    #[command(
+        after_help = r#"`model` says what is wanted: a policy's name answers as it is, auto@POLICY and METHOD:POLICY search; {"outthink": {"budget": 64}}
+in the body, or reasoning_effort, says for how much. The first policy is the default.
+
+Examples:
+  outthink serve
+  outthink serve --policy Qwen/Qwen2.5-1.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B --listen 127.0.0.1:9000
+  outthink keys add alice --file keys.toml; outthink serve --listen 0.0.0.0:8321 --keys keys.toml
+  curl http://127.0.0.1:8321/v1/chat/completions -d '{"model": "beam:micro-0.3m", "messages": [{"role": "user", "content": "Evaluate $(17+19)\cdot 4-16$."}]}'"#
+    )]
+    Serve(Serve),
+    /// Make API keys for `outthink serve`
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Problems of the micro domain, and exact labels for steps
     #[command(subcommand)]
     Micro(Micro),
@@ -161,7 +177,7 @@ pub(crate) struct Demo {
 /// Which policy, and how it is read.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct PolicyChoice {
-    /// Policy: a name of the micro family, a checkpoint folder, a .gguf file, or a hub id (owner/name[@revision]) [default: micro-0.3m]
+    /// Policy: a name of the micro family, a checkpoint folder, a .gguf file, or a hub id as `owner/name@revision` [default: micro-0.3m]
     #[arg(long, value_name = "MODEL")]
     pub(crate) policy: Option<String>,
     /// Profile of the policy, by name or as a .toml file [default: the one that fits it]
@@ -287,6 +303,43 @@ pub(crate) struct Generate {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) policy: PolicyChoice,
+    #[command(flatten)]
+    pub(crate) verifier: VerifierChoice,
+    /// Address to listen on; any but a loopback one needs --keys
+    #[arg(long, default_value = "127.0.0.1:8321", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// File of API keys, as `outthink keys add` makes it [default: everyone may ask]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Most searches at once
+    #[arg(long, default_value_t = 8, value_name = "COUNT")]
+    pub(crate) searches: usize,
+    /// Most searches that wait for their turn; more are told to come again (429)
+    #[arg(long, default_value_t = 256, value_name = "COUNT")]
+    pub(crate) waiting: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key, print it, and keep its hash in a file
+    #[command(
+        after_help = "The key is printed once; the file holds its SHA-256, and how much it may ask for (edit it).
+
+Example: outthink keys add alice --file keys.toml"
+    )]
+    Add {
+        /// Who it is for; shown in logs
+        name: String,
+        /// File to add it to; made if it is not there
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

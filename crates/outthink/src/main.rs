@@ -19,6 +19,7 @@ mod micro;
 mod models;
 mod report;
 mod score;
+mod serve;
 mod solve;
 mod study;
 mod table;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Arguments, Command};
+use crate::cli::{Arguments, Command, KeysCommand};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
@@ -49,6 +50,8 @@ fn main() -> ExitCode {
         Command::Export(arguments) => exchange::export(&arguments),
         Command::Import(arguments) => exchange::import_samples(&arguments),
         Command::Data(command) => data::run(command),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Keys(KeysCommand::Add { name, file }) => add_key(&name, &file),
         Command::Micro(command) => micro::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(
@@ -61,6 +64,16 @@ fn main() -> ExitCode {
         }
     };
     result.map_or_else(fail, |()| ExitCode::SUCCESS)
+}
+
+fn add_key(name: &str, file: &Path) -> Result<(), Failure> {
+    let key = outthink_gateway::Keys::add(file, name).map_err(Failure::input)?;
+    println!("{key}");
+    eprintln!(
+        "the key of {name}, which is nowhere else; its hash is in {}",
+        file.display()
+    );
+    Ok(())
 }
 
 fn convert(from: &Path, to: &Path) -> Result<(), Failure> {
