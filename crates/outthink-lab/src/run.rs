@@ -186,7 +186,7 @@ struct Ending<'a> {
 
 impl<'a> Runner<'a> {
     async fn all(&mut self, watch: &mut dyn FnMut(&Status)) -> Result<Halt, Trouble> {
-        /// Units that are leased at once: few, for other workers want some too.
+        /// Units that are leased at once, at most: few, for other workers want some too.
         const HANDFUL: usize = 16;
         let appetite: usize = self
             .models
@@ -194,6 +194,8 @@ impl<'a> Runner<'a> {
             .iter()
             .map(|policy| policy.appetite)
             .sum();
+        let cells = self.study.cells.iter();
+        let heaviest = cells.map(appetite_of).max().unwrap_or(1).max(1);
         let mut ticks = ticker();
         let mut queue: VecDeque<Claim> = VecDeque::new();
         let mut flying = FuturesUnordered::new();
@@ -206,9 +208,12 @@ impl<'a> Runner<'a> {
             while flying.is_empty() || weight < appetite {
                 if queue.is_empty() {
                     let (name, shard) = (self.study.name.clone(), self.shard);
+                    // No more than can begin now: what waits in a queue here could run elsewhere.
+                    let room = appetite.saturating_sub(weight) / heaviest;
+                    let limit = room.clamp(1, HANDFUL);
                     let claims = self
                         .keeper
-                        .ask(move |store| store.claim(&name, shard, HANDFUL));
+                        .ask(move |store| store.claim(&name, shard, limit));
                     queue.extend(claims.await??);
                 }
                 let Some(claim) = queue.pop_front() else {
