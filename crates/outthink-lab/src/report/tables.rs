@@ -341,7 +341,11 @@ impl Analysis {
                 100.0 * wide.low,
                 100.0 * wide.high
             )),
-            TableCell::text(format!("{main} ({}–{})", told(times.low), told(times.high))),
+            TableCell::text(format!(
+                "{main} ({} to {})",
+                told(times.low),
+                told(times.high)
+            )),
         ]
     }
 
