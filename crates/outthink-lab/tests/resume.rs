@@ -1,6 +1,10 @@
 //! Workers that are killed, and workers that share a store. Each worker is a process of its own: this test binary, run
 //! again with a store in its environment.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail by panicking, and says what it skips"
+)]
 
 mod mock;
 

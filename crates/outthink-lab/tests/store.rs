@@ -1,5 +1,9 @@
 //! One suite for both stores.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail by panicking, and says what it skips"
+)]
 
 mod mock;
 
