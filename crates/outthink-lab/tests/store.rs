@@ -33,17 +33,17 @@ fn go(bench: &Bench, store: Store, shard: Shard, caps: Caps) -> (Store, Halt, St
     .unwrap()
 }
 
-/// All that a store holds of a study, in its order.
-fn contents(
-    study: &Study,
-    store: &mut Store,
-) -> Vec<(
+/// A unit: id, state, solutions, rewards and tree.
+type Held = (
     i64,
     String,
     Vec<Sample>,
     Vec<(usize, Vec<f64>)>,
     Option<Tree>,
-)> {
+);
+
+/// All that a store holds of a study, in its order.
+fn contents(study: &Study, store: &mut Store) -> Vec<Held> {
     let units = store.units(&study.name).unwrap();
     units
         .into_iter()
