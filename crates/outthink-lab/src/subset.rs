@@ -14,7 +14,7 @@ pub fn pass_at(samples: usize, right: usize, k: usize, factorials: &Factorials) 
 /// The chance that the best-scored of `k` samples is right. A sample without an answer or a score (`None`) takes no part.
 ///
 /// The samples of one score are the best if none above is drawn and one of them is. `None` where samples of one score
-/// differ in being right: then the votes decide, see [`crate::votes`].
+/// differ in being right: then the votes decide, see [`chances`](crate::chances).
 pub fn best_at(scored: &[Option<(f64, bool)>], k: usize, factorials: &Factorials) -> Option<f64> {
     let all = scored.len() as u64;
     let k = (k as u64).min(all);
