@@ -79,7 +79,7 @@ mod with_parquet {
                 (name, leaf, depth)
             })
             .collect();
-        let fields: Vec<String> = columns.iter().map(|column| field(column)).collect();
+        let fields: Vec<String> = columns.iter().map(field).collect();
         let schema = format!("message rows {{ {} }}", fields.join(" "));
         written(file, &schema, &columns, rows).map_err(|error| error.to_string())
     }
