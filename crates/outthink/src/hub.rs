@@ -265,6 +265,23 @@ fn check(path: &Path) -> Result<(), anyhow::Error> {
     Ok(())
 }
 
+/// A file of a dataset, fetched into the hub's cache and checked.
+pub(crate) fn fetch_dataset(id: &str, file: &str) -> Result<PathBuf, anyhow::Error> {
+    let repo = Repo::new(id.to_owned(), RepoType::Dataset);
+    let cached = Cache::new(cache()).repo(repo.clone()).get(file);
+    if let Some(path) = cached {
+        return Ok(path);
+    }
+    let fetched = api()?.repo(repo).get(file).map_err(|error| {
+        anyhow!(
+            "cannot fetch {file} of dataset {id} from {}: {error}; without a network, name a file that is here",
+            endpoint()
+        )
+    })?;
+    check(&fetched).with_context(|| format!("{id}: {file}"))?;
+    Ok(fetched)
+}
+
 fn api() -> Result<Api, anyhow::Error> {
     let cache = Cache::new(cache());
     let token = std::env::var("HF_TOKEN").ok().or_else(|| cache.token());
