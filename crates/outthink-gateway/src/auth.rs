@@ -93,8 +93,7 @@ impl Keys {
             Self::default()
         };
         let secret: [u8; 32] = rand::rng().random();
-        let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-        let key = format!("ot-{text}");
+        let key = format!("ot-{}", hex(&secret));
         keys.keys.push(Key {
             name: name.to_owned(),
             sha256: hash(&key),
@@ -132,8 +131,11 @@ impl Keys {
 }
 
 fn hash(key: &str) -> String {
-    let digest = Sha256::digest(key.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(key.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub(crate) struct Report {
     pub agreement: Option<f64>,
     /// Answers with their votes, most first.
     pub votes: Vec<Ballot>,
-    /// Complete solutions.
+    /// Solutions drawn, complete or cut off; what a cap left undrawn is none.
     pub samples: usize,
     pub seconds: f64,
     /// What ended it: its own end, or a cap.
@@ -197,7 +197,11 @@ pub(crate) async fn run(
             answer,
             agreement,
             votes: votes(&solutions, ask.selection, models),
-            samples: solutions.iter().map(|solution| solution.count).sum(),
+            samples: solutions
+                .iter()
+                .filter(|solution| !solution.steps.is_empty())
+                .map(|solution| solution.count)
+                .sum(),
             seconds: start.elapsed().as_secs_f64(),
             stopped_by,
             note,

@@ -20,7 +20,8 @@ use outthink_gateway::{
 };
 use serde_json::{Value, json};
 
-/// Answers `n` where the question says `n`; a question that says `slow` takes a minute, `broken` fails, `words` has no box.
+/// Answers `n` where the question says `n`; a question that says `slow` takes a minute for three draws of
+/// four, `never` for all; `broken` fails, `words` has no box.
 #[derive(Default)]
 struct Scripted {
     /// Draws that began and did not end.
@@ -44,8 +45,8 @@ impl Policy for Scripted {
             let mut replies = Vec::new();
             for request in requests {
                 let text = &request.problem.text;
-                // `slow` takes a minute for all but the first draw of a question.
-                if text.contains("slow") && request.seeds[0] % 4 != 0 {
+                let some = text.contains("slow") && request.seeds[0] % 4 != 0;
+                if some || text.contains("never") {
                     tokio::time::sleep(Duration::from_secs(60)).await;
                 }
                 if text.contains("broken") {
@@ -678,16 +679,17 @@ fn a_shutdown_lets_what_runs_end() {
 }
 
 #[test]
-fn a_cap_that_leaves_no_time_gives_an_empty_reply_that_is_cut_off() {
+fn a_cap_before_the_first_draw_gives_an_empty_reply_that_is_cut_off() {
     let server = Server::open();
-    let caps = json!({"budget": 4, "max_seconds": 1e-9});
-    let (status, reply) = server.chat(&with(asked("beam:small", "say 5"), "outthink", caps));
-    assert_eq!(status, 200, "{reply}");
-    let choice = &reply["choices"][0];
-    if reply["outthink"]["stopped_by"] == "max_seconds" && reply["outthink"]["samples"] == 0 {
-        assert_eq!(
-            (&choice["message"]["content"], &choice["finish_reason"]),
-            (&json!(""), &json!("length"))
-        );
+    let caps = json!({"budget": 4, "max_seconds": 0.2});
+    for model in ["beam:small", "majority:small"] {
+        let (status, reply) = server.chat(&with(asked(model, "never"), "outthink", caps.clone()));
+        assert_eq!(status, 200, "{reply}");
+        let choice = &reply["choices"][0];
+        assert_eq!(choice["message"]["content"], "");
+        assert_eq!(choice["finish_reason"], "length");
+        assert_eq!(reply["outthink"]["stopped_by"], "max_seconds");
+        assert_eq!(reply["outthink"]["samples"], 0);
+        assert_eq!(reply["outthink"]["answer"], Value::Null);
     }
 }

@@ -258,30 +258,28 @@ impl Analysis {
         (values.mean(0), crate::bootstrap::percentiles(&mut drawn))
     }
 
-    /// Floating-point operations of a problem: the paper's count, and everything.
+    /// Floating-point operations of a problem: the paper's count, and everything, as far as the models' shapes are known. A
+    /// verifier that knows the answer is no model and costs nothing.
     pub fn flops(&self, entry: &Entry) -> (Option<f64>, Option<f64>) {
         let policy = &self.study.policies[entry.key.policy];
-        let verifier = entry
-            .key
-            .verifier
-            .map(|number| &self.study.verifiers[number]);
         let Some(shape) = policy.cost else {
             return (None, None);
         };
-        let paper = entry.cost.policy.paper_flops(&shape);
-        let mut full = entry
-            .cost
-            .policy
-            .full_flops(&shape, policy.active_parameters);
-        if let Some(verifier) = verifier
-            && let Some(shape) = verifier.cost
-        {
-            full += entry
-                .cost
-                .verifier
-                .full_flops(&shape, verifier.active_parameters);
-        }
-        (Some(paper), Some(full))
+        let work = entry.cost;
+        let paper = work.policy.paper_flops(&shape);
+        let drawing = work.policy.full_flops(&shape, policy.active_parameters);
+        let scoring = match entry.key.verifier {
+            None => Some(0.0),
+            Some(number) => {
+                let verifier = &self.study.verifiers[number];
+                let reading = |shape| work.verifier.full_flops(&shape, verifier.active_parameters);
+                verifier
+                    .cost
+                    .map(reading)
+                    .or(verifier.oracle.then_some(0.0))
+            }
+        };
+        (Some(paper), scoring.map(|scoring| drawing + scoring))
     }
 }
 

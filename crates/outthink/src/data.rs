@@ -158,10 +158,7 @@ fn fetch(known: &Known) -> Result<PathBuf, anyhow::Error> {
 }
 
 fn check(bytes: &[u8], known: &Known) -> Result<(), anyhow::Error> {
-    let found: String = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let found = hub::hex(&Sha256::digest(bytes));
     if found != known.sha256 {
         bail!(
             "it is not {}: its SHA-256 is {found}, not {}",

@@ -13,7 +13,7 @@ use crate::cli::{Doctor, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 use crate::hub::cached_models;
 use crate::models::{self, AnyVerifier};
-use crate::table::short;
+use outthink_lab::short;
 
 /// A problem that every family can say, with a right and a wrong solution.
 const PROBLEM: &str = "Evaluate $7+8$.";

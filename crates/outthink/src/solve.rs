@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::cli::Solve;
 use crate::failure::Failure;
 use crate::models::{self, AnyVerifier};
-use crate::table::short;
+use outthink_lab::short;
 
 /// What `--json` prints.
 #[derive(Serialize)]

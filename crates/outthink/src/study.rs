@@ -16,8 +16,8 @@ use outthink_lab::{
 
 use crate::cli::StudyArguments;
 use crate::failure::Failure;
-use crate::table::short;
 use crate::wiring;
+use outthink_lab::short;
 
 pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> {
     let recipe = recipe(&arguments)?;

@@ -3,10 +3,10 @@
 use outthink_core::Method;
 
 use super::figure::{Bar, COLOURS, Content, Dot, Figure, Line, Panel};
-use super::table::short;
 use super::view::{METHODS, method_name};
 use crate::analysis::{Analysis, Entry, Key};
 use crate::difficulty::BANDS;
+use crate::short::short;
 
 /// The colour of Pass@N.
 const CEILING: usize = 7;

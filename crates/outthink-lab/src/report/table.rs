@@ -189,29 +189,3 @@ pub(crate) fn points(difference: f64, interval: Interval) -> String {
         signed(interval.high)
     )
 }
-
-/// 1234567 as `1.23M`.
-pub(crate) fn short(number: f64) -> String {
-    let units = [
-        (1e18, "E"),
-        (1e15, "P"),
-        (1e12, "T"),
-        (1e9, "G"),
-        (1e6, "M"),
-        (1e3, "k"),
-    ];
-    match units.iter().find(|(size, _)| number >= *size) {
-        Some((size, unit)) if number < 1e21 => {
-            let value = number / size;
-            let digits = if value < 10.0 {
-                2
-            } else {
-                usize::from(value < 100.0)
-            };
-            format!("{value:.digits$}{unit}")
-        }
-        Some(_) => format!("{number:.2e}"),
-        None if number == 0.0 || number >= 100.0 => format!("{number:.0}"),
-        None => format!("{number:.1}"),
-    }
-}

@@ -2,13 +2,14 @@
 
 use outthink_core::{Method, Selection};
 
-use super::table::{Table, TableCell, percent, points, short};
+use super::table::{Table, TableCell, percent, points};
 use super::view::{METHODS, method_name};
 use crate::analysis::{Analysis, BOOTSTRAP, Entry};
 use crate::bootstrap::percentiles;
 use crate::difficulty::BANDS;
 use crate::gain::{Efficiency, efficiency_gain, performance_gain};
 use crate::published::{Published, training_flops};
+use crate::short::short;
 
 fn header(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()

@@ -2,10 +2,11 @@
 
 use outthink_core::{Method, Selection};
 
-use super::table::{TableCell, percent, short};
+use super::table::{TableCell, percent};
 use crate::analysis::{Analysis, Choice, Entry, HEADLINE, Key, Rule};
 use crate::bootstrap::Values;
 use crate::estimate::Interval;
+use crate::short::short;
 
 /// Bootstrap draws for a part of the problems.
 const PART_DRAWS: usize = 2_000;
