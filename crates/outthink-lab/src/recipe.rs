@@ -74,6 +74,9 @@ pub struct ModelTable {
     /// Money for a million prompt tokens and for a million generated ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<[f64; 2]>,
+    /// The methods of this policy, if not the study's: a large model that small ones are compared with needs only `cot`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub methods: Option<Vec<Method>>,
     /// A verifier that knows the answer: a ceiling, not something to choose.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub oracle: bool,
@@ -177,17 +180,27 @@ impl Recipe {
                 return Err(RecipeError::Nothing(what));
             }
         }
+        let own = self
+            .policies
+            .iter()
+            .filter_map(|entry| entry.table().methods);
+        let mut asked = self.methods.iter().copied().chain(own.flatten());
         if verifiers.is_empty()
-            && let Some(&method) = self.methods.iter().find(|method| method.needs_verifier())
+            && let Some(method) = asked.find(|method| method.needs_verifier())
         {
             return Err(RecipeError::NoVerifier(method));
         }
         unique("problem", problems.iter().map(|problem| &problem.id))?;
         unique("policy", policies.iter().map(|policy| &policy.info.name))?;
         unique("verifier", verifiers.iter().map(|verifier| &verifier.name))?;
-        let wants = |method| self.methods.contains(&method);
         let mut cells = Vec::new();
         for (index, policy) in policies.iter().enumerate() {
+            let own = self
+                .policies
+                .get(index)
+                .and_then(|entry| entry.table().methods);
+            let methods = own.as_ref().unwrap_or(&self.methods);
+            let wants = |method| methods.contains(&method);
             let pool = |sampling, draws| Config::Pool {
                 policy: policy.info.identity.clone(),
                 sampling,
