@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::method::{Branch, Grown};
 use crate::{
     Continuation, Error, Extension, NodeId, Plan, Policy, Prefix, Problem, Sampling, Step, Stop,
@@ -9,7 +11,7 @@ use crate::{
 };
 
 /// Where a search stops growing a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Most tokens of one draw; a step cut off there is continued by another draw.
     pub draw_tokens: usize,
@@ -140,7 +142,9 @@ impl Search<'_> {
         } in draws
         {
             let Grown { branch, children } = &mut grown[branch];
-            children.push(self.attach(branch.node, steps, stop));
+            let child = self.attach(branch.node, steps, stop);
+            self.tree.node_mut(branch.node).led_to.push(child);
+            children.push(child);
         }
         Ok(grown)
     }

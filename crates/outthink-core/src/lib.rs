@@ -7,6 +7,7 @@
 //! [`Answers`].
 
 mod answers;
+mod capped;
 mod cost;
 mod error;
 mod kernel;
@@ -18,6 +19,7 @@ mod tree;
 mod verifier;
 
 pub use answers::{Answers, ExactAnswers};
+pub use capped::{Capped, Halt};
 pub use cost::{ModelCost, Usage};
 pub use error::{Error, ModelError};
 pub use kernel::{Limits, search};

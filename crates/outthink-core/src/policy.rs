@@ -39,7 +39,7 @@ impl Sampling {
 }
 
 /// Where a continuation ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Until {
     /// At the end of the first step.
     Step,
@@ -77,7 +77,7 @@ pub struct Extension {
 }
 
 /// What one draw gave.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Continuation {
     /// The steps drawn: at most one under [`Until::Step`]; the last may be cut off if `stop` is [`Stop::Length`].
     pub steps: Vec<Step>,

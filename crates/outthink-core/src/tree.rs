@@ -30,7 +30,7 @@ pub struct Step {
 pub type NodeId = usize;
 
 /// A partial solution: the path of steps from the root to here.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// None for the root.
     pub parent: Option<NodeId>,
@@ -44,6 +44,8 @@ pub struct Node {
     pub finished: Option<(Stop, usize)>,
     /// Seeds used up by continuations of this node.
     pub drawn: usize,
+    /// The node that each of those continuations led to, by its number.
+    pub led_to: Vec<NodeId>,
     children: Vec<NodeId>,
 }
 
@@ -71,7 +73,8 @@ impl Solution {
 }
 
 /// All that a search drew for one problem, equal steps after equal steps merged.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct Tree {
     /// What was asked.
     pub problem: Arc<Problem>,
@@ -82,6 +85,48 @@ pub struct Tree {
     /// Complete paths that the method keeps, in order of completion.
     pub kept: Vec<NodeId>,
     nodes: Vec<Node>,
+}
+
+/// A tree as it was written somewhere; its node numbers are to be checked before they are followed.
+#[derive(Deserialize)]
+struct Written {
+    problem: Arc<Problem>,
+    policy: Usage,
+    verifier: Usage,
+    kept: Vec<NodeId>,
+    nodes: Vec<Node>,
+}
+
+impl TryFrom<Written> for Tree {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let Written {
+            problem,
+            policy,
+            verifier,
+            kept,
+            nodes,
+        } = written;
+        let known = |ids: &[NodeId]| ids.iter().all(|&id| id < nodes.len());
+        let sound = |(id, node): (NodeId, &Node)| {
+            let rooted = match node.parent {
+                Some(parent) => parent < id && node.step.is_some(),
+                None => id == Self::ROOT,
+            };
+            rooted && known(&node.children) && known(&node.led_to)
+        };
+        if nodes.is_empty() || !known(&kept) || !nodes.iter().enumerate().all(sound) {
+            return Err("its nodes are no tree");
+        }
+        Ok(Self {
+            problem,
+            policy,
+            verifier,
+            kept,
+            nodes,
+        })
+    }
 }
 
 impl Tree {
@@ -96,6 +141,7 @@ impl Tree {
             draws: 0,
             finished: None,
             drawn: 0,
+            led_to: Vec::new(),
             children: Vec::new(),
         };
         Self {
@@ -139,6 +185,7 @@ impl Tree {
                 draws: 0,
                 finished: None,
                 drawn: 0,
+                led_to: Vec::new(),
                 children: Vec::new(),
             });
             self.nodes[parent].children.push(id);

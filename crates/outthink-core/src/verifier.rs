@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 use crate::{ModelError, Problem, Step, Usage};
 
@@ -18,7 +19,7 @@ pub struct Prefix {
 }
 
 /// What a verifier says of one prefix.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     /// One reward in [0, 1] a step.
     pub rewards: Vec<f64>,

@@ -155,6 +155,11 @@ impl EmbeddedPolicy {
         put.or(named).map(|token| (token, put.is_some()))
     }
 
+    /// The text of some tokens; what is no whole character is `U+FFFD`.
+    pub fn text(&self, tokens: &[u32]) -> String {
+        self.tokenizer.decode(tokens)
+    }
+
     /// The text of one token, as far as it is whole characters.
     pub fn token_text(&self, token: u32) -> String {
         self.tokenizer.decode(&[token])

@@ -47,7 +47,11 @@ impl Proportion {
                 high: 1.0,
             };
         }
-        let (n, p) = (self.trials as f64, self.mean());
+        Self::wilson(self.mean(), self.trials as f64)
+    }
+
+    /// The same for a share `p` of `n` trials, whole or not.
+    pub fn wilson(p: f64, n: f64) -> Interval {
         let centre = p + Z * Z / (2.0 * n);
         let spread = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
         let scale = 1.0 + Z * Z / n;

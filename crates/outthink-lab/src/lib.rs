@@ -1,15 +1,59 @@
-//! From searches to statements: trials of a method on a set of problems, estimates with their uncertainty, figures.
+//! From searches to statements: studies whose every sample is stored once, estimates with their uncertainty, tables and
+//! figures.
 //!
 //! The lab sees models only through the traits of `outthink-core`.
 
+mod analysis;
 mod answers;
+mod binomial;
+mod bootstrap;
 mod chart;
+mod dataset;
+mod difficulty;
 mod estimate;
+mod exchange;
+mod gain;
+mod in_sample;
+mod keeper;
+mod parquet_file;
+mod plan;
+mod published;
+mod recipe;
+mod recorded;
+mod report;
 mod reuse;
+mod run;
+mod short;
+mod spent;
+pub mod store;
+mod study;
+mod subset;
 mod trial;
+mod votes;
+mod work;
 
+pub use analysis::{Analysis, BOOTSTRAP, Choice, Cost, Entry, HEADLINE, Key, Rule};
 pub use answers::MathAnswers;
+pub use binomial::Factorials;
+pub use bootstrap::{Values, percentiles};
 pub use chart::{Chart, Point, Series};
+pub use dataset::{Columns, DatasetError, read_dataset};
+pub use difficulty::{BANDS, Difficulty, FIRST};
 pub use estimate::{Interval, Proportion, paired_difference};
+pub use exchange::{
+    ExchangeError, Line, export_jsonl, export_parquet, import, read_lines, read_parquet,
+};
+pub use gain::{Efficiency, efficiency_gain, performance_gain};
+pub use plan::Estimate;
+pub use published::{Published, PublishedModel, PublishedTable, training_flops};
+pub use recipe::{ModelEntry, ModelTable, PolicyPart, Recipe, RecipeError};
+pub use report::Report;
 pub use reuse::TokenTrie;
+pub use run::{Caps, Halt, Models, PolicyModel, Render, RunError, Status, VerifierModel, run};
+pub use short::short;
+pub use spent::{Expected, SharedTokens, Spent, Work};
+pub use store::{Shard, Store, StoreError};
+pub use study::{Cell, Config, ModelInfo, Problem, Study, Unit, unit_id};
+pub use subset::{best_at, majority_at, pass_at};
 pub use trial::{Outcome, Question, Trial};
+pub use votes::{Chance, Vote, ceiling, chances};

@@ -1,6 +1,6 @@
 //! Profiles: how a model family is asked, where its steps and answers end, where its rewards are read.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Tokenizer};
 
@@ -56,7 +56,7 @@ pub struct Detect {
 }
 
 /// How a policy is asked and where its text is cut.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyProfile {
     /// The system message; none where the family wants none.

@@ -155,7 +155,8 @@ impl Http {
             .unwrap_or(Err(Trouble::Late(timeout)))
     }
 
-    async fn open(
+    /// The head of an answer, with its body still to come.
+    pub(crate) async fn open(
         &self,
         method: Method,
         uri: Uri,

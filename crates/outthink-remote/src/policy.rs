@@ -132,6 +132,15 @@ impl RemotePolicy {
         &self.0.fleet.facts
     }
 
+    /// The model's name at the servers.
+    pub fn model(&self) -> &str {
+        &self.0.fleet.model
+    }
+
+    pub(crate) fn pool(&self) -> Arc<Pool> {
+        Arc::clone(&self.0.pool)
+    }
+
     /// Can it draw step by step? A chat-only server cannot.
     pub fn takes_steps(&self) -> bool {
         self.0.fleet.dialect.continues()

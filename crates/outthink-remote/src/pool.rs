@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hyper::Method;
+use hyper::body::Incoming;
+use hyper::{Method, Response};
 use tokio::sync::{Notify, oneshot};
 
 use crate::breaker::Fault;
@@ -245,6 +246,47 @@ impl Pool {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
+        }
+    }
+
+    /// Sends a request once, to a server that is up, and hands over the answer with the place that it takes.
+    pub(crate) async fn pass(
+        self: &Arc<Self>,
+        key: u64,
+        path: &'static str,
+        body: Bytes,
+    ) -> Result<(Response<Incoming>, Lease), Error> {
+        loop {
+            let choice = self.state().choose(key, Instant::now());
+            let lease = match choice {
+                Choice::Room(endpoint) => Lease::new(self, endpoint),
+                Choice::Queue(granted) => match granted.await {
+                    Ok(Grant(lease)) => lease,
+                    // The server that it queued at is gone.
+                    Err(_) => continue,
+                },
+                Choice::Down { since, reason, .. } => {
+                    return Err(self.down(since.elapsed(), &reason));
+                }
+            };
+            let endpoint = &self.endpoints[lease.endpoint];
+            let sent = self.http.open(
+                Method::POST,
+                endpoint.uri(path)?,
+                endpoint.key(),
+                body.clone(),
+            );
+            let sent = tokio::time::timeout(self.timeout, sent).await;
+            let trouble = match sent.unwrap_or(Err(Trouble::Late(self.timeout))) {
+                Ok(response) => return Ok((response, lease)),
+                Err(trouble) => trouble,
+            };
+            let last = trouble.to_string();
+            if !matches!(trouble, Trouble::Gone(_)) {
+                lease.failed(Fault::Bad, &last);
+                return Err(self.gave_up(endpoint.name(), 1, last));
+            }
+            lease.failed(Fault::Gone, &last);
         }
     }
 

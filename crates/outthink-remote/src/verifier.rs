@@ -109,6 +109,11 @@ impl RemoteVerifier {
         &self.0.fleet.facts
     }
 
+    /// The model's name at the servers.
+    pub fn model(&self) -> &str {
+        &self.0.fleet.model
+    }
+
     /// How rewards are asked for, in words.
     pub fn method(&self) -> &'static str {
         match self.0.method {

@@ -89,6 +89,63 @@ Examples:
   outthink grade --jsonl pairs.jsonl --rules qwen2.5-math"#
     )]
     Grade(Grade),
+    /// Run a study: problems × policies × verifiers × methods × budgets, every sample stored once; kill it any time
+    #[command(after_help = "Examples:
+  outthink study recipes/micro.toml
+  outthink study recipes/micro.toml --dry-run
+  outthink study --dataset micro --policy micro-90k --verifier micro-prm-short --budgets 4,16 --store try.sqlite
+  outthink study recipes/micro.toml --store postgres://localhost/outthink --shard 1/4
+
+The same command goes on where an earlier one stopped, however it stopped. Exit status: 0 if no unit failed, else 1.")]
+    Study(Box<StudyArguments>),
+    /// Tables and figures of a study: one HTML file, Markdown and SVG
+    #[command(
+        after_help = "Writes index.html, README.md and figures/*.svg into a folder; --json prints every number instead, one a line.
+
+Examples:
+  outthink report micro --store micro.sqlite --out micro-report
+  outthink report micro --store micro.sqlite --json | grep beam"
+    )]
+    Report(ReportArguments),
+    /// Ask a store in SQL; nothing can be changed
+    #[command(
+        after_help = "Rows are separated by tabs. Tables: study, cell, problem, unit, member, sample, reward, journal.
+
+Example: outthink sql --store micro.sqlite 'select answer, count(*) from sample where correct = 1 group by answer limit 5'"
+    )]
+    Sql(SqlArguments),
+    /// Write the samples of a study to a file: JSON, a line each, or Parquet with search-and-learn's columns
+    #[command(after_help = "Examples:
+  outthink export --store micro.sqlite --name micro > samples.jsonl
+  outthink export --store micro.sqlite --format parquet --out pools.parquet")]
+    Export(ExportArguments),
+    /// Read pools of samples into a store, grade them anew, and choose from them: JSON lines or search-and-learn's Parquet
+    #[command(
+        after_help = "Each line of FILE holds at least {\"problem\", \"gold\", \"steps\": [\"…\"]}; as `outthink export` writes them.
+
+Examples:
+  outthink import samples.jsonl --store pools.sqlite --name theirs
+  outthink study --dataset stored:theirs --policy stored:theirs --verifier ./my-prm --store pools.sqlite --name scored"
+    )]
+    Import(ImportArguments),
+    /// The benchmarks' problems: fetch them and check them
+    #[command(subcommand)]
+    Data(Data),
+    /// Serve models behind OpenAI's API, with searches and a console
+    #[command(
+        after_help = r#"`model` says what is wanted: a policy's name answers as it is, auto@POLICY and METHOD:POLICY search; {"outthink": {"budget": 64}}
+in the body, or reasoning_effort, says for how much. The first policy is the default.
+
+Examples:
+  outthink serve
+  outthink serve --policy Qwen/Qwen2.5-1.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B --listen 127.0.0.1:9000
+  outthink keys add alice --file keys.toml; outthink serve --listen 0.0.0.0:8321 --keys keys.toml
+  curl http://127.0.0.1:8321/v1/chat/completions -d '{"model": "beam:micro-0.3m", "messages": [{"role": "user", "content": "Evaluate $(17+19)\cdot 4-16$."}]}'"#
+    )]
+    Serve(Serve),
+    /// Make API keys for `outthink serve`
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Problems of the micro domain, and exact labels for steps
     #[command(subcommand)]
     Micro(Micro),
@@ -261,6 +318,43 @@ pub(crate) struct Generate {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) policy: PolicyChoice,
+    #[command(flatten)]
+    pub(crate) verifier: VerifierChoice,
+    /// Address to listen on; any but a loopback one needs --keys
+    #[arg(long, default_value = "127.0.0.1:8321", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// File of API keys, as `outthink keys add` makes it [default: everyone may ask]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Most searches at once
+    #[arg(long, default_value_t = 8, value_name = "COUNT")]
+    pub(crate) searches: usize,
+    /// Most searches that wait for their turn; more are told to come again (429)
+    #[arg(long, default_value_t = 256, value_name = "COUNT")]
+    pub(crate) waiting: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key, print it, and keep its hash in a file
+    #[command(
+        after_help = "The key is printed once; the file holds its SHA-256, and how much it may ask for (edit it).
+
+Example: outthink keys add alice --file keys.toml"
+    )]
+    Add {
+        /// Who it is for; shown in logs
+        name: String,
+        /// File to add it to; made if it is not there
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Score {
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
@@ -320,6 +414,148 @@ pub(crate) struct Grade {
     /// Print one JSON object for a pair
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StudyArguments {
+    /// The recipe; flags say otherwise where they are given
+    #[arg(value_name = "RECIPE.toml")]
+    pub(crate) recipe: Option<PathBuf>,
+    /// A known set (`outthink data list`), a file, or `micro` for fresh problems of the micro domain
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) dataset: Option<String>,
+    /// How many problems, from the first
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) problems: Option<usize>,
+    /// The dataset's column with the problem [default: guessed]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) problem_column: Option<String>,
+    /// The dataset's column with the answer [default: guessed]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) answer_column: Option<String>,
+    /// Policies
+    #[arg(long, value_name = "NAME|DIR", value_delimiter = ',')]
+    pub(crate) policy: Vec<String>,
+    /// Verifiers
+    #[arg(long, value_name = "NAME|DIR", value_delimiter = ',')]
+    pub(crate) verifier: Vec<String>,
+    /// cot, majority, best-of-n, beam, dvts [default: all that the verifiers allow]
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) methods: Vec<Method>,
+    /// N
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub(crate) budgets: Vec<usize>,
+    /// M, for methods that go step by step [default: 4]
+    #[arg(long, value_name = "M", value_delimiter = ',')]
+    pub(crate) widths: Vec<usize>,
+    /// Seed of the first run
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// How many runs
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) seeds: Option<usize>,
+    /// Where every sample is kept: a file, or postgres://… for many workers [default: NAME.sqlite]
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: Option<String>,
+    /// The study's name in the store
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Print the plan and what it would cost, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do only the i-th of n parts of the problems
+    #[arg(long, value_name = "i/n")]
+    pub(crate) shard: Option<String>,
+    /// Stop after this many floating-point operations
+    #[arg(long, value_name = "FLOPS")]
+    pub(crate) max_flops: Option<f64>,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_seconds: Option<f64>,
+    /// Stop when this much money is spent, by the recipe's prices
+    #[arg(long, value_name = "MONEY")]
+    pub(crate) max_cost: Option<f64>,
+    /// Seconds after which the lease of a silent worker runs out
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    pub(crate) lease: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// The study [default: the only one of the store]
+    pub(crate) study: Option<String>,
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// Folder to write to [default: STUDY-report]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print every number as a JSON object a line instead
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SqlArguments {
+    /// The question
+    pub(crate) query: String,
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// The study [default: the only one of the store]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// jsonl or parquet
+    #[arg(long, default_value = "jsonl")]
+    pub(crate) format: Format,
+    /// The file [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// One line a sample
+    Jsonl,
+    /// One row a problem, policy and run, with search-and-learn's columns; only pools
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// Samples: .jsonl, or .parquet with search-and-learn's columns
+    pub(crate) file: PathBuf,
+    /// The store; made if it is not there
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// What to call the study
+    #[arg(long)]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Data {
+    /// List the known sets and which are here
+    List,
+    /// Fetch a set and check it
+    #[command(
+        after_help = "NAME is math-500, aime24 or amc23 (the files of the paper's own code, by checksum), or owner/name/FILE for a file of a
+dataset on the Hugging Face hub. Sets are kept in OUTTHINK_DATA [default: ~/.cache/outthink/data]; OUTTHINK_DATA_ENDPOINT and
+HF_ENDPOINT name mirrors.
+
+Example: outthink data get math-500 && outthink study --dataset math-500 --policy micro-0.3m --methods majority --budgets 4"
+    )]
+    Get {
+        /// Which
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,7 +9,7 @@ use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::{
     Finished, Method, ModelCost, NodeId, Plan, Prefix, Problem, Scoring, Selection, Stop, Tree,
-    Usage, Voting,
+    Usage, Verifier, Voting,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
 use outthink_lab::{MathAnswers, Question, TokenTrie, Trial};
@@ -221,7 +221,7 @@ fn measure(entry: Entry, questions: &[Question], arguments: &Demo) -> Result<Row
         arguments.seed,
         (DRAWS_IN_FLIGHT / budget).max(1),
         &policy,
-        verifier.as_ref().map(AnyVerifier::as_verifier),
+        verifier.as_ref().map(|verifier| verifier as &dyn Verifier),
         &MathAnswers,
         &|correct| progress.tick(correct),
     ))?;

@@ -14,7 +14,7 @@ use crate::cli::{Doctor, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 use crate::hub::cached_models;
 use crate::models::{self, AnyVerifier};
-use crate::table::short;
+use outthink_lab::short;
 
 /// A problem that every family can say, with a right and a wrong solution.
 const PROBLEM: &str = "Evaluate $7+8$.";
@@ -272,7 +272,7 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<(), Failure>
         }
     };
     let scores = block_on(outthink_core::Verifier::score(
-        model.as_verifier(),
+        &model,
         vec![prefix(RIGHT), prefix(WRONG)],
     ));
     checks.say(

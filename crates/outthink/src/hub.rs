@@ -120,8 +120,9 @@ impl<'n> HubId<'n> {
         std::fs::create_dir_all(self.repository().join("refs"))
             .and_then(|()| std::fs::write(&reference, &info.sha))
             .with_context(|| format!("cannot write {}", reference.display()))?;
-        self.cached()
-            .ok_or_else(|| anyhow!("{self} holds no weights in a form that is read"))
+        self.cached().ok_or_else(|| {
+            anyhow!("{self} lacks weights in a form that is read, or config.json or tokenizer.json")
+        })
     }
 
     /// The files that a checkpoint needs: safetensors if there are any, else the pickled weights.
@@ -251,11 +252,7 @@ fn check(path: &Path) -> Result<(), anyhow::Error> {
         }
         hash.update(&buffer[..read]);
     }
-    let found: String = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let found = hex(&hash.finalize());
     if found != name {
         // Whoever asks again fetches it again.
         std::fs::remove_file(&blob)?;
@@ -263,6 +260,28 @@ fn check(path: &Path) -> Result<(), anyhow::Error> {
         bail!("what came is damaged (SHA-256 {found}, not {name}); ask again to fetch it again");
     }
     Ok(())
+}
+
+/// Bytes in hexadecimal, as checksums are written.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A file of a dataset, fetched into the hub's cache and checked.
+pub(crate) fn fetch_dataset(id: &str, file: &str) -> Result<PathBuf, anyhow::Error> {
+    let repo = Repo::new(id.to_owned(), RepoType::Dataset);
+    let cached = Cache::new(cache()).repo(repo.clone()).get(file);
+    if let Some(path) = cached {
+        return Ok(path);
+    }
+    let fetched = api()?.repo(repo).get(file).map_err(|error| {
+        anyhow!(
+            "cannot fetch {file} of dataset {id} from {}: {error}; without a network, name a file that is here",
+            endpoint()
+        )
+    })?;
+    check(&fetched).with_context(|| format!("{id}: {file}"))?;
+    Ok(fetched)
 }
 
 fn api() -> Result<Api, anyhow::Error> {

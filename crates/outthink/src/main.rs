@@ -6,8 +6,10 @@
 )]
 
 mod cli;
+mod data;
 mod demo;
 mod doctor;
+mod exchange;
 mod failure;
 mod generate;
 mod grade;
@@ -16,16 +18,20 @@ mod input;
 mod micro;
 mod models;
 mod prm_serve;
+mod report;
 mod score;
+mod serve;
 mod solve;
+mod study;
 mod table;
+mod wiring;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Arguments, Command};
+use crate::cli::{Arguments, Command, KeysCommand};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
@@ -33,13 +39,21 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Solve(arguments) => solve::run(arguments),
-        Command::Grade(arguments) => return grade::run(&arguments).unwrap_or_else(report),
+        Command::Grade(arguments) => return grade::run(&arguments).unwrap_or_else(fail),
         Command::Generate(arguments) => generate::run(&arguments),
-        Command::Score(arguments) => return score::run(&arguments).unwrap_or_else(report),
-        Command::Doctor(arguments) => return doctor::run(&arguments).unwrap_or_else(report),
+        Command::Score(arguments) => return score::run(&arguments).unwrap_or_else(fail),
+        Command::Doctor(arguments) => return doctor::run(&arguments).unwrap_or_else(fail),
         Command::PrmServe(arguments) => prm_serve::run(&arguments),
         Command::Convert { folder, out } => convert(&folder, &out),
         Command::Models => doctor::list(),
+        Command::Study(arguments) => return study::run_study(*arguments).unwrap_or_else(fail),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Sql(arguments) => report::sql(&arguments),
+        Command::Export(arguments) => exchange::export(&arguments),
+        Command::Import(arguments) => exchange::import_samples(&arguments),
+        Command::Data(command) => data::run(command),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Keys(KeysCommand::Add { name, file }) => add_key(&name, &file),
         Command::Micro(command) => micro::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(
@@ -51,7 +65,17 @@ fn main() -> ExitCode {
             Ok(())
         }
     };
-    result.map_or_else(report, |()| ExitCode::SUCCESS)
+    result.map_or_else(fail, |()| ExitCode::SUCCESS)
+}
+
+fn add_key(name: &str, file: &Path) -> Result<(), Failure> {
+    let key = outthink_gateway::Keys::add(file, name).map_err(Failure::input)?;
+    println!("{key}");
+    eprintln!(
+        "the key of {name}, which is nowhere else; its hash is in {}",
+        file.display()
+    );
+    Ok(())
 }
 
 fn convert(from: &Path, to: &Path) -> Result<(), Failure> {
@@ -61,7 +85,7 @@ fn convert(from: &Path, to: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report(failure: Failure) -> ExitCode {
+fn fail(failure: Failure) -> ExitCode {
     match failure {
         // `outthink … | head` is no failure.
         Failure::Run(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -3,12 +3,16 @@
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use outthink_core::{ModelCost, Policy, Problem, Sampling, Verifier};
+use futures::future::BoxFuture;
+use outthink_core::{
+    Extension, Judgement, Method, ModelCost, ModelError, Policy, Prefix, Problem, Reply, Sampling,
+    Verifier,
+};
 use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
 use outthink_micro::StepChecker;
 use outthink_micro::family::Member;
 use outthink_prompt::{PolicyProfile, Profile, PromptFiles};
-use outthink_remote::{Config, Notice, RemotePolicy, RemoteVerifier, Role, Servers};
+use outthink_remote::{Config, Facts, Notice, RemotePolicy, RemoteVerifier, Role, Servers};
 
 use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
@@ -24,13 +28,6 @@ pub(crate) enum AnyPolicy {
 }
 
 impl AnyPolicy {
-    pub(crate) fn as_policy(&self) -> &dyn Policy {
-        match self {
-            Self::Model(model) => model.as_ref(),
-            Self::Remote(servers) => servers,
-        }
-    }
-
     pub(crate) fn profile_name(&self) -> &str {
         match self {
             Self::Model(model) => model.profile_name(),
@@ -53,11 +50,23 @@ impl AnyPolicy {
         }
     }
 
-    /// The model's shape; servers do not tell theirs.
+    /// The model's shape, as far as it is known.
     pub(crate) fn cost(&self) -> Option<ModelCost> {
         match self {
             Self::Model(model) => Some(model.cost()),
-            Self::Remote(_) => None,
+            Self::Remote(servers) => told(servers.facts()),
+        }
+    }
+
+    /// Can the method be used? A chat-only server writes whole answers.
+    pub(crate) fn takes(&self, method: Method) -> Result<(), Failure> {
+        match self {
+            Self::Remote(servers) if method.is_stepwise() && !servers.takes_steps() => {
+                Err(Failure::Input(anyhow!(
+                    "{method} searches over steps, and a chat-only server cannot continue one; use majority or best-of-n"
+                )))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -72,6 +81,15 @@ impl AnyPolicy {
     }
 }
 
+impl Policy for AnyPolicy {
+    fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+        match self {
+            Self::Model(model) => model.extend(requests),
+            Self::Remote(servers) => servers.extend(requests),
+        }
+    }
+}
+
 /// A verifier of any make.
 pub(crate) enum AnyVerifier {
     Model(Box<EmbeddedVerifier>),
@@ -80,14 +98,6 @@ pub(crate) enum AnyVerifier {
 }
 
 impl AnyVerifier {
-    pub(crate) fn as_verifier(&self) -> &dyn Verifier {
-        match self {
-            Self::Model(model) => model.as_ref(),
-            Self::Remote(servers) => servers,
-            Self::StepChecker(checker) => checker,
-        }
-    }
-
     /// The profile in force; the step checker has none.
     pub(crate) fn profile_name(&self) -> Option<&str> {
         match self {
@@ -97,13 +107,34 @@ impl AnyVerifier {
         }
     }
 
-    /// The model's shape; the step checker is none, and servers do not tell theirs.
+    /// The model's shape, as far as it is known; the step checker is no model.
     pub(crate) fn cost(&self) -> Option<ModelCost> {
         match self {
             Self::Model(model) => Some(model.cost()),
-            Self::Remote(_) | Self::StepChecker(_) => None,
+            Self::Remote(servers) => told(servers.facts()),
+            Self::StepChecker(_) => None,
         }
     }
+}
+
+impl Verifier for AnyVerifier {
+    fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
+        match self {
+            Self::Model(model) => model.score(prefixes),
+            Self::Remote(servers) => servers.score(prefixes),
+            Self::StepChecker(checker) => checker.score(prefixes),
+        }
+    }
+}
+
+/// Servers tell a model's parameters, if anything: what attention costs is left out.
+fn told(facts: &[Facts]) -> Option<ModelCost> {
+    let parameters = facts.iter().find_map(|facts| facts.parameters)?;
+    Some(ModelCost {
+        parameters,
+        layers: 0,
+        attention_width: 0,
+    })
 }
 
 /// A profile by name, or from a file.

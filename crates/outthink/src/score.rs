@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{Prefix, Problem, Step};
+use outthink_core::{Prefix, Problem, Step, Verifier};
 use serde::Deserialize;
 
 use crate::cli::Score;
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Score) -> Result<ExitCode, Failure> {
                 }
             })
             .and_then(|prefix| {
-                let judged = block_on(verifier.as_verifier().score(vec![prefix]));
+                let judged = block_on(verifier.score(vec![prefix]));
                 judged.map_err(|error| error.to_string())
             });
         let report = match judged.as_ref().map(|judgements| judgements.first()) {

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use futures::executor::block_on;
 use outthink_core::{
     Answers, Chosen, Limits, Method, Plan, Problem, Scoring, Selection, Solution, Tree, Usage,
-    Voting, search,
+    Verifier, Voting, search,
 };
 use outthink_lab::MathAnswers;
 use outthink_prompt::PolicyProfile;
@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::cli::Solve;
 use crate::failure::Failure;
 use crate::models::{self, AnyPolicy, AnyVerifier};
-use crate::table::short;
+use outthink_lab::short;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -97,13 +97,7 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
         text: text.to_owned(),
     });
     policy.check(&problem)?;
-    if let (true, AnyPolicy::Remote(servers)) = (method.is_stepwise(), &policy)
-        && !servers.takes_steps()
-    {
-        return Err(Failure::Input(anyhow!(
-            "{method} searches over steps, and a chat-only server cannot continue one; use majority or best-of-n"
-        )));
-    }
+    policy.takes(method)?;
     if let Some(AnyVerifier::StepChecker(_)) = verifier {
         outthink_micro::domain::Problem::parse(text).map_err(Failure::input)?;
     }
@@ -134,8 +128,8 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
         policy.sampling(),
         limits,
         arguments.seed,
-        policy.as_policy(),
-        verifier.as_ref().map(AnyVerifier::as_verifier),
+        &policy,
+        verifier.as_ref().map(|verifier| verifier as &dyn Verifier),
     ))?;
     let answers = MathAnswers;
     let solutions = tree.solutions();

@@ -1,4 +1,4 @@
-//! Plain tables and numbers for people.
+//! Plain tables for people.
 
 use std::fmt::Write;
 
@@ -25,39 +25,4 @@ pub(crate) fn render(header: &[&str], left: usize, rows: &[Vec<String>]) -> Stri
         out.push('\n');
     }
     out
-}
-
-/// 1234567 as `1.23M`.
-pub(crate) fn short(number: f64) -> String {
-    let units = [
-        (1e18, "E"),
-        (1e15, "P"),
-        (1e12, "T"),
-        (1e9, "G"),
-        (1e6, "M"),
-        (1e3, "k"),
-    ];
-    match units.iter().find(|(size, _)| number >= *size) {
-        Some((size, unit)) => {
-            let value = number / size;
-            let digits = if value < 10.0 {
-                2
-            } else {
-                usize::from(value < 100.0)
-            };
-            format!("{value:.digits$}{unit}")
-        }
-        None => format!("{number:.0}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_keep_three_figures() {
-        let shown = [0.0, 999.0, 1234.0, 89_664.0, 1.585e6, 4.2e11].map(short);
-        assert_eq!(shown, ["0", "999", "1.23k", "89.7k", "1.58M", "420G"]);
-    }
 }

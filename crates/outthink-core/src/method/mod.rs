@@ -125,7 +125,7 @@ impl FromStr for Finished {
 }
 
 /// A method with its budget laid out. `N` means the same for all: at most `N` solutions' worth of draws.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     method: Method,
     budget: usize,
@@ -175,6 +175,11 @@ impl Plan {
     /// The budget `N`.
     pub fn budget(&self) -> usize {
         self.budget
+    }
+
+    /// The beam width `M`.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     pub(crate) fn allocator(&self) -> Box<dyn Allocator> {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use outthink_core::{Answers, ExactAnswers, Method, NodeId, Selection, Stop, Tree};
-use outthink_lab::{Chart, Interval, Point, Question, Series, paired_difference};
+use outthink_lab::{Chart, Interval, Point, Question, Series, paired_difference, short};
 use serde::Serialize;
 
 use super::{BUDGET, Entry, LARGE, METHOD, Reuse, Row, SMALL, VERIFIER};
 use crate::models::STEP_CHECKER;
-use crate::table::{render, short};
+use crate::table::render;
 
 pub(super) struct Report<'a> {
     rows: &'a [Row],

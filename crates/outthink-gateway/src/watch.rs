@@ -1,0 +1,153 @@
+//! A search as it happens: a policy and a verifier that tell of every step and reward that passes through them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::{BoxFuture, FutureExt};
+use outthink_core::{
+    Extension, Judgement, ModelError, Policy, Prefix, Reply, Step, Stop, Verifier,
+};
+use serde::Serialize;
+
+/// What happened.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Event {
+    /// Nodes that are drawn from now; others that are open are pruned, or wait.
+    Grow { nodes: Vec<usize> },
+    /// A new step below a node.
+    Step {
+        node: usize,
+        parent: usize,
+        text: String,
+        tokens: usize,
+        stop: Stop,
+    },
+    /// A node was drawn once more.
+    Again { node: usize, stop: Stop },
+    /// A step's reward.
+    Reward { node: usize, reward: f64 },
+}
+
+/// Who hears of it.
+pub(crate) type Listener = dyn Fn(Event) + Send + Sync;
+
+/// Numbers the steps of one search; the root is 0.
+pub(crate) struct Watch<'a> {
+    nodes: Mutex<Nodes>,
+    listener: &'a Listener,
+}
+
+#[derive(Default)]
+struct Nodes {
+    children: HashMap<(usize, Vec<u32>, String), usize>,
+    rewarded: HashMap<usize, f64>,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(listener: &'a Listener) -> Self {
+        Self {
+            nodes: Mutex::default(),
+            listener,
+        }
+    }
+
+    /// The node of a step, and is it new?
+    fn child(&self, parent: usize, step: &Step) -> (usize, bool) {
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = nodes.children.len() + 1;
+        let key = (parent, step.tokens.clone(), step.text.trim().to_owned());
+        let node = *nodes.children.entry(key).or_insert(next);
+        (node, node == next)
+    }
+
+    fn path(&self, steps: &[Arc<Step>]) -> usize {
+        steps
+            .iter()
+            .fold(0, |parent, step| self.child(parent, step).0)
+    }
+
+    fn drawn(&self, parent: usize, steps: &[Step], stop: Stop) {
+        let mut at = parent;
+        for (index, step) in steps.iter().enumerate() {
+            let (node, new) = self.child(at, step);
+            let stop = if index + 1 == steps.len() {
+                stop
+            } else {
+                Stop::Step
+            };
+            (self.listener)(if new {
+                Event::Step {
+                    node,
+                    parent: at,
+                    text: step.text.trim().to_owned(),
+                    tokens: step.tokens.len(),
+                    stop,
+                }
+            } else {
+                Event::Again { node, stop }
+            });
+            at = node;
+        }
+    }
+
+    fn scored(&self, steps: &[Arc<Step>], rewards: &[f64]) {
+        let mut at = 0;
+        for (step, &reward) in steps.iter().zip(rewards) {
+            at = self.child(at, step).0;
+            let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+            if nodes.rewarded.insert(at, reward).is_none() {
+                drop(nodes);
+                (self.listener)(Event::Reward { node: at, reward });
+            }
+        }
+    }
+}
+
+/// Tells of what a policy draws.
+pub(crate) struct WatchedPolicy<'a> {
+    pub policy: &'a dyn Policy,
+    pub watch: &'a Watch<'a>,
+}
+
+impl Policy for WatchedPolicy<'_> {
+    fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+        let parents: Vec<usize> = requests
+            .iter()
+            .map(|request| self.watch.path(&request.steps))
+            .collect();
+        (self.watch.listener)(Event::Grow {
+            nodes: parents.clone(),
+        });
+        async move {
+            let replies = self.policy.extend(requests).await?;
+            for (parent, (continuations, _)) in parents.into_iter().zip(&replies) {
+                for continuation in continuations {
+                    self.watch
+                        .drawn(parent, &continuation.steps, continuation.stop);
+                }
+            }
+            Ok(replies)
+        }
+        .boxed()
+    }
+}
+
+/// Tells of what a verifier says.
+pub(crate) struct WatchedVerifier<'a> {
+    pub verifier: &'a dyn Verifier,
+    pub watch: &'a Watch<'a>,
+}
+
+impl Verifier for WatchedVerifier<'_> {
+    fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
+        async move {
+            let judgements = self.verifier.score(prefixes.clone()).await?;
+            for (prefix, judgement) in prefixes.iter().zip(&judgements) {
+                self.watch.scored(&prefix.steps, &judgement.rewards);
+            }
+            Ok(judgements)
+        }
+        .boxed()
+    }
+}

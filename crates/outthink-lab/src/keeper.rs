@@ -1,0 +1,128 @@
+//! The thread that owns the store: everyone else hands it what to write, and it writes many a transaction.
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use futures::channel::oneshot;
+
+use crate::store::{Finished, Store, StoreError, Write};
+
+type Question = Box<dyn FnOnce(&mut Store) + Send>;
+
+enum Order {
+    Write(Write, Option<oneshot::Sender<()>>),
+    Ask(Question),
+}
+
+/// A handle on the store's thread, which ends with it.
+pub(crate) struct Keeper {
+    orders: mpsc::Sender<Order>,
+    thread: std::thread::JoinHandle<Result<Store, StoreError>>,
+}
+
+/// The thread has ended; [`Keeper::close`] says why.
+#[derive(Debug, thiserror::Error)]
+#[error("the store's thread has ended")]
+pub(crate) struct Ended;
+
+impl Keeper {
+    pub(crate) fn start(mut store: Store) -> Self {
+        let (orders, inbox) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            serve(&mut store, &inbox)?;
+            Ok(store)
+        });
+        Self { orders, thread }
+    }
+
+    /// Writes a model's reply, some time soon.
+    pub(crate) fn journal(&self, unit: i64, key: i64, reply: String) {
+        // A thread that has ended is noticed by whoever waits for an answer.
+        let _ = self
+            .orders
+            .send(Order::Write(Write::Journal { unit, key, reply }, None));
+    }
+
+    /// Writes a finished unit; returns when it is in the store.
+    pub(crate) async fn finish(&self, finished: Finished) -> Result<(), Ended> {
+        self.write(Write::Finish(Box::new(finished))).await
+    }
+
+    /// Writes that a unit has failed; returns when it is in the store.
+    pub(crate) async fn fail(&self, unit: i64, error: String) -> Result<(), Ended> {
+        self.write(Write::Fail { unit, error }).await
+    }
+
+    async fn write(&self, write: Write) -> Result<(), Ended> {
+        let (done, written) = oneshot::channel();
+        let order = Order::Write(write, Some(done));
+        self.orders.send(order).map_err(|_| Ended)?;
+        written.await.map_err(|_| Ended)
+    }
+
+    /// Asks the store something, after all that was written before.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Store) -> T + Send + 'static,
+    ) -> Result<T, Ended> {
+        let (tell, told) = oneshot::channel();
+        let question = Box::new(move |store: &mut Store| {
+            let _ = tell.send(question(store));
+        });
+        self.orders.send(Order::Ask(question)).map_err(|_| Ended)?;
+        told.await.map_err(|_| Ended)
+    }
+
+    /// Ends the thread when all is written, and gives the store back.
+    pub(crate) fn close(self) -> Result<Store, StoreError> {
+        drop(self.orders);
+        let panicked = |_| StoreError::Malformed("a thread that has panicked".into());
+        self.thread.join().map_err(panicked)?
+    }
+}
+
+fn serve(store: &mut Store, inbox: &mpsc::Receiver<Order>) -> Result<(), StoreError> {
+    /// Writes a transaction, at most.
+    const MOST: usize = 4096;
+    let pause = Duration::from_secs_f64((store.lease() / 3.0).max(0.01));
+    let mut renewed = Instant::now();
+    loop {
+        if renewed.elapsed() >= pause {
+            store.renew()?;
+            renewed = Instant::now();
+        }
+        let first = match inbox.recv_timeout(pause.saturating_sub(renewed.elapsed())) {
+            Ok(order) => order,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        let (mut batch, mut waiting) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        let mut question = None;
+        while let Some(order) = next {
+            match order {
+                Order::Write(write, done) => {
+                    batch.push(write);
+                    waiting.extend(done);
+                }
+                Order::Ask(asked) => {
+                    question = Some(asked);
+                    break;
+                }
+            }
+            next = (batch.len() < MOST)
+                .then(|| inbox.try_recv().ok())
+                .flatten();
+        }
+        if !batch.is_empty() {
+            store.write(batch)?;
+        }
+        for done in waiting {
+            // Whoever waited may have been stopped.
+            let _ = done.send(());
+        }
+        if let Some(question) = question {
+            question(store);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What a study will cost, before it is run.
+
+use std::collections::HashMap;
+
+use crate::store::{Store, StoreError};
+use crate::study::{Config, Study};
+
+/// What is left to do of a study.
+#[derive(Clone, Debug, Default)]
+pub struct Estimate {
+    /// Solutions' worth of draws, at most.
+    pub draws: u64,
+    /// Tokens to be drawn, about.
+    pub generated: f64,
+    /// Floating-point operations in full, about, as far as the models' shapes are known.
+    pub flops: Option<f64>,
+    /// Money, about.
+    pub money: f64,
+    /// What the estimate rests on.
+    pub basis: String,
+}
+
+/// What units of a cell took on average, as far as some are done.
+#[derive(Clone, Copy, Default)]
+struct Mean {
+    units: f64,
+    generated: f64,
+    prompt: f64,
+    flops: f64,
+}
+
+impl Estimate {
+    /// Shares of a solution's token limit that draws use, where nothing has been measured.
+    const ASSUMED_SHARE: f64 = 0.25;
+
+    /// Cells of which units are done are estimated by those; the others by the tokens that a solution may have.
+    pub fn of(study: &Study, store: &mut Store) -> Result<Self, StoreError> {
+        let index: HashMap<&str, usize> = study
+            .cells
+            .iter()
+            .enumerate()
+            .map(|(index, cell)| (cell.hash(), index))
+            .collect();
+        let mut means = vec![Mean::default(); study.cells.len()];
+        let mut left = vec![0usize; study.cells.len()];
+        for unit in store.units(&study.name)? {
+            let Some(&cell) = index.get(unit.cell.as_str()) else {
+                continue;
+            };
+            let Some(took) = unit.took else {
+                left[cell] += 1;
+                continue;
+            };
+            let mean = &mut means[cell];
+            let policy = &study.policies[study.cells[cell].policy];
+            let verifier = study.cells[cell]
+                .verifier
+                .map(|number| &study.verifiers[number]);
+            mean.units += 1.0;
+            mean.generated += took.policy.generated as f64;
+            mean.prompt += took.policy.prompt as f64;
+            mean.flops += policy
+                .cost
+                .map_or(0.0, |cost| cost.full_flops(&took.policy));
+            mean.flops += verifier
+                .and_then(|verifier| verifier.cost)
+                .map_or(0.0, |cost| cost.full_flops(&took.verifier));
+        }
+        let mut estimate = Self::default();
+        let (mut measured, mut assumed) = (0, 0);
+        let mut flops = 0.0;
+        let mut known = true;
+        for ((cell, mean), left) in study.cells.iter().zip(&means).zip(left) {
+            if left == 0 {
+                continue;
+            }
+            let (draws, tokens) = match cell.config() {
+                Config::Pool { draws, limits, .. } => (*draws, limits.solution_tokens),
+                Config::Search { plan, limits, .. } => (plan.budget(), limits.solution_tokens),
+                Config::Score { .. } => (0, 0),
+            };
+            let units = left as f64;
+            estimate.draws += (draws * left) as u64;
+            let policy = &study.policies[cell.policy];
+            let verifier = cell.verifier.map(|number| &study.verifiers[number]);
+            let price = policy.price.unwrap_or_default();
+            if mean.units > 0.0 {
+                measured += left;
+                estimate.generated += mean.generated / mean.units * units;
+                flops += mean.flops / mean.units * units;
+                estimate.money +=
+                    (price[0] * mean.prompt + price[1] * mean.generated) / mean.units * units / 1e6;
+                continue;
+            }
+            assumed += left;
+            let generated = Self::ASSUMED_SHARE * (tokens * draws) as f64 * units;
+            estimate.generated += generated;
+            estimate.money += price[1] * generated / 1e6;
+            // A score reads what its pool drew.
+            let read = match cell.config() {
+                Config::Score { pool, .. } => {
+                    let pool = study.cells.iter().find(|cell| cell.hash() == pool);
+                    match pool.map(|cell| cell.config()) {
+                        Some(Config::Pool { draws, limits, .. }) => {
+                            Self::ASSUMED_SHARE * (draws * limits.solution_tokens) as f64 * units
+                        }
+                        _ => 0.0,
+                    }
+                }
+                _ => generated,
+            };
+            match policy.cost {
+                Some(cost) => flops += 2.0 * cost.parameters as f64 * generated,
+                None => known = false,
+            }
+            if let Some(cost) = verifier.and_then(|verifier| verifier.cost) {
+                flops += 2.0 * cost.parameters as f64 * read;
+            }
+        }
+        estimate.flops = known.then_some(flops);
+        estimate.basis = match (measured, assumed) {
+            (0, 0) => "nothing is left to do".into(),
+            (_, 0) => "measured on the units that are done".into(),
+            (0, _) => format!(
+                "a guess: {:.0} % of the token limit a solution",
+                100.0 * Self::ASSUMED_SHARE
+            ),
+            _ => format!(
+                "{measured} units measured, {assumed} guessed at {:.0} % of the token limit a solution",
+                100.0 * Self::ASSUMED_SHARE
+            ),
+        };
+        Ok(estimate)
+    }
+}

@@ -1,0 +1,386 @@
+//! The report of a study: the paper's tables and figures for it, beside what the paper prints.
+//!
+//! One HTML file that any browser opens without a network, the same as Markdown, and every figure as an SVG.
+
+mod figure;
+mod figures;
+mod table;
+mod tables;
+mod view;
+
+use std::fmt::Write;
+
+use outthink_core::Method;
+
+use crate::analysis::{Analysis, HEADLINE};
+use crate::published::{Published, SOURCE};
+use figure::Figure;
+use table::{Table, TableCell, escape, points};
+use view::method_name;
+
+const STYLE: &str = include_str!("style.css");
+
+/// A report, laid out.
+pub struct Report {
+    title: String,
+    lead: Vec<String>,
+    sections: Vec<Section>,
+}
+
+struct Section {
+    id: &'static str,
+    title: &'static str,
+    items: Vec<Item>,
+}
+
+enum Item {
+    Text(String),
+    Code(String),
+    Table(Table),
+    /// What the paper prints, smaller.
+    Published(Table),
+    Figure(Box<Figure>),
+}
+
+impl Report {
+    /// Lays out what an analysis says.
+    pub fn new(analysis: &Analysis, published: &Published) -> Self {
+        let told = |number| published_table(published, number);
+        let mut sections = Vec::new();
+        let mut section = |id, title, items: Vec<Option<Item>>| {
+            let items: Vec<Item> = items.into_iter().flatten().collect();
+            if items
+                .iter()
+                .any(|item| !matches!(item, Item::Published(_) | Item::Text(_)))
+            {
+                sections.push(Section { id, title, items });
+            }
+        };
+        let table = |table: Option<Table>| table.map(Item::Table);
+        let figure = |figure: Option<Figure>| figure.map(|figure| Item::Figure(Box::new(figure)));
+        section(
+            "small-large",
+            "Small against large",
+            vec![
+                figure(analysis.figure_1()),
+                table(analysis.table_3()),
+                table(analysis.table_3_pairs()),
+                told(3),
+            ],
+        );
+        section(
+            "compute",
+            "Accuracy and computation",
+            vec![
+                figure(analysis.figure_flops()),
+                table(analysis.table_4(published)),
+                told(4),
+                table(analysis.table_costs()),
+            ],
+        );
+        section(
+            "gains",
+            "Gains",
+            vec![table(analysis.table_5()), told(5), told(6)],
+        );
+        section(
+            "methods",
+            "Methods and verifiers",
+            vec![
+                figure(analysis.figure_4()),
+                figure(analysis.figure_7()),
+                Some(Item::Table(analysis.table_all())),
+            ],
+        );
+        section(
+            "selection",
+            "Scoring and voting",
+            vec![
+                table(analysis.table_2(Method::BestOfN)),
+                table(analysis.table_2(Method::Beam)),
+                table(analysis.table_2(Method::Dvts)),
+                told(2),
+            ],
+        );
+        section(
+            "difficulty",
+            "Difficulty",
+            vec![
+                figure(analysis.figure_3()),
+                figure(analysis.figure_8()),
+                table(analysis.table_difficulty(false)),
+                table(analysis.table_difficulty(true)),
+                table(analysis.table_quintiles()),
+                table(analysis.table_levels()),
+            ],
+        );
+        sections.push(Section {
+            id: "reading",
+            title: "How to read this",
+            items: READING
+                .iter()
+                .map(|text| Item::Text((*text).to_owned()))
+                .collect(),
+        });
+        sections.push(Section {
+            id: "made",
+            title: "How it was made",
+            items: made(analysis),
+        });
+        Self {
+            title: format!(
+                "{}: test-time scaling on {}",
+                analysis.study.name, analysis.study.dataset
+            ),
+            lead: lead(analysis),
+            sections,
+        }
+    }
+
+    /// The report as one HTML file.
+    pub fn html(&self) -> String {
+        let mut out = String::new();
+        let title = escape(&self.title);
+        let _ = write!(
+            out,
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title><style>{STYLE}</style></head><body>\n<header><h1>{title}</h1>"
+        );
+        for line in &self.lead {
+            let _ = write!(out, "<p>{}</p>", emphasised(line));
+        }
+        out.push_str("</header>\n<nav aria-label=\"Contents\">");
+        for section in &self.sections {
+            let _ = write!(
+                out,
+                "<a href=\"#{}\">{}</a>",
+                section.id,
+                escape(section.title)
+            );
+        }
+        out.push_str("</nav>\n<main>\n");
+        for section in &self.sections {
+            let _ = writeln!(
+                out,
+                "<section id=\"{}\"><h2>{}</h2>",
+                section.id,
+                escape(section.title)
+            );
+            for item in &section.items {
+                match item {
+                    Item::Text(text) => {
+                        let _ = writeln!(out, "<p>{}</p>", emphasised(text));
+                    }
+                    Item::Code(code) => {
+                        let _ = writeln!(out, "<pre>{}</pre>", escape(code));
+                    }
+                    Item::Table(table) => out.push_str(&table.html()),
+                    Item::Published(table) => {
+                        let _ = write!(out, "<div class=\"published\">{}</div>", table.html());
+                    }
+                    Item::Figure(figure) => {
+                        let _ = writeln!(
+                            out,
+                            "<figure id=\"{}\"><figcaption>{}</figcaption>{}<p class=\"note\">{}</p></figure>",
+                            figure.id,
+                            escape(&figure.title),
+                            figure.svg(),
+                            escape(&figure.caption)
+                        );
+                    }
+                }
+            }
+            out.push_str("</section>\n");
+        }
+        out.push_str("</main></body></html>\n");
+        out
+    }
+
+    /// The report as Markdown; figures are files in the folder `figures`.
+    pub fn markdown(&self) -> String {
+        let mut out = format!("# {}\n\n", self.title);
+        for line in &self.lead {
+            let _ = writeln!(out, "{line}\n");
+        }
+        for section in &self.sections {
+            let _ = writeln!(out, "## {}\n", section.title);
+            for item in &section.items {
+                match item {
+                    Item::Text(text) => {
+                        let _ = writeln!(out, "{text}\n");
+                    }
+                    Item::Code(code) => {
+                        let _ = writeln!(out, "```\n{}\n```\n", code.trim_end());
+                    }
+                    Item::Table(table) | Item::Published(table) => out.push_str(&table.markdown()),
+                    Item::Figure(figure) => {
+                        let _ = writeln!(
+                            out,
+                            "![{}](figures/{}.svg)\n\n{}\n",
+                            figure.title, figure.id, figure.caption
+                        );
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    /// Each figure's file name, without folder, and its SVG.
+    pub fn figures(&self) -> Vec<(String, String)> {
+        let items = self.sections.iter().flat_map(|section| &section.items);
+        items
+            .filter_map(|item| match item {
+                Item::Figure(figure) => Some((format!("{}.svg", figure.id), figure.svg())),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// What the numbers mean, for whoever reads the report alone.
+const READING: [&str; 6] = [
+    "**N** is at most so many solutions' worth of draws, for every method. **M**, the beam width, is how many draws each kept step gets.",
+    "**Intervals** are 95 %: Wilson's where every value is a success or a failure, else a percentile bootstrap of 10,000 draws over problems \
+     (and over the runs of a problem, where there are several). Differences are paired: both sides are resampled with the same problems.",
+    "**Majority, best-of-N and Pass@N** at every N come from one pool of samples. Pass@N and the choice of the best are exact averages over all \
+     subsets, majority too where that is cheap; what is left is averaged over random subsets, and the hint of a number says with which standard error.",
+    "**Beam search and DVTS** are one tree for each problem, N and verifier.",
+    "**Compute-optimal** takes for each band of difficulty the method that did best on these same problems. That needs the right answers \
+     (oracle) and chooses in-sample: it says what could be gained, not what a chooser would gain on new problems.",
+    "**Published** numbers are the paper's, on its own problems and models. They stand here for orientation, not for comparison of values.",
+];
+
+/// The commands, and the recipe in full.
+fn made(analysis: &Analysis) -> Vec<Item> {
+    let Analysis { study, count, .. } = analysis;
+    let place = study.recipe.store.clone();
+    let store = place.unwrap_or_else(|| format!("{}.sqlite", study.name));
+    let commands = format!(
+        "outthink study recipe.toml --store {store}\noutthink report {} --store {store}",
+        study.name
+    );
+    let mut items = vec![
+        Item::Text(format!(
+            "{} units of work, by these commands and this recipe.toml:",
+            count.done + count.open + count.failed
+        )),
+        Item::Code(commands),
+    ];
+    // What was parsed from TOML is written as TOML.
+    items.extend(toml::to_string(&study.recipe).ok().map(Item::Code));
+    items
+}
+
+fn published_table(published: &Published, number: usize) -> Option<Item> {
+    let table = published.table(number)?;
+    let rows = table.rows.iter();
+    Some(Item::Published(Table {
+        title: format!("Published: {SOURCE}, Table {number}. {}", table.title),
+        header: table.header.clone(),
+        words: 1,
+        rows: rows
+            .map(|row| row.iter().map(TableCell::text).collect())
+            .collect(),
+        note: "As printed there, without intervals.".into(),
+    }))
+}
+
+/// What the study was and what came of it, in a few sentences.
+fn lead(analysis: &Analysis) -> Vec<String> {
+    let study = &analysis.study;
+    let names = |models: &[crate::study::ModelInfo]| {
+        let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+        names.join(", ")
+    };
+    let budgets: Vec<String> = study.budgets.iter().map(usize::to_string).collect();
+    let methods: Vec<&str> = study
+        .recipe
+        .methods
+        .iter()
+        .map(|method| method_name(*method))
+        .collect();
+    let count = analysis.count;
+    let mut lead = vec![format!(
+        "{} problems of {}, {} run{}; policies: {}; verifiers: {}; {} at N = {}. Searches choose by {HEADLINE}.",
+        study.problems.len(),
+        study.dataset,
+        study.seeds.len(),
+        if study.seeds.len() == 1 { "" } else { "s" },
+        names(&study.policies),
+        names(&study.verifiers),
+        methods.join(", "),
+        budgets.join(", ")
+    )];
+    if count.open + count.failed > 0 {
+        let failures: Vec<String> = analysis
+            .failures
+            .iter()
+            .map(|(error, count)| format!("{count} × {error}"))
+            .collect();
+        lead.push(format!(
+            "**Incomplete**: {} units done, {} not yet, {} failed{}{}. Every number says on how many problems it rests.",
+            count.done,
+            count.open,
+            count.failed,
+            if failures.is_empty() { "" } else { ": " },
+            failures.join("; ")
+        ));
+    }
+    lead.extend(headline(analysis));
+    lead
+}
+
+/// The smallest policy that, scaled, surely beats a larger one alone by the most.
+fn headline(analysis: &Analysis) -> Option<String> {
+    let verifier = analysis.main_verifier()?;
+    let largest = analysis.largest();
+    let order = analysis.by_size();
+    let mut found: Option<(f64, String)> = None;
+    for (rank, &small) in order.iter().enumerate() {
+        for &large in &order[rank + 1..] {
+            let best = analysis.best(small, verifier, largest)?;
+            let method = best.key.method;
+            let scaled = analysis.place(&best.key)?;
+            let alone = analysis.place(&analysis.key(large, None, Method::Cot, 1))?;
+            let (difference, interval) = analysis.difference(scaled, alone);
+            let ratio = match (analysis.parameters(small), analysis.parameters(large)) {
+                (Some(small), Some(large)) => large as f64 / small as f64,
+                _ => continue,
+            };
+            if interval.low <= 0.0 || found.as_ref().is_some_and(|(best, _)| ratio <= *best) {
+                continue;
+            }
+            let voted = analysis.place(&analysis.key(small, None, Method::Majority, largest));
+            let vote = voted.map_or(String::new(), |voted| {
+                let (difference, interval) = analysis.difference(voted, alone);
+                format!("; majority at the same N: {}", points(difference, interval))
+            });
+            let text = format!(
+                "**{} with {} at N = {largest} beats {}, {ratio:.1} times its size, alone: {} points** \
+                 (paired 95 % interval; method chosen on these problems){vote}.",
+                analysis.policy_name(small),
+                method_name(method),
+                analysis.policy_name(large),
+                points(difference, interval)
+            );
+            found = Some((ratio, text));
+        }
+    }
+    let none = "No policy with scaling surely beats a larger one alone in this study.".to_owned();
+    Some(found.map_or(none, |(_, text)| text))
+}
+
+/// `**bold**` as HTML.
+fn emphasised(text: &str) -> String {
+    let mut out = String::new();
+    for (index, part) in text.split("**").enumerate() {
+        match index % 2 {
+            0 => out.push_str(&escape(part)),
+            _ => {
+                let _ = write!(out, "<strong>{}</strong>", escape(part));
+            }
+        }
+    }
+    out
+}

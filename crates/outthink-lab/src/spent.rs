@@ -1,0 +1,193 @@
+//! What a unit costs by itself, at every number of draws.
+//!
+//! What a model reports depends on what else it had computed: a search finds the question in the cache because another
+//! one asked it before. Here each token of the unit's own tree counts once, whoever computed it. A token that `c` of `M`
+//! draws share is needed by `n` of them, taken at random, with probability `1 - C(M-c, n) / C(M, n)`; so one pool tells
+//! the expected cost of every smaller one.
+
+use std::collections::{BTreeMap, HashMap};
+
+use outthink_core::{ModelCost, Usage};
+use serde::{Deserialize, Serialize};
+
+use crate::binomial::Factorials;
+
+/// The cost of a unit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// How many draws it had: a pool's samples, a search's budget.
+    pub draws: u64,
+    /// What the policy worked through.
+    pub policy: Work,
+    /// What the verifier worked through.
+    pub verifier: Work,
+}
+
+/// What one model works through.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    /// Tokens drawn, duplicates included.
+    pub generated: u64,
+    /// `(c, tokens, attended)`: tokens that `c` draws share, and how many tokens they attend to together.
+    pub shared: Vec<(u64, u64, u64)>,
+}
+
+/// An expected amount of work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Expected {
+    /// Tokens drawn.
+    pub generated: f64,
+    /// Tokens run through the model.
+    pub computed: f64,
+    /// Pairs of a computed token and one that it attends to.
+    pub attended: f64,
+}
+
+impl std::ops::AddAssign for Expected {
+    fn add_assign(&mut self, other: Self) {
+        self.generated += other.generated;
+        self.computed += other.computed;
+        self.attended += other.attended;
+    }
+}
+
+impl Expected {
+    /// The paper's convention: `2 · parameters · generated tokens`; see [`ModelCost::paper_flops`].
+    pub fn paper_flops(&self, cost: &ModelCost) -> f64 {
+        2.0 * cost.parameters as f64 * self.generated
+    }
+
+    /// Everything computed; `active` are the parameters that one token uses, where they are fewer than all. See
+    /// [`ModelCost::full_flops`].
+    pub fn full_flops(&self, cost: &ModelCost, active: Option<u64>) -> f64 {
+        let parameters = active.unwrap_or(cost.parameters) as f64;
+        2.0 * parameters * self.computed
+            + 4.0 * (cost.layers * cost.attention_width) as f64 * self.attended
+    }
+
+    /// A fraction of it.
+    pub fn scaled(self, by: f64) -> Self {
+        Self {
+            generated: self.generated * by,
+            computed: self.computed * by,
+            attended: self.attended * by,
+        }
+    }
+}
+
+impl Spent {
+    /// Policy's and verifier's work for `n` of the draws, taken at random.
+    pub fn at(&self, n: u64, factorials: &Factorials) -> (Expected, Expected) {
+        let work = |work: &Work| {
+            let n = n.min(self.draws);
+            let mut expected = Expected {
+                generated: work.generated as f64 * n as f64 / self.draws.max(1) as f64,
+                ..Expected::default()
+            };
+            for &(sharers, tokens, attended) in &work.shared {
+                let needed = 1.0 - factorials.none_of(self.draws, sharers.min(self.draws), n);
+                expected.computed += needed * tokens as f64;
+                expected.attended += needed * attended as f64;
+            }
+            expected
+        };
+        (work(&self.policy), work(&self.verifier))
+    }
+}
+
+impl Work {
+    /// As a model reports it, where its tokens are not known: each draw's own, but for the prompt, which all share.
+    pub fn reported(usage: &Usage, draws: u64, prompt: u64) -> Self {
+        let prompt = prompt.min(usage.computed);
+        let rest = usage.computed - prompt;
+        let own = |tokens: u64| {
+            (usage.attended as f64 * tokens as f64 / usage.computed.max(1) as f64) as u64
+        };
+        let shared = [(draws, prompt, own(prompt)), (1, rest, own(rest))];
+        Self {
+            generated: usage.generated,
+            shared: shared.into_iter().filter(|share| share.1 > 0).collect(),
+        }
+    }
+}
+
+/// Sequences of tokens below a common beginning, each token once, with how many draws share it.
+#[derive(Debug, Default)]
+pub struct SharedTokens {
+    index: HashMap<(usize, u32), usize>,
+    /// Of each token: its depth from 1, and its sharers.
+    nodes: Vec<(u64, u64)>,
+}
+
+impl SharedTokens {
+    /// Adds a sequence that `draws` draws share.
+    pub fn insert(&mut self, tokens: impl IntoIterator<Item = u32>, draws: u64) {
+        let mut at = 0;
+        for (token, depth) in tokens.into_iter().zip(1..) {
+            let next = self.nodes.len() + 1;
+            at = *self.index.entry((at, token)).or_insert(next);
+            if at == next {
+                self.nodes.push((depth, 0));
+            }
+            self.nodes[at - 1].1 += draws;
+        }
+    }
+
+    /// The work of computing each once after a beginning of `prompt` tokens, which `draws` draws share.
+    pub fn work(&self, prompt: u64, draws: u64, generated: u64) -> Work {
+        let mut shares: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+        if prompt > 0 {
+            shares.insert(draws, (prompt, prompt * (prompt + 1) / 2));
+        }
+        for &(depth, sharers) in &self.nodes {
+            let share = shares.entry(sharers.min(draws)).or_default();
+            share.0 += 1;
+            share.1 += prompt + depth;
+        }
+        Work {
+            generated,
+            shared: shares
+                .into_iter()
+                .map(|(sharers, (tokens, attended))| (sharers, tokens, attended))
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_expected_cost_of_a_subset_is_its_average_over_all_subsets() {
+        let draws: [&[u32]; 4] = [&[1, 2, 3], &[1, 2, 4], &[1, 2, 3], &[5]];
+        let work = |chosen: &[usize]| {
+            let mut tokens = SharedTokens::default();
+            for &draw in chosen {
+                tokens.insert(draws[draw].iter().copied(), 1);
+            }
+            let work = tokens.work(2, chosen.len() as u64, 0);
+            let sum = |part: fn(&(u64, u64, u64)) -> u64| work.shared.iter().map(part).sum::<u64>();
+            (sum(|share| share.1) as f64, sum(|share| share.2) as f64)
+        };
+        let mut whole = SharedTokens::default();
+        for draw in draws {
+            whole.insert(draw.iter().copied(), 1);
+        }
+        let spent = Spent {
+            draws: 4,
+            policy: whole.work(2, 4, 10),
+            verifier: Work::default(),
+        };
+        let pairs = [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]];
+        let mean = |part: fn((f64, f64)) -> f64| {
+            pairs.iter().map(|pair| part(work(pair))).sum::<f64>() / 6.0
+        };
+        let (expected, _) = spent.at(2, &Factorials::to(4));
+        assert!((expected.computed - mean(|work| work.0)).abs() < 1e-9);
+        assert!((expected.attended - mean(|work| work.1)).abs() < 1e-9);
+        assert!((expected.generated - 5.0).abs() < 1e-9);
+        let (whole, _) = spent.at(4, &Factorials::to(4));
+        assert!((whole.computed - work(&[0, 1, 2, 3]).0).abs() < 1e-9);
+    }
+}

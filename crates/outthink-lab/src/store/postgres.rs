@@ -1,0 +1,154 @@
+//! PostgreSQL: any number of workers on any number of machines.
+
+use fallible_iterator::FallibleIterator;
+use postgres::types::{IsNull, ToSql, Type, private::BytesMut};
+use postgres::{Client, NoTls, SimpleQueryMessage};
+
+use super::database::{Database, Row, StoreError, TextRow, Value};
+
+/// The first key of this program's advisory locks; the second is the slot.
+const LOCKS: i32 = 0x6f75_7474;
+
+pub(super) struct Postgres {
+    client: Client,
+    statements: std::collections::HashMap<String, postgres::Statement>,
+}
+
+impl Postgres {
+    pub(super) fn connect(url: &str) -> Result<Self, StoreError> {
+        let mut client = Client::connect(url, NoTls)?;
+        client.batch_execute("SET client_min_messages = warning")?;
+        Ok(Self {
+            client,
+            statements: std::collections::HashMap::new(),
+        })
+    }
+
+    fn statement(&mut self, sql: &str) -> Result<postgres::Statement, StoreError> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(sql)?;
+        self.statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Int(value) => value.to_sql_checked(kind, out),
+            Self::Real(value) => value.to_sql_checked(kind, out),
+            // PostgreSQL's texts hold no zero byte; a model's may.
+            Self::Text(value) if value.contains('\0') => {
+                value.replace('\0', "\u{fffd}").to_sql_checked(kind, out)
+            }
+            Self::Text(value) => value.to_sql_checked(kind, out),
+            Self::Blob(value) => value.to_sql_checked(kind, out),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    postgres::types::to_sql_checked!();
+}
+
+fn value(row: &postgres::Row, column: usize) -> Result<Value, StoreError> {
+    let kind = row.columns()[column].type_();
+    Ok(match *kind {
+        Type::INT8 => row.try_get::<_, Option<i64>>(column)?.into(),
+        Type::INT4 => row.try_get::<_, Option<i32>>(column)?.map(i64::from).into(),
+        Type::FLOAT8 => row.try_get::<_, Option<f64>>(column)?.into(),
+        Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(column)?.into(),
+        _ => row.try_get::<_, Option<String>>(column)?.into(),
+    })
+}
+
+impl Database for Postgres {
+    fn script(&mut self, sql: &str) -> Result<(), StoreError> {
+        Ok(self.client.batch_execute(sql)?)
+    }
+
+    fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        let statement = self.statement(sql)?;
+        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
+        Ok(self.client.execute(&statement, &values)?)
+    }
+
+    fn query(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        row: &mut dyn FnMut(&Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let statement = self.statement(sql)?;
+        let mut rows = self.client.query_raw(&statement, values)?;
+        while let Some(found) = rows.next()? {
+            let values: Result<Vec<Value>, StoreError> = (0..found.len())
+                .map(|column| value(&found, column))
+                .collect();
+            row(&Row(values?))?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), StoreError> {
+        self.script("BEGIN")
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.script("COMMIT")
+    }
+
+    fn rollback(&mut self) -> Result<(), StoreError> {
+        self.script("ROLLBACK")
+    }
+
+    fn ask(&mut self, sql: &str, row: &mut TextRow<'_>) -> Result<(), StoreError> {
+        self.script("SET default_transaction_read_only = on")?;
+        for message in self.client.simple_query(sql)? {
+            if let SimpleQueryMessage::Row(found) = message {
+                let names: Vec<String> = found
+                    .columns()
+                    .iter()
+                    .map(|column| column.name().to_owned())
+                    .collect();
+                let values = (0..found.len()).map(|column| found.get(column).map(str::to_owned));
+                row(&names, values.collect());
+            }
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> &'static str {
+        "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
+    }
+
+    fn skip_locked(&self) -> &'static str {
+        "FOR UPDATE OF unit SKIP LOCKED"
+    }
+
+    fn guard(&self) -> &'static str {
+        "SELECT pg_advisory_xact_lock(1869968500)"
+    }
+
+    fn slot(&mut self) -> Result<u64, StoreError> {
+        let mut slot = 0;
+        loop {
+            let row = self
+                .client
+                .query_one("SELECT pg_try_advisory_lock($1, $2)", &[&LOCKS, &slot])?;
+            if row.try_get(0)? {
+                return Ok(slot as u64);
+            }
+            slot += 1;
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! What goes into the store, many writes a transaction.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use outthink_core::{Stop, Tree, Usage};
+
+use super::database::{Value, insert};
+use super::{Store, StoreError};
+use crate::spent::Spent;
+
+/// One solution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// The draw's seed; none where equal draws were merged.
+    pub seed: Option<u64>,
+    /// How many equal draws it stands for.
+    pub draws: usize,
+    /// Its steps.
+    pub steps: Vec<String>,
+    /// How many tokens it has.
+    pub tokens: usize,
+    /// Which, a list a step; empty where the tree has them.
+    pub token_ids: Vec<Vec<u32>>,
+    /// Why it ended.
+    pub stop: Stop,
+    /// Sum of the log-probabilities of its tokens.
+    pub logprob: f64,
+    /// Its answer, if it has one.
+    pub answer: Option<String>,
+    /// The number of the answer's class among those of its unit: equal answers, equal numbers.
+    pub class: Option<usize>,
+    /// Is the answer right?
+    pub correct: bool,
+}
+
+/// A unit that is done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// Which.
+    pub unit: i64,
+    /// From its beginning to its end, beside whatever else ran.
+    pub seconds: f64,
+    /// What the policy reported.
+    pub policy: Usage,
+    /// What the verifier reported.
+    pub verifier: Usage,
+    /// What it costs by itself.
+    pub spent: Spent,
+    /// Which grader judged the answers.
+    pub grader: String,
+    /// The whole tree of a search.
+    pub tree: Option<Tree>,
+    /// Its solutions, by number.
+    pub samples: Vec<Drawn>,
+    /// The rewards of each step, by the number of the solution.
+    pub rewards: Vec<(usize, Vec<f64>)>,
+}
+
+pub(crate) enum Write {
+    Journal { unit: i64, key: i64, reply: String },
+    Finish(Box<Finished>),
+    Fail { unit: i64, error: String },
+}
+
+impl Store {
+    /// Writes all or, if it fails, nothing.
+    pub(crate) fn write(&mut self, batch: Vec<Write>) -> Result<(), StoreError> {
+        self.database.begin()?;
+        match self.write_each(batch) {
+            Ok(()) => self.database.commit(),
+            Err(error) => {
+                // The first error says what is wrong.
+                let _ = self.database.rollback();
+                Err(error)
+            }
+        }
+    }
+
+    fn write_each(&mut self, batch: Vec<Write>) -> Result<(), StoreError> {
+        let mut journal: Vec<Vec<Value>> = Vec::new();
+        let mut finished: Vec<Finished> = Vec::new();
+        for write in batch {
+            match write {
+                Write::Journal { unit, key, reply } => {
+                    journal.push(vec![unit.into(), key.into(), reply.into()]);
+                }
+                Write::Finish(unit) => finished.push(*unit),
+                Write::Fail { unit, error } => {
+                    self.database.execute(
+                        "UPDATE unit SET state = 'failed', error = $1, worker = NULL, expires = NULL WHERE id = $2 AND state = 'open'",
+                        &[error.into(), unit.into()],
+                    )?;
+                }
+            }
+        }
+        // What is done needs no journal: it is not even written.
+        journal.retain(|row| !finished.iter().any(|unit| row[0] == Value::Int(unit.unit)));
+        let columns = "unit, key, reply";
+        insert(
+            self.database.as_mut(),
+            "journal",
+            columns,
+            journal.into_iter(),
+        )?;
+        for unit in finished {
+            self.finish(unit)?;
+        }
+        Ok(())
+    }
+
+    /// A unit that another worker has done meanwhile stays as it is.
+    fn finish(&mut self, finished: Finished) -> Result<(), StoreError> {
+        let Finished {
+            unit,
+            seconds,
+            policy,
+            verifier,
+            spent,
+            grader,
+            tree,
+            samples,
+            rewards,
+        } = finished;
+        let told = || StoreError::json("a unit");
+        let usage = |usage: &Usage| serde_json::to_string(usage).map_err(told());
+        let values: [Value; 7] = [
+            seconds.into(),
+            usage(&policy)?.into(),
+            usage(&verifier)?.into(),
+            serde_json::to_string(&spent).map_err(told())?.into(),
+            grader.into(),
+            tree.as_ref().map(pack_tree).transpose()?.into(),
+            unit.into(),
+        ];
+        let update = "UPDATE unit SET state = 'done', worker = NULL, expires = NULL, error = NULL, seconds = $1,
+            policy_usage = $2, verifier_usage = $3, spent = $4, grader = $5, tree = $6 WHERE id = $7 AND state <> 'done'";
+        if self.database.execute(update, &values)? == 1 {
+            let mut rows = Vec::with_capacity(samples.len());
+            for (sample, number) in samples.into_iter().zip(0i64..) {
+                rows.push(vec![
+                    unit.into(),
+                    number.into(),
+                    sample.seed.map(|seed| seed as i64).into(),
+                    (sample.draws as i64).into(),
+                    serde_json::to_string(&sample.steps).map_err(told())?.into(),
+                    (sample.tokens as i64).into(),
+                    (!sample.token_ids.is_empty())
+                        .then(|| pack_tokens(&sample.token_ids))
+                        .into(),
+                    stop_name(sample.stop).into(),
+                    sample.logprob.into(),
+                    sample.answer.into(),
+                    sample.class.map(|class| class as i64).into(),
+                    i64::from(sample.correct).into(),
+                ]);
+            }
+            let columns = "unit, idx, seed, draws, steps, tokens, token_ids, stop, logprob, answer, class, correct";
+            insert(self.database.as_mut(), "sample", columns, rows.into_iter())?;
+            let mut rows = Vec::with_capacity(rewards.len());
+            for (number, rewards) in rewards {
+                let rewards = serde_json::to_string(&rewards).map_err(told())?;
+                rows.push(vec![unit.into(), (number as i64).into(), rewards.into()]);
+            }
+            insert(
+                self.database.as_mut(),
+                "reward",
+                "unit, idx, rewards",
+                rows.into_iter(),
+            )?;
+        }
+        self.database
+            .execute("DELETE FROM journal WHERE unit = $1", &[unit.into()])?;
+        Ok(())
+    }
+}
+
+pub(super) fn stop_name(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Step => "step",
+        Stop::Answer => "answer",
+        Stop::Length => "length",
+    }
+}
+
+fn pack_tree(tree: &Tree) -> Result<Vec<u8>, StoreError> {
+    let json = serde_json::to_vec(tree).map_err(StoreError::json("a tree"))?;
+    let mut packed = DeflateEncoder::new(Vec::new(), Compression::fast());
+    packed
+        .write_all(&json)
+        .and_then(|()| packed.finish())
+        .map_err(|error| StoreError::Malformed(format!("a tree that cannot be packed: {error}")))
+}
+
+/// Each step's number of tokens and the tokens, in base 128 with the low digits first.
+pub(super) fn pack_tokens(steps: &[Vec<u32>]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    let mut push = |mut number: u32| {
+        while number >= 128 {
+            packed.push((number & 127) as u8 | 128);
+            number >>= 7;
+        }
+        packed.push(number as u8);
+    };
+    for step in steps {
+        push(step.len() as u32);
+        step.iter().copied().for_each(&mut push);
+    }
+    packed
+}
+
+/// What [`pack_tokens`] packed; none for bytes that it cannot have made.
+pub(super) fn unpack_tokens(packed: &[u8]) -> Option<Vec<Vec<u32>>> {
+    let mut bytes = packed.iter();
+    let mut next = || -> Option<Option<u32>> {
+        let mut number = 0u64;
+        for place in 0..5 {
+            let Some(&byte) = bytes.next() else {
+                return (place == 0).then_some(None);
+            };
+            number |= u64::from(byte & 127) << (7 * place);
+            if byte < 128 {
+                return u32::try_from(number).ok().map(Some);
+            }
+        }
+        None
+    };
+    let mut steps = Vec::new();
+    while let Some(count) = next()? {
+        let mut step = Vec::new();
+        for _ in 0..count {
+            step.push(next()??);
+        }
+        steps.push(step);
+    }
+    Some(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn tokens_come_back_as_they_were(steps in prop::collection::vec(prop::collection::vec(any::<u32>(), 0..9), 0..6)) {
+            prop_assert_eq!(unpack_tokens(&pack_tokens(&steps)), Some(steps));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = unpack_tokens(&bytes);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! A study, resolved: its problems, its cells, and from them its units of work.
+
+use std::hash::Hasher;
+
+use outthink_core::{Limits, Method, ModelCost, Plan, Sampling};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use siphasher::sip::SipHasher13;
+
+use crate::recipe::Recipe;
+
+/// A question whose answer is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Stable name; seeds depend on it.
+    pub id: String,
+    /// What is asked.
+    pub text: String,
+    /// The right answer.
+    pub gold: String,
+    /// Difficulty as the data set has it, easiest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<i64>,
+    /// What it is about, as the data set has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+}
+
+impl Problem {
+    /// What the store knows it by: a hash of id, text and gold answer.
+    pub fn key(&self) -> i64 {
+        hash64(&[
+            self.id.as_bytes(),
+            self.text.as_bytes(),
+            self.gold.as_bytes(),
+        ])
+    }
+
+    /// As a search sees it.
+    pub fn question(&self) -> outthink_core::Problem {
+        outthink_core::Problem {
+            id: self.id.clone(),
+            text: self.text.clone(),
+        }
+    }
+}
+
+/// A model of a study.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// What it is called in tables.
+    pub name: String,
+    /// All that its output depends on: where it is from, its profile. Part of the hash of every cell that uses it.
+    pub identity: serde_json::Value,
+    /// Its shape, if it is known.
+    pub cost: Option<ModelCost>,
+    /// Parameters that one token uses, where they are fewer than all (mixture of experts).
+    pub active_parameters: Option<u64>,
+    /// Tokens that it was trained on.
+    pub training_tokens: Option<f64>,
+    /// Money for a million prompt tokens and for a million generated ones.
+    pub price: Option<[f64; 2]>,
+    /// Does it know the answer? Then it is a ceiling, not something to choose.
+    pub oracle: bool,
+}
+
+/// What one cell of a study does, complete: its canonical JSON is what is hashed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Config {
+    /// Whole solutions of one policy: chain of thought where it is one greedy draw, else what majority and best-of-N
+    /// choose from, at every N up to `draws`.
+    Pool {
+        /// The policy's identity.
+        policy: serde_json::Value,
+        /// How it draws.
+        sampling: Sampling,
+        /// How far.
+        limits: Limits,
+        /// How many solutions.
+        draws: usize,
+    },
+    /// The rewards of one verifier for a pool.
+    Score {
+        /// The pool's hash.
+        pool: String,
+        /// The verifier's identity.
+        verifier: serde_json::Value,
+    },
+    /// A search step by step.
+    Search {
+        /// The policy's identity.
+        policy: serde_json::Value,
+        /// The verifier's identity.
+        verifier: serde_json::Value,
+        /// How the policy draws.
+        sampling: Sampling,
+        /// How far.
+        limits: Limits,
+        /// Method, budget and width.
+        plan: Plan,
+    },
+}
+
+impl Config {
+    /// The name of its kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Pool { .. } => "pool",
+            Self::Score { .. } => "score",
+            Self::Search { .. } => "search",
+        }
+    }
+}
+
+/// A cell: a configuration and which of the study's models it uses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Index of the policy.
+    pub policy: usize,
+    /// Index of the verifier, if there is one.
+    pub verifier: Option<usize>,
+    config: Config,
+    hash: String,
+}
+
+impl Cell {
+    /// A configuration with its hash.
+    pub fn new(policy: usize, verifier: Option<usize>, config: Config) -> Self {
+        let hash = sha256(canonical(&config).as_bytes());
+        Self {
+            policy,
+            verifier,
+            config,
+            hash,
+        }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its identity: the first 16 bytes of the SHA-256 of its canonical JSON, in hexadecimal.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Its canonical JSON.
+    pub fn json(&self) -> String {
+        canonical(&self.config)
+    }
+
+    /// Is it chain of thought? One greedy draw is the same whatever the seed.
+    pub fn is_greedy(&self) -> bool {
+        matches!(&self.config, Config::Pool { draws: 1, sampling, .. } if sampling.temperature == 0.0)
+    }
+
+    /// The method and budget of a search.
+    pub fn plan(&self) -> Option<(Method, usize)> {
+        match &self.config {
+            Config::Search { plan, .. } => Some((plan.method(), plan.budget())),
+            _ => None,
+        }
+    }
+}
+
+/// A unit of work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// A hash of what it is.
+    pub id: i64,
+    /// Its cell's hash.
+    pub cell: String,
+    /// Index of the cell in the study.
+    pub cell_index: usize,
+    /// Its problem's key.
+    pub problem: i64,
+    /// Index of the problem in the study.
+    pub number: usize,
+    /// The run's seed.
+    pub seed: u64,
+    /// The pool that it scores.
+    pub source: Option<i64>,
+}
+
+/// A study, resolved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Study {
+    /// Its name in the store.
+    pub name: String,
+    /// What the problems are called together.
+    pub dataset: String,
+    /// The problems.
+    pub problems: Vec<Problem>,
+    /// The policies.
+    pub policies: Vec<ModelInfo>,
+    /// The verifiers.
+    pub verifiers: Vec<ModelInfo>,
+    /// The cells: pools first, then what scores them, then searches.
+    pub cells: Vec<Cell>,
+    /// The budgets `N`, ascending.
+    pub budgets: Vec<usize>,
+    /// The runs' seeds.
+    pub seeds: Vec<u64>,
+    /// What it was made from.
+    pub recipe: Recipe,
+}
+
+impl Study {
+    /// All units of work, problem by problem: what shares a question stands together, for the models' caches.
+    pub fn units(&self) -> Vec<Unit> {
+        let mut units = Vec::new();
+        for (number, problem) in self.problems.iter().enumerate() {
+            let key = problem.key();
+            for &seed in &self.seeds {
+                for (cell_index, cell) in self.cells.iter().enumerate() {
+                    if cell.is_greedy() && Some(&seed) != self.seeds.first() {
+                        continue;
+                    }
+                    let source = match cell.config() {
+                        Config::Score { pool, .. } => Some(unit_id(pool, key, seed)),
+                        _ => None,
+                    };
+                    units.push(Unit {
+                        id: unit_id(cell.hash(), key, seed),
+                        cell: cell.hash().to_owned(),
+                        cell_index,
+                        problem: key,
+                        number,
+                        seed,
+                        source,
+                    });
+                }
+            }
+        }
+        units
+    }
+}
+
+/// The id of a unit: the same wherever it is computed.
+pub fn unit_id(cell: &str, problem: i64, seed: u64) -> i64 {
+    hash64(&[cell.as_bytes(), &problem.to_le_bytes(), &seed.to_le_bytes()])
+}
+
+/// A hash that is the same in every build and on every machine; never negative.
+pub(crate) fn hash64(parts: &[&[u8]]) -> i64 {
+    let mut hasher = SipHasher13::new_with_keys(0x6f75_7474_6869_6e6b, 0x6c61_6221);
+    for part in parts {
+        hasher.write_u64(part.len() as u64);
+        hasher.write(part);
+    }
+    (hasher.finish() >> 1) as i64
+}
+
+/// The first 16 bytes of a SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// JSON with the keys of every object in order.
+pub(crate) fn canonical<T: Serialize>(value: &T) -> String {
+    fn sorted(value: serde_json::Value) -> serde_json::Value {
+        match value {
+            serde_json::Value::Object(map) => {
+                let mut entries: Vec<_> = map.into_iter().collect();
+                entries.sort_by(|a, b| a.0.cmp(&b.0));
+                let sorted = entries.into_iter().map(|(key, value)| (key, sorted(value)));
+                serde_json::Value::Object(sorted.collect())
+            }
+            serde_json::Value::Array(values) => values.into_iter().map(sorted).collect(),
+            other => other,
+        }
+    }
+    let value = serde_json::to_value(value).unwrap_or_default();
+    sorted(value).to_string()
+}

@@ -1,0 +1,80 @@
+//! `outthink export` and `import`: samples as files.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use outthink_lab::{
+    ExchangeError, MathAnswers, Store, export_jsonl, export_parquet, import, read_lines,
+    read_parquet,
+};
+
+use crate::cli::{ExportArguments, Format, ImportArguments};
+use crate::failure::Failure;
+
+pub(crate) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
+    let mut store = Store::existing(&arguments.store).map_err(Failure::input)?;
+    let study = store
+        .study(arguments.name.as_deref())
+        .map_err(Failure::input)?;
+    let written = match (arguments.format, &arguments.out) {
+        (Format::Jsonl, None) => {
+            let mut out = BufWriter::new(std::io::stdout().lock());
+            export_jsonl(&study, &mut store, &mut out)?;
+            out.flush()?;
+            return Ok(());
+        }
+        (Format::Jsonl, Some(file)) => {
+            let mut out = BufWriter::new(create(file)?);
+            let lines = export_jsonl(&study, &mut store, &mut out)?;
+            out.flush()?;
+            lines
+        }
+        (Format::Parquet, Some(file)) => export_parquet(&study, &mut store, file)?,
+        (Format::Parquet, None) => {
+            return Err(Failure::Input(anyhow!("name a file with --out")));
+        }
+    };
+    println!("{written} rows");
+    Ok(())
+}
+
+fn create(file: &Path) -> Result<File, Failure> {
+    File::create(file)
+        .with_context(|| format!("cannot write {}", file.display()))
+        .map_err(Failure::Input)
+}
+
+pub(crate) fn import_samples(arguments: &ImportArguments) -> Result<(), Failure> {
+    let name = arguments.file.display();
+    let read = if arguments
+        .file
+        .extension()
+        .is_some_and(|kind| kind == "parquet")
+    {
+        read_parquet(&arguments.file)
+    } else {
+        let file = File::open(&arguments.file).with_context(|| format!("cannot read {name}"));
+        read_lines(&mut BufReader::new(file.map_err(Failure::Input)?))
+    };
+    let read = read
+        .with_context(|| name.to_string())
+        .map_err(Failure::Input)?;
+    let samples = read.len();
+    let mut store = Store::open(&arguments.store)?;
+    let study = match import(&arguments.name, read, &mut store, &MathAnswers) {
+        Err(error @ ExchangeError::Empty) => {
+            return Err(Failure::Input(anyhow!(error).context(name.to_string())));
+        }
+        study => study?,
+    };
+    println!(
+        "{samples} samples of {} problems as study {}; report: outthink report {} --store {}",
+        study.problems.len(),
+        study.name,
+        study.name,
+        arguments.store
+    );
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! `outthink report` and `outthink sql`: what a store says.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use outthink_core::Method;
+use outthink_lab::{Analysis, Choice, Key, Published, Report, Rule, Store};
+use serde::Serialize;
+
+use crate::cli::{ReportArguments, SqlArguments};
+use crate::failure::Failure;
+
+/// An entry, as `--json` prints it.
+#[derive(Serialize)]
+struct JsonEntry<'a> {
+    policy: &'a str,
+    verifier: Option<&'a str>,
+    method: Method,
+    n: usize,
+    width: Option<usize>,
+    rule: String,
+    accuracy: f64,
+    ci: [f64; 2],
+    problems: usize,
+    sampling_error: f64,
+    tokens_drawn: f64,
+    policy_tokens: f64,
+    verifier_tokens: f64,
+    flops_paper: Option<f64>,
+    flops_full: Option<f64>,
+}
+
+pub(crate) fn run(arguments: &ReportArguments) -> Result<(), Failure> {
+    let mut store = open(&arguments.store)?;
+    let study = store
+        .study(arguments.study.as_deref())
+        .map_err(Failure::input)?;
+    let name = study.name.clone();
+    let analysis = Analysis::of(study, &mut store)?;
+    if arguments.json {
+        return json(&analysis);
+    }
+    let report = Report::new(&analysis, &Published::load()?);
+    let folder = arguments
+        .out
+        .clone()
+        .unwrap_or_else(|| format!("{name}-report").into());
+    let figures = folder.join("figures");
+    std::fs::create_dir_all(&figures)
+        .with_context(|| format!("cannot make {}", figures.display()))?;
+    write(&folder.join("index.html"), &report.html())?;
+    write(&folder.join("README.md"), &report.markdown())?;
+    for (name, svg) in report.figures() {
+        write(&figures.join(name), &svg)?;
+    }
+    let count = analysis.count;
+    if count.open + count.failed > 0 {
+        eprintln!(
+            "incomplete: {} units not yet done, {} failed",
+            count.open, count.failed
+        );
+    }
+    println!("{}", folder.join("index.html").display());
+    Ok(())
+}
+
+fn open(place: &str) -> Result<Store, Failure> {
+    Store::existing(place).map_err(Failure::input)
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(file, text)
+        .with_context(|| format!("cannot write {}", file.display()))
+        .map_err(Failure::Run)
+}
+
+fn json(analysis: &Analysis) -> Result<(), Failure> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for entry in &analysis.entries {
+        let Key {
+            policy,
+            verifier,
+            method,
+            width,
+            budget,
+            rule,
+        } = entry.key;
+        let (flops_paper, flops_full) = analysis.flops(entry);
+        let study = &analysis.study;
+        let line = JsonEntry {
+            policy: &study.policies[policy].name,
+            verifier: verifier.map(|number| study.verifiers[number].name.as_str()),
+            method,
+            n: budget,
+            width,
+            rule: match rule {
+                Rule::Ceiling => "pass".into(),
+                Rule::Chosen(Choice(rule)) => rule.to_string(),
+                Rule::InSample => "compute-optimal-in-sample".into(),
+            },
+            accuracy: entry.accuracy,
+            ci: [entry.interval.low, entry.interval.high],
+            problems: entry.problems,
+            sampling_error: entry.sampling_error,
+            tokens_drawn: entry.cost.policy.generated,
+            policy_tokens: entry.cost.policy.computed,
+            verifier_tokens: entry.cost.verifier.computed,
+            flops_paper,
+            flops_full,
+        };
+        serde_json::to_writer(&mut out, &line).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+pub(crate) fn sql(arguments: &SqlArguments) -> Result<(), Failure> {
+    let mut store = open(&arguments.store)?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut said = false;
+    let mut broken = Ok(());
+    let asked = store.ask(&arguments.query, &mut |names, values| {
+        if broken.is_err() {
+            return;
+        }
+        let clean = |text: &str| text.replace(['\t', '\n'], " ");
+        let mut line = |cells: Vec<String>| writeln!(out, "{}", cells.join("\t"));
+        broken = (|| {
+            if !said {
+                line(names.to_vec())?;
+                said = true;
+            }
+            line(
+                values
+                    .iter()
+                    .map(|value| value.as_deref().map_or(String::new(), clean))
+                    .collect(),
+            )
+        })();
+    });
+    asked.map_err(Failure::input)?;
+    broken?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,290 @@
+//! `outthink serve`: models behind OpenAI's API.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{self, BoxStream, StreamExt};
+use outthink_core::{ModelError, Policy, Stop, Until, Usage, draw_seed};
+use outthink_engine::{Drawing, EmbeddedPolicy};
+use outthink_gateway::{
+    Forward, Forwarded, Gateway, Keys, Models, Piece, ServedPolicy, ServedVerifier, Settings, Talk,
+    Utterance, Voice,
+};
+use outthink_lab::MathAnswers;
+use outthink_micro::family::{POLICIES, VERIFIERS};
+use outthink_prompt::Message;
+use outthink_remote::RemotePolicy;
+
+use crate::cli::{PolicyChoice, Serve, VerifierChoice};
+use crate::failure::Failure;
+use crate::models::{self, AnyPolicy};
+use crate::solve::limits;
+
+/// Tokens that are drawn between two pieces of a streamed reply.
+const PIECE: usize = 8;
+
+pub(crate) fn run(arguments: &Serve) -> Result<(), Failure> {
+    let keys = match &arguments.keys {
+        Some(file) => Keys::read(file).map_err(Failure::input)?,
+        None => Keys::default(),
+    };
+    let address = arguments.listen;
+    if !address.ip().is_loopback() && keys.keys.is_empty() {
+        return Err(Failure::Input(anyhow!(
+            "{address} can be reached from outside, so it needs API keys: make some with `outthink keys add NAME --file keys.toml` and pass --keys keys.toml"
+        )));
+    }
+    let models = load(arguments)?;
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(false)
+        .init();
+    let settings = Settings {
+        searches: arguments.searches,
+        waiting: arguments.waiting,
+        ..Settings::default()
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address}"))?;
+        let address = listener.local_addr()?;
+        for policy in &models.policies {
+            eprintln!("policy    {}", policy.name);
+        }
+        for verifier in &models.verifiers {
+            eprintln!("verifier  {}", verifier.name);
+        }
+        println!("http://{address}/  (the console; an OpenAI client takes http://{address}/v1)");
+        let gateway = Gateway::new(models, keys, settings);
+        outthink_gateway::serve(gateway, listener, asked_to_stop()?).await?;
+        Ok::<(), anyhow::Error>(())
+    })?;
+    Ok(())
+}
+
+/// Resolves at Ctrl-C, or when the system asks.
+fn asked_to_stop() -> Result<impl Future<Output = ()>, std::io::Error> {
+    #[cfg(unix)]
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+        eprintln!("shutting down; what runs may end");
+    })
+}
+
+/// The models that are named, or else the embedded family.
+fn load(arguments: &Serve) -> Result<Models, Failure> {
+    let named = match &arguments.policy.policy {
+        Some(_) => vec![arguments.policy.clone()],
+        None => {
+            // The default first.
+            let mut family = POLICIES.map(|member| PolicyChoice::of(member.name));
+            family.sort_by_key(|choice| choice.name() != PolicyChoice::default().name());
+            family.into()
+        }
+    };
+    let mut policies = Vec::new();
+    for choice in named {
+        policies.push(policy(&choice)?);
+    }
+    let scorers = match &arguments.verifier.verifier {
+        Some(_) => vec![arguments.verifier.clone()],
+        None => VERIFIERS
+            .map(|member| VerifierChoice::of(member.name))
+            .into(),
+    };
+    let mut verifiers = Vec::new();
+    for choice in scorers {
+        if let Some(verifier) = models::verifier(&choice)? {
+            let cost = verifier.cost();
+            verifiers.push(ServedVerifier {
+                name: choice.name().to_owned(),
+                model: Arc::new(verifier),
+                cost,
+            });
+        }
+    }
+    Ok(Models {
+        policies,
+        verifiers,
+        answers: Arc::new(MathAnswers),
+    })
+}
+
+fn policy(choice: &PolicyChoice) -> Result<ServedPolicy, Failure> {
+    let policy = models::any_policy(choice)?;
+    let (sampling, limits, cost) = (policy.sampling(), limits(policy.profile()), policy.cost());
+    let (name, voice, model): (_, _, Arc<dyn Policy>) = match policy {
+        AnyPolicy::Model(model) => {
+            let model = Arc::<EmbeddedPolicy>::from(model);
+            let talks: Arc<dyn Talk> = Arc::new(Embedded(Arc::clone(&model)));
+            (choice.name().to_owned(), Voice::Talks(talks), model)
+        }
+        AnyPolicy::Remote(servers) => {
+            let servers = Arc::new(servers);
+            let forwards: Arc<dyn Forward> = Arc::new(Upstream(Arc::clone(&servers)));
+            (
+                servers.model().to_owned(),
+                Voice::Forwards(forwards),
+                servers,
+            )
+        }
+    };
+    Ok(ServedPolicy {
+        name,
+        model,
+        voice,
+        sampling,
+        limits,
+        cost,
+    })
+}
+
+/// The policy's own servers, which answer what is no search.
+struct Upstream(Arc<RemotePolicy>);
+
+impl Forward for Upstream {
+    fn forward(
+        &self,
+        path: &'static str,
+        body: Bytes,
+    ) -> BoxFuture<'static, Result<Forwarded, ModelError>> {
+        let servers = Arc::clone(&self.0);
+        async move {
+            let outthink_remote::Forwarded {
+                status,
+                content_type,
+                body,
+            } = servers.forward(path, body).await?;
+            Ok(Forwarded {
+                status,
+                content_type,
+                body,
+            })
+        }
+        .boxed()
+    }
+}
+
+/// An embedded policy as it is.
+struct Embedded(Arc<EmbeddedPolicy>);
+
+/// A reply that is being drawn.
+struct Reply {
+    policy: Arc<EmbeddedPolicy>,
+    asked: Utterance,
+    prompt: Vec<u32>,
+    tokens: Vec<u32>,
+    /// Bytes of its text that were told.
+    told: usize,
+    usage: Usage,
+    left: usize,
+    /// Was it cut off? None while it goes on.
+    ended: Option<bool>,
+    done: bool,
+}
+
+impl Talk for Embedded {
+    fn talk(&self, asked: Utterance) -> BoxStream<'static, Result<Piece, ModelError>> {
+        let turns = asked.turns.iter();
+        let messages: Vec<Message> = turns
+            .map(|turn| Message::new(&turn.role, turn.content.as_str()))
+            .collect();
+        let prompt = match self.0.chat(&messages) {
+            Ok(prompt) => prompt,
+            Err(error) => return stream::iter([Err(error.into())]).boxed(),
+        };
+        let room = self.0.context() - prompt.len();
+        let wanted = asked.max_tokens.unwrap_or(self.0.profile().solution_tokens);
+        let reply = Reply {
+            policy: Arc::clone(&self.0),
+            left: wanted.min(room),
+            asked,
+            prompt,
+            tokens: Vec::new(),
+            told: 0,
+            usage: Usage::default(),
+            ended: None,
+            done: false,
+        };
+        stream::try_unfold(reply, Reply::next).boxed()
+    }
+}
+
+impl Reply {
+    /// Draws a few more tokens. Everything before them is in the engine's tree, so nothing is computed twice.
+    async fn next(mut self) -> Result<Option<(Piece, Self)>, ModelError> {
+        if self.done {
+            return Ok(None);
+        }
+        loop {
+            if let Some(cut_off) = self.ended {
+                self.done = true;
+                let usage = self.usage;
+                return Ok(Some((Piece::End { cut_off, usage }, self)));
+            }
+            self.draw().await?;
+            let text = self.policy.text(&self.tokens);
+            // A character that is not whole yet is told with its last token.
+            let whole = match self.ended {
+                Some(_) => text.as_str(),
+                None => text.trim_end_matches('\u{fffd}'),
+            };
+            let more = whole.get(self.told..).unwrap_or_default().to_owned();
+            if !more.is_empty() {
+                self.told += more.len();
+                return Ok(Some((Piece::Text(more), self)));
+            }
+        }
+    }
+
+    async fn draw(&mut self) -> Result<(), ModelError> {
+        let (mut draws, usage) = self
+            .policy
+            .draw(Drawing {
+                prefix: [self.prompt.as_slice(), &self.tokens].concat(),
+                seeds: vec![draw_seed(self.asked.seed, self.tokens.iter().copied(), 0)],
+                until: Until::Answer,
+                sampling: self.asked.sampling,
+                max_tokens: self.left.min(PIECE),
+                segmenter: self.policy.free_segmenter(),
+            })
+            .await?;
+        // The prompt was asked for once; what the later draws begin with is the reply itself.
+        self.usage = match self.tokens.is_empty() {
+            true => usage,
+            false => Usage {
+                requests: self.usage.requests,
+                prompt: self.usage.prompt,
+                cached: self.usage.cached,
+                ..self.usage + usage
+            },
+        };
+        let draw = draws.pop().ok_or("the engine drew nothing")?;
+        let before = self.tokens.len();
+        self.tokens
+            .extend(draw.steps.into_iter().flat_map(|step| step.tokens));
+        let drawn = self.tokens.len() - before;
+        self.left -= drawn.min(self.left);
+        if draw.stop != Stop::Length {
+            self.ended = Some(false);
+        } else if self.left == 0 || drawn == 0 {
+            self.ended = Some(true);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,319 @@
+//! `outthink study`: a recipe, its plan with what it will cost, and the run.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use futures::executor::block_on;
+use indicatif::{ProgressBar, ProgressStyle};
+use outthink_core::Method;
+use outthink_lab::store::Count;
+use outthink_lab::{
+    Caps, Columns, Estimate, Halt, MathAnswers, ModelEntry, Recipe, Shard, Status, Store, Study,
+    run,
+};
+
+use crate::cli::StudyArguments;
+use crate::failure::Failure;
+use crate::wiring;
+use outthink_lab::short;
+
+pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> {
+    let recipe = recipe(&arguments)?;
+    let place = place(&recipe);
+    let columns = Columns {
+        problem: arguments.problem_column.clone(),
+        answer: arguments.answer_column.clone(),
+    };
+    let shard = shard(arguments.shard.as_deref())?;
+    let caps = Caps {
+        flops: arguments.max_flops,
+        seconds: arguments.max_seconds,
+        money: arguments.max_cost,
+    };
+    let mut store = Store::open(&place)?;
+    if let Some(seconds) = arguments.lease {
+        store = store.with_lease(seconds);
+    }
+    let (study, models) = wiring::resolve(recipe, &columns, &mut store)?;
+    store.put_study(&study)?;
+    let count = store.count(&study.name)?;
+    print!(
+        "{}",
+        plan(&study, &place, count, &Estimate::of(&study, &mut store)?)
+    );
+    if arguments.dry_run {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut progress = Progress::new(count);
+    let finished = block_on(run(
+        &study,
+        &models,
+        store,
+        shard,
+        caps,
+        &MathAnswers,
+        &mut |status| progress.show(status),
+    ));
+    let (mut store, halt, status) = finished?;
+    progress.end();
+    let count = store.count(&study.name)?;
+    println!(
+        "{} of {} units done in {:.0} s; {} FLOP, {} tokens drawn",
+        status.done,
+        count.done + count.failed + count.open,
+        status.elapsed.as_secs_f64(),
+        short(status.flops),
+        short(status.generated as f64),
+    );
+    if let Halt::Capped(cap) = halt {
+        println!("stopped by --max-{cap}; the same command goes on");
+    }
+    if count.failed > 0 {
+        eprintln!(
+            "{} units failed ({}); the same command tries them again",
+            count.failed,
+            status.failure.unwrap_or_default()
+        );
+        return Ok(ExitCode::FAILURE);
+    }
+    if count.open == 0 {
+        println!("report: outthink report {} --store {place}", study.name);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The recipe from its file, with whatever flags say otherwise.
+fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
+    let mut recipe = match &arguments.recipe {
+        Some(file) => {
+            let name = file.display();
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"));
+            let parsed = Recipe::parse(&text.map_err(Failure::Input)?);
+            parsed
+                .with_context(|| name.to_string())
+                .map_err(Failure::Input)?
+        }
+        None => {
+            if arguments.dataset.is_none() || arguments.policy.is_empty() {
+                return Err(Failure::Input(anyhow!(
+                    "name a recipe, or at least --dataset and --policy"
+                )));
+            }
+            Recipe {
+                name: "study".into(),
+                dataset: String::new(),
+                problems: None,
+                policies: Vec::new(),
+                verifiers: Vec::new(),
+                methods: Vec::new(),
+                budgets: vec![4, 16, 64],
+                widths: vec![4],
+                finished: outthink_core::Finished::default(),
+                seed: 0,
+                seeds: 1,
+                store: None,
+            }
+        }
+    };
+    let entries = |names: &[String]| names.iter().cloned().map(ModelEntry::Name).collect();
+    if let Some(dataset) = &arguments.dataset {
+        recipe.dataset.clone_from(dataset);
+    }
+    if !arguments.policy.is_empty() {
+        recipe.policies = entries(&arguments.policy);
+    }
+    if !arguments.verifier.is_empty() {
+        recipe.verifiers = entries(&arguments.verifier);
+    }
+    if !arguments.methods.is_empty() {
+        recipe.methods.clone_from(&arguments.methods);
+    }
+    if recipe.methods.is_empty() {
+        let whole = recipe.dataset.starts_with("stored:");
+        let fits = |method: &Method| {
+            let scored = !recipe.verifiers.is_empty() || !method.needs_verifier();
+            scored && !(whole && (method.is_stepwise() || *method == Method::Cot))
+        };
+        recipe.methods = Method::ALL.into_iter().filter(fits).collect();
+    }
+    if !arguments.budgets.is_empty() {
+        recipe.budgets.clone_from(&arguments.budgets);
+    }
+    if !arguments.widths.is_empty() {
+        recipe.widths.clone_from(&arguments.widths);
+    }
+    recipe.problems = arguments.problems.or(recipe.problems);
+    recipe.seed = arguments.seed.unwrap_or(recipe.seed);
+    recipe.seeds = arguments.seeds.unwrap_or(recipe.seeds);
+    recipe.store = arguments.store.clone().or(recipe.store);
+    recipe.name = arguments.name.clone().unwrap_or(recipe.name);
+    Ok(recipe)
+}
+
+/// Where the store of a recipe is.
+fn place(recipe: &Recipe) -> String {
+    let default = || format!("{}.sqlite", recipe.name);
+    recipe.store.clone().unwrap_or_else(default)
+}
+
+fn shard(text: Option<&str>) -> Result<Shard, Failure> {
+    let Some(text) = text else {
+        return Ok(Shard::WHOLE);
+    };
+    let parsed = text.split_once('/').and_then(|(index, count)| {
+        let (index, count): (u64, u64) = (index.parse().ok()?, count.parse().ok()?);
+        (1..=count).contains(&index).then(|| Shard {
+            index: index - 1,
+            count,
+        })
+    });
+    parsed.ok_or_else(|| {
+        Failure::Input(anyhow!(
+            "`--shard {text}` is no part like 2/8, from 1/8 to 8/8"
+        ))
+    })
+}
+
+fn plan(study: &Study, place: &str, count: Count, estimate: &Estimate) -> String {
+    let names = |models: &[outthink_lab::ModelInfo]| {
+        let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+        names.join(", ")
+    };
+    let list = |numbers: &[usize]| {
+        let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
+        numbers.join(", ")
+    };
+    let methods: Vec<&str> = study
+        .recipe
+        .methods
+        .iter()
+        .map(|method| method.name())
+        .collect();
+    let mut told = format!(
+        "study      {} in {place}\nproblems   {} of {}, {} run{}\npolicies   {}\n",
+        study.name,
+        study.problems.len(),
+        study.dataset,
+        study.seeds.len(),
+        if study.seeds.len() == 1 { "" } else { "s" },
+        names(&study.policies),
+    );
+    if !study.verifiers.is_empty() {
+        told.push_str(&format!("verifiers  {}\n", names(&study.verifiers)));
+    }
+    told.push_str(&format!(
+        "methods    {} at N = {}, width {}\nunits      {} done, {} to do{}\n",
+        methods.join(", "),
+        list(&study.budgets),
+        list(&study.recipe.widths),
+        count.done,
+        count.open + count.failed,
+        if count.failed > 0 {
+            format!(" ({} failed before)", count.failed)
+        } else {
+            String::new()
+        },
+    ));
+    told.push_str(&format!(
+        "estimate   at most {} solutions' worth of draws, about {} tokens{}{} ({})\n",
+        short(estimate.draws as f64),
+        short(estimate.generated),
+        match estimate.flops {
+            Some(flops) => format!(", {} FLOP in full", short(flops)),
+            None => String::new(),
+        },
+        match estimate.money {
+            money if money > 0.0 => format!(", {money:.2} in money"),
+            _ => String::new(),
+        },
+        estimate.basis,
+    ));
+    told
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// A bar on a terminal, a line now and then elsewhere.
+struct Progress {
+    bar: Option<ProgressBar>,
+    before: usize,
+    said: Instant,
+}
+
+impl Progress {
+    fn new(count: Count) -> Self {
+        let all = count.done + count.failed + count.open;
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(all as u64);
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} units  {msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        Self {
+            bar,
+            before: count.done,
+            said: Instant::now(),
+        }
+    }
+
+    fn show(&mut self, status: &Status) {
+        /// Seconds between two lines.
+        const PAUSE: u64 = 15;
+        let seconds = status.elapsed.as_secs_f64().max(1e-3);
+        let all = status.count.done + status.count.failed + status.count.open;
+        let left = status.count.open as f64;
+        let eta = if status.done > 0 {
+            duration(left * seconds / status.done as f64)
+        } else {
+            "?".into()
+        };
+        let mut best: Vec<(&String, f64, f64)> = status
+            .accuracy
+            .iter()
+            .map(|(label, share)| {
+                let interval = share.interval();
+                (label, share.mean(), (interval.high - interval.low) / 2.0)
+            })
+            .collect();
+        best.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let accuracy: Vec<String> = best
+            .iter()
+            .take(2)
+            .map(|(label, mean, half)| {
+                format!("{label} {:.0} ± {:.0} %", 100.0 * mean, 100.0 * half)
+            })
+            .collect();
+        let money = match status.money {
+            money if money > 0.0 => format!(", {money:.2} spent"),
+            _ => String::new(),
+        };
+        let told = format!(
+            "{} tokens/s, {} FLOP{money}, {eta} left  {}",
+            short(status.generated as f64 / seconds),
+            short(status.flops),
+            accuracy.join(", ")
+        );
+        if let Some(bar) = &self.bar {
+            bar.set_position(status.count.done as u64);
+            bar.set_message(told);
+        } else if self.said.elapsed() >= Duration::from_secs(PAUSE) {
+            self.said = Instant::now();
+            let done = status.count.done.max(self.before);
+            eprintln!("{done}/{all} units  {told}");
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

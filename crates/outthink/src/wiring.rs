@@ -1,0 +1,310 @@
+//! Models and problems for the lab, which knows neither engines nor the micro domain.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use futures::future::{BoxFuture, FutureExt};
+use outthink_core::{Extension, Limits, Method, ModelCost, ModelError, Policy, Reply};
+use outthink_engine::Precision;
+use outthink_lab::{
+    Columns, Config, ModelInfo, ModelTable, Models, PolicyModel, PolicyPart, Problem, Recipe,
+    Store, Study, VerifierModel, read_dataset,
+};
+use outthink_micro::domain::{self, Split};
+use outthink_remote::Facts;
+use serde_json::json;
+
+use crate::cli::{PolicyChoice, VerifierChoice};
+use crate::data;
+use crate::failure::Failure;
+use crate::models::{self, AnyPolicy, AnyVerifier};
+use crate::solve::limits;
+
+/// Draws in flight for an embedded policy: enough for the matrix kernels, little enough for the cache.
+const EMBEDDED_APPETITE: usize = 1024;
+
+/// Draws in flight for each server of a policy: what a large one holds at once; the pool finds how many it is given.
+const SERVER_APPETITE: usize = 1024;
+
+/// Loads the models of a recipe and lays out the study. A policy or dataset `stored:NAME` is that of a study in the store.
+pub(crate) fn resolve(
+    mut recipe: Recipe,
+    columns: &Columns,
+    store: &mut Store,
+) -> Result<(Study, Models), Failure> {
+    let stored = stored(&recipe, store)?;
+    let problems = match (&stored, recipe.dataset.starts_with(STORED)) {
+        (Some(stored), true) => stored.problems.clone(),
+        _ => problems(&recipe, columns)?,
+    };
+    let mut policies: Vec<PolicyModel> = Vec::new();
+    for entry in &recipe.policies {
+        let entry = entry.table();
+        match &stored {
+            Some(stored) if entry.model.starts_with(STORED) => {
+                let (pools, draws) = stored_policies(stored)?;
+                policies.extend(pools);
+                // The pools are as large as they are.
+                recipe.budgets.retain(|&budget| budget < draws);
+                recipe.budgets.push(draws);
+            }
+            _ => policies.push(policy(&entry, &recipe.methods)?),
+        }
+    }
+    let verifiers = recipe
+        .verifiers
+        .iter()
+        .map(|entry| verifier(&entry.table()));
+    let verifiers: Vec<VerifierModel> = verifiers.collect::<Result<_, _>>()?;
+    let parts = policies.iter().map(|policy| PolicyPart {
+        info: policy.info.clone(),
+        sampling: policy.sampling,
+        limits: policy.limits,
+    });
+    let infos = verifiers.iter().map(|verifier| verifier.info.clone());
+    let study = recipe.resolve(problems, parts.collect(), infos.collect());
+    let mut study = study.map_err(Failure::input)?;
+    if let Some(stored) = stored {
+        study.seeds = stored.seeds;
+    }
+    let models = Models {
+        policies,
+        verifiers,
+    };
+    Ok((study, models))
+}
+
+/// What names a study of the store in place of a model or a dataset.
+const STORED: &str = "stored:";
+
+/// The study whose pools a recipe goes on from, if it does.
+fn stored(recipe: &Recipe, store: &mut Store) -> Result<Option<Study>, Failure> {
+    let models = recipe.policies.iter().map(|entry| entry.table().model);
+    let mut names: Vec<String> = models
+        .chain([recipe.dataset.clone()])
+        .filter_map(|name| name.strip_prefix(STORED).map(str::to_owned))
+        .collect();
+    names.dedup();
+    match names.as_slice() {
+        [] => Ok(None),
+        [name] => {
+            let searches = recipe.methods.iter().find(|method| method.is_stepwise());
+            if let Some(method) = searches {
+                return Err(Failure::Input(anyhow!(
+                    "{method} draws step by step, and stored samples are whole; use --methods majority,best-of-n"
+                )));
+            }
+            store.study(Some(name)).map(Some).map_err(Failure::input)
+        }
+        _ => Err(Failure::Input(anyhow!(
+            "a study goes on from one stored study, not from {}",
+            names.join(" and ")
+        ))),
+    }
+}
+
+/// A policy whose samples are in the store.
+struct Stored;
+
+impl Policy for Stored {
+    fn extend(&self, _: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+        async { Err("its samples are stored; it cannot draw new ones".into()) }.boxed()
+    }
+}
+
+/// The policies of a stored study with their pools, and the size of these.
+fn stored_policies(study: &Study) -> Result<(Vec<PolicyModel>, usize), Failure> {
+    let (mut policies, mut size) = (Vec::new(), 0);
+    for cell in study.cells.iter().filter(|cell| !cell.is_greedy()) {
+        if let Config::Pool {
+            sampling,
+            limits,
+            draws,
+            ..
+        } = cell.config()
+        {
+            size = *draws;
+            policies.push(PolicyModel {
+                info: study.policies[cell.policy].clone(),
+                model: Arc::new(Stored),
+                sampling: *sampling,
+                limits: *limits,
+                appetite: EMBEDDED_APPETITE,
+            });
+        }
+    }
+    if policies.is_empty() {
+        return Err(Failure::Input(anyhow!(
+            "study {} has no pools of samples",
+            study.name
+        )));
+    }
+    Ok((policies, size))
+}
+
+fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyModel, Failure> {
+    let dtype = dtype(entry)?;
+    let choice = PolicyChoice {
+        policy: Some(entry.model.clone()),
+        policy_profile: entry.profile.clone(),
+        policy_tokenizer: entry.tokenizer.clone(),
+        dtype,
+    };
+    let policy = models::any_policy(&choice)?;
+    for method in entry.methods.as_deref().unwrap_or(methods) {
+        policy.takes(*method)?;
+    }
+    let mut sampling = policy.sampling();
+    if let Some(temperature) = entry.temperature {
+        if !(0.0..=100.0).contains(&temperature) {
+            return Err(Failure::Input(anyhow!(
+                "a temperature must be from 0 to 100"
+            )));
+        }
+        sampling.temperature = temperature;
+    }
+    let mut limits: Limits = limits(policy.profile());
+    limits.solution_tokens = entry.max_tokens.unwrap_or(limits.solution_tokens);
+    // Servers come and go under other addresses; the model stays the same.
+    let (model, appetite) = match &policy {
+        AnyPolicy::Model(_) => (
+            json!({"model": entry.model, "dtype": dtype.to_string()}),
+            EMBEDDED_APPETITE,
+        ),
+        AnyPolicy::Remote(servers) => (
+            served(servers.model(), servers.facts()),
+            SERVER_APPETITE * servers.facts().len(),
+        ),
+    };
+    let mut identity = model;
+    identity["parameters"] = json!(policy.cost().map(|cost| cost.parameters));
+    identity["profile"] = json!(policy.profile_name());
+    identity["profile_text"] = serde_json::to_value(policy.profile())?;
+    Ok(PolicyModel {
+        info: info(entry, identity, policy.cost()),
+        model: Arc::new(policy),
+        sampling,
+        limits,
+        appetite,
+    })
+}
+
+fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
+    let dtype = dtype(entry)?;
+    let choice = VerifierChoice {
+        verifier: Some(entry.model.clone()),
+        verifier_profile: entry.profile.clone(),
+        verifier_tokenizer: entry.tokenizer.clone(),
+        verifier_dtype: dtype,
+        ..VerifierChoice::default()
+    };
+    let verifier = models::verifier(&choice)?;
+    let verifier = Arc::new(verifier.ok_or_else(|| {
+        Failure::Input(anyhow!(
+            "`none` is no verifier; leave the list of verifiers empty"
+        ))
+    })?);
+    let cost = verifier.cost();
+    let mut identity = match verifier.as_ref() {
+        AnyVerifier::Remote(servers) => served(servers.model(), servers.facts()),
+        _ => json!({"model": entry.model, "dtype": dtype.to_string()}),
+    };
+    identity["parameters"] = json!(cost.map(|cost| cost.parameters));
+    identity["profile"] = json!(verifier.profile_name());
+    let reader = Arc::clone(&verifier);
+    Ok(VerifierModel {
+        info: info(entry, identity, cost),
+        model: verifier,
+        render: Some(Box::new(move |prefix| match reader.as_ref() {
+            AnyVerifier::Model(model) => Some(model.render(prefix).ok()?.tokens),
+            AnyVerifier::Remote(_) | AnyVerifier::StepChecker(_) => None,
+        })),
+    })
+}
+
+/// What a served model is known by: its name and the kind of server, whose numbers differ in the last digits.
+fn served(model: &str, facts: &[Facts]) -> serde_json::Value {
+    let kind = facts.first().map(|facts| facts.dialect.to_string());
+    json!({"served": model, "kind": kind})
+}
+
+fn dtype(entry: &ModelTable) -> Result<Precision, Failure> {
+    let dtype = entry.dtype.as_deref().unwrap_or("auto");
+    dtype
+        .parse()
+        .map_err(|error| Failure::Input(anyhow!("{}: {error}", entry.model)))
+}
+
+fn info(entry: &ModelTable, identity: serde_json::Value, cost: Option<ModelCost>) -> ModelInfo {
+    let said = entry.parameters.map(|parameters| ModelCost {
+        parameters,
+        layers: 0,
+        attention_width: 0,
+    });
+    ModelInfo {
+        name: entry
+            .name
+            .clone()
+            .unwrap_or_else(|| short_name(&entry.model)),
+        identity,
+        cost: cost.or(said),
+        active_parameters: entry.active_parameters,
+        training_tokens: entry.training_tokens,
+        price: entry.price,
+        oracle: entry.oracle,
+    }
+}
+
+/// The last part of a path or hub id.
+fn short_name(model: &str) -> String {
+    let trimmed = model.trim_end_matches('/');
+    trimmed.rsplit('/').next().unwrap_or(trimmed).to_owned()
+}
+
+/// `micro` (or `micro:SEED`) for fresh test problems of the micro domain, `micro-tune:SEED` for tuning ones; else a known
+/// set or a file.
+fn problems(recipe: &Recipe, columns: &Columns) -> Result<Vec<Problem>, Failure> {
+    let (name, seed) = recipe
+        .dataset
+        .split_once(':')
+        .unwrap_or((&recipe.dataset, "1"));
+    let split = match name {
+        "micro" => Some(Split::Test),
+        "micro-tune" => Some(Split::Tune),
+        _ => None,
+    };
+    let mut problems = match split {
+        Some(split) => {
+            let seed = seed.parse().map_err(|_| {
+                Failure::Input(anyhow!("`{}`: the seed is no number", recipe.dataset))
+            })?;
+            let count = recipe.problems.unwrap_or(200);
+            micro(seed, split, count)
+        }
+        None => read_dataset(&data::find(&recipe.dataset)?, columns).map_err(Failure::input)?,
+    };
+    if let Some(count) = recipe.problems {
+        if problems.len() < count {
+            return Err(Failure::Input(anyhow!(
+                "{} has only {} problems, not {count}",
+                recipe.dataset,
+                problems.len()
+            )));
+        }
+        problems.truncate(count);
+    }
+    Ok(problems)
+}
+
+fn micro(seed: u64, split: Split, count: usize) -> Vec<Problem> {
+    domain::generate(seed, split, None, None)
+        .take(count)
+        .map(|problem| Problem {
+            id: problem.id,
+            text: problem.problem,
+            gold: problem.answer,
+            level: Some(problem.level.number() as i64),
+            subject: Some(problem.kind.to_string()),
+        })
+        .collect()
+}

@@ -1,0 +1,380 @@
+//! The lab's commands, end to end.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail by panicking, and says what it skips"
+)]
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder that goes when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("outthink-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn outthink(arguments: &[&str], folder: &Folder) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_outthink"))
+        .args(arguments)
+        .current_dir(&folder.0)
+        .env("OUTTHINK_DATA", folder.file("data"))
+        .output()
+        .unwrap()
+}
+
+fn ok(arguments: &[&str], folder: &Folder) -> String {
+    let output = outthink(arguments, folder);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {told}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn fails(arguments: &[&str], folder: &Folder) -> (Option<i32>, String) {
+    let output = outthink(arguments, folder);
+    assert!(!output.status.success());
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+const TINY: [&str; 12] = [
+    "study",
+    "--dataset",
+    "micro:3",
+    "--problems",
+    "4",
+    "--policy",
+    "micro-24k",
+    "--verifier",
+    "micro-prm-short",
+    "--budgets",
+    "4,8",
+    "--store",
+];
+
+#[test]
+fn a_study_is_run_reported_exported_and_scored_anew() {
+    let folder = Folder::new("study");
+    let tiny = |more: &[&'static str]| [&TINY, &["s.sqlite"][..], more].concat();
+    let plan = ok(&tiny(&["--dry-run"]), &folder);
+    assert!(plan.contains("0 done, 28 to do"), "{plan}");
+    let done = ok(&tiny(&[]), &folder);
+    assert!(done.contains("28 of 28 units done"), "{done}");
+    let again = ok(&tiny(&[]), &folder);
+    assert!(again.contains("nothing is left to do"), "{again}");
+
+    ok(
+        &["report", "--store", "s.sqlite", "--out", "report"],
+        &folder,
+    );
+    let html = std::fs::read_to_string(folder.file("report/index.html")).unwrap();
+    for part in [
+        "Table 2",
+        "Table 3",
+        "Table 4",
+        "Table 5",
+        "Published",
+        "Figure 7",
+        "<svg",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    // Nothing is fetched when it is opened; the namespace of SVG is a name, not a link.
+    let links = html.matches("http").count();
+    assert_eq!(links, html.matches("http://www.w3.org/2000/svg").count());
+    assert!(
+        std::fs::read_to_string(folder.file("report/README.md"))
+            .unwrap()
+            .contains("| policy |")
+    );
+    let numbers = ok(&["report", "--store", "s.sqlite", "--json"], &folder);
+    assert!(numbers.lines().all(|line| line.contains("\"problems\":4")));
+
+    let counted = ok(
+        &[
+            "sql",
+            "--store",
+            "s.sqlite",
+            "select count(*) as n from sample where token_ids is not null",
+        ],
+        &folder,
+    );
+    // A pool of eight and one greedy solution a problem.
+    assert_eq!(counted, "n\n36\n");
+
+    ok(
+        &["export", "--store", "s.sqlite", "--out", "samples.jsonl"],
+        &folder,
+    );
+    ok(
+        &[
+            "import",
+            "samples.jsonl",
+            "--store",
+            "t.sqlite",
+            "--name",
+            "theirs",
+        ],
+        &folder,
+    );
+    let scored = [
+        "study",
+        "--store",
+        "t.sqlite",
+        "--name",
+        "scored",
+        "--dataset",
+        "stored:theirs",
+        "--policy",
+        "stored:theirs",
+        "--verifier",
+        "step-checker",
+    ];
+    let told = ok(&scored, &folder);
+    assert!(told.contains("4 of 8 units done"), "{told}");
+}
+
+/// Of the only unit of a kind: what a model reported to have computed, and what the unit costs by itself.
+fn reported_and_spent(folder: &Folder, store: &str, kind: &str, model: &str) -> [(u64, u64); 2] {
+    let question = format!(
+        "select {model}_usage, spent from unit join cell on cell.hash = unit.cell where cell.kind = '{kind}'"
+    );
+    let told = ok(&["sql", "--store", store, &question], folder);
+    let (usage, spent) = told.lines().nth(1).unwrap().split_once('\t').unwrap();
+    let usage: serde_json::Value = serde_json::from_str(usage).unwrap();
+    let spent: serde_json::Value = serde_json::from_str(spent).unwrap();
+    let number = |value: &serde_json::Value| value.as_u64().unwrap();
+    let shared = spent[model]["shared"].as_array().unwrap();
+    let sum = |column: usize| {
+        shared
+            .iter()
+            .map(|share| number(&share[column]))
+            .sum::<u64>()
+    };
+    [
+        (number(&usage["computed"]), number(&usage["attended"])),
+        (sum(1), sum(2)),
+    ]
+}
+
+#[test]
+fn what_a_unit_costs_by_itself_is_what_the_engine_computes_for_it_alone() {
+    let folder = Folder::new("spent");
+    let run = |store: &str, method: &str| {
+        let study = [
+            "study",
+            "--dataset",
+            "micro:5",
+            "--problems",
+            "1",
+            "--policy",
+            "micro-90k",
+            "--verifier",
+            "micro-prm-likelihood",
+            "--budgets",
+            "16",
+            "--methods",
+            method,
+            "--store",
+            store,
+        ];
+        ok(&study, &folder);
+    };
+    for (store, method, kind, verified) in [
+        ("dvts.sqlite", "dvts", "search", Some("search")),
+        ("beam.sqlite", "beam", "search", Some("search")),
+        ("pool.sqlite", "best-of-n", "pool", Some("score")),
+        ("cot.sqlite", "cot", "pool", None),
+    ] {
+        run(store, method);
+        let [reported, spent] = reported_and_spent(&folder, store, kind, "policy");
+        assert_eq!(reported, spent, "{method}, policy");
+        if let Some(kind) = verified {
+            let [reported, spent] = reported_and_spent(&folder, store, kind, "verifier");
+            assert_eq!(reported, spent, "{method}, verifier");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_told() {
+    let folder = Folder::new("wrong");
+    let (code, told) = fails(&["report", "--store", "none.sqlite"], &folder);
+    assert!(
+        code == Some(2) && told.contains("there is no store none.sqlite"),
+        "{told}"
+    );
+    let (code, told) = fails(
+        &[
+            "study",
+            "--dataset",
+            "micro",
+            "--policy",
+            "micro-24k",
+            "--methods",
+            "beam",
+        ],
+        &folder,
+    );
+    assert!(
+        code == Some(2) && told.contains("beam needs a verifier"),
+        "{told}"
+    );
+    std::fs::write(folder.file("bad.toml"), "name = 'x'\nbugdets = [4]").unwrap();
+    let (code, told) = fails(&["study", "bad.toml"], &folder);
+    assert!(code == Some(2) && told.contains("bugdets"), "{told}");
+    let (_, told) = fails(
+        &[
+            "study",
+            "--dataset",
+            "math-500",
+            "--policy",
+            "micro-24k",
+            "--methods",
+            "cot",
+        ],
+        &folder,
+    );
+    assert!(told.contains("outthink data get math-500"), "{told}");
+}
+
+/// Answers one request with a body.
+fn serve_once(body: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request);
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&body).unwrap();
+    });
+    address
+}
+
+#[test]
+fn a_known_set_is_kept_only_if_it_has_its_checksum() {
+    let folder = Folder::new("data");
+    let get = |endpoint: &str| {
+        Command::new(env!("CARGO_BIN_EXE_outthink"))
+            .args(["data", "get", "amc23"])
+            .env("OUTTHINK_DATA", folder.file("data"))
+            .env("OUTTHINK_DATA_ENDPOINT", endpoint)
+            .output()
+            .unwrap()
+    };
+    let damaged = get(&serve_once(b"{}".to_vec()));
+    let told = String::from_utf8(damaged.stderr).unwrap();
+    assert!(
+        !damaged.status.success() && told.contains("SHA-256"),
+        "{told}"
+    );
+    let gone = get("http://127.0.0.1:9");
+    let told = String::from_utf8(gone.stderr).unwrap();
+    assert!(told.contains("without a network"), "{told}");
+    assert!(!Path::new(&folder.file("data/amc23.jsonl")).exists());
+    let Ok(right) = std::fs::read(shared("amc23_cotts.jsonl")) else {
+        println!("skipped: ../shared/data is not here");
+        return;
+    };
+    let fetched = get(&serve_once(right));
+    let told = String::from_utf8(fetched.stdout).unwrap();
+    assert!(told.starts_with("40 problems"), "{told}");
+    assert!(ok(&["data", "list"], &folder).contains("amc23.jsonl"));
+}
+
+fn shared(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/data")
+        .join(file)
+}
+
+#[test]
+fn the_benchmarks_pass_through_the_whole_pipeline_and_every_outcome_is_graded() {
+    let folder = Folder::new("benchmarks");
+    let sets = [
+        ("math500_cotts.jsonl", 500),
+        ("math500_prm800k.jsonl", 500),
+        ("aime24_cotts.jsonl", 30),
+        ("aime24_qwen.jsonl", 30),
+        ("amc23_cotts.jsonl", 40),
+        ("amc23_qwen.jsonl", 40),
+    ];
+    // Tiny models with random weights, which read any text: what they answer is nothing to speak of. (The micro
+    // family's alphabet has no capital letters.)
+    let family = Path::new(env!("CARGO_MANIFEST_DIR")).join("../outthink-engine/tests/families");
+    for (file, problems) in sets {
+        let path = shared(file);
+        if !path.exists() {
+            println!("skipped: ../shared/data is not here");
+            return;
+        }
+        let recipe = format!(
+            r#"
+            name = "b"
+            dataset = {path:?}
+            methods = ["cot", "majority", "best-of-n"]
+            budgets = [2]
+            store = "{file}.sqlite"
+            policies = [{{ model = {:?}, max-tokens = 16 }}]
+            verifiers = [{:?}]
+            "#,
+            family.join("qwen2.5"),
+            family.join("qwen2.5-math-prm"),
+        );
+        std::fs::write(folder.file("recipe.toml"), recipe).unwrap();
+        // What does not fit the tiny context fails, and nothing else does.
+        outthink(&["study", "recipe.toml"], &folder);
+        let store = format!("{file}.sqlite");
+        let count = |of: &str| -> usize {
+            let told = ok(
+                &[
+                    "sql",
+                    "--store",
+                    &store,
+                    &format!("select count(*) as n from {of}"),
+                ],
+                &folder,
+            );
+            told.lines().nth(1).unwrap().parse().unwrap()
+        };
+        assert_eq!(count("problem"), problems, "{file}");
+        let unit = "unit join cell on cell.hash = unit.cell where cell.kind = 'pool' and";
+        let done = count(&format!("{unit} state = 'done' and grader is not null"));
+        let failed = count(&format!(
+            "{unit} state = 'failed' and error like '%context%'"
+        ));
+        assert_eq!(done + failed, 2 * problems, "{file}");
+        assert!(failed * 10 < problems, "{file}: {failed} failed");
+        // One greedy solution and two others a problem, each with a verdict.
+        assert_eq!(
+            2 * count("sample where correct in (0, 1)"),
+            3 * done,
+            "{file}"
+        );
+        ok(&["report", "--store", &store, "--out", "report"], &folder);
+    }
+}
