@@ -1,0 +1,27 @@
+//! The compute-optimal strategy: which method, settings, verifier and `N` a problem gets for a budget (arXiv 2502.06703 §3),
+//! fitted on one set of problems, checked on others, and kept as a small file.
+//!
+//! From a study's store comes [`Evidence`]: for every run of every problem the chance that each [`Candidate`] is right and
+//! what it costs, and what a probe of the first few samples would have seen. [`Tuning`] fits on it; [`Tuned`] is what comes out.
+
+mod candidate;
+mod chooser;
+mod evidence;
+mod features;
+mod file;
+mod folds;
+mod multiplier;
+mod predictor;
+mod replay;
+mod stopping;
+mod tariff;
+mod tune;
+
+pub use candidate::Candidate;
+pub use chooser::{Predicted, Predictor, Probe};
+pub use evidence::{Cost, Evidence, EvidenceError, Row, tunable};
+pub use features::Glimpse;
+pub use file::{Chosen, Fitted, Origin, Strategy, StrategyError};
+pub use stopping::{Ballot, PROBE, Stopping};
+pub use tariff::{Tariff, TariffError, Unit};
+pub use tune::{Decision, Entry, Outcome, Tuned, Tuning, calibrate};
