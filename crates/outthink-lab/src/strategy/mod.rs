@@ -6,6 +6,7 @@
 
 mod candidate;
 mod chooser;
+mod evaluation;
 mod evidence;
 mod features;
 mod file;
@@ -19,6 +20,10 @@ mod tune;
 
 pub use candidate::Candidate;
 pub use chooser::{Predicted, Predictor, Probe};
+pub use evaluation::{
+    Awareness, Compared, Difference, Reliability, Rival, Split, Tested, TuneError, awareness,
+    budgets, commonest, compare, difference, fixed, majority, reliability, rivals,
+};
 pub use evidence::{Cost, Evidence, EvidenceError, Row, tunable};
 pub use features::Glimpse;
 pub use file::{Chosen, Fitted, Origin, Strategy, StrategyError};
