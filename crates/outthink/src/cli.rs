@@ -30,6 +30,7 @@ pub(crate) enum Command {
     #[command(after_help = r"Examples:
   outthink solve 'Evaluate $(17+19)\cdot 4-16$.'
   outthink solve 'Solve $2(4(x+8)+38)=332$ for $x$.' --method dvts --budget 64 --gold 32
+  outthink solve --strategy strategy.toml --budget 64 'Evaluate $(17+19)\cdot 4-16$.'
   outthink solve --policy ./my-model --verifier none --method majority --budget 16 'Evaluate $7+8$.'
   outthink solve --policy Qwen/Qwen2.5-0.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B 'What is $17\cdot 24$?'")]
     Solve(Solve),
@@ -257,10 +258,13 @@ pub(crate) struct Solve {
     pub(crate) policy: PolicyChoice,
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
+    /// Let a strategy choose method, settings and verifier: a file that `outthink tune` wrote; its models are taken unless --policy names one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "verifier", "verifier_profile", "verifier_reference", "verifier_windows"])]
+    pub(crate) strategy: Option<PathBuf>,
     /// cot, majority, best-of-n, beam or dvts [default: beam; majority without a verifier]
     #[arg(long)]
     pub(crate) method: Option<Method>,
-    /// N: at most this many solutions' worth of draws [default: 16; 1 for cot]
+    /// N: at most this many solutions' worth of draws [default: 16; 1 for cot]; with --strategy in its unit
     #[arg(long, value_name = "N")]
     pub(crate) budget: Option<usize>,
     /// M: draws of each kept step

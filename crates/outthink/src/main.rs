@@ -21,6 +21,7 @@ mod report;
 mod score;
 mod serve;
 mod solve;
+mod strategy;
 mod study;
 mod table;
 mod tune;

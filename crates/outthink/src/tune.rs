@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
         } else {
             println!("{}", summary(policy, arguments, &split, &compared));
         }
-        let strategy = Strategy::new(&study, &split.tune, arguments.unit, &tuned);
+        let strategy = Strategy::new(&study, &split.tune, arguments.unit, &tuned)?;
         let file = match (&arguments.out, &arguments.report) {
             (Some(out), _) if policies.len() == 1 => out.clone(),
             (_, Some(folder)) => folder.join(format!("strategy-{policy}.toml")),

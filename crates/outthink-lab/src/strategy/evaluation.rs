@@ -182,7 +182,7 @@ pub fn fixed(evidence: &Evidence, costs: &[Vec<f64>], taken: usize) -> Outcome {
 }
 
 /// The bands' choices of the tune split on other evidence, whose bands are an oracle's too.
-pub fn banded(
+pub(super) fn banded(
     evidence: &Evidence,
     costs: &[Vec<f64>],
     by_band: &[Option<usize>; 3],

@@ -10,7 +10,7 @@ use super::features::{NAMES, WITHOUT_REWARDS};
 use super::predictor::{Linear, Scale};
 use super::stopping::Stopping;
 use super::tariff::Unit;
-use super::tune::{Decision, Tuned, calibrate};
+use super::tune::{Decision, Entry, Tuned, calibrate};
 use crate::recipe::ModelTable;
 use crate::study::{ModelInfo, Study, canonical, sha256};
 
@@ -240,7 +240,12 @@ pub struct Chosen {
 
 impl Strategy {
     /// A strategy from what was fitted.
-    pub fn new(study: &Study, evidence: &Evidence, unit: Unit, tuned: &Tuned) -> Self {
+    pub fn new(
+        study: &Study,
+        evidence: &Evidence,
+        unit: Unit,
+        tuned: &Tuned,
+    ) -> Result<Self, StrategyError> {
         let load = |info: &ModelInfo, own: &[ModelInfo], entries: &[crate::recipe::ModelEntry]| {
             let place = own.iter().position(|other| other.name == info.name);
             let entry = place.and_then(|place| entries.get(place));
@@ -258,11 +263,14 @@ impl Strategy {
             chances.sum::<f64>() / evidence.rows.len().max(1) as f64
         };
         // Only what may be taken is written.
-        let mut used: Vec<usize> = Vec::new();
-        let predictors = &tuned.predictors;
-        let models = predictors
+        let asked = |number: &usize| {
+            let asks = |entry: &Entry| matches!(entry.decision, Decision::Predicted { predictor, .. } if predictor == *number);
+            tuned.entries.iter().any(asks)
+        };
+        let asked: Vec<usize> = (0..tuned.predictors.len()).filter(asked).collect();
+        let models = asked
             .iter()
-            .flat_map(|own| own.models.iter().map(|m| m.0));
+            .flat_map(|&own| tuned.predictors[own].models.iter());
         let always = tuned
             .entries
             .iter()
@@ -270,11 +278,51 @@ impl Strategy {
                 Decision::Always(taken) => Some(taken),
                 Decision::Predicted { .. } => None,
             });
-        used.extend(models.chain(always));
+        let mut used: Vec<usize> = models.map(|model| model.0).chain(always).collect();
         used.sort_unstable();
         used.dedup();
-        let place = |number: usize| used.binary_search(&number).unwrap_or_default();
-        let written = Written {
+        let place = |of: &[usize], number: usize| of.binary_search(&number).unwrap_or_default();
+        let budgeted = tuned.entries.iter().map(|entry| {
+            let (always, predictor, multiplier) = match entry.decision {
+                Decision::Always(taken) => (Some(place(&used, taken)), None, None),
+                Decision::Predicted {
+                    predictor,
+                    multiplier,
+                } => (None, Some(place(&asked, predictor)), Some(multiplier)),
+            };
+            Budgeted {
+                budget: entry.budget,
+                always,
+                predictor,
+                multiplier,
+                accuracy: rounded(entry.validated.accuracy()),
+                spent: rounded(entry.validated.cost()),
+                calibration: entry.calibration.map(rounded),
+            }
+        });
+        let all = |values: &[f64]| values.iter().copied().map(rounded).collect::<Vec<f64>>();
+        let predictors = asked.iter().map(|&number| {
+            let own = &tuned.predictors[number];
+            let models = own.models.iter().map(|(number, chance, cost)| Model {
+                candidate: place(&used, *number),
+                chance: all(&chance.0),
+                cost: all(&cost.0),
+            });
+            Probed {
+                verifier: match own.probe {
+                    Probe::Votes => None,
+                    Probe::Verifier(v) => Some(evidence.verifiers[v].name.clone()),
+                },
+                features: names(own.probe),
+                means: all(&own.scale.means),
+                deviations: all(&own.scale.deviations),
+                models: models.collect(),
+            }
+        });
+        let candidates = used
+            .iter()
+            .map(|&number| write(&evidence.candidates[number], rounded(mean(number))));
+        Self::sound(Written {
             version: VERSION,
             unit,
             probe: super::PROBE,
@@ -287,71 +335,10 @@ impl Strategy {
             },
             policy,
             verifiers: evidence.verifiers.iter().map(verifier).collect(),
-            budgets: tuned
-                .entries
-                .iter()
-                .map(|entry| {
-                    let (always, predictor, multiplier) = match entry.decision {
-                        Decision::Always(taken) => (Some(place(taken)), None, None),
-                        Decision::Predicted {
-                            predictor,
-                            multiplier,
-                        } => (None, Some(predictor), Some(multiplier)),
-                    };
-                    Budgeted {
-                        budget: entry.budget,
-                        always,
-                        predictor,
-                        multiplier,
-                        accuracy: entry.validated.accuracy(),
-                        spent: entry.validated.cost(),
-                        calibration: entry.calibration,
-                    }
-                })
-                .collect(),
-            candidates: used
-                .iter()
-                .map(|&number| write(&evidence.candidates[number], mean(number)))
-                .collect(),
-            predictors: predictors
-                .iter()
-                .map(|own| Probed {
-                    verifier: match own.probe {
-                        Probe::Votes => None,
-                        Probe::Verifier(v) => Some(evidence.verifiers[v].name.clone()),
-                    },
-                    features: names(own.probe),
-                    means: own.scale.means.clone(),
-                    deviations: own.scale.deviations.clone(),
-                    models: own
-                        .models
-                        .iter()
-                        .map(|(number, chance, cost)| Model {
-                            candidate: place(*number),
-                            chance: chance.0.clone(),
-                            cost: cost.0.clone(),
-                        })
-                        .collect(),
-                })
-                .collect(),
-        };
-        let candidates = used
-            .iter()
-            .map(|&n| evidence.candidates[n].clone())
-            .collect();
-        let predictors = predictors.iter().map(|own| Predictor {
-            models: own
-                .models
-                .iter()
-                .map(|(number, chance, cost)| (place(*number), chance.clone(), cost.clone()))
-                .collect(),
-            ..own.clone()
-        });
-        Self {
-            candidates,
+            budgets: budgeted.collect(),
+            candidates: candidates.collect(),
             predictors: predictors.collect(),
-            written,
-        }
+        })
     }
 
     /// Reads a file's text.
@@ -364,7 +351,10 @@ impl Strategy {
         if version != VERSION {
             return Err(StrategyError::Version(version));
         }
-        let written: Written = toml::from_str(text)?;
+        Self::sound(toml::from_str(text)?)
+    }
+
+    fn sound(written: Written) -> Result<Self, StrategyError> {
         let damaged = StrategyError::Damaged;
         if written.probe != super::PROBE {
             return Err(damaged(format!("a probe has {} samples", super::PROBE)));
@@ -572,6 +562,11 @@ fn reason(
         crate::short(predicted.costs[place]),
         crate::short(entry.budget),
     )
+}
+
+/// To six digits, as written.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
 }
 
 fn names(probe: Probe) -> Vec<String> {
