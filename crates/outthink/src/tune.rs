@@ -2,7 +2,8 @@
 
 use anyhow::{Context, anyhow};
 use outthink_lab::strategy::{
-    Compared, Outcome, Split, Strategy, Tuning, budgets, compare, tunable,
+    Compared, Outcome, Part, Split, Strategy, Tuned, Tuning, Unit, budgets, chains_of_thought,
+    compare, report, tunable,
 };
 use outthink_lab::{Store, short};
 use serde::Serialize;
@@ -46,34 +47,91 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
             policies.join(", ")
         )));
     }
+    if arguments.report.is_some() && test.is_none() {
+        return Err(Failure::Input(anyhow!(
+            "--report shows a strategy on problems it was not fitted on: name a study of such with --test"
+        )));
+    }
     if let Some(folder) = &arguments.report {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
+    let mut splits = Vec::new();
     for policy in &policies {
         let split = Split::read(&study, test.as_ref(), &mut store, policy);
-        let split = split.map_err(Failure::input)?;
-        let tariff = split.tune.tariff(arguments.unit).map_err(Failure::input)?;
+        splits.push(split.map_err(Failure::input)?);
+    }
+    let mut tariffs = Vec::new();
+    for split in &splits {
+        tariffs.push(split.tune.tariff(arguments.unit).map_err(Failure::input)?);
+    }
+    let tunings = splits.iter().zip(&tariffs).map(|(split, tariff)| {
         let all = (0..split.tune.candidates.len()).collect();
-        let tuning = Tuning::new(&split.tune, &tariff, all, arguments.folds, arguments.seed);
-        let tuned = tuning.fit(&budgets(&tuning));
-        let compared = compare(&split, &tuning, &tuned)?;
+        Tuning::new(&split.tune, tariff, all, arguments.folds, arguments.seed)
+    });
+    let tunings: Vec<Tuning<'_>> = tunings.collect();
+    let tuned: Vec<Tuned> = tunings.iter().map(|own| own.fit(&budgets(own))).collect();
+    let mut parts = Vec::new();
+    for (((policy, split), tuning), tuned) in policies.iter().zip(&splits).zip(&tunings).zip(&tuned)
+    {
+        let compared = compare(split, tuning, tuned)?;
         if arguments.json {
             json(policy, arguments, &compared)?;
         } else {
-            println!("{}", summary(policy, arguments, &split, &compared));
+            println!("{}", summary(policy, arguments, split, &compared));
         }
-        let strategy = Strategy::new(&study, &split.tune, arguments.unit, &tuned)?;
+        let strategy = Strategy::new(&study, &split.tune, arguments.unit, tuned)?;
         let file = match (&arguments.out, &arguments.report) {
             (Some(out), _) if policies.len() == 1 => out.clone(),
             (_, Some(folder)) => folder.join(format!("strategy-{policy}.toml")),
             _ => "strategy.toml".into(),
         };
-        std::fs::write(&file, strategy.text()?)
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        write(&file, &strategy.text()?)?;
         eprintln!("the strategy of {policy} is in {}", file.display());
+        parts.push(Part {
+            policy: policy.clone(),
+            split,
+            tuning,
+            tuned,
+            compared,
+        });
+    }
+    if let (Some(folder), Some(test)) = (&arguments.report, &test) {
+        let alone = chains_of_thought(test, &mut store)?;
+        let command = command(arguments, &study.name, &test.name);
+        let (mut text, chart) = report(&study, test, &parts, &alone, &command)?;
+        text.push_str("\n![Accuracy against full FLOPs on the test problems](strategy.svg)\n");
+        write(&folder.join("README.md"), &text)?;
+        write(&folder.join("strategy.svg"), &chart)?;
+        println!("{}", folder.join("README.md").display());
     }
     Ok(())
+}
+
+fn write(file: &std::path::Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(file, text)
+        .with_context(|| format!("cannot write {}", file.display()))
+        .map_err(Failure::Run)
+}
+
+/// The command as it would be typed, without folders of this machine.
+fn command(arguments: &TuneArguments, tune: &str, test: &str) -> String {
+    let store = arguments
+        .store
+        .rsplit('/')
+        .next()
+        .unwrap_or(&arguments.store);
+    let policy = arguments
+        .policy
+        .as_ref()
+        .map_or(String::new(), |own| format!(" --policy {own}"));
+    let unit = match arguments.unit {
+        Unit::Samples => String::new(),
+        unit => format!(" --unit {unit}"),
+    };
+    format!(
+        "outthink tune {tune} --store {store} --test {test}{policy}{unit} --report docs/micro-strategy"
+    )
 }
 
 fn outcomes(compared: &Compared) -> Vec<(&'static str, &'static str, &Outcome)> {

@@ -536,3 +536,32 @@ fn search(
     }
     Ok((whole.iter().map(right).collect(), cost))
 }
+
+/// Chain of thought of every policy of a study that has it: by problem, and its full FLOPs on average.
+pub fn chains_of_thought(
+    study: &Study,
+    store: &mut Store,
+) -> Result<Vec<(String, Vec<f64>, f64)>, StoreError> {
+    let units = store.units(&study.name)?;
+    let mut found = Vec::new();
+    for cell in study.cells.iter().filter(|cell| cell.is_greedy()) {
+        let policy = &study.policies[cell.policy];
+        let Some(shape) = policy.cost else { continue };
+        let mut rights = vec![f64::NAN; study.problems.len()];
+        let mut flops = 0.0;
+        for unit in units.iter().filter(|unit| unit.cell == cell.hash()) {
+            let Some(took) = &unit.took else { continue };
+            let right = votes(store, unit.id)?
+                .first()
+                .is_some_and(|vote| vote.right);
+            rights[unit.number] = f64::from(u8::from(right));
+            let (work, _) = took.spent.at(1, &Factorials::to(took.spent.draws));
+            flops += work.full_flops(&shape, policy.active_parameters);
+        }
+        let done = rights.iter().filter(|right| !right.is_nan()).count();
+        if done == rights.len() {
+            found.push((policy.name.clone(), rights, flops / done.max(1) as f64));
+        }
+    }
+    Ok(found)
+}

@@ -106,6 +106,12 @@ impl Pool {
         most
     }
 
+    /// Is the majority of the first `n` samples right?
+    pub(super) fn majority_right(&self, n: usize) -> bool {
+        let order: Vec<usize> = (0..n.min(self.plain.len())).collect();
+        self.rights(None, &order)[0]
+    }
+
     /// Is each of [`Selection::all`] right on these samples?
     fn rights(&self, verifier: Option<&str>, subset: &[usize]) -> [bool; 9] {
         let votes = verifier

@@ -283,8 +283,12 @@ impl<'a> Tuning<'a> {
                 if best.as_ref().is_none_or(better) {
                     best = Some(Entry {
                         budget,
+                        calibration: match decision {
+                            // Said of all alike: it is the mean already.
+                            Decision::Always(_) => [0.0, 1.0],
+                            Decision::Predicted { .. } => calibrated(&validated),
+                        },
                         decision,
-                        calibration: calibrated(&validated),
                         validated,
                     });
                 }
