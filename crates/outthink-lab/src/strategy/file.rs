@@ -645,3 +645,84 @@ fn predictor(own: &Probed, verifiers: &[Fitted], candidates: usize) -> Result<Pr
         models: models.collect(),
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::super::synthetic;
+    use super::*;
+
+    #[test]
+    fn a_strategy_that_was_written_and_read_chooses_the_same() {
+        let evidence = synthetic::evidence(60, 1);
+        let strategy = synthetic::strategy(&evidence);
+        let read = Strategy::parse(&strategy.text().unwrap()).unwrap();
+        assert_eq!(read.written, strategy.written);
+        for budget in [4.0, 10.0, 64.0, 1e6] {
+            let reader = strategy.probe(budget).unwrap().flatten();
+            let place = evidence
+                .verifiers
+                .iter()
+                .position(|own| Some(own.name.as_str()) == reader);
+            for row in &evidence.rows {
+                let glimpses = &row.glimpses[place.map_or(0, |place| place + 1)];
+                let chosen = strategy.choose(budget, glimpses).unwrap();
+                assert_eq!(chosen, read.choose(budget, glimpses).unwrap());
+                assert!((0.0..=1.0).contains(&chosen.confidence));
+            }
+        }
+        let poor = strategy.choose(0.5, &[]).unwrap_err().to_string();
+        assert!(poor.contains("smallest budget is 4"), "{poor}");
+    }
+
+    #[test]
+    fn another_policy_is_refused_and_another_profile_is_told() {
+        let evidence = synthetic::evidence(20, 1);
+        let strategy = synthetic::strategy(&evidence);
+        let good: Vec<&ModelInfo> = evidence.verifiers.iter().collect();
+        assert_eq!(
+            strategy.check(&evidence.policy, &good).unwrap(),
+            Vec::<String>::new()
+        );
+        let mut other = evidence.policy.clone();
+        other.identity["profile"] = "fancy".into();
+        let warnings = strategy.check(&other, &good).unwrap();
+        assert!(
+            warnings.len() == 1 && warnings[0].contains("plain"),
+            "{warnings:?}"
+        );
+        other.identity["model"] = "another".into();
+        let refused = strategy.check(&other, &good).unwrap_err();
+        assert!(
+            matches!(refused, StrategyError::Mismatch { role: "policy", .. }),
+            "{refused}"
+        );
+        let mut verifier = evidence.verifiers[0].clone();
+        verifier.identity["model"] = "another".into();
+        let refused = strategy.check(&evidence.policy, &[&verifier]).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                StrategyError::Mismatch {
+                    role: "verifier",
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_damaged_or_foreign_file_is_told_as_such() {
+        let evidence = synthetic::evidence(40, 1);
+        let text = synthetic::strategy(&evidence).text().unwrap();
+        let says = |text: &str| Strategy::parse(text).unwrap_err().to_string();
+        assert!(says(&text.replace("version = 1", "version = 9")).contains("version 9"));
+        assert!(says(&text.replace("probe = 4", "probe = 5")).contains("damaged"));
+        assert!(
+            says(&text.replace("verifier = \"good\"", "verifier = \"none\""))
+                .contains("no verifier `none`")
+        );
+        assert!(says("what?").contains("cannot be read"));
+    }
+}

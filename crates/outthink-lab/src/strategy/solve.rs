@@ -206,3 +206,151 @@ fn glimpses(tree: &Tree, answers: &dyn Answers) -> Vec<Glimpse> {
         })
         .collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::executor::block_on;
+    use futures::future::{BoxFuture, FutureExt};
+    use outthink_core::{
+        Continuation, ExactAnswers, Extension, Judgement, ModelError, Prefix, Reply, Step, Stop,
+    };
+
+    use super::super::synthetic;
+    use super::*;
+
+    /// Answers 0, or for `split` draws whatever the seed says; counts its draws, and what it is asked to score.
+    struct Mock {
+        split: bool,
+        drawn: AtomicUsize,
+        scored: AtomicUsize,
+    }
+
+    impl Policy for Mock {
+        fn extend(
+            &self,
+            requests: Vec<Extension>,
+        ) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+            let reply = |request: Extension| {
+                let draw = |seed: &u64| {
+                    self.drawn.fetch_add(1, Ordering::Relaxed);
+                    let answer = if self.split { seed % 3 } else { 0 };
+                    let text = format!("by way {seed} \\boxed{{{answer}}}");
+                    Continuation {
+                        steps: vec![Step {
+                            tokens: text.bytes().map(u32::from).collect(),
+                            text,
+                            logprob: -5.0,
+                        }],
+                        stop: Stop::Answer,
+                    }
+                };
+                (request.seeds.iter().map(draw).collect(), Usage::default())
+            };
+            let replies = requests.into_iter().map(reply).collect();
+            async move { Ok(replies) }.boxed()
+        }
+    }
+
+    impl Verifier for Mock {
+        fn score(
+            &self,
+            prefixes: Vec<Prefix>,
+        ) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
+            self.scored.fetch_add(prefixes.len(), Ordering::Relaxed);
+            let judged = prefixes.into_iter().map(|prefix| Judgement {
+                rewards: vec![0.9; prefix.steps.len()],
+                usage: Usage::default(),
+            });
+            let judged = judged.collect();
+            async move { Ok(judged) }.boxed()
+        }
+    }
+
+    fn solve(split: bool, budget: f64) -> (Solved, usize, usize) {
+        let strategy = synthetic::strategy(&synthetic::evidence(80, 2));
+        let mock = Mock {
+            split,
+            drawn: AtomicUsize::new(0),
+            scored: AtomicUsize::new(0),
+        };
+        let hands = Hands {
+            policy: &mock,
+            verifiers: vec![(synthetic::GOOD, &mock), (synthetic::BIASED, &mock)],
+            sampling: Sampling::at(1.0),
+            limits: Limits {
+                draw_tokens: 100,
+                solution_tokens: 100,
+                steps: 10,
+            },
+            answers: &ExactAnswers,
+        };
+        let problem = Arc::new(Problem {
+            id: "p".into(),
+            text: "what?".into(),
+        });
+        let solved = block_on(strategy.solve(problem, budget, 1, &hands)).unwrap();
+        let count = |counter: AtomicUsize| counter.into_inner();
+        (solved, count(mock.drawn), count(mock.scored))
+    }
+
+    #[test]
+    fn no_sample_is_drawn_and_none_is_scored_twice() {
+        for split in [false, true] {
+            for budget in [4.0, 8.0, 16.0, 64.0] {
+                let (solved, drawn, scored) = solve(split, budget);
+                assert_eq!(drawn, solved.samples, "{:?}", solved.chosen);
+                assert!(scored <= drawn);
+                assert!(solved.answer.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn a_vote_that_is_decided_draws_no_more() {
+        let candidate = Candidate {
+            method: Method::Majority,
+            budget: 64,
+            width: None,
+            selection: outthink_core::Selection::Majority,
+            verifier: None,
+            stopping: Some(Stopping::Beta(0.95)),
+        };
+        for (split, most) in [(false, 4), (true, 64)] {
+            let mock = Mock {
+                split,
+                drawn: AtomicUsize::new(0),
+                scored: AtomicUsize::new(0),
+            };
+            let hands = Hands {
+                policy: &mock,
+                verifiers: Vec::new(),
+                sampling: Sampling::at(1.0),
+                limits: Limits {
+                    draw_tokens: 100,
+                    solution_tokens: 100,
+                    steps: 10,
+                },
+                answers: &ExactAnswers,
+            };
+            let mut work = Work {
+                problem: Arc::new(Problem {
+                    id: "p".into(),
+                    text: "what?".into(),
+                }),
+                seed: 1,
+                hands: &hands,
+                policy: RememberingPolicy::new(&mock),
+                verifiers: HashMap::new(),
+                spent: Usage::default(),
+                read: Vec::new(),
+            };
+            let (tree, drawn) = block_on(work.search(&candidate)).unwrap();
+            assert_eq!(mock.drawn.load(Ordering::Relaxed), drawn);
+            assert_eq!(leaves(&tree).len(), drawn);
+            assert!(drawn <= most && (drawn > 4) == split, "{drawn}");
+        }
+    }
+}

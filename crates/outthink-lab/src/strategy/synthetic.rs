@@ -161,3 +161,30 @@ pub(super) fn samples(evidence: &Evidence) -> Tariff {
     Tariff::new(Unit::Samples, &evidence.policy, &evidence.verifiers)
         .expect("samples have no price")
 }
+
+/// A study of these models, as far as a strategy needs one.
+pub(super) fn study(evidence: &Evidence) -> crate::study::Study {
+    let recipe: crate::recipe::Recipe = toml::from_str(
+        "name = \"made-up\"\ndataset = \"none\"\nmethods = [\"majority\"]\nbudgets = [4]\npolicies = [\"policy\"]\nverifiers = [\"good\", \"biased\"]",
+    )
+    .expect("a recipe");
+    crate::study::Study {
+        name: recipe.name.clone(),
+        dataset: recipe.dataset.clone(),
+        problems: Vec::new(),
+        policies: vec![evidence.policy.clone()],
+        verifiers: evidence.verifiers.clone(),
+        cells: Vec::new(),
+        budgets: vec![4, 16, 64],
+        seeds: vec![0],
+        recipe,
+    }
+}
+
+/// A strategy fitted on it for 4 to 64 samples.
+pub(super) fn strategy(evidence: &Evidence) -> super::Strategy {
+    let tariff = samples(evidence);
+    let all = (0..evidence.candidates.len()).collect();
+    let tuned = super::Tuning::new(evidence, &tariff, all, 5, 0).fit(&[4.0, 8.0, 16.0, 64.0]);
+    super::Strategy::new(&study(evidence), evidence, Unit::Samples, &tuned).expect("a strategy")
+}

@@ -230,36 +230,30 @@ impl<'a> Tuning<'a> {
         Some(self.assembled(parts, &self.plain))
     }
 
+    fn predictor(&self, rows: &[usize], place: usize) -> Predictor {
+        let (costs, probe) = (&self.probed[place], self.probes[place]);
+        Predictor::fit(self.evidence, costs, rows, &self.allowed, probe)
+    }
+
+    /// What is said of each row by predictors that have not seen its problem.
+    fn unseen(&self, place: usize) -> Vec<Predicted> {
+        let mut said = vec![Predicted::default(); self.evidence.rows.len()];
+        for fold in 0..self.fold_count() {
+            let (held, others) = self.split(fold);
+            let fitted = self.predictor(&others, place);
+            for row in held {
+                let features = fitted.probe.features(&self.evidence.rows[row]);
+                said[row] = fitted.predict(&features);
+            }
+        }
+        said
+    }
+
     /// Fits predictors on all rows, and finds for each budget how to choose.
     pub fn fit(&self, budgets: &[f64]) -> Tuned {
         let all = self.all();
-        let predictor = |rows: &[usize], place: usize| {
-            let costs = &self.probed[place];
-            Predictor::fit(
-                self.evidence,
-                costs,
-                rows,
-                &self.allowed,
-                self.probes[place],
-            )
-        };
         let places = 0..self.probes.len();
-        // What is said of each row by predictors that have not seen its problem.
-        let said: Vec<Vec<Predicted>> = places
-            .clone()
-            .map(|place| {
-                let mut said = vec![Predicted::default(); all.len()];
-                for fold in 0..self.fold_count() {
-                    let (held, others) = self.split(fold);
-                    let fitted = predictor(&others, place);
-                    for row in held {
-                        let features = fitted.probe.features(&self.evidence.rows[row]);
-                        said[row] = fitted.predict(&features);
-                    }
-                }
-                said
-            })
-            .collect();
+        let said: Vec<Vec<Predicted>> = places.clone().map(|place| self.unseen(place)).collect();
         let entries = budgets.iter().filter_map(|&budget| {
             let mut best: Option<Entry> = None;
             let fixed = best_fixed(self.evidence, &self.plain, &all, &self.allowed, budget);
@@ -297,7 +291,7 @@ impl<'a> Tuning<'a> {
         });
         let entries = entries.collect();
         Tuned {
-            predictors: places.map(|place| predictor(&all, place)).collect(),
+            predictors: places.map(|place| self.predictor(&all, place)).collect(),
             entries,
         }
     }
@@ -348,5 +342,103 @@ impl Tuned {
             }
         }
         outcome
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::super::synthetic::{self, BIASED, GOOD};
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_held_out_problem_leaks_into_what_is_said_of_it() {
+        let honest = synthetic::evidence(60, 3);
+        let mut poisoned = synthetic::evidence(60, 3);
+        let tariff = synthetic::samples(&honest);
+        let all = || (0..honest.candidates.len()).collect();
+        let before = Tuning::new(&honest, &tariff, all(), 5, 0);
+        // The labels of one fold turn over.
+        for row in &mut poisoned.rows {
+            if before.folds[row.problem] == 2 {
+                row.chances
+                    .iter_mut()
+                    .for_each(|chance| *chance = 1.0 - *chance);
+            }
+        }
+        let after = Tuning::new(&poisoned, &tariff, all(), 5, 0);
+        let held = |row: &usize| before.folds[honest.rows[*row].problem] == 2;
+        let rows = || (0..honest.rows.len()).filter(held);
+        for place in 0..before.probes.len() {
+            let (own, other) = (before.unseen(place), after.unseen(place));
+            assert!(rows().all(|row| own[row].chances == other[row].chances));
+            assert!((0..60).any(|row| own[row].chances != other[row].chances));
+        }
+        let taken = |tuning: &Tuning<'_>| {
+            let fixed = tuning.fixed_validated(&tuning.allowed, 16.0).unwrap();
+            let bands = tuning.bands_validated(16.0).unwrap();
+            rows()
+                .map(|row| (fixed.taken[row], bands.taken[row]))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(taken(&before), taken(&after));
+    }
+
+    #[test]
+    fn the_runs_of_a_problem_stay_in_one_fold_and_folds_are_even() {
+        let dealt = crate::strategy::folds::folds(203, 5, 1);
+        let sizes = (0..5).map(|fold| dealt.iter().filter(|own| **own == fold).count());
+        assert!(sizes.into_iter().all(|size| size == 40 || size == 41));
+        assert_ne!(dealt, crate::strategy::folds::folds(203, 5, 2));
+    }
+
+    #[test]
+    fn a_biased_verifier_is_avoided_and_a_good_one_is_used() {
+        let evidence = synthetic::evidence(80, 5);
+        let unseen = synthetic::evidence(80, 6);
+        let tariff = synthetic::samples(&evidence);
+        let of = |allowed: &dyn Fn(Option<&str>) -> bool| {
+            let open = |c: &usize| allowed(evidence.candidates[*c].verifier.as_deref());
+            let allowed = (0..evidence.candidates.len()).filter(open).collect();
+            let tuned = Tuning::new(&evidence, &tariff, allowed, 5, 0).fit(&[16.0]);
+            let outcome = tuned.apply(&tuned.entries[0], &unseen, &tariff);
+            let with = |name: &str| {
+                let verifier =
+                    |c: &&usize| evidence.candidates[**c].verifier.as_deref() == Some(name);
+                outcome.taken.iter().filter(verifier).count()
+            };
+            (with(GOOD), with(BIASED), outcome.accuracy())
+        };
+        let (_, harmed, accuracy) = of(&|verifier| verifier != Some(GOOD));
+        assert_eq!(
+            harmed, 0,
+            "majority is better than a verifier that likes wrong answers"
+        );
+        let (helped, harmed, better) = of(&|_| true);
+        assert!(helped > 0 && harmed == 0, "{helped} {harmed}");
+        assert!(better >= accuracy && better > 0.99, "{better} {accuracy}");
+    }
+
+    #[test]
+    fn a_strategy_spends_its_budget_where_it_helps_and_no_more() {
+        let evidence = synthetic::evidence(100, 8);
+        let unseen = synthetic::evidence(100, 9);
+        let tariff = synthetic::samples(&evidence);
+        let votes = |c: &usize| evidence.candidates[*c].verifier.is_none();
+        let allowed: Vec<usize> = (0..evidence.candidates.len()).filter(votes).collect();
+        let tuning = Tuning::new(&evidence, &tariff, allowed, 5, 0);
+        let tuned = tuning.fit(&[8.0]);
+        let entry = &tuned.entries[0];
+        assert!(entry.validated.cost() <= 8.0 * 1.001);
+        let outcome = tuned.apply(entry, &unseen, &tariff);
+        let fixed = tuning.fixed_validated(&tuning.classic(), 8.0).unwrap();
+        assert!(
+            outcome.accuracy() > fixed.accuracy(),
+            "{} {}",
+            outcome.accuracy(),
+            fixed.accuracy()
+        );
+        let oracle = tuning.oracle(8.0).unwrap();
+        assert!(oracle.accuracy() >= entry.validated.accuracy());
     }
 }
