@@ -34,6 +34,7 @@ pub enum RecipeError {
 /// A model of a recipe: a name, or a table that says more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "a recipe has a handful of them")]
 pub enum ModelEntry {
     /// A name, a folder or an address.
     Name(String),

@@ -555,7 +555,7 @@ fn reason(
         _ => String::new(),
     };
     format!(
-        "{:.0} % of the first {} samples agree{reward}: {:.0} % sure to be right for about {} {unit} (a budget of {} a problem on average)",
+        "{:.0} % of the first {} samples agree{reward}: right with a predicted chance of {:.0} % for about {} {unit} (a budget of {} a problem on average)",
         input.first().copied().unwrap_or_default() * 100.0,
         super::PROBE,
         predicted.chances[place] * 100.0,

@@ -113,16 +113,11 @@ mod tests {
     #[test]
     fn without_a_budget_worth_the_name_there_is_none() {
         assert_eq!(
-            multiplier(&vec![vec![0.5]], &vec![vec![2.0]], &vec![vec![2.0]], 1.0),
+            multiplier(&[vec![0.5]], &[vec![2.0]], &[vec![2.0]], 1.0),
             None
         );
         assert_eq!(
-            multiplier(
-                &vec![vec![0.5, 0.9]],
-                &vec![vec![2.0, 3.0]],
-                &vec![vec![2.0, 3.0]],
-                9.0
-            ),
+            multiplier(&[vec![0.5, 0.9]], &[vec![2.0, 3.0]], &[vec![2.0, 3.0]], 9.0),
             Some(0.0)
         );
     }

@@ -149,14 +149,9 @@ fn normal(rows: &[Vec<f64>], weights: &[f64], targets: &[f64]) -> (Vec<Vec<f64>>
         for i in 0..width {
             let scaled = weight * full[i];
             right[i] += scaled * target;
-            for j in 0..=i {
-                matrix[i][j] += scaled * full[j];
+            for (cell, x) in matrix[i].iter_mut().zip(&full) {
+                *cell += scaled * x;
             }
-        }
-    }
-    for i in 0..width {
-        for j in 0..i {
-            matrix[j][i] = matrix[i][j];
         }
     }
     (matrix, right)

@@ -96,7 +96,7 @@ pub(super) fn evidence(problems: usize, seed: u64) -> Evidence {
 }
 
 fn row(problem: usize, candidates: &[Candidate], rng: &mut ChaCha8Rng) -> Row {
-    let share = if problem % 2 == 0 { 0.9 } else { 0.45 };
+    let share = if problem.is_multiple_of(2) { 0.9 } else { 0.45 };
     let plain: Vec<Vote> = (0..SIZE)
         .map(|_| {
             let right = rng.random_bool(share);
