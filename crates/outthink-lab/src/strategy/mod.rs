@@ -5,6 +5,7 @@
 //! what it costs, and what a probe of the first few samples would have seen. [`Tuning`] fits on it; [`Tuned`] is what comes out.
 
 mod allocation;
+mod builtin;
 mod candidate;
 mod chooser;
 mod evaluation;
@@ -25,6 +26,7 @@ mod tariff;
 mod tune;
 
 pub use allocation::{allocate, allocated};
+pub use builtin::{SEARCH_AND_LEARN, authors_table};
 pub use candidate::Candidate;
 pub use chooser::{Predicted, Predictor, Probe};
 pub use evaluation::{

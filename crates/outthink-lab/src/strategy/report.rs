@@ -5,7 +5,8 @@ use std::fmt::{self, Write};
 use outthink_core::Method;
 
 use super::allocation::{allocate, allocated};
-use super::chooser::costs;
+use super::builtin::{SEARCH_AND_LEARN, authors_table, place};
+use super::chooser::{bands, costs};
 use super::evaluation::{
     Compared, Difference, Split, TuneError, awareness, commonest, difference, fixed, majority,
     reliability, rivals,
@@ -83,6 +84,7 @@ pub fn report(
             );
         }
         choosers(&mut text, part).unwrap_or_default();
+        recipes(&mut text, part, unseen).unwrap_or_default();
         small_against_large(&mut text, part, unseen, alone).unwrap_or_default();
         equal_flops(&mut text, part, unseen, test)?;
         reward_aware(&mut text, part, unseen, test)?;
@@ -148,6 +150,50 @@ fn choosers(text: &mut String, part: &Part<'_>) -> fmt::Result {
             percent(tested.oracle.as_ref()),
             tested.gain.as_ref().map_or("–".into(), points),
         )?;
+    }
+    Ok(())
+}
+
+/// The authors' fixed table and search-and-learn's recipe with each verifier, at the same number of samples.
+fn recipes(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result {
+    let Some(shape) = unseen.policy.cost else {
+        return Ok(());
+    };
+    if part.tuning.tariff.unit() != Unit::Samples {
+        return Ok(());
+    }
+    writeln!(
+        text,
+        "\n**Against the fixed recipes of others** at as many samples: the authors' table (by policy size and oracle band) and search-and-learn's\n\n| N | verifier | authors' table | deployable − it | search-and-learn | deployable − it |\n|---|---|---|---|---|---|"
+    )?;
+    let (table, bands) = (authors_table(shape.parameters), bands(unseen));
+    for own in part.compared.iter().filter(|own| own.budget >= 4.0) {
+        let Some(tested) = &own.tested else { continue };
+        for verifier in &unseen.verifiers {
+            let at = |method| place(unseen, method, own.budget as usize, &verifier.name);
+            let by_band = table.map(at);
+            let chances = |of: &dyn Fn(usize) -> Option<usize>| -> Option<Vec<f64>> {
+                let rows = unseen.rows.iter();
+                rows.map(|row| Some(row.chances[of(bands[row.problem])?]))
+                    .collect()
+            };
+            let ours = &tested.deployable.chances;
+            let cells = |chances: Option<Vec<f64>>| {
+                chances.map_or(["–".to_owned(), "–".to_owned()], |theirs| {
+                    let mean = theirs.iter().sum::<f64>() / theirs.len().max(1) as f64;
+                    let gain = difference(unseen, ours, &theirs);
+                    [format!("{:.1}", mean * 100.0), points(&gain)]
+                })
+            };
+            let [table, gain] = cells(chances(&|band| by_band[band]));
+            let [recipe, over] = cells(chances(&|_| at(SEARCH_AND_LEARN)));
+            writeln!(
+                text,
+                "| {} | {} | {table} | {gain} | {recipe} | {over} |",
+                short(own.budget),
+                verifier.name
+            )?;
+        }
     }
     Ok(())
 }
