@@ -5,7 +5,7 @@ use outthink_core::{Method, Scoring, Selection, Voting};
 use super::evidence::Evidence;
 
 /// The method that the authors of arXiv 2502.06703 took on MATH-500, by the policy's size and the band of oracle
-/// difficulty (easy, medium, hard), as they tell it in issue 4 of their repository: beam search below 7 billion
+/// difficulty (easy, medium, hard), as they tell users of their code (RyanLiu112/compute-optimal-tts): beam search below 7 billion
 /// parameters; DVTS, and beam search for the hard, up to 32; best-of-N above.
 pub fn authors_table(parameters: u64) -> [Method; 3] {
     match parameters {
