@@ -12,6 +12,7 @@ mod evaluation;
 mod evidence;
 mod features;
 mod file;
+mod fitted;
 mod folds;
 mod memory;
 mod multiplier;
@@ -35,7 +36,8 @@ pub use evaluation::{
 };
 pub use evidence::{Cost, Evidence, EvidenceError, Row, chains_of_thought, tunable};
 pub use features::Glimpse;
-pub use file::{Chosen, Fitted, Origin, Strategy, StrategyError};
+pub use file::{Chosen, Origin, Strategy, StrategyError};
+pub use fitted::Fitted;
 pub use report::{Alone, Part, report};
 pub use solve::{Hands, SolveError, Solved};
 pub use stopping::{Ballot, PROBE, Stopping};
