@@ -591,7 +591,7 @@ impl<'a> Collected<'a> {
 }
 
 /// Votes with scores from the rewards, by number.
-fn with_rewards(mut votes: Vec<Vote>, rewards: Vec<(usize, Vec<f64>)>) -> Vec<Vote> {
+pub(crate) fn with_rewards(mut votes: Vec<Vote>, rewards: Vec<(usize, Vec<f64>)>) -> Vec<Vote> {
     for (number, rewards) in rewards {
         let scores = Scoring::ALL.map(|rule| rule.score(&rewards));
         if let (Some(vote), [Some(a), Some(b), Some(c), Some(d)]) = (votes.get_mut(number), scores)

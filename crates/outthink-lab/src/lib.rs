@@ -26,6 +26,7 @@ mod run;
 mod short;
 mod spent;
 pub mod store;
+pub mod strategy;
 mod study;
 mod subset;
 mod trial;

@@ -162,7 +162,7 @@ fn exact_curve(
 }
 
 /// The same votes with classes numbered without gaps, and how many there are.
-fn numbered(votes: &[Vote]) -> (Vec<Vote>, usize) {
+pub(crate) fn numbered(votes: &[Vote]) -> (Vec<Vote>, usize) {
     let mut numbers = std::collections::HashMap::new();
     let votes = votes
         .iter()
@@ -185,7 +185,7 @@ fn place(scoring: Scoring) -> usize {
 }
 
 /// The votes of one subset, by class.
-struct Tally {
+pub(crate) struct Tally {
     classes: Vec<Class>,
     /// Classes that have a vote, first drawn first.
     present: Vec<usize>,
@@ -205,7 +205,7 @@ struct Class {
 }
 
 impl Tally {
-    fn new(classes: usize) -> Self {
+    pub(crate) fn new(classes: usize) -> Self {
         Self {
             classes: vec![Class::default(); classes],
             present: Vec::with_capacity(classes),
@@ -213,7 +213,7 @@ impl Tally {
         }
     }
 
-    fn count(&mut self, votes: &[Vote], subset: &[usize]) {
+    pub(crate) fn count(&mut self, votes: &[Vote], subset: &[usize]) {
         for class in self.present.drain(..) {
             self.classes[class] = Class::default();
         }
@@ -250,7 +250,7 @@ impl Tally {
     }
 
     /// Is what the rule takes right? Ties go to the answer with more votes, then to the one drawn first.
-    fn right(&self, rule: Selection) -> bool {
+    pub(crate) fn right(&self, rule: Selection) -> bool {
         let mut winner: Option<((f64, u32), bool)> = None;
         let candidates = match rule {
             Selection::Majority => &self.present,

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use outthink_answer::Mode;
 use outthink_core::{Finished, Method, Selection};
 use outthink_engine::Precision;
+use outthink_lab::strategy::Unit;
 use outthink_micro::domain::{Kind, Level, Split};
 
 /// Make a small language model outthink a big one: spend computation at inference time where it buys the most
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     #[command(after_help = r"Examples:
   outthink solve 'Evaluate $(17+19)\cdot 4-16$.'
   outthink solve 'Solve $2(4(x+8)+38)=332$ for $x$.' --method dvts --budget 64 --gold 32
+  outthink solve --strategy strategy.toml --budget 64 'Evaluate $(17+19)\cdot 4-16$.'
   outthink solve --policy ./my-model --verifier none --method majority --budget 16 'Evaluate $7+8$.'
   outthink solve --policy Qwen/Qwen2.5-0.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B 'What is $17\cdot 24$?'")]
     Solve(Solve),
@@ -107,6 +109,16 @@ Examples:
   outthink report micro --store micro.sqlite --json | grep beam"
     )]
     Report(ReportArguments),
+    /// Fit a strategy on a study: which method, settings, verifier and N a problem gets for a budget
+    #[command(
+        after_help = "Everything shown is by cross-validation over problems, or on another study's problems (--test). Exit status: 0 if fitted.
+
+Examples:
+  outthink tune tune --store micro.sqlite --policy micro-0.3m -o strategy.toml
+  outthink tune tune --store micro.sqlite --test test --report docs/micro-strategy
+  outthink tune tune --store micro.sqlite --policy micro-0.3m --unit flops --json"
+    )]
+    Tune(TuneArguments),
     /// Ask a store in SQL; nothing can be changed
     #[command(
         after_help = "Rows are separated by tabs. Tables: study, cell, problem, unit, member, sample, reward, journal.
@@ -258,10 +270,13 @@ pub(crate) struct Solve {
     pub(crate) policy: PolicyChoice,
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
+    /// Let a strategy choose method, settings and verifier: a file that `outthink tune` wrote; its models are taken unless --policy names one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "verifier", "verifier_profile", "verifier_reference", "verifier_windows"])]
+    pub(crate) strategy: Option<PathBuf>,
     /// cot, majority, best-of-n, beam or dvts [default: beam; majority without a verifier]
     #[arg(long)]
     pub(crate) method: Option<Method>,
-    /// N: at most this many solutions' worth of draws [default: 16; 1 for cot]
+    /// N: at most this many solutions' worth of draws [default: 16; 1 for cot]; with --strategy in its unit
     #[arg(long, value_name = "N")]
     pub(crate) budget: Option<usize>,
     /// M: draws of each kept step
@@ -491,6 +506,39 @@ pub(crate) struct ReportArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Print every number as a JSON object a line instead
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TuneArguments {
+    /// The study to fit on [default: the only one of the store]
+    pub(crate) study: Option<String>,
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// The policy [default: the only one, or with --report all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// What budgets are counted in: samples, tokens, flops, seconds or money
+    #[arg(long, default_value_t = Unit::Samples)]
+    pub(crate) unit: Unit,
+    /// Folds of the cross-validation; the runs of a problem stay together
+    #[arg(long, default_value_t = 5, value_name = "K")]
+    pub(crate) folds: usize,
+    /// Which problems go to which fold
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// A study of other problems to test on
+    #[arg(long, value_name = "STUDY")]
+    pub(crate) test: Option<String>,
+    /// Where to write the strategy [default: strategy.toml, or with --report one for each policy in its folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Folder to write a report to: README.md, a chart and the strategies
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Print a JSON object for each policy and budget
     #[arg(long)]
     pub(crate) json: bool,
 }

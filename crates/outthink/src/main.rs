@@ -22,8 +22,10 @@ mod report;
 mod score;
 mod serve;
 mod solve;
+mod strategy;
 mod study;
 mod table;
+mod tune;
 mod wiring;
 
 use std::path::Path;
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Models => doctor::list(),
         Command::Study(arguments) => return study::run_study(*arguments).unwrap_or_else(fail),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Tune(arguments) => tune::run(&arguments),
         Command::Sql(arguments) => report::sql(&arguments),
         Command::Export(arguments) => exchange::export(&arguments),
         Command::Import(arguments) => exchange::import_samples(&arguments),

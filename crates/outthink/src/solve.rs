@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::cli::Solve;
 use crate::failure::Failure;
 use crate::models::{self, AnyPolicy, AnyVerifier};
+use crate::strategy;
 use outthink_lab::short;
 
 /// What `--json` prints.
@@ -36,16 +37,16 @@ struct Report {
 }
 
 #[derive(Serialize)]
-struct Costs {
-    policy: Usage,
-    verifier: Usage,
+pub(crate) struct Costs {
+    pub(crate) policy: Usage,
+    pub(crate) verifier: Usage,
     /// None where a server's model is of unknown shape.
-    flops_paper: Option<f64>,
-    flops_full: Option<f64>,
+    pub(crate) flops_paper: Option<f64>,
+    pub(crate) flops_full: Option<f64>,
 }
 
 #[derive(Serialize)]
-struct Written {
+pub(crate) struct Written {
     steps: Vec<WrittenStep>,
     answer: Option<String>,
     score: Option<f64>,
@@ -60,6 +61,9 @@ struct WrittenStep {
 }
 
 pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
+    if let Some(file) = &arguments.strategy {
+        return strategy::run(&arguments, file);
+    }
     let verifier = models::verifier(&arguments.verifier)?;
     let method = arguments.method.unwrap_or(if verifier.is_some() {
         Method::Beam
@@ -192,7 +196,7 @@ fn costs(tree: &Tree, policy: &AnyPolicy, verifier: Option<&AnyVerifier>) -> Cos
     }
 }
 
-fn write(solution: &Solution, selection: Selection, answers: &dyn Answers) -> Written {
+pub(crate) fn write(solution: &Solution, selection: Selection, answers: &dyn Answers) -> Written {
     let rewards = solution
         .rewards
         .iter()
@@ -218,7 +222,12 @@ fn write(solution: &Solution, selection: Selection, answers: &dyn Answers) -> Wr
     }
 }
 
-fn print(chosen: Option<&Chosen>, correct: Option<bool>, solutions: &[Solution], costs: &Costs) {
+pub(crate) fn print(
+    chosen: Option<&Chosen>,
+    correct: Option<bool>,
+    solutions: &[Solution],
+    costs: &Costs,
+) {
     if let Some(solution) = chosen.map(|chosen| &solutions[chosen.solution]) {
         println!();
         for (index, step) in solution.steps.iter().enumerate() {

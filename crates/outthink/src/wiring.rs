@@ -142,7 +142,7 @@ fn stored_policies(study: &Study) -> Result<(Vec<PolicyModel>, usize), Failure> 
     Ok((policies, size))
 }
 
-fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyModel, Failure> {
+pub(crate) fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyModel, Failure> {
     let dtype = dtype(entry)?;
     let choice = PolicyChoice {
         policy: Some(entry.model.clone()),
@@ -189,7 +189,7 @@ fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyModel, Failure
     })
 }
 
-fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
+pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
     let dtype = dtype(entry)?;
     let choice = VerifierChoice {
         verifier: Some(entry.model.clone()),

@@ -378,3 +378,63 @@ fn the_benchmarks_pass_through_the_whole_pipeline_and_every_outcome_is_graded() 
         ok(&["report", "--store", &store, "--out", "report"], &folder);
     }
 }
+
+#[test]
+fn a_strategy_is_tuned_tested_and_used() {
+    let folder = Folder::new("strategy");
+    for (name, dataset) in [("tune", "micro-tune:1"), ("test", "micro:2")] {
+        let mut study = TINY.to_vec();
+        study[2] = dataset;
+        study[4] = "6";
+        ok(
+            &[&study[..], &["s.sqlite", "--name", name]].concat(),
+            &folder,
+        );
+    }
+    let tune = ["tune", "tune", "--store", "s.sqlite"];
+    let (code, told) = fails(&[&tune[..], &["--test", "tune"]].concat(), &folder);
+    assert!(
+        code == Some(2) && told.contains("6 problems are in both"),
+        "{told}"
+    );
+    let found = ok(
+        &[
+            &tune[..],
+            &["--test", "test", "--report", "report", "-o", "s.toml"],
+        ]
+        .concat(),
+        &folder,
+    );
+    assert!(found.contains("deployable"), "{found}");
+    let report = std::fs::read_to_string(folder.file("report/README.md")).unwrap();
+    for part in [
+        "What honesty costs",
+        "equal full FLOPs",
+        "Adaptive spending",
+        "Reliability",
+    ] {
+        assert!(report.contains(part), "{part}");
+    }
+    let solve = ["solve", "--strategy", "s.toml", "Evaluate $1+2$."];
+    let told = ok(&[&solve[..], &["--budget", "8"]].concat(), &folder);
+    for part in [
+        "choice",
+        "why",
+        "agreement",
+        "confidence",
+        "samples; the budget was 8",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let same = |_| {
+        ok(
+            &[&solve[..], &["--budget", "8", "--json"]].concat(),
+            &folder,
+        )
+    };
+    let [once, twice] = [0, 1].map(same);
+    assert!(once == twice && once.contains("\"samples\":"), "{once}");
+    let (code, told) = fails(&[&solve[..], &["--policy", "micro-90k"]].concat(), &folder);
+    assert_eq!(code, Some(2));
+    assert!(told.contains("fitted for the policy micro-24k"), "{told}");
+}

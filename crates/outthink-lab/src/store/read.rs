@@ -187,6 +187,24 @@ impl Store {
         Ok(verdicts)
     }
 
+    /// Tokens and log-probability of the first solutions of a unit.
+    pub(crate) fn first_drawn(
+        &mut self,
+        unit: i64,
+        count: usize,
+    ) -> Result<Vec<(usize, f64)>, StoreError> {
+        let mut drawn = Vec::new();
+        self.database.query(
+            "SELECT tokens, logprob FROM sample WHERE unit = $1 AND idx < $2 ORDER BY idx",
+            &[unit.into(), (count as i64).into()],
+            &mut |row| {
+                drawn.push((row.int(0)? as usize, row.real(1)?));
+                Ok(())
+            },
+        )?;
+        Ok(drawn)
+    }
+
     /// The rewards of a unit: the number of the solution, and one reward a step.
     pub fn rewards(&mut self, unit: i64) -> Result<Vec<(usize, Vec<f64>)>, StoreError> {
         let mut rewards = Vec::new();

@@ -1,0 +1,263 @@
+//! The choosers: one candidate for all problems, one for each band of oracle difficulty, and one for each problem by what
+//! a probe shows.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::evidence::{Evidence, Row};
+use super::features::{Glimpse, features};
+use super::multiplier::{best, multiplier};
+use super::predictor::{Linear, Scale, logistic};
+use super::tariff::Tariff;
+use crate::difficulty::BANDS;
+
+/// Who reads the first samples before a method is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Probe {
+    /// No verifier: answers, lengths and log-probabilities only.
+    Votes,
+    /// The verifier of this number.
+    Verifier(usize),
+}
+
+impl Probe {
+    /// Where its glimpses and costs are in a row.
+    pub(super) fn place(self) -> usize {
+        match self {
+            Self::Votes => 0,
+            Self::Verifier(number) => number + 1,
+        }
+    }
+
+    /// A row's features.
+    pub fn features(self, row: &Row) -> Vec<f64> {
+        self.features_of(&row.glimpses[self.place()])
+    }
+
+    /// The features of some first samples.
+    pub fn features_of(self, glimpses: &[Glimpse]) -> Vec<f64> {
+        features(glimpses, self != Self::Votes)
+    }
+
+    /// All that evidence offers.
+    pub fn all(evidence: &Evidence) -> Vec<Self> {
+        let verifiers = (0..evidence.verifiers.len()).map(Self::Verifier);
+        std::iter::once(Self::Votes).chain(verifiers).collect()
+    }
+}
+
+/// Costs of every candidate in one unit, row by row: by itself, or after a probe.
+///
+/// What a probe drew, whole solutions drawn at a temperature have for nothing; what a verifier read of it, the same
+/// verifier need not read again. For all else the probe is paid on top.
+pub(super) fn costs(evidence: &Evidence, tariff: &Tariff, probe: Option<Probe>) -> Vec<Vec<f64>> {
+    let reader = match probe {
+        Some(Probe::Verifier(number)) => Some(evidence.verifiers[number].name.as_str()),
+        _ => None,
+    };
+    let one = |row: &Row| {
+        let probed = probe.map(|probe| row.probe_costs[probe.place()]);
+        let costs = evidence.candidates.iter().zip(&row.costs);
+        costs
+            .map(|(candidate, cost)| {
+                let (drawing, reading) = (
+                    tariff.drawing(cost),
+                    tariff.reading(cost, candidate.verifier.as_deref()),
+                );
+                let Some(probed) = probed else {
+                    return drawing + reading;
+                };
+                let (drawn, read) = (tariff.drawing(&probed), tariff.reading(&probed, reader));
+                let reuses = candidate.reuses_probe();
+                let drawing = if reuses {
+                    drawing.max(drawn)
+                } else {
+                    drawing + drawn
+                };
+                let reading = if reuses && candidate.verifier.as_deref() == reader {
+                    reading.max(read)
+                } else {
+                    reading + read
+                };
+                drawing + reading
+            })
+            .collect()
+    };
+    evidence.rows.iter().map(one).collect()
+}
+
+/// The mean of a candidate over some rows.
+fn mean(rows: &[usize], of: impl Fn(usize) -> f64) -> f64 {
+    rows.iter().map(|&row| of(row)).sum::<f64>() / rows.len().max(1) as f64
+}
+
+/// The candidate that is best on these rows on average, among those that cost at most `budget` there on average.
+pub(super) fn best_fixed(
+    evidence: &Evidence,
+    costs: &[Vec<f64>],
+    rows: &[usize],
+    allowed: &[usize],
+    budget: f64,
+) -> Option<usize> {
+    let mut best: Option<(usize, f64, f64)> = None;
+    for &candidate in allowed {
+        let cost = mean(rows, |row| costs[row][candidate]);
+        if rows.is_empty() || cost > budget * (1.0 + 1e-9) {
+            continue;
+        }
+        let chance = mean(rows, |row| evidence.rows[row].chances[candidate]);
+        // Of equals the cheaper.
+        if best.is_none_or(|(_, other, dear)| chance > other || (chance == other && cost < dear)) {
+            best = Some((candidate, chance, cost));
+        }
+    }
+    best.map(|(candidate, ..)| candidate)
+}
+
+/// The band of oracle difficulty of each problem: its share of right samples over all runs.
+pub(super) fn bands(evidence: &Evidence) -> Vec<usize> {
+    let mut sums = vec![(0.0, 0.0); evidence.problems];
+    for row in &evidence.rows {
+        let (sum, count) = sums[row.problem];
+        sums[row.problem] = (sum + row.pass, count + 1.0);
+    }
+    let band = |(sum, count): (f64, f64)| match sum / f64::max(count, 1.0) {
+        share if share >= 0.5 => 0,
+        share if share >= 0.1 => 1,
+        _ => 2,
+    };
+    sums.into_iter().map(band).collect()
+}
+
+/// The paper's choice: the best candidate in each band of oracle difficulty; none for a band without problems or money.
+pub(super) fn best_by_band(
+    evidence: &Evidence,
+    costs: &[Vec<f64>],
+    rows: &[usize],
+    allowed: &[usize],
+    budget: f64,
+) -> [Option<usize>; BANDS.len()] {
+    let bands = bands(evidence);
+    std::array::from_fn(|band| {
+        let own = |row: &&usize| bands[evidence.rows[**row].problem] == band;
+        let own: Vec<usize> = rows.iter().filter(own).copied().collect();
+        best_fixed(evidence, costs, &own, allowed, budget)
+    })
+}
+
+/// What a candidate's chance and cost are, given the features of a probe.
+#[derive(Clone, Debug)]
+pub struct Predictor {
+    /// Who reads the probe.
+    pub probe: Probe,
+    /// The scale of its features.
+    pub scale: Scale,
+    /// For each candidate of the shortlist: its number, its chance (logistic) and its cost.
+    pub models: Vec<(usize, Linear, Linear)>,
+}
+
+/// A prediction: candidates' numbers, chances and costs.
+#[derive(Clone, Debug, Default)]
+pub struct Predicted {
+    /// The candidates.
+    pub candidates: Vec<usize>,
+    /// Their chances of being right.
+    pub chances: Vec<f64>,
+    /// What they are expected to cost.
+    pub costs: Vec<f64>,
+}
+
+impl Predictor {
+    /// Fits on some rows. Of candidates that draw the same and only choose differently, the one that is best on those rows
+    /// is taken: less to be fooled by.
+    pub fn fit(
+        evidence: &Evidence,
+        costs: &[Vec<f64>],
+        rows: &[usize],
+        allowed: &[usize],
+        probe: Probe,
+    ) -> Self {
+        let shortlist = shortlist(evidence, rows, allowed);
+        let raw: Vec<Vec<f64>> = rows
+            .iter()
+            .map(|&row| probe.features(&evidence.rows[row]))
+            .collect();
+        let scale = Scale::of(&raw);
+        let inputs: Vec<Vec<f64>> = raw.iter().map(|row| scale.apply(row)).collect();
+        let models = shortlist
+            .into_par_iter()
+            .map(|candidate| {
+                let column = |of: &dyn Fn(usize) -> f64| -> Vec<f64> {
+                    rows.iter().map(|&row| of(row)).collect()
+                };
+                let chances = column(&|row| evidence.rows[row].chances[candidate]);
+                let costs = column(&|row| costs[row][candidate]);
+                let chance = Linear::fit_logistic(&inputs, &chances);
+                (candidate, chance, Linear::fit(&inputs, &costs))
+            })
+            .collect();
+        Self {
+            probe,
+            scale,
+            models,
+        }
+    }
+
+    /// What it says of a problem with these features.
+    pub fn predict(&self, features: &[f64]) -> Predicted {
+        let input = self.scale.apply(features);
+        let mut predicted = Predicted::default();
+        for (candidate, chance, cost) in &self.models {
+            predicted.candidates.push(*candidate);
+            predicted.chances.push(logistic(chance.at(&input)));
+            predicted.costs.push(cost.at(&input).max(0.0));
+        }
+        predicted
+    }
+}
+
+fn shortlist(evidence: &Evidence, rows: &[usize], allowed: &[usize]) -> Vec<usize> {
+    let mut kept: Vec<(usize, f64)> = Vec::new();
+    for &number in allowed {
+        let own = &evidence.candidates[number];
+        let chance = mean(rows, |row| evidence.rows[row].chances[number]);
+        let same = kept.iter_mut().find(|(other, _)| {
+            let other = &evidence.candidates[*other];
+            (own.method, own.budget, own.width) == (other.method, other.budget, other.width)
+                && own.verifier == other.verifier
+                && own.stopping == other.stopping
+        });
+        match same {
+            Some(other) if chance > other.1 => *other = (number, chance),
+            Some(_) => {}
+            None => kept.push((number, chance)),
+        }
+    }
+    kept.into_iter().map(|(number, _)| number).collect()
+}
+
+/// The multiplier at which rows choose within a budget, by predictions that were made without them.
+pub(super) fn priced(predicted: &[Predicted], costs: &[Vec<f64>], budget: f64) -> Option<f64> {
+    let column = |of: fn(&Predicted) -> &Vec<f64>| -> Vec<Vec<f64>> {
+        predicted.iter().map(|own| of(own).clone()).collect()
+    };
+    let real: Vec<Vec<f64>> = predicted
+        .iter()
+        .zip(costs)
+        .map(|(own, costs)| own.candidates.iter().map(|&c| costs[c]).collect())
+        .collect();
+    multiplier(
+        &column(|own| &own.chances),
+        &column(|own| &own.costs),
+        &real,
+        budget,
+    )
+}
+
+impl Predicted {
+    /// The choice at a price of compute: the candidate and its predicted chance.
+    pub fn choose(&self, multiplier: f64) -> (usize, f64) {
+        let place = best(&self.chances, &self.costs, multiplier);
+        (self.candidates[place], self.chances[place])
+    }
+}

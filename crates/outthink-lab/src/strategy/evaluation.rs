@@ -1,0 +1,441 @@
+//! A strategy on problems that it has never seen, beside what it is to be compared with.
+
+use outthink_core::{Method, Selection};
+
+use super::chooser::{bands, costs};
+use super::evidence::{Evidence, EvidenceError};
+use super::tariff::{TariffError, Unit};
+use super::tune::{Entry, Outcome, Tuned, Tuning, calibrate};
+use crate::analysis::BOOTSTRAP;
+use crate::bootstrap::{Values, percentiles};
+use crate::estimate::Interval;
+use crate::store::Store;
+use crate::study::Study;
+
+/// Why a strategy cannot be fitted or tested.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TuneError {
+    /// The study says too little.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// The unit does not fit the models.
+    #[error(transparent)]
+    Tariff(#[from] TariffError),
+    /// Problems of both.
+    #[error(
+        "{0} problems are in both studies: a strategy is tested on problems it was not fitted on"
+    )]
+    Overlap(usize),
+    /// Other models or methods.
+    #[error("study {test} does not have everything that {tune} has of {policy}: {what}")]
+    Unlike {
+        /// The study to test on.
+        test: String,
+        /// The study to fit on.
+        tune: String,
+        /// The policy.
+        policy: String,
+        /// What it lacks.
+        what: String,
+    },
+}
+
+/// A mean difference with its paired interval.
+#[derive(Clone, Copy, Debug)]
+pub struct Difference {
+    /// The difference.
+    pub mean: f64,
+    /// Its 95 % interval.
+    pub interval: Interval,
+}
+
+/// Evidence to fit on and, if there is a test study, to test on; candidates are numbered alike.
+pub struct Split {
+    /// To fit on.
+    pub tune: Evidence,
+    /// To test on.
+    pub test: Option<Evidence>,
+}
+
+impl Split {
+    /// Reads both, and sees to it that they share no problem and the same models.
+    pub fn read(
+        tune: &Study,
+        test: Option<&Study>,
+        store: &mut Store,
+        policy: &str,
+    ) -> Result<Self, TuneError> {
+        let fitted = Evidence::of(tune, store, policy)?;
+        let Some(test) = test else {
+            return Ok(Self {
+                tune: fitted,
+                test: None,
+            });
+        };
+        let texts: std::collections::HashSet<&str> = tune
+            .problems
+            .iter()
+            .map(|problem| problem.text.as_str())
+            .collect();
+        let both = test
+            .problems
+            .iter()
+            .filter(|p| texts.contains(p.text.as_str()));
+        match both.count() {
+            0 => {}
+            shared => return Err(TuneError::Overlap(shared)),
+        }
+        let unlike = |what: String| TuneError::Unlike {
+            test: test.name.clone(),
+            tune: tune.name.clone(),
+            policy: policy.to_owned(),
+            what,
+        };
+        let unseen = Evidence::of(test, store, policy)?;
+        if unseen.policy.identity != fitted.policy.identity {
+            return Err(unlike("the policy is another model".into()));
+        }
+        for verifier in &fitted.verifiers {
+            let same = unseen
+                .verifiers
+                .iter()
+                .find(|own| own.name == verifier.name);
+            if same.is_none_or(|own| own.identity != verifier.identity) {
+                return Err(unlike(format!("the verifier {}", verifier.name)));
+            }
+        }
+        let names: Vec<&str> = fitted.verifiers.iter().map(|v| v.name.as_str()).collect();
+        if unseen
+            .verifiers
+            .iter()
+            .map(|v| v.name.as_str())
+            .collect::<Vec<_>>()
+            != names
+        {
+            return Err(unlike("the order of its verifiers".into()));
+        }
+        let missing = fitted
+            .candidates
+            .iter()
+            .find(|own| unseen.place(own).is_none());
+        if let Some(missing) = missing {
+            return Err(unlike(missing.to_string()));
+        }
+        let unseen = unseen.arranged(&fitted.candidates);
+        Ok(Self {
+            test: unseen,
+            tune: fitted,
+        })
+    }
+}
+
+/// Budgets that a strategy is fitted for: doublings from what the cheapest candidate costs to what the dearest does.
+pub fn budgets(tuning: &Tuning<'_>) -> Vec<f64> {
+    let rows = tuning.plain.len().max(1) as f64;
+    let mean = |&c: &usize| tuning.plain.iter().map(|row| row[c]).sum::<f64>() / rows;
+    let means: Vec<f64> = tuning.allowed.iter().map(mean).collect();
+    let low = means.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = means.iter().copied().fold(0.0, f64::max);
+    let start = match tuning.tariff.unit() {
+        Unit::Samples => 1.0,
+        // Two digits, rounded up: a number that can be typed.
+        _ => {
+            let scale = 10f64.powf(low.log10().floor() - 1.0);
+            (low / scale).ceil() * scale
+        }
+    };
+    let doubled = |budget: &f64| (*budget < high).then(|| budget * 2.0);
+    std::iter::successors(Some(start), doubled)
+        .take(60)
+        .collect()
+}
+
+/// The mean difference of two outcomes on the same rows, with the paired bootstrap interval over problems and runs.
+pub fn difference(evidence: &Evidence, a: &[f64], b: &[f64]) -> Difference {
+    let mut values = Values::new(evidence.problems, evidence.runs, 1);
+    for (row, (a, b)) in evidence.rows.iter().zip(a.iter().zip(b)) {
+        values.set(row.problem, row.run, 0, a - b);
+    }
+    let mut drawn: Vec<f64> = values
+        .resampled(BOOTSTRAP, 0)
+        .into_iter()
+        .map(|means| means[0])
+        .filter(|mean| !mean.is_nan())
+        .collect();
+    Difference {
+        mean: values.mean(0),
+        interval: percentiles(&mut drawn),
+    }
+}
+
+/// A fixed candidate on some evidence.
+pub fn fixed(evidence: &Evidence, costs: &[Vec<f64>], taken: usize) -> Outcome {
+    let mut outcome = Outcome::default();
+    for (row, costs) in evidence.rows.iter().zip(costs) {
+        outcome.chances.push(row.chances[taken]);
+        outcome.costs.push(costs[taken]);
+        outcome.taken.push(taken);
+        outcome.said.push(f64::NAN);
+    }
+    outcome
+}
+
+/// The bands' choices of the tune split on other evidence, whose bands are an oracle's too.
+pub(super) fn banded(
+    evidence: &Evidence,
+    costs: &[Vec<f64>],
+    by_band: &[Option<usize>; 3],
+) -> Option<Outcome> {
+    let bands = bands(evidence);
+    let any = by_band.iter().flatten().next().copied();
+    let mut outcome = Outcome::default();
+    for (row, costs) in evidence.rows.iter().zip(costs) {
+        let taken = by_band[bands[row.problem]].or(any)?;
+        outcome.chances.push(row.chances[taken]);
+        outcome.costs.push(costs[taken]);
+        outcome.taken.push(taken);
+        outcome.said.push(f64::NAN);
+    }
+    Some(outcome)
+}
+
+/// A line of the reliability diagram: what was said on average, what came true, and how many rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Reliability {
+    /// The mean confidence.
+    pub said: f64,
+    /// The mean chance of being right.
+    pub came: f64,
+    /// Rows.
+    pub rows: usize,
+}
+
+/// Confidences in tenths against what came true, and the mean distance (expected calibration error).
+pub fn reliability(entry: &Entry, outcome: &Outcome) -> (Vec<Reliability>, f64) {
+    let mut bins = vec![(0.0, 0.0, 0usize); 10];
+    for (said, came) in outcome.said.iter().zip(&outcome.chances) {
+        let said = calibrate(*said, entry.calibration);
+        let bin = &mut bins[((said * 10.0) as usize).min(9)];
+        *bin = (bin.0 + said, bin.1 + came, bin.2 + 1);
+    }
+    let total = outcome.said.len().max(1) as f64;
+    let error: f64 = bins.iter().map(|bin| (bin.0 - bin.1).abs()).sum::<f64>() / total;
+    let line = |(said, came, rows): (f64, f64, usize)| Reliability {
+        said: said / rows as f64,
+        came: came / rows as f64,
+        rows,
+    };
+    let filled = bins.into_iter().filter(|bin| bin.2 > 0).map(line);
+    (filled.collect(), error)
+}
+
+/// All choosers at one budget, on the tune split by cross-validation and on the test split.
+pub struct Compared {
+    /// The budget.
+    pub budget: f64,
+    /// The paper's: oracle bands, chosen on the problems that are shown.
+    pub bands_in_sample: Option<Outcome>,
+    /// The same, chosen on the other folds.
+    pub bands_validated: Option<Outcome>,
+    /// One candidate for all, chosen on the other folds.
+    pub fixed_validated: Option<Outcome>,
+    /// The deployable one, by cross-validation.
+    pub deployable_validated: Outcome,
+    /// On the test split, all chosen on the tune split.
+    pub tested: Option<Tested>,
+}
+
+/// Outcomes on the test split.
+pub struct Tested {
+    /// The best fixed candidate of the tune split.
+    pub fixed: Option<(usize, Outcome)>,
+    /// The paper's choices on the tune split, by oracle bands of the test split.
+    pub bands: Option<Outcome>,
+    /// The deployable one.
+    pub deployable: Outcome,
+    /// Who knows everything.
+    pub oracle: Option<Outcome>,
+    /// Deployable minus fixed.
+    pub gain: Option<Difference>,
+}
+
+/// Compares all choosers at every fitted budget.
+pub fn compare(
+    split: &Split,
+    tuning: &Tuning<'_>,
+    tuned: &Tuned,
+) -> Result<Vec<Compared>, TariffError> {
+    let all: Vec<usize> = (0..split.tune.rows.len()).collect();
+    let test = split.test.as_ref();
+    let unseen = test
+        .map(|test| {
+            let tariff = test.tariff(tuning.tariff.unit())?;
+            let allowed = tuning.allowed.clone();
+            Ok::<_, TariffError>((test, costs(test, &tariff, None), tariff, allowed))
+        })
+        .transpose()?;
+    let mut compared = Vec::new();
+    for entry in &tuned.entries {
+        let budget = entry.budget;
+        let tested = unseen.as_ref().map(|(test, plain, tariff, allowed)| {
+            let chosen = super::chooser::best_fixed(
+                &split.tune,
+                &tuning.plain,
+                &all,
+                &tuning.classic(),
+                budget,
+            );
+            let deployable = tuned.apply(entry, test, tariff);
+            let fixed = chosen.map(|taken| (taken, fixed(test, plain, taken)));
+            let gain = fixed
+                .as_ref()
+                .map(|(_, fixed)| difference(test, &deployable.chances, &fixed.chances));
+            Tested {
+                bands: banded(test, plain, &tuning.by_band(&all, budget)),
+                oracle: Tuning::new(test, tariff, allowed.clone(), 2, 0).oracle(budget),
+                fixed,
+                deployable,
+                gain,
+            }
+        });
+        compared.push(Compared {
+            budget,
+            bands_in_sample: tuning.bands_in_sample(budget),
+            bands_validated: tuning.bands_validated(budget),
+            fixed_validated: tuning.fixed_validated(&tuning.classic(), budget),
+            deployable_validated: entry.validated.clone(),
+            tested,
+        });
+    }
+    Ok(compared)
+}
+
+/// A fixed method and selection at its own full cost, and the deployable strategy given exactly that on average.
+pub struct Rival {
+    /// The fixed candidate.
+    pub taken: usize,
+    /// On the test split.
+    pub fixed: Outcome,
+    /// The strategy fitted for what the candidate costs on the tune split.
+    pub strategy: Outcome,
+    /// Strategy minus fixed.
+    pub gain: Difference,
+}
+
+/// The strategy against every fixed method and selection at a budget `N`, at equal cost in the tariff's unit.
+pub fn rivals(tuning: &Tuning<'_>, test: &Evidence, n: usize) -> Result<Vec<Rival>, TariffError> {
+    let tariff = test.tariff(tuning.tariff.unit())?;
+    let plain = costs(test, &tariff, None);
+    let rows = tuning.plain.len().max(1) as f64;
+    let at = |&c: &usize| {
+        let own = &tuning.evidence.candidates[c];
+        own.budget == n && own.method != Method::Cot
+    };
+    let classic: Vec<usize> = tuning.classic().into_iter().filter(at).collect();
+    let means: Vec<f64> = classic
+        .iter()
+        .map(|&c| tuning.plain.iter().map(|row| row[c]).sum::<f64>() / rows)
+        .collect();
+    let tuned = tuning.fit(&means);
+    let mut rivals = Vec::new();
+    for (&taken, &mean) in classic.iter().zip(&means) {
+        let Some(entry) = tuned.entries.iter().find(|entry| entry.budget == mean) else {
+            continue;
+        };
+        let fixed = fixed(test, &plain, taken);
+        let strategy = tuned.apply(entry, test, &tariff);
+        let gain = difference(test, &strategy.chances, &fixed.chances);
+        rivals.push(Rival {
+            taken,
+            fixed,
+            strategy,
+            gain,
+        });
+    }
+    Ok(rivals)
+}
+
+/// Reward-aware and reward-blind choosing for one verifier: aware is fitted with it, blind with the others in its place, and
+/// both then run with it. Both choose as the paper does, by oracle bands; majority is open to both.
+pub struct Awareness {
+    /// The budget.
+    pub budget: f64,
+    /// Fitted with this verifier.
+    pub aware: Outcome,
+    /// Fitted with the others.
+    pub blind: Outcome,
+    /// Aware minus blind.
+    pub gain: Difference,
+    /// The candidates taken most often: aware, blind.
+    pub usual: [usize; 2],
+}
+
+/// Both for a verifier of this number; none if there are no others or a budget buys nothing.
+pub fn awareness(
+    tune: &Evidence,
+    test: &Evidence,
+    verifier: usize,
+    unit: Unit,
+    budgets: &[f64],
+) -> Result<Vec<Awareness>, TariffError> {
+    let name = &tune.verifiers[verifier].name;
+    let tariff = tune.tariff(unit)?;
+    let unseen = test.tariff(unit)?;
+    let mut found = Vec::new();
+    let Some(other) = tune.verifiers.iter().find(|own| own.name != *name) else {
+        return Ok(found);
+    };
+    let with = |name: &str| -> Vec<usize> {
+        let open = |c: &usize| {
+            let own = &tune.candidates[*c];
+            own.stopping.is_none() && own.verifier.as_deref().is_none_or(|own| own == name)
+        };
+        (0..tune.candidates.len()).filter(open).collect()
+    };
+    let aware = Tuning::new(tune, &tariff, with(name), 2, 0);
+    let blind = Tuning::new(tune, &tariff, with(&other.name), 2, 0);
+    let plain = costs(test, &unseen, None);
+    let all: Vec<usize> = (0..tune.rows.len()).collect();
+    for &budget in budgets {
+        // The same choice with this verifier where the other stood.
+        let swapped = blind.by_band(&all, budget).map(|choice| {
+            let mut own = tune.candidates[choice?].clone();
+            if own.verifier.is_some() {
+                own.verifier = Some(name.clone());
+            }
+            tune.place(&own)
+        });
+        let aware = banded(test, &plain, &aware.by_band(&all, budget));
+        if let (Some(aware), Some(blind)) = (aware, banded(test, &plain, &swapped)) {
+            found.push(Awareness {
+                budget,
+                gain: difference(test, &aware.chances, &blind.chances),
+                usual: [commonest(&aware.taken), commonest(&blind.taken)],
+                aware,
+                blind,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The candidate taken most often.
+pub fn commonest(taken: &[usize]) -> usize {
+    let mut counts = std::collections::BTreeMap::new();
+    for candidate in taken {
+        *counts.entry(*candidate).or_insert(0usize) += 1;
+    }
+    let most = counts.into_iter().max_by_key(|&(_, count)| count);
+    most.map(|(candidate, _)| candidate).unwrap_or_default()
+}
+
+/// The place of plain majority voting at `N`.
+pub fn majority(evidence: &Evidence, n: usize) -> Option<usize> {
+    evidence.candidates.iter().position(|own| {
+        own.method == Method::Majority
+            && own.selection == Selection::Majority
+            && own.budget == n
+            && own.stopping.is_none()
+    })
+}

@@ -1,0 +1,45 @@
+//! The compute-optimal strategy: which method, settings, verifier and `N` a problem gets for a budget (arXiv 2502.06703 §3),
+//! fitted on one set of problems, checked on others, and kept as a small file.
+//!
+//! From a study's store comes [`Evidence`]: for every run of every problem the chance that each [`Candidate`] is right and
+//! what it costs, and what a probe of the first few samples would have seen. [`Tuning`] fits on it; [`Tuned`] is what comes out.
+
+mod allocation;
+mod builtin;
+mod candidate;
+mod chooser;
+mod evaluation;
+mod evidence;
+mod features;
+mod file;
+mod fitted;
+mod folds;
+mod memory;
+mod multiplier;
+mod predictor;
+mod replay;
+mod report;
+mod solve;
+mod stopping;
+#[cfg(test)]
+mod synthetic;
+mod tariff;
+mod tune;
+
+pub use allocation::{allocate, allocated};
+pub use builtin::{SEARCH_AND_LEARN, authors_table};
+pub use candidate::Candidate;
+pub use chooser::{Predicted, Predictor, Probe};
+pub use evaluation::{
+    Awareness, Compared, Difference, Reliability, Rival, Split, Tested, TuneError, awareness,
+    budgets, commonest, compare, difference, fixed, majority, reliability, rivals,
+};
+pub use evidence::{Cost, Evidence, EvidenceError, Row, chains_of_thought, tunable};
+pub use features::Glimpse;
+pub use file::{Chosen, Origin, Strategy, StrategyError};
+pub use fitted::Fitted;
+pub use report::{Alone, Part, report};
+pub use solve::{Hands, SolveError, Solved};
+pub use stopping::{Ballot, PROBE, Stopping};
+pub use tariff::{Tariff, TariffError, Unit};
+pub use tune::{Decision, Entry, Outcome, Tuned, Tuning, calibrate};

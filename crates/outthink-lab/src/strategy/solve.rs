@@ -1,0 +1,356 @@
+//! A strategy at work on one problem.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use outthink_core::{
+    Answers, Limits, Method, NodeId, Plan, Policy, Problem, Sampling, Tree, Usage, Verifier, search,
+};
+
+use super::candidate::Candidate;
+use super::features::Glimpse;
+use super::file::{Chosen, Strategy, StrategyError};
+use super::memory::{RememberingPolicy, RememberingVerifier};
+use super::stopping::{Ballot, PROBE, Stopping};
+
+/// What a strategy works with.
+pub struct Hands<'a> {
+    /// The policy.
+    pub policy: &'a dyn Policy,
+    /// Verifiers by their names in the strategy; those of [`Strategy::asks`] are needed.
+    pub verifiers: Vec<(&'a str, &'a dyn Verifier)>,
+    /// How the policy draws.
+    pub sampling: Sampling,
+    /// How far.
+    pub limits: Limits,
+    /// How answers are told apart.
+    pub answers: &'a dyn Answers,
+}
+
+/// Why a strategy has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SolveError {
+    /// It has nothing for the budget.
+    #[error(transparent)]
+    Strategy(#[from] StrategyError),
+    /// The search failed.
+    #[error(transparent)]
+    Search(#[from] outthink_core::Error),
+    /// A verifier isn't there.
+    #[error("the strategy needs the verifier {0}")]
+    NoVerifier(String),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Solved {
+    /// What was chosen, why, and how sure one may be.
+    pub chosen: Chosen,
+    /// The answer.
+    pub answer: Option<outthink_core::Chosen>,
+    /// The search's tree; its usage is only what that search had still to compute.
+    pub tree: Tree,
+    /// Solutions' worth of draws, the probe's included.
+    pub samples: usize,
+    /// All that the policy worked through.
+    pub policy: Usage,
+    /// All that each verifier worked through.
+    pub verifiers: Vec<(String, Usage)>,
+}
+
+impl Strategy {
+    /// Answers a problem for a budget in the strategy's unit: looks at the first samples if that pays, chooses, searches,
+    /// and stops early where the choice says so. Draws and judgements of the probe are used again.
+    pub async fn solve(
+        &self,
+        problem: Arc<Problem>,
+        budget: f64,
+        seed: u64,
+        hands: &Hands<'_>,
+    ) -> Result<Solved, SolveError> {
+        let mut work = Work {
+            problem,
+            seed,
+            hands,
+            policy: RememberingPolicy::new(hands.policy),
+            verifiers: HashMap::new(),
+            spent: Usage::default(),
+            read: Vec::new(),
+        };
+        let (glimpses, probed) = match self.probe(budget)? {
+            None => (Vec::new(), 0),
+            Some(reader) => {
+                let method = reader.map_or(Method::Majority, |_| Method::BestOfN);
+                let tree = work.run(&whole(method, PROBE)?, reader).await?;
+                (glimpses(&tree, hands.answers), PROBE)
+            }
+        };
+        let chosen = self.choose(budget, &glimpses)?;
+        let candidate = &chosen.candidate;
+        let (tree, drawn) = work.search(candidate).await?;
+        let answer = candidate.selection.choose(&tree.solutions(), hands.answers);
+        let samples = match candidate.reuses_probe() {
+            true => drawn.max(probed),
+            false => drawn + probed,
+        };
+        Ok(Solved {
+            answer,
+            tree,
+            samples,
+            policy: work.spent,
+            verifiers: work.read,
+            chosen,
+        })
+    }
+}
+
+fn whole(method: Method, draws: usize) -> Result<Plan, outthink_core::Error> {
+    Plan::new(method, draws, 1, outthink_core::Finished::default())
+}
+
+struct Work<'a> {
+    problem: Arc<Problem>,
+    seed: u64,
+    hands: &'a Hands<'a>,
+    policy: RememberingPolicy<'a>,
+    verifiers: HashMap<String, RememberingVerifier<'a>>,
+    spent: Usage,
+    read: Vec<(String, Usage)>,
+}
+
+impl Work<'_> {
+    /// A search by a candidate, stopped early if it says so; and how many solutions' worth of draws that were.
+    async fn search(&mut self, candidate: &Candidate) -> Result<(Tree, usize), SolveError> {
+        let reader = candidate.verifier.as_deref();
+        let Some(stopping) = candidate.stopping else {
+            let tree = self.run(&candidate.plan()?, reader).await?;
+            return Ok((tree, candidate.budget));
+        };
+        let mut drawn = candidate.budget;
+        for look in Stopping::looks(candidate.budget) {
+            let tree = self.run(&whole(Method::Majority, look)?, None).await?;
+            let mut ballot = Ballot::default();
+            for class in classes(&tree, self.hands.answers).into_iter().flatten() {
+                ballot.add(class);
+            }
+            if stopping.decided(&ballot) {
+                drawn = look;
+                break;
+            }
+        }
+        let tree = self.run(&whole(candidate.method, drawn)?, reader).await?;
+        Ok((tree, drawn))
+    }
+
+    async fn run(&mut self, plan: &Plan, reader: Option<&str>) -> Result<Tree, SolveError> {
+        if let Some(name) = reader
+            && !self.verifiers.contains_key(name)
+        {
+            let own = self.hands.verifiers.iter().find(|(own, _)| *own == name);
+            let (_, verifier) = own.ok_or_else(|| SolveError::NoVerifier(name.to_owned()))?;
+            let remembering = RememberingVerifier::new(*verifier);
+            self.verifiers.insert(name.to_owned(), remembering);
+        }
+        let verifier = reader.and_then(|name| self.verifiers.get(name));
+        let tree = search(
+            Arc::clone(&self.problem),
+            plan,
+            self.hands.sampling,
+            self.hands.limits,
+            self.seed,
+            &self.policy,
+            verifier.map(|own| own as &dyn Verifier),
+        )
+        .await?;
+        self.spent += tree.policy;
+        if let Some(name) = reader {
+            match self.read.iter_mut().find(|(own, _)| own == name) {
+                Some((_, usage)) => *usage += tree.verifier,
+                None => self.read.push((name.to_owned(), tree.verifier)),
+            }
+        }
+        Ok(tree)
+    }
+}
+
+/// The last node of each draw from the root, in order.
+fn leaves(tree: &Tree) -> &[NodeId] {
+    &tree.nodes()[Tree::ROOT].led_to
+}
+
+/// The answer class of each draw.
+fn classes(tree: &Tree, answers: &dyn Answers) -> Vec<Option<usize>> {
+    let found: Vec<Option<String>> = leaves(tree)
+        .iter()
+        .map(|&leaf| answers.extract(&tree.solution(leaf).text()))
+        .collect();
+    let texts: Vec<&str> = found.iter().flatten().map(String::as_str).collect();
+    let mut groups = answers.group(&texts).into_iter();
+    let class = |answer: &Option<String>| answer.as_ref().and_then(|_| groups.next());
+    found.iter().map(class).collect()
+}
+
+fn glimpses(tree: &Tree, answers: &dyn Answers) -> Vec<Glimpse> {
+    let classes = classes(tree, answers);
+    let drawn = leaves(tree).iter().zip(classes);
+    drawn
+        .map(|(&leaf, class)| {
+            let steps = tree.steps(leaf);
+            Glimpse {
+                class,
+                tokens: steps.iter().map(|step| step.tokens.len()).sum(),
+                logprob: steps.iter().map(|step| step.logprob).sum(),
+                rewards: tree.solution(leaf).rewards,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::executor::block_on;
+    use futures::future::{BoxFuture, FutureExt};
+    use outthink_core::{
+        Continuation, ExactAnswers, Extension, Judgement, ModelError, Prefix, Reply, Step, Stop,
+    };
+
+    use super::super::synthetic;
+    use super::*;
+
+    /// Answers 0, or for `split` draws whatever the seed says; counts its draws, and what it is asked to score.
+    struct Mock {
+        split: bool,
+        drawn: AtomicUsize,
+        scored: AtomicUsize,
+    }
+
+    impl Policy for Mock {
+        fn extend(
+            &self,
+            requests: Vec<Extension>,
+        ) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+            let reply = |request: Extension| {
+                let draw = |seed: &u64| {
+                    self.drawn.fetch_add(1, Ordering::Relaxed);
+                    let answer = if self.split { seed % 3 } else { 0 };
+                    let text = format!("by way {seed} \\boxed{{{answer}}}");
+                    Continuation {
+                        steps: vec![Step {
+                            tokens: text.bytes().map(u32::from).collect(),
+                            text,
+                            logprob: -5.0,
+                        }],
+                        stop: Stop::Answer,
+                    }
+                };
+                (request.seeds.iter().map(draw).collect(), Usage::default())
+            };
+            let replies = requests.into_iter().map(reply).collect();
+            async move { Ok(replies) }.boxed()
+        }
+    }
+
+    impl Verifier for Mock {
+        fn score(
+            &self,
+            prefixes: Vec<Prefix>,
+        ) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
+            self.scored.fetch_add(prefixes.len(), Ordering::Relaxed);
+            let judged = prefixes.into_iter().map(|prefix| Judgement {
+                rewards: vec![0.9; prefix.steps.len()],
+                usage: Usage::default(),
+            });
+            let judged = judged.collect();
+            async move { Ok(judged) }.boxed()
+        }
+    }
+
+    fn solve(split: bool, budget: f64) -> (Solved, usize, usize) {
+        let strategy = synthetic::strategy(&synthetic::evidence(80, 2));
+        let mock = Mock {
+            split,
+            drawn: AtomicUsize::new(0),
+            scored: AtomicUsize::new(0),
+        };
+        let hands = Hands {
+            policy: &mock,
+            verifiers: vec![(synthetic::GOOD, &mock), (synthetic::BIASED, &mock)],
+            sampling: Sampling::at(1.0),
+            limits: Limits {
+                draw_tokens: 100,
+                solution_tokens: 100,
+                steps: 10,
+            },
+            answers: &ExactAnswers,
+        };
+        let problem = Arc::new(Problem {
+            id: "p".into(),
+            text: "what?".into(),
+        });
+        let solved = block_on(strategy.solve(problem, budget, 1, &hands)).unwrap();
+        let count = |counter: AtomicUsize| counter.into_inner();
+        (solved, count(mock.drawn), count(mock.scored))
+    }
+
+    #[test]
+    fn no_sample_is_drawn_and_none_is_scored_twice() {
+        for split in [false, true] {
+            for budget in [4.0, 8.0, 16.0, 64.0] {
+                let (solved, drawn, scored) = solve(split, budget);
+                assert_eq!(drawn, solved.samples, "{:?}", solved.chosen);
+                assert!(scored <= drawn);
+                assert!(solved.answer.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn a_vote_that_is_decided_draws_no_more() {
+        let candidate = Candidate {
+            method: Method::Majority,
+            budget: 64,
+            width: None,
+            selection: outthink_core::Selection::Majority,
+            verifier: None,
+            stopping: Some(Stopping::Beta(0.95)),
+        };
+        for (split, most) in [(false, 4), (true, 64)] {
+            let mock = Mock {
+                split,
+                drawn: AtomicUsize::new(0),
+                scored: AtomicUsize::new(0),
+            };
+            let hands = Hands {
+                policy: &mock,
+                verifiers: Vec::new(),
+                sampling: Sampling::at(1.0),
+                limits: Limits {
+                    draw_tokens: 100,
+                    solution_tokens: 100,
+                    steps: 10,
+                },
+                answers: &ExactAnswers,
+            };
+            let mut work = Work {
+                problem: Arc::new(Problem {
+                    id: "p".into(),
+                    text: "what?".into(),
+                }),
+                seed: 1,
+                hands: &hands,
+                policy: RememberingPolicy::new(&mock),
+                verifiers: HashMap::new(),
+                spent: Usage::default(),
+                read: Vec::new(),
+            };
+            let (tree, drawn) = block_on(work.search(&candidate)).unwrap();
+            assert_eq!(mock.drawn.load(Ordering::Relaxed), drawn);
+            assert_eq!(leaves(&tree).len(), drawn);
+            assert!(drawn <= most && (drawn > 4) == split, "{drawn}");
+        }
+    }
+}
