@@ -5,6 +5,7 @@
 
 mod analysis;
 mod answers;
+pub mod audit;
 mod binomial;
 mod bootstrap;
 mod chart;

@@ -102,6 +102,20 @@ Examples:
   outthink report micro --store micro.sqlite --json | grep beam"
     )]
     Report(ReportArguments),
+    /// Know a verifier before you trust it: how it judges steps, how it fails and by how much
+    #[command(
+        after_help = r#"FILE holds ProcessBench's lines, {"problem", "steps", "label"} (label: the first wrong step from 0, or -1). Without one,
+solutions are drawn from a micro policy and every step has an exact label. Thresholds are chosen on one half of the problems and
+reported on the other; intervals are 95 % bootstraps over problems.
+
+Examples:
+  outthink audit
+  outthink audit --verifier ./my-prm --data gsm8k.jsonl --json
+  outthink audit --verifier micro-prm --verifier micro-prm-short --problems 1000 --report micro-audit
+
+Exit status: 0 if every solution was scored; 1 if one was not, or a line is malformed; 2 for wrong use."#
+    )]
+    Audit(AuditArguments),
     /// Ask a store in SQL; nothing can be changed
     #[command(
         after_help = "Rows are separated by tabs. Tables: study, cell, problem, unit, member, sample, reward, journal.
@@ -469,6 +483,37 @@ pub(crate) struct ReportArguments {
     /// Print every number as a JSON object a line instead
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArguments {
+    /// Verifier, as in `outthink solve`; several are compared [default: the embedded PRMs]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) verifier: Vec<String>,
+    /// The model that an implicit PRM was trained from
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) verifier_reference: Option<String>,
+    /// Score solutions longer than the verifier's context in overlapping windows [default: they fail]
+    #[arg(long)]
+    pub(crate) verifier_windows: bool,
+    /// Solutions with labels, as JSON lines; `-` is standard input, `micro` draws them
+    #[arg(long, default_value = "micro", value_name = "FILE|micro")]
+    pub(crate) data: PathBuf,
+    /// micro: how many problems
+    #[arg(long, default_value_t = 400, value_name = "COUNT")]
+    pub(crate) problems: usize,
+    /// micro: which policy's solutions, two of each problem
+    #[arg(long, default_value = "micro-90k", value_name = "MODEL")]
+    pub(crate) policy: String,
+    /// micro: which problems and which draws
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON object a verifier instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write README.md and audit.jsonl into a folder as well
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

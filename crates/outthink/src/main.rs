@@ -5,6 +5,7 @@
     reason = "printing is this crate's work"
 )]
 
+mod audit;
 mod cli;
 mod data;
 mod demo;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Models => doctor::list(),
         Command::Study(arguments) => return study::run_study(*arguments).unwrap_or_else(fail),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Audit(arguments) => return audit::run(&arguments).unwrap_or_else(fail),
         Command::Sql(arguments) => report::sql(&arguments),
         Command::Export(arguments) => exchange::export(&arguments),
         Command::Import(arguments) => exchange::import_samples(&arguments),
