@@ -29,6 +29,7 @@ mod spent;
 pub mod store;
 mod study;
 mod subset;
+pub mod tree_page;
 mod trial;
 mod votes;
 mod work;

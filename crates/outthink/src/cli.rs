@@ -116,6 +116,16 @@ Examples:
 Exit status: 0 if every solution was scored; 1 if one was not, or a line is malformed; 2 for wrong use."#
     )]
     Audit(AuditArguments),
+    /// Draw a search of a study as a tree, in the terminal or as a page: every step with its reward, kept or pruned
+    #[command(
+        after_help = "PROBLEM is an id, a text, or a number from 1. The steps of micro problems are checked; --compare scores them with another
+verifier as well.
+
+Examples:
+  outthink tree micro 3 --store micro.sqlite
+  outthink tree micro 3 --store micro.sqlite --method dvts --budget 256 --compare micro-prm-short --out tree.html"
+    )]
+    Tree(TreeArguments),
     /// Ask a store in SQL; nothing can be changed
     #[command(
         after_help = "Rows are separated by tabs. Tables: study, cell, problem, unit, member, sample, reward, journal.
@@ -514,6 +524,41 @@ pub(crate) struct AuditArguments {
     /// Write README.md and audit.jsonl into a folder as well
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TreeArguments {
+    /// The study
+    pub(crate) study: String,
+    /// The problem
+    pub(crate) problem: String,
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// beam, dvts or best-of-n
+    #[arg(long, default_value = "beam")]
+    pub(crate) method: Method,
+    /// N [default: the largest]
+    #[arg(long, value_name = "N")]
+    pub(crate) budget: Option<usize>,
+    /// Whose solutions [default: the last policy's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// Whose rewards [default: the last verifier's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) verifier: Option<String>,
+    /// Which run [default: the first]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Score every step with this verifier as well
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) compare: Option<String>,
+    /// Terminal: most children shown of a step, the best of them
+    #[arg(long, default_value_t = 4, value_name = "COUNT")]
+    pub(crate) children: usize,
+    /// Write a page that needs nothing else, instead
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -24,6 +24,7 @@ mod serve;
 mod solve;
 mod study;
 mod table;
+mod tree;
 mod wiring;
 
 use std::path::Path;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Study(arguments) => return study::run_study(*arguments).unwrap_or_else(fail),
         Command::Report(arguments) => report::run(&arguments),
         Command::Audit(arguments) => return audit::run(&arguments).unwrap_or_else(fail),
+        Command::Tree(arguments) => tree::run(&arguments),
         Command::Sql(arguments) => report::sql(&arguments),
         Command::Export(arguments) => exchange::export(&arguments),
         Command::Import(arguments) => exchange::import_samples(&arguments),

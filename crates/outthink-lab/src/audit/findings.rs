@@ -31,7 +31,7 @@ pub struct Finding {
 const SHARE: f64 = 0.10;
 /// A shift of the reward that is: a twentieth of its range.
 const SHIFT: f64 = 0.05;
-/// A distance between the lowest reward and the first error that is: a quarter of a step on the mean.
+/// A distance between the called and the first error that is: a quarter of a step on the mean.
 const DISTANCE: f64 = 0.25;
 
 /// Harmful if the whole interval lies beyond the limit, none if the interval holds 0 or the effect cannot be felt.
@@ -85,13 +85,13 @@ pub(super) fn of(report: &AuditReport) -> Vec<Finding> {
         let harm = harm(shift, DISTANCE);
         let verdict = match harm {
             Harm::None => format!(
-                "is lowest at the first error on the mean: {} steps",
+                "places the first error right on the mean: {} steps",
                 signed(shift)
             ),
             _ => {
                 let side = if shift.value > 0.0 { "after" } else { "before" };
                 format!(
-                    "is lowest {side} the first error: {} steps on the mean",
+                    "places the error {side} where it is: {} steps on the mean",
                     signed(shift)
                 )
             }

@@ -19,7 +19,7 @@ pub struct Judged {
 }
 
 /// The step that a threshold calls the first error.
-fn first_below(rewards: &[f64], threshold: f64) -> Option<usize> {
+pub(super) fn first_below(rewards: &[f64], threshold: f64) -> Option<usize> {
     rewards.iter().position(|&reward| reward < threshold)
 }
 
@@ -89,17 +89,34 @@ pub(super) fn best_threshold<'a>(solutions: impl Iterator<Item = &'a Scored>) ->
 impl Audit {
     pub(super) fn judge(&self) -> Option<Judged> {
         let threshold = best_threshold(self.choosing().map(|kept| &kept.scored))?;
+        let of_kind = |erroneous: bool| {
+            self.sums(self.reporting(), 2, |scored, sums| {
+                if scored.first_error.is_some() == erroneous {
+                    let hit = first_below(&scored.rewards, threshold) == scored.first_error;
+                    sums[0] += f64::from(u8::from(hit));
+                    sums[1] += 1.0;
+                }
+            })
+            .ratio()
+        };
+        let (erroneous, correct) = (of_kind(true)?, of_kind(false)?);
         let sums = self.sums(self.reporting(), 4, |scored, sums| {
             let hit = first_below(&scored.rewards, threshold) == scored.first_error;
             let kind = 2 * usize::from(scored.first_error.is_none());
             sums[kind] += f64::from(u8::from(hit));
             sums[kind + 1] += 1.0;
         });
+        let mut f1 = sums.measure(|sums| harmonic(sums[0] / sums[1], sums[2] / sums[3]))?;
+        if f1.interval.low == f1.interval.high {
+            // no draw moves it: what the two shares leave open
+            f1.interval.low = harmonic(erroneous.interval.low, correct.interval.low);
+            f1.interval.high = harmonic(erroneous.interval.high, correct.interval.high);
+        }
         Some(Judged {
             threshold,
-            erroneous: sums.measure(|sums| sums[0] / sums[1])?,
-            correct: sums.measure(|sums| sums[2] / sums[3])?,
-            f1: sums.measure(|sums| harmonic(sums[0] / sums[1], sums[2] / sums[3]))?,
+            erroneous,
+            correct,
+            f1,
         })
     }
 }

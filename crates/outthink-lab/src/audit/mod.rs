@@ -117,10 +117,14 @@ pub struct AuditReport {
     pub over_criticism: Option<Measured>,
     /// Share of first wrong steps that the threshold lets pass.
     pub error_neglect: Option<Measured>,
-    /// Mean of (step with the lowest reward − first wrong step), in steps.
+    /// Mean of (step that the threshold calls the first error − first wrong step), in steps, of the erroneous solutions of
+    /// which it calls one.
     pub localisation: Option<Measured>,
     /// Mean of its absolute value.
     pub distance: Option<Measured>,
+    /// Mean of (first of the steps with the lowest reward − first wrong step). A verifier that stays low after an error may
+    /// well be lowest later.
+    pub lowest: Option<Measured>,
     /// Long steps against short ones of the same correctness and place.
     pub length: Option<Effect>,
     /// Late steps against early ones of the same correctness and length.
@@ -247,8 +251,9 @@ impl Audit {
             judgement,
             over_criticism,
             error_neglect,
-            localisation: self.distance(|distance| distance),
-            distance: self.distance(f64::abs),
+            localisation: threshold.and_then(|threshold| self.called(threshold, |steps| steps)),
+            distance: threshold.and_then(|threshold| self.called(threshold, f64::abs)),
+            lowest: self.lowest(),
             length: self.length_effect(),
             position: self.position_effect(),
             calibration: self.calibrate(),
@@ -260,12 +265,22 @@ impl Audit {
         report
     }
 
-    fn distance(&self, of: impl Fn(f64) -> f64) -> Option<Measured> {
+    fn called(&self, threshold: f64, of: impl Fn(f64) -> f64) -> Option<Measured> {
+        self.sums(self.reporting(), 2, |scored, sums| {
+            let called = judgement::first_below(&scored.rewards, threshold);
+            if let (Some(error), Some(called)) = (scored.first_error, called) {
+                sums[0] += of(called as f64 - error as f64);
+                sums[1] += 1.0;
+            }
+        })
+        .measure(|sums| sums[0] / sums[1])
+    }
+
+    fn lowest(&self) -> Option<Measured> {
         self.sums(self.kept.iter(), 2, |scored, sums| {
             let Some(error) = scored.first_error else {
                 return;
             };
-            // the first of the lowest: a verifier that stays low after the error has found it
             let lowest = scored.rewards.iter().enumerate().fold(
                 (0, f64::INFINITY),
                 |(at, low), (step, &reward)| match reward < low {
@@ -273,10 +288,10 @@ impl Audit {
                     false => (at, low),
                 },
             );
-            sums[0] += of(lowest.0 as f64 - error as f64);
+            sums[0] += lowest.0 as f64 - error as f64;
             sums[1] += 1.0;
         })
-        .ratio()
+        .measure(|sums| sums[0] / sums[1])
     }
 
     fn length_table(&self) -> LengthTable {

@@ -68,7 +68,7 @@ impl Sums {
         })
     }
 
-    /// The first sum over the second. A share that no draw can move (all or none) has Wilson's interval over problems.
+    /// The first sum over the second: a share or a mean. A share that no draw can move (all or none) has Wilson's interval over problems.
     pub(super) fn ratio(&self) -> Option<Measured> {
         let mut measured = self.measure(|sums| sums[0] / sums[1])?;
         let Interval { low, high } = measured.interval;

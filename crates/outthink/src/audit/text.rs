@@ -80,10 +80,14 @@ fn measures(audited: &Audited) -> Vec<(&'static str, String)> {
         ("over-criticism", percent(report.over_criticism.as_ref())),
         ("error neglect", percent(report.error_neglect.as_ref())),
         (
-            "lowest reward − first error, steps",
+            "called − first error, steps",
             signed(report.localisation.as_ref()),
         ),
         ("its absolute value", signed(report.distance.as_ref())),
+        (
+            "lowest reward − first error, steps",
+            signed(report.lowest.as_ref()),
+        ),
         ("reward of long steps − short ones", effect(&report.length)),
         (
             "reward of late steps − early ones",
