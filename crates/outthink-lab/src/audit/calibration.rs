@@ -208,10 +208,10 @@ mod tests {
 
     #[test]
     fn equal_rewards_are_pooled_and_the_map_is_flat_beyond_its_ends() {
-        let map = Isotonic::fit([(0.2, 0.0), (0.8, 1.0), (0.8, 0.0), (0.9, 1.0)]);
-        assert_eq!(map.knots, [(0.2, 0.0), (0.8, 0.5), (0.9, 1.0)]);
+        let map = Isotonic::fit([(0.25, 0.0), (0.75, 1.0), (0.75, 0.0), (0.875, 1.0)]);
+        assert_eq!(map.knots, [(0.25, 0.0), (0.75, 0.5), (0.875, 1.0)]);
         assert_eq!(
-            [0.0, 0.5, 0.8, 1.0].map(|reward| map.apply(reward)),
+            [0.0, 0.5, 0.75, 1.0].map(|reward| map.apply(reward)),
             [0.0, 0.25, 0.5, 1.0]
         );
     }
