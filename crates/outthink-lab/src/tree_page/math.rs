@@ -44,6 +44,14 @@ pub(super) fn html(text: &str) -> String {
 }
 
 fn mathml(latex: &str, display: bool) -> Option<String> {
+    // not among the parser's commands; answers stand in it
+    let latex = latex.trim();
+    if let Some(boxed) = latex
+        .strip_prefix("\\boxed{")
+        .and_then(|rest| rest.strip_suffix('}'))
+    {
+        return mathml(boxed, display).map(|math| format!("<span class=\"boxed\">{math}</span>"));
+    }
     let storage = Storage::new();
     let events: Vec<_> = Parser::new(latex, &storage).collect();
     if events.is_empty() || events.iter().any(Result::is_err) {
@@ -72,6 +80,12 @@ mod tests {
         let bad = html("$\\frac{1}$ and <script>");
         assert_eq!(bad, "$\\frac{1}$ and &lt;script&gt;");
         assert_eq!(html("costs $5 & more"), "costs $5 &amp; more");
+    }
+
+    #[test]
+    fn a_box_is_drawn() {
+        let page = html("is $\\boxed{30}$.");
+        assert!(page.contains("class=\"boxed\"><math"), "{page}");
     }
 
     #[test]
