@@ -28,9 +28,8 @@ fn close(found: f64, expected: f64) {
 #[test]
 fn metrics_equal_what_is_worked_out_by_hand() {
     let mut audit = Audit::new("tokens");
-    // Problems take turns: the first of each pair chooses. These give right verdicts for thresholds in (0.4, 0.6].
-    audit.push(scored("choose 1", &[0.9, 0.6], None));
-    for (number, (rewards, error)) in [
+    // Problems whose number has an odd count of ones report. The others give right verdicts for thresholds in (0.4, 0.6].
+    let mut reporting = [
         // called right, and is
         (vec![0.9, 0.8], None),
         // called wrong at the second step: one of two right steps criticised
@@ -42,11 +41,14 @@ fn metrics_equal_what_is_worked_out_by_hand() {
         // found a step early: a right step is criticised, and the error is seen
         (vec![0.4, 0.3, 0.9], Some(1)),
     ]
-    .into_iter()
-    .enumerate()
-    {
-        audit.push(scored(&format!("report {number}"), &rewards, error));
-        audit.push(scored(&format!("choose {number}+"), &[0.8, 0.4], Some(1)));
+    .into_iter();
+    audit.push(scored("0", &[0.9, 0.6], None));
+    for number in 1..11u32 {
+        let (rewards, error) = match number.count_ones() % 2 {
+            1 => reporting.next().unwrap(),
+            _ => (vec![0.8, 0.4], Some(1)),
+        };
+        audit.push(scored(&number.to_string(), &rewards, error));
     }
     let report = audit.report();
     let judged = report.judgement.unwrap();

@@ -10,7 +10,9 @@ use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::{Extension, Policy, Problem, Stop, Until, draw_seed, problem_seed};
-use outthink_lab::audit::{Audit, AuditReport, Lengths, SolutionRow, read_process_bench, score};
+use outthink_lab::audit::{
+    Audit, AuditReport, Hazard, Lengths, SolutionRow, hazards, read_process_bench, score,
+};
 use outthink_micro::domain;
 use serde::Serialize;
 
@@ -23,6 +25,9 @@ use crate::solve::limits;
 /// Solutions scored at once.
 const BATCH: usize = 32;
 
+/// Solutions that hazards are tried on.
+const TRIED: usize = 8;
+
 /// Solutions drawn of each problem of the micro domain.
 const DRAWS: usize = 2;
 
@@ -34,6 +39,8 @@ pub(crate) struct Audited {
     /// Solutions that could not be scored, and the first reason.
     failed: usize,
     first_failure: Option<String>,
+    /// What texts that must not matter did to rewards of the first solutions.
+    hazards: Vec<Hazard>,
     #[serde(flatten)]
     report: AuditReport,
 }
@@ -141,12 +148,15 @@ fn audit(
     bar.set_prefix(name.to_owned());
     let mut audit = Audit::new(lengths.unit);
     let (mut failed, mut first_failure) = (0, None);
+    let mut tried: Vec<SolutionRow> = Vec::new();
     loop {
         let batch: Vec<SolutionRow> = rows.by_ref().take(BATCH).collect::<Result<_, _>>()?;
         if batch.is_empty() {
             break;
         }
         bar.inc(batch.len() as u64);
+        let missing = TRIED.saturating_sub(tried.len());
+        tried.extend(batch.iter().take(missing).cloned());
         for outcome in block_on(score(verifier.as_verifier(), batch, &lengths)) {
             match outcome {
                 Ok(scored) => audit.push(scored),
@@ -168,6 +178,7 @@ fn audit(
             data,
             failed,
             first_failure,
+            hazards: block_on(hazards(verifier.as_verifier(), &tried)),
             report: audit.report(),
         }),
     }

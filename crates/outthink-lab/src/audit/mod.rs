@@ -7,6 +7,7 @@
 mod bias;
 mod calibration;
 mod findings;
+mod hazards;
 mod judgement;
 mod resample;
 mod rows;
@@ -15,6 +16,7 @@ mod score;
 pub use bias::{Bin, Effect};
 pub use calibration::{Calibration, Isotonic, Reliability};
 pub use findings::{Finding, Harm};
+pub use hazards::{Hazard, hazards};
 pub use judgement::Judged;
 pub use resample::Measured;
 pub use rows::{RowError, SolutionRow, read_process_bench};
@@ -57,6 +59,13 @@ impl Scored {
 struct Kept {
     problem: usize,
     scored: Scored,
+}
+
+impl Kept {
+    /// Halves by Thue and Morse's sequence: even at any time, and no data that alternates can fall into step with it.
+    fn reports(&self) -> bool {
+        self.problem.count_ones() % 2 == 1
+    }
 }
 
 /// A step that shows a failure at its worst.
@@ -194,11 +203,11 @@ impl Audit {
 
     /// The half of the problems that thresholds and calibrations are chosen on; the other half reports.
     fn choosing(&self) -> impl Iterator<Item = &Kept> {
-        self.kept.iter().filter(|kept| kept.problem % 2 == 0)
+        self.kept.iter().filter(|kept| !kept.reports())
     }
 
     fn reporting(&self) -> impl Iterator<Item = &Kept> {
-        self.kept.iter().filter(|kept| kept.problem % 2 == 1)
+        self.kept.iter().filter(|kept| kept.reports())
     }
 
     /// Sums by problem.

@@ -23,7 +23,7 @@ pub struct Failed {
     pub error: String,
 }
 
-fn prefix(row: &SolutionRow) -> Prefix {
+pub(super) fn prefix(row: &SolutionRow) -> Prefix {
     let step = |text: &String| {
         Arc::new(Step {
             text: text.trim().to_owned(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use outthink_lab::audit::{Effect, Example, Harm, Measured};
+use outthink_lab::audit::{Effect, Example, Harm, Hazard, Measured};
 
 use super::Audited;
 use crate::table;
@@ -104,6 +104,22 @@ fn measures(audited: &Audited) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// What a hazard did, in words.
+fn hazard(hazard: &Hazard) -> String {
+    let mut text = match (hazard.change, hazard.largest) {
+        (Some(mean), Some(largest)) => format!(
+            "{mean:+.3} on the mean of {}, at most {largest:+.3}",
+            hazard.scored
+        )
+        .replace('-', "−"),
+        _ => String::from("never scored"),
+    };
+    if let Some(words) = &hazard.refused {
+        let _ = write!(text, "; refused: {words}");
+    }
+    text
+}
+
 /// One line of a step.
 fn step(example: &Example) -> String {
     let flat = example.text.replace('\n', " ");
@@ -128,6 +144,10 @@ pub(crate) fn plain(audited: &Audited) -> String {
     out.push('\n');
     for (name, value) in measures(audited) {
         let _ = writeln!(out, "  {name:<40} {value}");
+    }
+    out.push_str("\n  change of a step's reward by text that must not matter\n");
+    for found in &audited.hazards {
+        let _ = writeln!(out, "    {:<28} {}", found.name, hazard(found));
     }
     for (title, examples) in [
         (
@@ -242,6 +262,10 @@ pub(crate) fn markdown(audits: &[Audited]) -> String {
                     bin.reward, bin.right, bin.steps
                 );
             }
+        }
+        out.push_str("\n| text that must not matter | change of the step's reward |\n|---|---|\n");
+        for found in &audited.hazards {
+            let _ = writeln!(out, "| {} | {} |", found.name, cell(&hazard(found)));
         }
         for (title, examples) in [
             ("Right steps with the lowest rewards", &report.criticised),
