@@ -91,6 +91,11 @@ impl EmbeddedVerifier {
         self.engine.context()
     }
 
+    /// How many tokens a text is.
+    pub fn tokens(&self, text: &str) -> Result<usize, Error> {
+        Ok(self.tokenizer.encode(text)?.len())
+    }
+
     /// The model's shape.
     pub fn cost(&self) -> ModelCost {
         self.engine.cost()

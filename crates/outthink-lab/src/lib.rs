@@ -5,6 +5,7 @@
 
 mod analysis;
 mod answers;
+pub mod audit;
 mod binomial;
 mod bootstrap;
 mod chart;
@@ -29,6 +30,7 @@ pub mod store;
 pub mod strategy;
 mod study;
 mod subset;
+pub mod tree_page;
 mod trial;
 mod votes;
 mod work;

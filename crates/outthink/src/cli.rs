@@ -119,6 +119,30 @@ Examples:
   outthink tune tune --store micro.sqlite --policy micro-0.3m --unit flops --json"
     )]
     Tune(TuneArguments),
+    /// Know a verifier before you trust it: how it judges steps, how it fails and by how much
+    #[command(
+        after_help = r#"FILE holds ProcessBench's lines, {"problem", "steps", "label"} (label: the first wrong step from 0, or -1). Without one,
+solutions are drawn from a micro policy and every step has an exact label. Thresholds are chosen on one half of the problems and
+reported on the other; intervals are 95 % bootstraps over problems.
+
+Examples:
+  outthink audit
+  outthink audit --verifier ./my-prm --data gsm8k.jsonl --json
+  outthink audit --verifier micro-prm --verifier micro-prm-short --problems 1000 --report micro-audit
+
+Exit status: 0 if every solution was scored; 1 if one was not, or a line is malformed; 2 for wrong use."#
+    )]
+    Audit(AuditArguments),
+    /// Draw a search of a study as a tree, in the terminal or as a page: every step with its reward, kept or pruned
+    #[command(
+        after_help = "PROBLEM is an id, a text, or a number from 1. The steps of micro problems are checked; --compare scores them with another
+verifier as well.
+
+Examples:
+  outthink tree micro 3 --store micro.sqlite
+  outthink tree micro 3 --store micro.sqlite --method dvts --budget 256 --compare micro-prm-short --out tree.html"
+    )]
+    Tree(TreeArguments),
     /// Ask a store in SQL; nothing can be changed
     #[command(
         after_help = "Rows are separated by tabs. Tables: study, cell, problem, unit, member, sample, reward, journal.
@@ -541,6 +565,72 @@ pub(crate) struct TuneArguments {
     /// Print a JSON object for each policy and budget
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArguments {
+    /// Verifier, as in `outthink solve`; several are compared [default: the embedded PRMs]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) verifier: Vec<String>,
+    /// The model that an implicit PRM was trained from
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) verifier_reference: Option<String>,
+    /// Score solutions longer than the verifier's context in overlapping windows [default: they fail]
+    #[arg(long)]
+    pub(crate) verifier_windows: bool,
+    /// Solutions with labels, as JSON lines; `-` is standard input, `micro` draws them
+    #[arg(long, default_value = "micro", value_name = "FILE|micro")]
+    pub(crate) data: PathBuf,
+    /// micro: how many problems
+    #[arg(long, default_value_t = 400, value_name = "COUNT")]
+    pub(crate) problems: usize,
+    /// micro: which policy's solutions, two of each problem
+    #[arg(long, default_value = "micro-90k", value_name = "MODEL")]
+    pub(crate) policy: String,
+    /// micro: which problems and which draws
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON object a verifier instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write README.md and audit.jsonl into a folder as well
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TreeArguments {
+    /// The study
+    pub(crate) study: String,
+    /// The problem
+    pub(crate) problem: String,
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// beam, dvts or best-of-n
+    #[arg(long, default_value = "beam")]
+    pub(crate) method: Method,
+    /// N [default: the largest]
+    #[arg(long, value_name = "N")]
+    pub(crate) budget: Option<usize>,
+    /// Whose solutions [default: the last policy's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// Whose rewards [default: the last verifier's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) verifier: Option<String>,
+    /// Which run [default: the first]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Score every step with this verifier as well
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) compare: Option<String>,
+    /// Terminal: most children shown of a step, the best of them
+    #[arg(long, default_value_t = 4, value_name = "COUNT")]
+    pub(crate) children: usize,
+    /// Write a page that needs nothing else, instead
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

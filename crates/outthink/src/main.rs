@@ -5,6 +5,7 @@
     reason = "printing is this crate's work"
 )]
 
+mod audit;
 mod cli;
 mod data;
 mod demo;
@@ -25,6 +26,7 @@ mod solve;
 mod strategy;
 mod study;
 mod table;
+mod tree;
 mod tune;
 mod wiring;
 
@@ -51,6 +53,8 @@ fn main() -> ExitCode {
         Command::Study(arguments) => return study::run_study(*arguments).unwrap_or_else(fail),
         Command::Report(arguments) => report::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),
+        Command::Audit(arguments) => return audit::run(&arguments).unwrap_or_else(fail),
+        Command::Tree(arguments) => tree::run(&arguments),
         Command::Sql(arguments) => report::sql(&arguments),
         Command::Export(arguments) => exchange::export(&arguments),
         Command::Import(arguments) => exchange::import_samples(&arguments),

@@ -1,0 +1,174 @@
+//! Audits of verifiers whose faults are known, and metrics worked out by hand.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use outthink_lab::audit::{Audit, AuditReport, Harm, Scored, read_process_bench};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+fn scored(problem: &str, rewards: &[f64], first_error: Option<usize>) -> Scored {
+    Scored {
+        problem: problem.to_owned(),
+        steps: rewards
+            .iter()
+            .map(|reward| format!("step {reward}"))
+            .collect(),
+        first_error,
+        rewards: rewards.to_vec(),
+        lengths: vec![1; rewards.len()],
+    }
+}
+
+fn close(found: f64, expected: f64) {
+    assert!(
+        (found - expected).abs() < 1e-12,
+        "{found} is not {expected}"
+    );
+}
+
+#[test]
+fn metrics_equal_what_is_worked_out_by_hand() {
+    let mut audit = Audit::new("tokens");
+    // Problems whose number has an odd count of ones report. The others give right verdicts for thresholds in (0.4, 0.6].
+    let mut reporting = [
+        // called right, and is
+        (vec![0.9, 0.8], None),
+        // called wrong at the second step: one of two right steps criticised
+        (vec![0.9, 0.3], None),
+        // found exactly
+        (vec![0.9, 0.2], Some(1)),
+        // found a step late: the error passes; lowest a step late
+        (vec![0.9, 0.7, 0.1], Some(1)),
+        // found a step early: a right step is criticised, and the error is seen
+        (vec![0.4, 0.3, 0.9], Some(1)),
+    ]
+    .into_iter();
+    audit.push(scored("0", &[0.9, 0.6], None));
+    for number in 1..11u32 {
+        let (rewards, error) = match number.count_ones() % 2 {
+            1 => reporting.next().unwrap(),
+            _ => (vec![0.8, 0.4], Some(1)),
+        };
+        audit.push(scored(&number.to_string(), &rewards, error));
+    }
+    let report = audit.report();
+    let judged = report.judgement.unwrap();
+    close(judged.threshold, 0.5);
+    close(judged.erroneous.value, 1.0 / 3.0);
+    close(judged.correct.value, 0.5);
+    close(judged.f1.value, 2.0 * (1.0 / 3.0) * 0.5 / (1.0 / 3.0 + 0.5));
+    // right steps of the reporting half: 2 + 2 + 1 + 1 + 1, of which 0.3 and 0.4 are called wrong
+    close(report.over_criticism.unwrap().value, 2.0 / 7.0);
+    close(report.error_neglect.unwrap().value, 1.0 / 3.0);
+    // calls: 0, +1 and −1 steps from the error
+    close(report.localisation.unwrap().value, 0.0);
+    close(report.distance.unwrap().value, 2.0 / 3.0);
+    // lowest: 0, +1, 0 there, and 0 in five of the choosing half
+    close(report.lowest.unwrap().value, 1.0 / 8.0);
+    // the reporting half by bins: {.9 ×4: all right}, {.8: right}, {.7: wrong}, {.4: right}, {.3: right, wrong}, {.2: wrong}
+    let ece = (4.0 * 0.1 + 0.2 + 0.7 + 0.6 + (0.6f64 - 1.0).abs() + 0.2) / 10.0;
+    close(report.calibration.unwrap().ece.value, ece);
+    assert_eq!(report.criticised[0].text, "step 0.3");
+    assert_eq!(report.neglected[0].text, "step 0.7");
+}
+
+/// 400 problems with random lengths; the verifier is right but for noise and what `bias` adds by length and place.
+fn planted(bias: impl Fn(usize, usize) -> f64) -> AuditReport {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut audit = Audit::new("tokens");
+    for problem in 0..400 {
+        let steps = rng.random_range(2..8);
+        let first_error = rng.random_bool(0.5).then(|| rng.random_range(0..steps));
+        let lengths: Vec<usize> = (0..steps).map(|_| rng.random_range(5..80)).collect();
+        let reward = |(step, &length): (usize, &usize)| {
+            let right = first_error.is_none_or(|error| step < error);
+            let clean = if right { 0.85 } else { 0.25 };
+            (clean + rng.random_range(-0.1..0.1) + bias(length, step)).clamp(0.0, 1.0)
+        };
+        audit.push(Scored {
+            problem: problem.to_string(),
+            steps: vec![String::new(); steps],
+            first_error,
+            rewards: lengths.iter().enumerate().map(reward).collect(),
+            lengths,
+        });
+    }
+    audit.report()
+}
+
+fn harm(report: &AuditReport, name: &str) -> Harm {
+    report
+        .findings
+        .iter()
+        .find(|finding| finding.name == name)
+        .unwrap()
+        .harm
+}
+
+#[test]
+fn a_planted_bias_is_found_with_its_size_and_a_fair_verifier_has_none() {
+    let fair = planted(|_, _| 0.0);
+    for name in [
+        "over-criticism",
+        "error neglect",
+        "localisation bias",
+        "scoring bias by length",
+        "scoring bias by position",
+    ] {
+        assert_eq!(harm(&fair, name), Harm::None, "{name}: {:?}", fair.findings);
+    }
+    let long = planted(|length, _| if length > 41 { -0.2 } else { 0.0 });
+    assert_eq!(harm(&long, "scoring bias by length"), Harm::Harmful);
+    assert_eq!(harm(&long, "scoring bias by position"), Harm::None);
+    let found = long.length.unwrap().difference;
+    assert!((found.value + 0.2).abs() < 0.03, "{found:?}");
+    let late = planted(|_, step| -0.08 * step as f64);
+    assert_eq!(harm(&late, "scoring bias by position"), Harm::Harmful);
+    assert_eq!(harm(&late, "scoring bias by length"), Harm::None);
+}
+
+#[test]
+fn two_audits_of_the_same_scores_agree_to_the_last_bit() {
+    let json = || serde_json::to_string(&planted(|_, _| 0.0)).unwrap();
+    assert_eq!(json(), json());
+}
+
+#[test]
+fn a_malformed_row_is_told_with_its_line() {
+    let good = r#"{"id": "gsm8k-0", "problem": "p", "steps": ["a", "b"], "label": 1, "final_answer_correct": false}"#;
+    let right = r#"{"problem": "p", "steps": ["a"], "label": -1}"#;
+    let rows: Vec<_> = read_process_bench("f", format!("{good}\n\n{right}").as_bytes())
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!([rows[0].first_error, rows[1].first_error], [Some(1), None]);
+    for (bad, word) in [
+        (
+            r#"{"problem": "p", "steps": ["a"], "label": 1}"#,
+            "label 1 names no step",
+        ),
+        (
+            r#"{"problem": "p", "steps": ["a"], "label": -2}"#,
+            "label -2 names no step",
+        ),
+        (r#"{"problem": "p", "steps": [], "label": -1}"#, "no steps"),
+        (
+            r#"{"problem": "p", "steps": ["a", " "], "label": -1}"#,
+            "step 1",
+        ),
+        (
+            r#"{"problem": "", "steps": ["a"], "label": -1}"#,
+            "problem is empty",
+        ),
+        (r#"{"problem": "p", "steps": ["a"]}"#, "label"),
+        ("{", "EOF"),
+    ] {
+        let text = format!("{good}\n{bad}\n");
+        let error = read_process_bench("rows.jsonl", text.as_bytes())
+            .find_map(Result::err)
+            .unwrap()
+            .to_string();
+        assert!(
+            error.starts_with("rows.jsonl line 2: ") && error.contains(word),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,236 @@
+//! `outthink tree`: one search of a study, to look at.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use futures::executor::block_on;
+use outthink_core::{Method, Prefix, Problem, Step, Stop};
+use outthink_lab::tree_page::{CaseTree, stored_solutions};
+use outthink_lab::{Cell, Config, Store, Study, unit_id};
+use outthink_micro::domain;
+
+use crate::cli::{TreeArguments, VerifierChoice};
+use crate::failure::Failure;
+use crate::models;
+
+/// Columns of the terminal's tree.
+const WIDTH: usize = 140;
+
+/// Prefixes scored at once.
+const BATCH: usize = 32;
+
+pub(crate) fn run(arguments: &TreeArguments) -> Result<(), Failure> {
+    let mut store = Store::existing(&arguments.store).map_err(Failure::input)?;
+    let study = store
+        .study(Some(&arguments.study))
+        .map_err(Failure::input)?;
+    let mut tree = stored(&mut store, &study, arguments)?;
+    if let Ok(problem) = domain::Problem::parse(&tree.problem) {
+        for id in 1..tree.nodes.len() {
+            let right = problem.check(&tree.steps(id)).last().copied();
+            tree.nodes[id].right = right;
+        }
+    }
+    if let Some(name) = &arguments.compare {
+        compare(&mut tree, name)?;
+    }
+    if let Some(file) = &arguments.out {
+        std::fs::write(file, tree.html())
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        println!("{}", file.display());
+        return Ok(());
+    }
+    print!("{}", tree.terminal(WIDTH, arguments.children));
+    Ok(())
+}
+
+/// Does a cell hold what is asked for?
+fn fits(study: &Study, cell: &Cell, arguments: &TreeArguments) -> bool {
+    let (method, budget) = match cell.config() {
+        Config::Search { plan, .. } => (plan.method(), plan.budget()),
+        Config::Pool { draws, .. } => (Method::BestOfN, *draws),
+        Config::Score { .. } => return false,
+    };
+    let named = |wanted: &Option<String>, own: Option<&str>| {
+        wanted.as_deref().is_none_or(|wanted| own == Some(wanted))
+    };
+    let verifier = cell.verifier.map(|at| study.verifiers[at].name.as_str());
+    let pool = matches!(cell.config(), Config::Pool { .. });
+    method == arguments.method
+        && !cell.is_greedy()
+        && arguments.budget.is_none_or(|wanted| wanted == budget)
+        && named(&arguments.policy, Some(&study.policies[cell.policy].name))
+        && (pool || named(&arguments.verifier, verifier))
+}
+
+fn stored(
+    store: &mut Store,
+    study: &Study,
+    arguments: &TreeArguments,
+) -> Result<CaseTree, Failure> {
+    let wanted = arguments.problem.as_str();
+    let by_number = wanted
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| study.problems.get(number.checked_sub(1)?));
+    let by_id = study
+        .problems
+        .iter()
+        .find(|problem| problem.id == wanted || problem.text == wanted);
+    let problem = by_id.or(by_number).ok_or_else(|| {
+        Failure::Input(anyhow!(
+            "the study {} has no problem `{wanted}`: name one by its id, its text, or its number from 1 to {}",
+            study.name,
+            study.problems.len()
+        ))
+    })?;
+    let seed = match (arguments.seed, study.seeds.first()) {
+        (Some(seed), _) | (None, Some(&seed)) => seed,
+        (None, None) => 0,
+    };
+    let cells: Vec<&Cell> = study
+        .cells
+        .iter()
+        .filter(|cell| fits(study, cell, arguments))
+        .collect();
+    if cells.is_empty() {
+        return Err(Failure::Input(anyhow!(
+            "the study {} has no such search; it has {}",
+            study.name,
+            searches(study)
+        )));
+    }
+    // The largest that is there.
+    for cell in cells.iter().rev() {
+        let unit = unit_id(cell.hash(), problem.key(), seed);
+        let title = |verifier: Option<&str>| {
+            let (method, budget) = match cell.config() {
+                Config::Pool { draws, .. } => (Method::BestOfN, *draws),
+                _ => cell.plan().unwrap_or((arguments.method, 0)),
+            };
+            let with = verifier.map_or(String::new(), |name| format!(" with {name}"));
+            let policy = &study.policies[cell.policy].name;
+            format!(
+                "{}: {method} at N = {budget}, {policy}{with}, seed {seed}",
+                problem.id
+            )
+        };
+        if let Config::Pool { .. } = cell.config() {
+            let scored = study.cells.iter().find(|other| {
+                let of_it =
+                    matches!(other.config(), Config::Score { pool, .. } if pool == cell.hash());
+                let name = other.verifier.map(|at| study.verifiers[at].name.as_str());
+                of_it
+                    && arguments
+                        .verifier
+                        .as_deref()
+                        .is_none_or(|wanted| name == Some(wanted))
+            });
+            let verifier = scored
+                .and_then(|other| other.verifier)
+                .map(|at| study.verifiers[at].name.clone());
+            let score = scored.map(|other| unit_id(other.hash(), problem.key(), seed));
+            let solutions = stored_solutions(store, unit, score)?;
+            if !solutions.is_empty() {
+                return Ok(CaseTree::of_solutions(
+                    &solutions,
+                    title(verifier.as_deref()),
+                    problem.text.clone(),
+                    problem.gold.clone(),
+                    verifier,
+                ));
+            }
+        } else if let Some(tree) = store.tree(unit)? {
+            let verifier = cell.verifier.map(|at| study.verifiers[at].name.clone());
+            return Ok(CaseTree::of(
+                &tree,
+                title(verifier.as_deref()),
+                problem.gold.clone(),
+                verifier,
+            ));
+        }
+    }
+    Err(Failure::Input(anyhow!(
+        "that search of {} with seed {seed} is not done, or kept no tree",
+        problem.id
+    )))
+}
+
+/// What a study holds, for a message.
+fn searches(study: &Study) -> String {
+    let mut names: Vec<String> = study
+        .cells
+        .iter()
+        .filter_map(|cell| {
+            let policy = &study.policies[cell.policy].name;
+            match cell.config() {
+                Config::Search { plan, .. } => Some(format!(
+                    "{} N = {} of {policy}",
+                    plan.method(),
+                    plan.budget()
+                )),
+                Config::Pool { draws, .. } if !cell.is_greedy() => {
+                    Some(format!("best-of-n N = {draws} of {policy}"))
+                }
+                _ => None,
+            }
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names.join(", ")
+}
+
+/// Rewards of a second verifier for every step of the tree.
+fn compare(tree: &mut CaseTree, name: &str) -> Result<(), Failure> {
+    let Some(verifier) = models::verifier(&VerifierChoice::of(name))? else {
+        return Err(Failure::Input(anyhow!(
+            "--compare none compares with nothing"
+        )));
+    };
+    let problem = Arc::new(Problem {
+        id: tree.problem.clone(),
+        text: tree.problem.clone(),
+    });
+    // A judgement of a leaf tells the rewards of all steps above it; an ended answer is read as ended.
+    let mut rewards: HashMap<usize, f64> = HashMap::new();
+    let leaves: Vec<usize> = tree.leaves().collect();
+    for leaves in leaves.chunks(BATCH) {
+        let mut asked = Vec::new();
+        for &leaf in leaves {
+            let path: Vec<usize> = tree
+                .path(leaf)
+                .into_iter()
+                .filter(|&id| !tree.nodes[id].text.trim().is_empty())
+                .collect();
+            if path.is_empty() {
+                continue;
+            }
+            let step = |&id: &usize| {
+                Arc::new(Step {
+                    text: tree.nodes[id].text.trim().to_owned(),
+                    tokens: Vec::new(),
+                    logprob: 0.0,
+                })
+            };
+            let prefix = Prefix {
+                problem: Arc::clone(&problem),
+                steps: path.iter().map(step).collect(),
+                complete: tree.nodes[leaf].end == Some(Stop::Answer),
+            };
+            asked.push((path, prefix));
+        }
+        let prefixes = asked.iter().map(|(_, prefix)| prefix.clone()).collect();
+        let judged = block_on(outthink_core::Verifier::score(&verifier, prefixes))
+            .map_err(|error| anyhow!("{name} cannot score this tree: {error}"))?;
+        for ((path, _), judgement) in asked.into_iter().zip(judged) {
+            rewards.extend(path.into_iter().zip(judgement.rewards));
+        }
+    }
+    for (id, reward) in rewards {
+        tree.nodes[id].other = Some(reward);
+    }
+    tree.verifiers.1 = Some(name.to_owned());
+    Ok(())
+}
