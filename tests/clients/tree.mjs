@@ -34,6 +34,8 @@ for (const [name, options] of [
   assert.notEqual(await at(), first, "down moves");
   await page.keyboard.press("Home");
   assert.equal(await at(), first);
+  // The first step may be a pruned one, with nothing below.
+  await page.focus("[role=treeitem][aria-expanded=true]");
   const all = await visible();
   await page.keyboard.press("ArrowLeft");
   const closed = await visible();
