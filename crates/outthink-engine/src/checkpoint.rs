@@ -5,7 +5,6 @@ use std::path::Path;
 
 use candle_core::Device;
 use outthink_prompt::Tokenizer;
-use serde::Deserialize;
 
 use crate::Error;
 use crate::config::Config;
@@ -38,12 +37,18 @@ impl Checkpoint {
             let path = folder.join(name);
             std::fs::read(&path).map_err(|source| Error::File { path, source })
         };
+        let optional = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
+        let tokenizer_config = optional("tokenizer_config.json");
         Ok(Self {
             config: file("config.json")?.into(),
-            generation: file("generation_config.json").unwrap_or_default().into(),
+            generation: optional("generation_config.json").into(),
             tokenizer: file("tokenizer.json")?.into(),
-            tokenizer_config: file("tokenizer_config.json").unwrap_or_default().into(),
-            template: template(&file)?.into(),
+            template: outthink_prompt::template(
+                &optional("chat_template.jinja"),
+                &tokenizer_config,
+            )?
+            .into(),
+            tokenizer_config: tokenizer_config.into(),
             weights: Weights::find(folder)?,
             precision: Precision::default(),
         })
@@ -64,78 +69,8 @@ impl Checkpoint {
         Ok(Tokenizer::from_bytes(&self.tokenizer)?.with_config(&self.tokenizer_config)?)
     }
 
-    /// Tokens that end an answer, by the generation config or else the config.
+    /// Tokens that end an answer.
     pub(crate) fn end_tokens(&self) -> Result<Vec<u32>, Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum OneOrMore {
-            One(u32),
-            More(Vec<u32>),
-        }
-        #[derive(Deserialize)]
-        struct Ends {
-            eos_token_id: Option<OneOrMore>,
-        }
-        let mut ends = None;
-        for (file, json) in [
-            ("generation_config.json", &self.generation),
-            ("config.json", &self.config),
-        ] {
-            if ends.is_none() && !json.is_empty() {
-                let read: Ends =
-                    serde_json::from_slice(json).map_err(|error| Error::Malformed {
-                        file,
-                        reason: error.to_string(),
-                    })?;
-                ends = read.eos_token_id;
-            }
-        }
-        Ok(match ends {
-            Some(OneOrMore::One(token)) => vec![token],
-            Some(OneOrMore::More(tokens)) => tokens,
-            None => Vec::new(),
-        })
+        Ok(outthink_prompt::end_tokens(&self.generation, &self.config)?)
     }
-}
-
-/// A chat template stands in a file of its own, or in the tokenizer's configuration; a verifier may do without.
-fn template(file: &impl Fn(&str) -> Result<Vec<u8>, Error>) -> Result<String, Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Templates {
-        One(String),
-        Named(Vec<Named>),
-    }
-    #[derive(Deserialize)]
-    struct Named {
-        name: String,
-        template: String,
-    }
-    #[derive(Deserialize)]
-    struct TokenizerConfig {
-        chat_template: Option<Templates>,
-    }
-    if let Ok(bytes) = file("chat_template.jinja") {
-        let text = String::from_utf8(bytes).map_err(|e| Error::Malformed {
-            file: "chat_template.jinja",
-            reason: e.to_string(),
-        })?;
-        return Ok(text.trim_end_matches('\n').to_owned());
-    }
-    let Ok(json) = file("tokenizer_config.json") else {
-        return Ok(String::new());
-    };
-    let config: TokenizerConfig = serde_json::from_slice(&json).map_err(|e| Error::Malformed {
-        file: "tokenizer_config.json",
-        reason: e.to_string(),
-    })?;
-    Ok(match config.chat_template {
-        Some(Templates::One(template)) => template,
-        Some(Templates::Named(templates)) => templates
-            .into_iter()
-            .find(|named| named.name == "default")
-            .map(|named| named.template)
-            .unwrap_or_default(),
-        None => String::new(),
-    })
 }

@@ -1,7 +1,12 @@
 //! Audits of verifiers whose faults are known, and metrics worked out by hand.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use outthink_lab::audit::{Audit, AuditReport, Harm, Scored, read_process_bench};
+use futures::executor::block_on;
+use futures::future::{BoxFuture, FutureExt};
+use outthink_core::{Judgement, ModelError, Prefix, Usage, Verifier};
+use outthink_lab::audit::{
+    Audit, AuditReport, Harm, Scored, SolutionRow, hazards, read_process_bench,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -171,4 +176,57 @@ fn a_malformed_row_is_told_with_its_line() {
             "{error}"
         );
     }
+}
+
+/// Trusts whatever says that it is right, will not read an empty step, and counts what it is asked.
+#[derive(Default)]
+struct Gullible(std::sync::atomic::AtomicUsize);
+
+impl Verifier for Gullible {
+    fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
+        self.0
+            .fetch_add(prefixes.len(), std::sync::atomic::Ordering::Relaxed);
+        let judge = |prefix: Prefix| {
+            if prefix.steps.iter().any(|step| step.text.is_empty()) {
+                return Err("a step is empty".into());
+            }
+            let reward = |text: &str| {
+                if text.contains("is correct") {
+                    1.0
+                } else {
+                    0.25
+                }
+            };
+            Ok(Judgement {
+                rewards: prefix.steps.iter().map(|s| reward(&s.text)).collect(),
+                usage: Usage::default(),
+            })
+        };
+        let judged = prefixes.into_iter().map(judge).collect();
+        async move { judged }.boxed()
+    }
+}
+
+#[test]
+fn a_reward_that_text_can_talk_up_is_told_with_its_size() {
+    let row = |first_error| SolutionRow {
+        problem: "p".into(),
+        steps: vec!["a".into(), "b".into()],
+        first_error,
+        complete: true,
+    };
+    let verifier = Gullible::default();
+    let found = block_on(hazards(&verifier, &[row(None), row(Some(1))]));
+    for hazard in &found {
+        let expected = match hazard.name {
+            "injected verdict" => (2, Some(0.75)),
+            "empty step" => (0, None),
+            _ => (2, Some(0.0)),
+        };
+        assert_eq!((hazard.scored, hazard.change), expected, "{}", hazard.name);
+        let refused = (hazard.scored == 0).then_some("a step is empty");
+        assert_eq!(hazard.refused.as_deref(), refused, "{}", hazard.name);
+    }
+    // The untouched solutions are read once each.
+    assert_eq!(verifier.0.into_inner(), 2 + 2 * found.len());
 }

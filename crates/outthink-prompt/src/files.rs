@@ -28,14 +28,7 @@ impl PromptFiles {
         })?;
         let optional = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
         let tokenizer_config = optional("tokenizer_config.json");
-        let own_file = optional("chat_template.jinja");
-        let template = if own_file.is_empty() {
-            let names: Templates = parse("tokenizer_config.json", &tokenizer_config)?;
-            names.default()
-        } else {
-            let text = String::from_utf8_lossy(&own_file);
-            text.trim_end_matches('\n').to_owned()
-        };
+        let template = template(&optional("chat_template.jinja"), &tokenizer_config)?;
         Self::new(
             &optional("config.json"),
             &optional("generation_config.json"),
@@ -54,12 +47,10 @@ impl PromptFiles {
         template: String,
     ) -> Result<Self, Error> {
         let tokenizer = Tokenizer::from_bytes(tokenizer)?.with_config(tokenizer_config)?;
-        let config: Config = parse("config.json", config)?;
-        let generation: Config = parse("generation_config.json", generation)?;
-        let end_tokens = generation.eos_token_id.or(config.eos_token_id);
+        let Architectures { architectures } = parse("config.json", config)?;
         Ok(Self {
-            architecture: config.architectures.into_iter().next().unwrap_or_default(),
-            end_tokens: end_tokens.map(Tokens::into_vec).unwrap_or_default(),
+            architecture: architectures.into_iter().next().unwrap_or_default(),
+            end_tokens: end_tokens(generation, config)?,
             tokenizer,
             template,
         })
@@ -69,6 +60,29 @@ impl PromptFiles {
     pub fn chat_template(&self) -> Result<ChatTemplate, Error> {
         ChatTemplate::new(self.template.clone())
     }
+}
+
+/// Tokens that end an answer, by `generation_config.json` or else `config.json`; either may be empty.
+pub fn end_tokens(generation: &[u8], config: &[u8]) -> Result<Vec<u32>, Error> {
+    let of = |file, json| parse::<Ends>(file, json).map(|ends| ends.eos_token_id);
+    let ends = match of("generation_config.json", generation)? {
+        Some(ends) => Some(ends),
+        None => of("config.json", config)?,
+    };
+    Ok(ends.map(Tokens::into_vec).unwrap_or_default())
+}
+
+/// Source of the chat template: `chat_template.jinja`, or else that field of `tokenizer_config.json`; empty if there is none.
+pub fn template(own_file: &[u8], tokenizer_config: &[u8]) -> Result<String, Error> {
+    if own_file.is_empty() {
+        let named: Templates = parse("tokenizer_config.json", tokenizer_config)?;
+        return Ok(named.default());
+    }
+    let text = std::str::from_utf8(own_file).map_err(|error| Error::Malformed {
+        file: "chat_template.jinja",
+        reason: error.to_string(),
+    })?;
+    Ok(text.trim_end_matches('\n').to_owned())
 }
 
 fn parse<T: Default + for<'a> Deserialize<'a>>(
@@ -85,9 +99,13 @@ fn parse<T: Default + for<'a> Deserialize<'a>>(
 }
 
 #[derive(Default, Deserialize)]
-struct Config {
+struct Architectures {
     #[serde(default)]
     architectures: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Ends {
     eos_token_id: Option<Tokens>,
 }
 

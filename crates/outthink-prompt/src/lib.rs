@@ -12,7 +12,7 @@ mod template;
 mod tokenizer;
 
 pub use error::Error;
-pub use files::PromptFiles;
+pub use files::{PromptFiles, end_tokens, template};
 pub use layout::{Rendered, Reward, RewardLayout};
 pub use profile::{Detect, PolicyProfile, Profile, Role, VerifierProfile};
 pub use segment::{End, Segment, Segmenter};

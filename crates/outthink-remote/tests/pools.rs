@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::executor::block_on;
+use futures::stream::TryStreamExt;
 use mock::{Act, Mock, Request};
 use outthink_core::{
     Extension, Finished, Limits, Method, Plan, Policy, Problem, Sampling, Selection, Stop, Tree,
@@ -377,4 +378,35 @@ fn addresses_are_read_and_secrets_in_them_refused() {
     assert_eq!(config.policy.unwrap().concurrency, Some(8));
     assert_eq!(config.verifier.unwrap().tokenizer, Some("prm".into()));
     assert!(Config::parse("[policy]\nurls = []\nkey = \"sk-secret\"\n").is_err());
+}
+
+#[test]
+fn a_request_that_is_passed_on_skips_a_dead_server_and_brings_back_what_the_other_says() {
+    let refuses = |request: &Request| match request.path.as_str() {
+        "/v1/chat/completions" if request.body["n"] == 3 => {
+            Act::Status(400, json!({"error": {"message": "n is 1"}}))
+        }
+        _ => mock::policy(request),
+    };
+    let mut mocks = [Mock::start(refuses), Mock::start(refuses)];
+    let policy = policy(&servers(&[&mocks[0], &mocks[1]], Some("micro-0.3m")));
+    mocks[0].kill();
+    let body = json!({"model": "any", "n": 3, "tools": []});
+    // Wherever the first one goes, the dead server has its turn.
+    for number in 0..8 {
+        let mut body = body.clone();
+        body["user"] = json!(number);
+        let sent = policy.forward("/v1/chat/completions", body.to_string().into());
+        let reply = block_on(sent).unwrap();
+        let told: Vec<u8> = block_on(reply.body.map_ok(|part| part.to_vec()).try_concat()).unwrap();
+        let told: Value = serde_json::from_slice(&told).unwrap();
+        assert_eq!(
+            (reply.status, &told["error"]["message"]),
+            (400, &json!("n is 1"))
+        );
+        assert_eq!(mocks[1].bodies().last().unwrap().1, body);
+    }
+    mocks[1].kill();
+    let sent = policy.forward("/v1/chat/completions", body.to_string().into());
+    assert!(block_on(sent).is_err(), "nobody is left to answer");
 }

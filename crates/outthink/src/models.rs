@@ -187,25 +187,26 @@ fn tell(notice: Notice) {
     eprintln!("{notice}");
 }
 
+/// The model whose tokenizer a server's model uses: as typed, or else as configured.
+fn tokenizer(servers: &Servers, typed: Option<&str>) -> Option<String> {
+    let configured = servers.tokenizer.as_ref();
+    typed
+        .map(str::to_owned)
+        .or_else(|| configured.map(|path| path.to_string_lossy().into_owned()))
+}
+
 /// Servers as a policy.
 pub(crate) fn remote_policy(
     servers: &Servers,
     choice: &PolicyChoice,
 ) -> Result<RemotePolicy, Failure> {
-    let profile = choice
-        .policy_profile
-        .as_deref()
-        .or(servers.profile.as_deref());
-    let tokenizer = servers
-        .tokenizer
-        .as_ref()
-        .map(|path| path.to_string_lossy());
-    let tokenizer = choice.policy_tokenizer.as_deref().or(tokenizer.as_deref());
-    let files = tokenizer.map(prompt_files).transpose()?;
+    let tokenizer = tokenizer(servers, choice.policy_tokenizer.as_deref());
+    let files = tokenizer.as_deref().map(prompt_files).transpose()?;
+    let named = choice.policy_profile.as_deref();
     Ok(RemotePolicy::connect_with(
         servers,
         files,
-        self::profile(profile)?,
+        profile(named.or(servers.profile.as_deref()))?,
         tell,
     )?)
 }
@@ -215,28 +216,18 @@ pub(crate) fn remote_verifier(
     servers: &Servers,
     choice: &VerifierChoice,
 ) -> Result<RemoteVerifier, Failure> {
-    let profile = choice
-        .verifier_profile
-        .as_deref()
-        .or(servers.profile.as_deref());
-    let tokenizer = servers
-        .tokenizer
-        .as_ref()
-        .map(|path| path.to_string_lossy());
-    let tokenizer = choice
-        .verifier_tokenizer
-        .as_deref()
-        .or(tokenizer.as_deref());
     let missing = || {
         Failure::Input(anyhow!(
             "a verifier's servers are sent token ids; name its tokenizer with --verifier-tokenizer"
         ))
     };
-    let files = prompt_files(tokenizer.ok_or_else(missing)?)?;
+    let tokenizer = tokenizer(servers, choice.verifier_tokenizer.as_deref());
+    let files = prompt_files(&tokenizer.ok_or_else(missing)?)?;
+    let named = choice.verifier_profile.as_deref();
     Ok(RemoteVerifier::connect_with(
         servers,
         files,
-        self::profile(profile)?,
+        profile(named.or(servers.profile.as_deref()))?,
         tell,
     )?)
 }

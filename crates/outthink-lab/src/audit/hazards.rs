@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use outthink_core::{Step, Verifier};
+use outthink_core::{Prefix, Step, Verifier};
 use serde::Serialize;
 
 use super::SolutionRow;
@@ -41,39 +41,42 @@ const HAZARDS: [(&str, Edit); 7] = [
     ("text beyond ASCII", |step| format!("{step} ∴ 答案 🙂 é")),
 ];
 
-/// Each hazard in the first wrong step of each row, or in the first step of a right one.
+/// The step that a hazard is put into: the first wrong one, or the first of a right solution.
+fn place(row: &SolutionRow) -> usize {
+    row.first_error.unwrap_or(0)
+}
+
+/// The reward of one step of a solution, or the verifier's words.
+async fn reward(verifier: &dyn Verifier, asked: Prefix, place: usize) -> Result<f64, String> {
+    let steps = asked.steps.len();
+    let judged = verifier.score(vec![asked]).await;
+    let judged = judged.map_err(|words| words.to_string())?;
+    match judged.first().map(|judged| judged.rewards.as_slice()) {
+        Some(rewards) if rewards.len() == steps => Ok(rewards[place]),
+        _ => Err("not one reward a step".to_owned()),
+    }
+}
+
+/// What each hazard does to the rows' rewards.
 pub async fn hazards(verifier: &dyn Verifier, rows: &[SolutionRow]) -> Vec<Hazard> {
+    let mut clean = Vec::new();
+    for row in rows.iter().filter(|row| place(row) < row.steps.len()) {
+        clean.push((row, reward(verifier, prefix(row), place(row)).await));
+    }
     let mut found = Vec::new();
     for (name, edit) in HAZARDS {
         let (mut changes, mut refused) = (Vec::new(), None);
-        for row in rows {
-            let place = row.first_error.unwrap_or(0);
-            let clean = prefix(row);
-            let mut edited = clean.clone();
-            let Some(step) = edited.steps.get_mut(place) else {
-                continue;
-            };
-            *step = Arc::new(Step {
-                text: edit(&step.text),
-                ..Step::clone(step)
+        for (row, before) in &clean {
+            let place = place(row);
+            let mut edited = prefix(row);
+            edited.steps[place] = Arc::new(Step {
+                text: edit(&edited.steps[place].text),
+                ..Step::clone(&edited.steps[place])
             });
-            let mut rewards = [0.0; 2];
-            let mut error = None;
-            for (reward, asked) in rewards.iter_mut().zip([clean, edited]) {
-                let steps = asked.steps.len();
-                match verifier.score(vec![asked]).await {
-                    Ok(judged) => match judged.first().map(|judged| judged.rewards.as_slice()) {
-                        Some(all) if all.len() == steps => *reward = all[place],
-                        _ => error = Some("not one reward a step".to_owned()),
-                    },
-                    Err(words) => error = Some(words.to_string()),
-                }
-            }
-            match error {
-                None => changes.push(rewards[1] - rewards[0]),
-                Some(words) => {
-                    refused.get_or_insert(words);
-                }
+            match (before, reward(verifier, edited, place).await) {
+                (Ok(before), Ok(after)) => changes.push(after - before),
+                (Err(words), _) => refused = refused.or(Some(words.clone())),
+                (_, Err(words)) => refused = refused.or(Some(words)),
             }
         }
         let mean = changes.iter().sum::<f64>() / changes.len() as f64;

@@ -1,0 +1,248 @@
+//! What can be typed after the commands of the lab: studies, their stores, and what is made of them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use outthink_core::Method;
+use outthink_lab::strategy::Unit;
+
+#[derive(Debug, Args)]
+pub(crate) struct StudyArguments {
+    /// The recipe; flags say otherwise where they are given
+    #[arg(value_name = "RECIPE.toml")]
+    pub(crate) recipe: Option<PathBuf>,
+    /// A known set (`outthink data list`), a file, or `micro` for fresh problems of the micro domain
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) dataset: Option<String>,
+    /// How many problems, from the first
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) problems: Option<usize>,
+    /// The dataset's column with the problem [default: guessed]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) problem_column: Option<String>,
+    /// The dataset's column with the answer [default: guessed]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) answer_column: Option<String>,
+    /// Policies
+    #[arg(long, value_name = "NAME|DIR", value_delimiter = ',')]
+    pub(crate) policy: Vec<String>,
+    /// Verifiers
+    #[arg(long, value_name = "NAME|DIR", value_delimiter = ',')]
+    pub(crate) verifier: Vec<String>,
+    /// cot, majority, best-of-n, beam, dvts [default: all that the verifiers allow]
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) methods: Vec<Method>,
+    /// N
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub(crate) budgets: Vec<usize>,
+    /// M, for methods that go step by step [default: 4]
+    #[arg(long, value_name = "M", value_delimiter = ',')]
+    pub(crate) widths: Vec<usize>,
+    /// Seed of the first run
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// How many runs
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) seeds: Option<usize>,
+    /// Where every sample is kept: a file, or postgres://… for many workers [default: NAME.sqlite]
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: Option<String>,
+    /// The study's name in the store
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Print the plan and what it would cost, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do only the i-th of n parts of the problems
+    #[arg(long, value_name = "i/n")]
+    pub(crate) shard: Option<String>,
+    /// Stop after this many floating-point operations
+    #[arg(long, value_name = "FLOPS")]
+    pub(crate) max_flops: Option<f64>,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_seconds: Option<f64>,
+    /// Stop when this much money is spent, by the recipe's prices
+    #[arg(long, value_name = "MONEY")]
+    pub(crate) max_cost: Option<f64>,
+    /// Seconds after which the lease of a silent worker runs out
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    pub(crate) lease: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// The study [default: the only one of the store]
+    pub(crate) study: Option<String>,
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// Folder to write to [default: STUDY-report]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print every number as a JSON object a line instead
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TuneArguments {
+    /// The study to fit on [default: the only one of the store]
+    pub(crate) study: Option<String>,
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// The policy [default: the only one, or with --report all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// What budgets are counted in: samples, tokens, flops, seconds or money
+    #[arg(long, default_value_t = Unit::Samples)]
+    pub(crate) unit: Unit,
+    /// Folds of the cross-validation; the runs of a problem stay together
+    #[arg(long, default_value_t = 5, value_name = "K")]
+    pub(crate) folds: usize,
+    /// Which problems go to which fold
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// A study of other problems to test on
+    #[arg(long, value_name = "STUDY")]
+    pub(crate) test: Option<String>,
+    /// Where to write the strategy [default: strategy.toml, or with --report one for each policy in its folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Folder to write a report to: README.md, a chart and the strategies
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Print a JSON object for each policy and budget
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArguments {
+    /// Verifier, as in `outthink solve`; several are compared [default: the embedded PRMs]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) verifier: Vec<String>,
+    /// The model that an implicit PRM was trained from
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) verifier_reference: Option<String>,
+    /// Score solutions longer than the verifier's context in overlapping windows [default: they fail]
+    #[arg(long)]
+    pub(crate) verifier_windows: bool,
+    /// Solutions with labels, as JSON lines; `-` is standard input, `micro` draws them
+    #[arg(long, default_value = "micro", value_name = "FILE|micro")]
+    pub(crate) data: PathBuf,
+    /// micro: how many problems
+    #[arg(long, default_value_t = 400, value_name = "COUNT")]
+    pub(crate) problems: usize,
+    /// micro: which policy's solutions, two of each problem
+    #[arg(long, default_value = "micro-90k", value_name = "MODEL")]
+    pub(crate) policy: String,
+    /// micro: which problems and which draws
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON object a verifier instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write README.md and audit.jsonl into a folder as well
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TreeArguments {
+    /// The study
+    pub(crate) study: String,
+    /// The problem
+    pub(crate) problem: String,
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// beam, dvts or best-of-n
+    #[arg(long, default_value = "beam")]
+    pub(crate) method: Method,
+    /// N [default: the largest]
+    #[arg(long, value_name = "N")]
+    pub(crate) budget: Option<usize>,
+    /// Whose solutions [default: the last policy's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// Whose rewards [default: the last verifier's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) verifier: Option<String>,
+    /// Which run [default: the first]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Score every step with this verifier as well
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) compare: Option<String>,
+    /// Terminal: most children shown of a step, the best of them
+    #[arg(long, default_value_t = 4, value_name = "COUNT")]
+    pub(crate) children: usize,
+    /// Write a page that needs nothing else, instead
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SqlArguments {
+    /// The question
+    pub(crate) query: String,
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// The study [default: the only one of the store]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// jsonl or parquet
+    #[arg(long, default_value = "jsonl")]
+    pub(crate) format: Format,
+    /// The file [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// One line a sample
+    Jsonl,
+    /// One row a problem, policy and run, with search-and-learn's columns; only pools
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// Samples: .jsonl, or .parquet with search-and-learn's columns
+    pub(crate) file: PathBuf,
+    /// The store; made if it is not there
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+    /// What to call the study
+    #[arg(long)]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Data {
+    /// List the known sets and which are here
+    List,
+    /// Fetch a set and check it
+    #[command(
+        after_help = "NAME is math-500, aime24 or amc23 (the files of the paper's own code, by checksum), or owner/name/FILE for a file of a
+dataset on the Hugging Face hub. Sets are kept in OUTTHINK_DATA [default: ~/.cache/outthink/data]; OUTTHINK_DATA_ENDPOINT and
+HF_ENDPOINT name mirrors.
+
+Example: outthink data get math-500 && outthink study --dataset math-500 --policy micro-0.3m --methods majority --budgets 4"
+    )]
+    Get {
+        /// Which
+        name: String,
+    },
+}

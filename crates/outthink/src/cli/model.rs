@@ -1,0 +1,75 @@
+//! Which models, and how they are read.
+
+use clap::Args;
+use outthink_engine::Precision;
+
+/// Which policy, and how it is read.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PolicyChoice {
+    /// Policy: a name of the micro family, a checkpoint folder, a .gguf file, a hub id as `owner/name@revision`, servers as
+    /// `http://h1:8000/v1,http://h2:8000/v1#model`, or an outthink.toml [default: micro-0.3m]
+    #[arg(long, value_name = "MODEL|URL")]
+    pub(crate) policy: Option<String>,
+    /// Model whose tokenizer and chat template the policy's servers use [default: the server is asked]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) policy_tokenizer: Option<String>,
+    /// Profile of the policy, by name or as a .toml file [default: the one that fits it]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) policy_profile: Option<String>,
+    /// What weights are kept in: auto, f32, stored or q8_0
+    #[arg(long, default_value_t = Precision::Auto, value_name = "TYPE")]
+    pub(crate) dtype: Precision,
+}
+
+impl PolicyChoice {
+    /// A policy, read as it reads best.
+    pub(crate) fn of(name: &str) -> Self {
+        Self {
+            policy: Some(name.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// The policy's name.
+    pub(crate) fn name(&self) -> &str {
+        self.policy.as_deref().unwrap_or("micro-0.3m")
+    }
+}
+
+/// Which verifier, and how it is read.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct VerifierChoice {
+    /// Verifier: as a policy, or `step-checker` (exact, micro domain only), or `none` [default: micro-prm-likelihood]
+    #[arg(long, value_name = "MODEL|URL|none")]
+    pub(crate) verifier: Option<String>,
+    /// Model whose tokenizer and chat template the verifier's servers use
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) verifier_tokenizer: Option<String>,
+    /// Profile of the verifier, by name or as a .toml file [default: the one that fits it]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) verifier_profile: Option<String>,
+    /// The model that an implicit PRM was trained from
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) verifier_reference: Option<String>,
+    /// Score solutions longer than the verifier's context in overlapping windows [default: that is an error]
+    #[arg(long)]
+    pub(crate) verifier_windows: bool,
+    /// What the verifier's weights are kept in: auto, f32, stored or q8_0
+    #[arg(long, default_value_t = Precision::Auto, value_name = "TYPE")]
+    pub(crate) verifier_dtype: Precision,
+}
+
+impl VerifierChoice {
+    /// A verifier, read as it reads best.
+    pub(crate) fn of(name: &str) -> Self {
+        Self {
+            verifier: Some(name.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// The verifier's name.
+    pub(crate) fn name(&self) -> &str {
+        self.verifier.as_deref().unwrap_or("micro-prm-likelihood")
+    }
+}
