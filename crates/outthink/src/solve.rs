@@ -61,8 +61,8 @@ struct WrittenStep {
 }
 
 pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
-    if let Some(file) = &arguments.strategy {
-        return strategy::run(&arguments, file);
+    if let Some(named) = &arguments.strategy {
+        return strategy::run(&arguments, named);
     }
     let verifier = models::verifier(&arguments.verifier)?;
     let method = arguments.method.unwrap_or(if verifier.is_some() {

@@ -1,16 +1,15 @@
-//! `outthink solve --strategy`: a fitted strategy chooses how to spend the budget.
+//! `outthink solve --strategy`: a strategy chooses how to spend the budget.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use outthink_core::{Answers, Problem, Usage};
-use outthink_lab::strategy::{Hands, Solved, Strategy};
-use outthink_lab::{MathAnswers, ModelInfo, short};
+use outthink_lab::strategy::{Builtin, Hands, Solved, Strategy, StrategyFile};
+use outthink_lab::{MathAnswers, ModelInfo, ModelTable, PolicyModel, VerifierModel, short};
 use serde::Serialize;
 
-use crate::cli::Solve;
+use crate::cli::{PolicyChoice, Solve, VerifierChoice};
 use crate::failure::Failure;
 use crate::solve::{Costs, Written, print, write};
 use crate::wiring;
@@ -27,22 +26,143 @@ struct Report {
     unit: &'static str,
     samples: usize,
     agreement: Option<f64>,
-    confidence: f64,
+    confidence: Option<f64>,
     usage: Costs,
     solutions: Vec<Written>,
 }
 
-/// A strategy from a file.
-pub(crate) fn read(file: &Path) -> Result<Strategy, Failure> {
-    let text = std::fs::read_to_string(file);
-    let text = text.with_context(|| format!("cannot read {}", file.display()));
-    let strategy = Strategy::parse(&text.map_err(Failure::Input)?);
-    let strategy = strategy.with_context(|| file.display().to_string());
-    strategy.map_err(Failure::Input)
+/// A strategy as it was named, before its models are there.
+pub(crate) enum Named {
+    File(Box<StrategyFile>),
+    Builtin(Builtin),
 }
 
-pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<(), Failure> {
-    let strategy = read(file)?;
+/// A strategy with its models, loaded.
+pub(crate) struct Loaded {
+    pub(crate) strategy: Strategy,
+    pub(crate) policy: PolicyModel,
+    /// Those that it asks at the budget.
+    pub(crate) verifiers: Vec<VerifierModel>,
+}
+
+impl Named {
+    /// A built-in one by name, else a file.
+    pub(crate) fn parse(name: &str) -> Result<Self, Failure> {
+        if let Ok(builtin) = name.parse() {
+            return Ok(Self::Builtin(builtin));
+        }
+        let text = std::fs::read_to_string(name);
+        let text = text.with_context(|| {
+            format!("cannot read {name} (a strategy is a file, `paper` or `search-and-learn`)")
+        });
+        let file = StrategyFile::parse(&text.map_err(Failure::Input)?);
+        let file = file.with_context(|| name.to_owned());
+        Ok(Self::File(Box::new(file.map_err(Failure::Input)?)))
+    }
+
+    /// How its policy is loaded: as typed, else as a file says.
+    pub(crate) fn policy(&self, choice: &PolicyChoice) -> ModelTable {
+        let typed = wiring::policy_table(choice);
+        match self {
+            Self::Builtin(_) => typed,
+            Self::File(file) => {
+                let mut table = file.policy().load.clone();
+                if choice.policy.is_some() {
+                    table.model = typed.model;
+                }
+                table.profile = typed.profile.or(table.profile);
+                table.tokenizer = typed.tokenizer.or(table.tokenizer);
+                table
+            }
+        }
+    }
+
+    /// How its verifiers are loaded: all that a file may ask at a budget or, without one, ever; or the one that is typed.
+    pub(crate) fn verifiers(
+        &self,
+        choice: &VerifierChoice,
+        budget: Option<f64>,
+    ) -> Result<Vec<ModelTable>, Failure> {
+        match self {
+            Self::File(_) if choice.verifier.is_some() || choice.verifier_profile.is_some() => {
+                Err(Failure::Input(anyhow!(
+                    "a strategy file brings the verifiers that it was fitted with; leave --verifier out"
+                )))
+            }
+            Self::File(file) => {
+                let asked = match budget {
+                    Some(budget) => file.asks(budget).map_err(Failure::input)?,
+                    None => file.verifiers().iter().collect(),
+                };
+                Ok(asked.into_iter().map(|own| own.load.clone()).collect())
+            }
+            Self::Builtin(name) if choice.name() == "none" => Err(Failure::Input(anyhow!(
+                "{name} needs a verifier; name one with --verifier"
+            ))),
+            Self::Builtin(_) => Ok(vec![wiring::verifier_table(choice)]),
+        }
+    }
+
+    /// With its models; refuses those that a file was not fitted for, and warns of other profiles.
+    pub(crate) fn with(
+        self,
+        policy: &ModelInfo,
+        verifiers: &[&ModelInfo],
+    ) -> Result<Strategy, Failure> {
+        let strategy = match self {
+            Self::File(file) => Strategy::Fitted(file),
+            Self::Builtin(builtin) => {
+                let name = verifiers.first().map(|own| own.name.as_str());
+                let fixed = builtin.with(policy, name.unwrap_or_default());
+                Strategy::Fixed(fixed.map_err(Failure::input)?)
+            }
+        };
+        for warning in strategy.check(policy, verifiers).map_err(Failure::input)? {
+            eprintln!("warning: {warning}");
+        }
+        Ok(strategy)
+    }
+}
+
+/// A strategy by name, and the models that it needs at a budget.
+pub(crate) fn load(named: &str, arguments: &Solve, budget: f64) -> Result<Loaded, Failure> {
+    let named = Named::parse(named)?;
+    let tables = named.verifiers(&arguments.verifier, Some(budget))?;
+    let policy = wiring::policy(&named.policy(&arguments.policy), &[])?;
+    let verifiers = tables.iter().map(wiring::verifier);
+    let verifiers = verifiers.collect::<Result<Vec<_>, _>>()?;
+    let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
+    let strategy = named.with(&policy.info, &infos)?;
+    Ok(Loaded {
+        strategy,
+        policy,
+        verifiers,
+    })
+}
+
+impl Loaded {
+    /// What the strategy works with at a budget.
+    pub(crate) fn hands<'a>(
+        &'a self,
+        budget: f64,
+        answers: &'a MathAnswers,
+    ) -> Result<Hands<'a>, Failure> {
+        let asked = self.strategy.asks(budget).map_err(Failure::input)?;
+        Ok(Hands {
+            policy: self.policy.model.as_ref(),
+            verifiers: asked
+                .into_iter()
+                .zip(self.verifiers.iter().map(|own| own.model.as_ref()))
+                .collect(),
+            sampling: self.policy.sampling,
+            limits: self.policy.limits,
+            answers,
+            most: None,
+        })
+    }
+}
+
+pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
     let budget = arguments.budget.unwrap_or(16);
     let text = arguments.problem.trim();
     if text.is_empty() {
@@ -52,34 +172,15 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<(), Failure> {
         id: text.to_owned(),
         text: text.to_owned(),
     });
-    let mut table = strategy.policy().load.clone();
-    let chosen = &arguments.policy;
-    if let Some(name) = &chosen.policy {
-        table.model.clone_from(name);
-    }
-    table.profile = chosen.policy_profile.clone().or(table.profile);
-    let asked = strategy.asks(budget as f64).map_err(Failure::input)?;
-    let policy = wiring::policy(&table, &[])?;
-    let verifiers = asked.iter().map(|own| wiring::verifier(&own.load));
-    let verifiers = verifiers.collect::<Result<Vec<_>, _>>()?;
-    let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
-    for warning in strategy
-        .check(&policy.info, &infos)
-        .map_err(Failure::input)?
-    {
-        eprintln!("warning: {warning}");
-    }
-    let named = asked.iter().map(|own| own.name.as_str());
+    let loaded = load(named, arguments, budget as f64)?;
     let answers = MathAnswers;
-    let hands = Hands {
-        policy: policy.model.as_ref(),
-        verifiers: named
-            .zip(verifiers.iter().map(|own| own.model.as_ref()))
-            .collect(),
-        sampling: policy.sampling,
-        limits: policy.limits,
-        answers: &answers,
-    };
+    let hands = loaded.hands(budget as f64, &answers)?;
+    let Loaded {
+        strategy,
+        policy,
+        verifiers,
+    } = &loaded;
+    let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
     let solved = block_on(strategy.solve(problem, budget as f64, arguments.seed, &hands))?;
     let costs = costs(&solved, &policy.info, &infos);
     let solutions = solved.tree.solutions();
@@ -103,18 +204,13 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<(), Failure> {
             usage: costs,
             solutions: solutions
                 .iter()
-                .map(|solution| write(solution, candidate.selection, &answers))
+                .map(|solution| write(solution, solved.selection, &answers))
                 .collect(),
         };
         println!("{}", serde_json::to_string(&report)?);
         return Ok(());
     }
-    println!(
-        "strategy   {} (fitted on {} of {})",
-        file.display(),
-        strategy.origin().name,
-        strategy.origin().dataset
-    );
+    println!("strategy   {named} ({})", strategy.source());
     println!("policy     {}", policy.info.name);
     println!("choice     {candidate}");
     println!("why        {}", solved.chosen.reason);
@@ -125,7 +221,10 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<(), Failure> {
         short(budget as f64),
         strategy.unit()
     );
-    println!("confidence {:.0} %", solved.chosen.confidence * 100.0);
+    match solved.chosen.confidence {
+        Some(confidence) => println!("confidence {:.0} %", confidence * 100.0),
+        None => println!("confidence none: nothing was fitted"),
+    }
     Ok(())
 }
 

@@ -142,6 +142,29 @@ fn stored_policies(study: &Study) -> Result<(Vec<PolicyModel>, usize), Failure> 
     Ok((policies, size))
 }
 
+/// A policy that was typed, as a recipe has it.
+pub(crate) fn policy_table(choice: &PolicyChoice) -> ModelTable {
+    ModelTable {
+        model: choice.name().to_owned(),
+        profile: choice.policy_profile.clone(),
+        tokenizer: choice.policy_tokenizer.clone(),
+        dtype: (choice.dtype != Precision::Auto).then(|| choice.dtype.to_string()),
+        ..ModelTable::default()
+    }
+}
+
+/// A verifier that was typed, as a recipe has it.
+pub(crate) fn verifier_table(choice: &VerifierChoice) -> ModelTable {
+    ModelTable {
+        model: choice.name().to_owned(),
+        profile: choice.verifier_profile.clone(),
+        tokenizer: choice.verifier_tokenizer.clone(),
+        dtype: (choice.verifier_dtype != Precision::Auto)
+            .then(|| choice.verifier_dtype.to_string()),
+        ..ModelTable::default()
+    }
+}
+
 pub(crate) fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyModel, Failure> {
     let dtype = dtype(entry)?;
     let choice = PolicyChoice {

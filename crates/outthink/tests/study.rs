@@ -437,4 +437,44 @@ fn a_strategy_is_tuned_tested_and_used() {
     let (code, told) = fails(&[&solve[..], &["--policy", "micro-90k"]].concat(), &folder);
     assert_eq!(code, Some(2));
     assert!(told.contains("fitted for the policy micro-24k"), "{told}");
+    let (code, told) = fails(
+        &[&solve[..], &["--verifier", "micro-prm"]].concat(),
+        &folder,
+    );
+    assert!(
+        code == Some(2) && told.contains("brings the verifiers"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_recipes_of_others_are_strategies_by_name() {
+    let folder = Folder::new("recipes-of-others");
+    let solve = |strategy: &str| {
+        let typed = [
+            "solve",
+            "--policy",
+            "micro-24k",
+            "--budget",
+            "8",
+            "--strategy",
+            strategy,
+        ];
+        ok(&[&typed[..], &["Evaluate $1+2$."]].concat(), &folder)
+    };
+    let told = solve("paper");
+    for part in [
+        "beam N = 8, M = 4, last-vote, micro-prm-likelihood",
+        "authors",
+        "8 samples",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(solve("search-and-learn").contains("best-of-n N = 8, last-vote"));
+    let typed = ["solve", "--strategy", "papper", "Evaluate $1+2$."];
+    let (code, told) = fails(&typed, &folder);
+    assert!(
+        code == Some(2) && told.contains("`search-and-learn`"),
+        "{told}"
+    );
 }

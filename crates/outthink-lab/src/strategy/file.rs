@@ -8,6 +8,7 @@ use super::chooser::{Predicted, Predictor, Probe};
 use super::evidence::Evidence;
 use super::features::{NAMES, WITHOUT_REWARDS};
 use super::fitted::Fitted;
+use super::kind::Chosen;
 use super::predictor::{Linear, Scale};
 use super::stopping::Stopping;
 use super::tariff::Unit;
@@ -49,6 +50,9 @@ pub enum StrategyError {
         /// Its fingerprint.
         met_print: String,
     },
+    /// The authors' table goes by size.
+    #[error("`paper` chooses by the policy's size, and {0} does not tell its parameters")]
+    NoSize(String),
     /// A budget below all that were fitted.
     #[error("the strategy has nothing for {budget} {unit}; the smallest budget is {smallest}")]
     Budget {
@@ -148,26 +152,15 @@ struct Written {
     predictors: Vec<Probed>,
 }
 
-/// A strategy, ready to choose.
+/// A fitted strategy, ready to choose.
 #[derive(Clone, Debug)]
-pub struct Strategy {
+pub struct StrategyFile {
     written: Written,
     candidates: Vec<Candidate>,
     predictors: Vec<Predictor>,
 }
 
-/// What a strategy chose, and why.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Chosen {
-    /// The candidate.
-    pub candidate: Candidate,
-    /// The calibrated chance that it is right.
-    pub confidence: f64,
-    /// Why it and no other, for people.
-    pub reason: String,
-}
-
-impl Strategy {
+impl StrategyFile {
     /// A strategy from what was fitted.
     pub fn new(
         study: &Study,
@@ -425,11 +418,25 @@ impl Strategy {
         Ok(predictor.map(|own| self.written.predictors[own].verifier.as_deref()))
     }
 
-    /// What a problem gets, by the first samples if the budget is one for which they are looked at.
+    /// The budgets that it was fitted for, ascending.
+    pub fn budgets(&self) -> Vec<f64> {
+        let mut budgets: Vec<f64> = self.written.budgets.iter().map(|own| own.budget).collect();
+        budgets.sort_by(f64::total_cmp);
+        budgets
+    }
+
+    /// A hash of all that it does.
+    pub fn fingerprint(&self) -> String {
+        sha256(canonical(&self.written).as_bytes())
+    }
+
+    /// What a problem gets, by the first samples if the budget is one for which they are looked at, and no more than
+    /// `most` solutions' worth of draws if that is said.
     pub fn choose(
         &self,
         budget: f64,
         glimpses: &[super::Glimpse],
+        most: Option<usize>,
     ) -> Result<Chosen, StrategyError> {
         let entry = self.entry(budget)?;
         let unit = self.written.unit;
@@ -439,10 +446,14 @@ impl Strategy {
                 let own = &self.predictors[number];
                 let input = own.probe.features_of(glimpses);
                 let predicted = own.predict(&input);
+                let predicted = match most {
+                    Some(most) => self.affordable(predicted, most),
+                    None => predicted,
+                };
                 let (taken, said) = predicted.choose(multiplier);
                 Ok(Chosen {
                     candidate: self.candidates[taken].clone(),
-                    confidence: calibrate(said, entry.calibration),
+                    confidence: Some(calibrate(said, entry.calibration)),
                     reason: reason(self, entry, number, &predicted, taken, &input),
                 })
             }
@@ -451,7 +462,7 @@ impl Strategy {
                 let mean = self.written.candidates[taken].accuracy;
                 Ok(Chosen {
                     candidate: self.candidates[taken].clone(),
-                    confidence: calibrate(entry.accuracy, entry.calibration),
+                    confidence: Some(calibrate(entry.accuracy, entry.calibration)),
                     reason: format!(
                         "best for all problems alike within {spent} {unit}: {:.1} % of {}, and looking at a problem first did not pay",
                         mean * 100.0,
@@ -463,8 +474,28 @@ impl Strategy {
     }
 }
 
+impl StrategyFile {
+    /// What of a prediction draws no more than `most`, the probe's samples included; the cheapest if nothing does.
+    fn affordable(&self, predicted: Predicted, most: usize) -> Predicted {
+        let draws = |place: &usize| {
+            let own = &self.candidates[predicted.candidates[*place]];
+            let probe = if own.reuses_probe() { 0 } else { super::PROBE };
+            own.budget + probe
+        };
+        let all = 0..predicted.candidates.len();
+        let least = all.clone().map(|place| draws(&place)).min();
+        let most = most.max(least.unwrap_or_default());
+        let kept: Vec<usize> = all.filter(|place| draws(place) <= most).collect();
+        Predicted {
+            candidates: kept.iter().map(|&own| predicted.candidates[own]).collect(),
+            chances: kept.iter().map(|&own| predicted.chances[own]).collect(),
+            costs: kept.iter().map(|&own| predicted.costs[own]).collect(),
+        }
+    }
+}
+
 fn reason(
-    strategy: &Strategy,
+    strategy: &StrategyFile,
     entry: &Budgeted,
     predictor: usize,
     predicted: &Predicted,
@@ -585,7 +616,7 @@ mod tests {
     fn a_strategy_that_was_written_and_read_chooses_the_same() {
         let evidence = synthetic::evidence(60, 1);
         let strategy = synthetic::strategy(&evidence);
-        let read = Strategy::parse(&strategy.text().unwrap()).unwrap();
+        let read = StrategyFile::parse(&strategy.text().unwrap()).unwrap();
         assert_eq!(read.written, strategy.written);
         for budget in [4.0, 10.0, 64.0, 1e6] {
             let reader = strategy.probe(budget).unwrap().flatten();
@@ -595,12 +626,14 @@ mod tests {
                 .position(|own| Some(own.name.as_str()) == reader);
             for row in &evidence.rows {
                 let glimpses = &row.glimpses[place.map_or(0, |place| place + 1)];
-                let chosen = strategy.choose(budget, glimpses).unwrap();
-                assert_eq!(chosen, read.choose(budget, glimpses).unwrap());
-                assert!((0.0..=1.0).contains(&chosen.confidence));
+                let chosen = strategy.choose(budget, glimpses, None).unwrap();
+                assert_eq!(chosen, read.choose(budget, glimpses, None).unwrap());
+                assert!((0.0..=1.0).contains(&chosen.confidence.unwrap()));
+                let bounded = strategy.choose(budget, glimpses, Some(4)).unwrap();
+                assert!(bounded.candidate.budget <= 4.max(budget as usize));
             }
         }
-        let poor = strategy.choose(0.5, &[]).unwrap_err().to_string();
+        let poor = strategy.choose(0.5, &[], None).unwrap_err().to_string();
         assert!(poor.contains("smallest budget is 4"), "{poor}");
     }
 
@@ -645,7 +678,7 @@ mod tests {
     fn a_damaged_or_foreign_file_is_told_as_such() {
         let evidence = synthetic::evidence(40, 1);
         let text = synthetic::strategy(&evidence).text().unwrap();
-        let says = |text: &str| Strategy::parse(text).unwrap_err().to_string();
+        let says = |text: &str| StrategyFile::parse(text).unwrap_err().to_string();
         assert!(says(&text.replace("version = 1", "version = 9")).contains("version 9"));
         assert!(says(&text.replace("probe = 4", "probe = 5")).contains("damaged"));
         assert!(

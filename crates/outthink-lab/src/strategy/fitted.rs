@@ -34,6 +34,11 @@ impl Fitted {
         }
     }
 
+    /// Is it this model, whatever its profile?
+    pub fn is(&self, met: &ModelInfo) -> bool {
+        fingerprints(met).0 == self.fingerprint
+    }
+
     /// An error if the model is another one, a warning if only the profile is.
     pub(super) fn check(
         &self,

@@ -14,6 +14,7 @@ mod features;
 mod file;
 mod fitted;
 mod folds;
+mod kind;
 mod memory;
 mod multiplier;
 mod predictor;
@@ -27,7 +28,7 @@ mod tariff;
 mod tune;
 
 pub use allocation::{allocate, allocated};
-pub use builtin::{SEARCH_AND_LEARN, authors_table};
+pub use builtin::{Builtin, Fixed};
 pub use candidate::Candidate;
 pub use chooser::{Predicted, Predictor, Probe};
 pub use evaluation::{
@@ -36,8 +37,9 @@ pub use evaluation::{
 };
 pub use evidence::{Cost, Evidence, EvidenceError, Row, chains_of_thought, tunable};
 pub use features::Glimpse;
-pub use file::{Chosen, Origin, Strategy, StrategyError};
+pub use file::{Origin, StrategyError, StrategyFile};
 pub use fitted::Fitted;
+pub use kind::{Chosen, Strategy};
 pub use report::{Alone, Part, report};
 pub use solve::{Hands, SolveError, Solved};
 pub use stopping::{Ballot, PROBE, Stopping};

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use outthink_core::Method;
 
 use super::allocation::{allocate, allocated};
-use super::builtin::{SEARCH_AND_LEARN, authors_table, place};
+use super::builtin::Builtin;
 use super::chooser::{bands, costs};
 use super::evaluation::{
     Compared, Difference, Split, TuneError, awareness, commonest, difference, fixed, majority,
@@ -156,9 +156,9 @@ fn choosers(text: &mut String, part: &Part<'_>) -> fmt::Result {
 
 /// The authors' fixed table and search-and-learn's recipe with each verifier, at the same number of samples.
 fn recipes(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result {
-    let Some(shape) = unseen.policy.cost else {
+    if unseen.policy.cost.is_none() {
         return Ok(());
-    };
+    }
     if part.tuning.tariff.unit() != Unit::Samples {
         return Ok(());
     }
@@ -166,15 +166,17 @@ fn recipes(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result
         text,
         "\n**Against the fixed recipes of others** at as many samples: the authors' table (by policy size and oracle band) and search-and-learn's\n\n| N | verifier | authors' table | deployable − it | search-and-learn | deployable − it |\n|---|---|---|---|---|---|"
     )?;
-    let (table, bands) = (authors_table(shape.parameters), bands(unseen));
+    let bands = bands(unseen);
     for own in part.compared.iter().filter(|own| own.budget >= 4.0) {
         let Some(tested) = &own.tested else { continue };
         for verifier in &unseen.verifiers {
-            let at = |method| place(unseen, method, own.budget as usize, &verifier.name);
-            let by_band = table.map(at);
-            let chances = |of: &dyn Fn(usize) -> Option<usize>| -> Option<Vec<f64>> {
+            // By the oracle's bands, as the authors do.
+            let chances = |of: Builtin| -> Option<Vec<f64>> {
+                let fixed = of.with(&unseen.policy, &verifier.name).ok()?;
+                let at = |band| unseen.place(&fixed.candidate(band, own.budget as usize));
+                let by_band = [at(0), at(1), at(2)];
                 let rows = unseen.rows.iter();
-                rows.map(|row| Some(row.chances[of(bands[row.problem])?]))
+                rows.map(|row| Some(row.chances[by_band[bands[row.problem]]?]))
                     .collect()
             };
             let ours = &tested.deployable.chances;
@@ -185,8 +187,8 @@ fn recipes(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result
                     [format!("{:.1}", mean * 100.0), points(&gain)]
                 })
             };
-            let [table, gain] = cells(chances(&|band| by_band[band]));
-            let [recipe, over] = cells(chances(&|_| at(SEARCH_AND_LEARN)));
+            let [table, gain] = cells(chances(Builtin::Paper));
+            let [recipe, over] = cells(chances(Builtin::SearchAndLearn));
             writeln!(
                 text,
                 "| {} | {} | {table} | {gain} | {recipe} | {over} |",

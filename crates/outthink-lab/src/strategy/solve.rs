@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use outthink_core::{
-    Answers, Limits, Method, NodeId, Plan, Policy, Problem, Sampling, Tree, Usage, Verifier, search,
+    Answers, Limits, Method, NodeId, Plan, Policy, Problem, Sampling, Selection, Tree, Usage,
+    Verifier, search,
 };
 
 use super::candidate::Candidate;
 use super::features::Glimpse;
-use super::file::{Chosen, Strategy, StrategyError};
+use super::file::StrategyError;
+use super::kind::{Chosen, Strategy};
 use super::memory::{RememberingPolicy, RememberingVerifier};
 use super::stopping::{Ballot, PROBE, Stopping};
 
@@ -25,6 +27,8 @@ pub struct Hands<'a> {
     pub limits: Limits,
     /// How answers are told apart.
     pub answers: &'a dyn Answers,
+    /// Most solutions' worth of draws for one problem, if that is bounded.
+    pub most: Option<usize>,
 }
 
 /// Why a strategy has no result.
@@ -49,8 +53,13 @@ pub struct Solved {
     pub chosen: Chosen,
     /// The answer.
     pub answer: Option<outthink_core::Chosen>,
-    /// The search's tree; its usage is only what that search had still to compute.
+    /// How it was taken from the tree.
+    pub selection: Selection,
+    /// The tree that it was taken from: the search's, or the probe's where the search found no answer and the probe did. Its
+    /// usage is only what was still to compute.
     pub tree: Tree,
+    /// The other tree: the probe's, if there was one that the search did not begin with.
+    pub other: Option<Tree>,
     /// Solutions' worth of draws, the probe's included.
     pub samples: usize,
     /// All that the policy worked through.
@@ -79,24 +88,38 @@ impl Strategy {
             read: Vec::new(),
         };
         let (glimpses, probed) = match self.probe(budget)? {
-            None => (Vec::new(), 0),
+            None => (Vec::new(), None),
             Some(reader) => {
                 let method = reader.map_or(Method::Majority, |_| Method::BestOfN);
                 let tree = work.run(&whole(method, PROBE)?, reader).await?;
-                (glimpses(&tree, hands.answers), PROBE)
+                (glimpses(&tree, hands.answers), Some(tree))
             }
         };
-        let chosen = self.choose(budget, &glimpses)?;
+        let chosen = self.choose(budget, &glimpses, hands.most)?;
         let candidate = &chosen.candidate;
-        let (tree, drawn) = work.search(candidate).await?;
-        let answer = candidate.selection.choose(&tree.solutions(), hands.answers);
-        let samples = match candidate.reuses_probe() {
-            true => drawn.max(probed),
-            false => drawn + probed,
+        let (mut tree, drawn) = work.search(candidate).await?;
+        let before = if probed.is_some() { PROBE } else { 0 };
+        let (samples, mut other) = match candidate.reuses_probe() {
+            true => (drawn.max(before), None),
+            false => (drawn + before, probed),
         };
+        let mut selection = candidate.selection;
+        let mut answer = selection.choose(&tree.solutions(), hands.answers);
+        // A search that was stopped, or lost its way, may have no answer where the first samples had.
+        if answer.is_none()
+            && let Some(probe) = &mut other
+        {
+            answer = Selection::Majority.choose(&probe.solutions(), hands.answers);
+            if answer.is_some() {
+                selection = Selection::Majority;
+                std::mem::swap(probe, &mut tree);
+            }
+        }
         Ok(Solved {
             answer,
+            selection,
             tree,
+            other,
             samples,
             policy: work.spent,
             verifiers: work.read,
@@ -270,7 +293,7 @@ mod tests {
     }
 
     fn solve(split: bool, budget: f64) -> (Solved, usize, usize) {
-        let strategy = synthetic::strategy(&synthetic::evidence(80, 2));
+        let strategy = Strategy::Fitted(Box::new(synthetic::strategy(&synthetic::evidence(80, 2))));
         let mock = Mock {
             split,
             drawn: AtomicUsize::new(0),
@@ -286,6 +309,7 @@ mod tests {
                 steps: 10,
             },
             answers: &ExactAnswers,
+            most: None,
         };
         let problem = Arc::new(Problem {
             id: "p".into(),
@@ -314,7 +338,7 @@ mod tests {
             method: Method::Majority,
             budget: 64,
             width: None,
-            selection: outthink_core::Selection::Majority,
+            selection: Selection::Majority,
             verifier: None,
             stopping: Some(Stopping::Beta(0.95)),
         };
@@ -334,6 +358,7 @@ mod tests {
                     steps: 10,
                 },
                 answers: &ExactAnswers,
+                most: None,
             };
             let mut work = Work {
                 problem: Arc::new(Problem {

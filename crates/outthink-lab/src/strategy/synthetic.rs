@@ -182,9 +182,9 @@ pub(super) fn study(evidence: &Evidence) -> crate::study::Study {
 }
 
 /// A strategy fitted on it for 4 to 64 samples.
-pub(super) fn strategy(evidence: &Evidence) -> super::Strategy {
+pub(super) fn strategy(evidence: &Evidence) -> super::StrategyFile {
     let tariff = samples(evidence);
     let all = (0..evidence.candidates.len()).collect();
     let tuned = super::Tuning::new(evidence, &tariff, all, 5, 0).fit(&[4.0, 8.0, 16.0, 64.0]);
-    super::Strategy::new(&study(evidence), evidence, Unit::Samples, &tuned).expect("a strategy")
+    super::StrategyFile::new(&study(evidence), evidence, Unit::Samples, &tuned).expect("a strategy")
 }

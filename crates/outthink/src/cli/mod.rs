@@ -230,9 +230,9 @@ pub(crate) struct Solve {
     pub(crate) policy: PolicyChoice,
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
-    /// Let a strategy choose method, settings and verifier: a file that `outthink tune` wrote; its models are taken unless --policy names one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "verifier", "verifier_profile", "verifier_reference", "verifier_windows"])]
-    pub(crate) strategy: Option<PathBuf>,
+    /// Let a strategy choose method and settings: a file that `outthink tune` wrote, which brings its verifiers, and its policy unless --policy names it; or `paper` or `search-and-learn`, fixed recipes for whichever models are named
+    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "verifier_reference", "verifier_windows"])]
+    pub(crate) strategy: Option<String>,
     /// cot, majority, best-of-n, beam or dvts [default: beam; majority without a verifier]
     #[arg(long)]
     pub(crate) method: Option<Method>,
