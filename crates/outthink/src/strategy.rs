@@ -5,8 +5,11 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use outthink_core::{Answers, Problem, Usage};
-use outthink_lab::strategy::{Builtin, Hands, Solved, Strategy, StrategyFile};
-use outthink_lab::{MathAnswers, ModelInfo, ModelTable, PolicyModel, VerifierModel, short};
+use outthink_lab::strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
+use outthink_lab::{
+    MathAnswers, ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study,
+    VerifierModel, short,
+};
 use serde::Serialize;
 
 use crate::cli::{PolicyChoice, Solve, VerifierChoice};
@@ -124,6 +127,112 @@ impl Named {
     }
 }
 
+/// Gives a recipe without models those that its strategies were fitted for.
+pub(crate) fn add_models(recipe: &mut Recipe) -> Result<(), Failure> {
+    let (policies, verifiers) = (recipe.policies.is_empty(), recipe.verifiers.is_empty());
+    for name in &recipe.strategies {
+        let Named::File(file) = Named::parse(name)? else {
+            continue;
+        };
+        let add = |models: &mut Vec<ModelEntry>, own: &Fitted| {
+            if !models.iter().any(|entry| entry.table() == own.load) {
+                models.push(ModelEntry::Table(Box::new(own.load.clone())));
+            }
+        };
+        if policies {
+            add(&mut recipe.policies, file.policy());
+        }
+        if verifiers {
+            file.verifiers()
+                .iter()
+                .for_each(|own| add(&mut recipe.verifiers, own));
+        }
+    }
+    if recipe.policies.is_empty() {
+        return Err(Failure::Input(anyhow!("the study has no policies")));
+    }
+    Ok(())
+}
+
+/// A strategy with the policies and verifiers of a study that it can work with: a file with those that it was fitted for, a
+/// recipe of others with every policy and verifier that does not know the answer.
+pub(crate) fn of_study(
+    name: &str,
+    study: &Study,
+) -> Result<Vec<(StrategyInfo, Strategy)>, Failure> {
+    let mut found = Vec::new();
+    let file = match Named::parse(name)? {
+        Named::Builtin(builtin) => {
+            let open = |own: &(usize, &ModelInfo)| !own.1.oracle;
+            let verifiers = study.verifiers.iter().enumerate().filter(open);
+            let verifiers: Vec<(usize, &ModelInfo)> = verifiers.collect();
+            if verifiers.is_empty() {
+                return Err(Failure::Input(anyhow!(
+                    "{builtin} needs a verifier; name one under `verifiers`"
+                )));
+            }
+            for (policy, info) in study.policies.iter().enumerate() {
+                for (number, verifier) in &verifiers {
+                    let fixed = builtin.with(info, &verifier.name);
+                    let strategy = Strategy::Fixed(fixed.map_err(Failure::input)?);
+                    let own = StrategyInfo {
+                        name: format!("{builtin} with {}", verifier.name),
+                        policy,
+                        fingerprint: strategy.fingerprint(),
+                        unit: strategy.unit(),
+                        verifiers: vec![(verifier.name.clone(), *number)],
+                    };
+                    found.push((own, strategy));
+                }
+            }
+            return Ok(found);
+        }
+        Named::File(file) => file,
+    };
+    let mut verifiers = Vec::new();
+    let mut read = Vec::new();
+    for own in file.verifiers() {
+        let same = |(_, info): &(usize, &ModelInfo)| own.is(info);
+        let (number, info) = study.verifiers.iter().enumerate().find(same).ok_or_else(|| {
+            Failure::Input(anyhow!(
+                "{name} asks the verifier {} ({}), which the study does not have: name it under `verifiers`",
+                own.name,
+                own.fingerprint
+            ))
+        })?;
+        verifiers.push((own.name.clone(), number));
+        // Fingerprints are compared by the name in the file, whatever the study calls it.
+        read.push(ModelInfo {
+            name: own.name.clone(),
+            ..info.clone()
+        });
+    }
+    let read: Vec<&ModelInfo> = read.iter().collect();
+    let policies = study.policies.iter().enumerate();
+    let mut own: Vec<(usize, &ModelInfo)> = policies.collect();
+    if own.iter().any(|(_, info)| file.policy().is(info)) {
+        own.retain(|(_, info)| file.policy().is(info));
+    }
+    for (policy, info) in own {
+        let strategy = Named::File(file.clone()).with(info, &read)?;
+        let own = StrategyInfo {
+            name: file_stem(name),
+            policy,
+            fingerprint: strategy.fingerprint(),
+            unit: strategy.unit(),
+            verifiers: verifiers.clone(),
+        };
+        found.push((own, strategy));
+    }
+    Ok(found)
+}
+
+/// The file's name without folder and ending.
+fn file_stem(name: &str) -> String {
+    let stem = std::path::Path::new(name).file_stem();
+    stem.map_or(name.to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
 /// A strategy by name, and the models that it needs at a budget.
 pub(crate) fn load(named: &str, arguments: &Solve, budget: f64) -> Result<Loaded, Failure> {
     let named = Named::parse(named)?;
@@ -164,7 +273,7 @@ impl Loaded {
 
 pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
     let budget = arguments.budget.unwrap_or(16);
-    let text = arguments.problem.trim();
+    let text = arguments.problem.as_deref().unwrap_or_default().trim();
     if text.is_empty() {
         return Err(Failure::Input(anyhow!("the problem is empty")));
     }
@@ -183,7 +292,7 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
     let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
     let solved = block_on(strategy.solve(problem, budget as f64, arguments.seed, &hands))?;
     let costs = costs(&solved, &policy.info, &infos);
-    let solutions = solved.tree.solutions();
+    let solutions = solved.answered().solutions();
     let answer = solved.answer.as_ref();
     let correct = arguments
         .gold
@@ -200,7 +309,7 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
             unit: strategy.unit().name(),
             samples: solved.samples,
             agreement: answer.map(|chosen| chosen.agreement),
-            confidence: solved.chosen.confidence,
+            confidence: solved.confidence,
             usage: costs,
             solutions: solutions
                 .iter()
@@ -221,7 +330,7 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
         short(budget as f64),
         strategy.unit()
     );
-    match solved.chosen.confidence {
+    match solved.confidence {
         Some(confidence) => println!("confidence {:.0} %", confidence * 100.0),
         None => println!("confidence none: nothing was fitted"),
     }

@@ -146,7 +146,7 @@ impl Fixed {
         };
         Chosen {
             candidate,
-            confidence: None,
+            predicted: None,
             reason: format!("{}{seen}", self.name.source()),
         }
     }

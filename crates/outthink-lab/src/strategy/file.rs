@@ -5,18 +5,19 @@ use serde::{Deserialize, Serialize};
 
 use super::candidate::Candidate;
 use super::chooser::{Predicted, Predictor, Probe};
+use super::confidence::{Confidence, Ended};
 use super::evidence::Evidence;
 use super::features::{NAMES, WITHOUT_REWARDS};
 use super::fitted::Fitted;
-use super::kind::Chosen;
+use super::kind::{Bounds, Chosen};
 use super::predictor::{Linear, Scale};
 use super::stopping::Stopping;
 use super::tariff::Unit;
-use super::tune::{Decision, Entry, Tuned, calibrate};
+use super::tune::{Decision, Entry, Tuned};
 use crate::study::{ModelInfo, Study, canonical, sha256};
 
 /// The format that is written and read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why a file is no strategy, or not one for these models.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +134,7 @@ struct Budgeted {
     /// By cross-validation.
     accuracy: f64,
     spent: f64,
-    calibration: [f64; 2],
+    confidence: Confidence,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,7 +220,7 @@ impl StrategyFile {
                 multiplier,
                 accuracy: rounded(entry.validated.accuracy()),
                 spent: rounded(entry.validated.cost()),
-                calibration: entry.calibration.map(rounded),
+                confidence: entry.confidence.clone().rounded(rounded),
             }
         });
         let all = |values: &[f64]| values.iter().copied().map(rounded).collect::<Vec<f64>>();
@@ -312,7 +313,7 @@ impl StrategyFile {
                 }
                 _ => false,
             };
-            if !sound {
+            if !sound || !entry.confidence.is_sound() {
                 let budget = entry.budget;
                 return Err(damaged(format!("what is done for {budget} is not clear")));
             }
@@ -430,13 +431,30 @@ impl StrategyFile {
         sha256(canonical(&self.written).as_bytes())
     }
 
-    /// What a problem gets, by the first samples if the budget is one for which they are looked at, and no more than
-    /// `most` solutions' worth of draws if that is said.
+    /// How sure one may be of an answer that was found for a budget.
+    pub fn confidence(&self, budget: f64, ended: &Ended) -> Result<f64, StrategyError> {
+        Ok(self.entry(budget)?.confidence.at(ended))
+    }
+
+    /// What is predicted of each candidate, if the budget is one for which the first samples are looked at.
+    pub(super) fn predicted(
+        &self,
+        budget: f64,
+        glimpses: &[super::Glimpse],
+    ) -> Result<Option<Predicted>, StrategyError> {
+        let predictor = self.entry(budget)?.predictor;
+        Ok(predictor.map(|number| {
+            let own = &self.predictors[number];
+            own.predict(&own.probe.features_of(glimpses))
+        }))
+    }
+
+    /// What a problem gets, by the first samples if the budget is one for which they are looked at.
     pub fn choose(
         &self,
         budget: f64,
         glimpses: &[super::Glimpse],
-        most: Option<usize>,
+        bounds: Bounds,
     ) -> Result<Chosen, StrategyError> {
         let entry = self.entry(budget)?;
         let unit = self.written.unit;
@@ -446,14 +464,14 @@ impl StrategyFile {
                 let own = &self.predictors[number];
                 let input = own.probe.features_of(glimpses);
                 let predicted = own.predict(&input);
-                let predicted = match most {
+                let predicted = match bounds.most {
                     Some(most) => self.affordable(predicted, most),
                     None => predicted,
                 };
-                let (taken, said) = predicted.choose(multiplier);
+                let (taken, said) = predicted.choose(bounds.price.unwrap_or(multiplier));
                 Ok(Chosen {
                     candidate: self.candidates[taken].clone(),
-                    confidence: Some(calibrate(said, entry.calibration)),
+                    predicted: Some(said),
                     reason: reason(self, entry, number, &predicted, taken, &input),
                 })
             }
@@ -462,7 +480,7 @@ impl StrategyFile {
                 let mean = self.written.candidates[taken].accuracy;
                 Ok(Chosen {
                     candidate: self.candidates[taken].clone(),
-                    confidence: Some(calibrate(entry.accuracy, entry.calibration)),
+                    predicted: Some(entry.accuracy),
                     reason: format!(
                         "best for all problems alike within {spent} {unit}: {:.1} % of {}, and looking at a problem first did not pay",
                         mean * 100.0,
@@ -611,6 +629,7 @@ fn predictor(own: &Probed, verifiers: &[Fitted], candidates: usize) -> Result<Pr
 mod tests {
     use super::super::synthetic;
     use super::*;
+    use crate::votes::Taken;
 
     #[test]
     fn a_strategy_that_was_written_and_read_chooses_the_same() {
@@ -626,14 +645,42 @@ mod tests {
                 .position(|own| Some(own.name.as_str()) == reader);
             for row in &evidence.rows {
                 let glimpses = &row.glimpses[place.map_or(0, |place| place + 1)];
-                let chosen = strategy.choose(budget, glimpses, None).unwrap();
-                assert_eq!(chosen, read.choose(budget, glimpses, None).unwrap());
-                assert!((0.0..=1.0).contains(&chosen.confidence.unwrap()));
-                let bounded = strategy.choose(budget, glimpses, Some(4)).unwrap();
+                let chosen = strategy
+                    .choose(budget, glimpses, Bounds::default())
+                    .unwrap();
+                assert_eq!(
+                    chosen,
+                    read.choose(budget, glimpses, Bounds::default()).unwrap()
+                );
+                let said = chosen.predicted.unwrap();
+                let sure = |votes: u32| {
+                    let end = Taken {
+                        right: true,
+                        votes,
+                        all: 64,
+                    };
+                    strategy
+                        .confidence(budget, &Ended::of(said, false, end))
+                        .unwrap()
+                };
+                assert!(0.0 < sure(20) && sure(20) <= sure(64) && sure(64) < 1.0);
+                let bounded = strategy
+                    .choose(
+                        budget,
+                        glimpses,
+                        Bounds {
+                            most: Some(4),
+                            price: None,
+                        },
+                    )
+                    .unwrap();
                 assert!(bounded.candidate.budget <= 4.max(budget as usize));
             }
         }
-        let poor = strategy.choose(0.5, &[], None).unwrap_err().to_string();
+        let poor = strategy
+            .choose(0.5, &[], Bounds::default())
+            .unwrap_err()
+            .to_string();
         assert!(poor.contains("smallest budget is 4"), "{poor}");
     }
 
@@ -679,7 +726,7 @@ mod tests {
         let evidence = synthetic::evidence(40, 1);
         let text = synthetic::strategy(&evidence).text().unwrap();
         let says = |text: &str| StrategyFile::parse(text).unwrap_err().to_string();
-        assert!(says(&text.replace("version = 1", "version = 9")).contains("version 9"));
+        assert!(says(&text.replace("version = 2", "version = 9")).contains("version 9"));
         assert!(says(&text.replace("probe = 4", "probe = 5")).contains("damaged"));
         assert!(
             says(&text.replace("verifier = \"good\"", "verifier = \"none\""))

@@ -2,6 +2,8 @@
 
 use super::builtin::Fixed;
 use super::candidate::Candidate;
+use super::chooser::Predicted;
+use super::confidence::Ended;
 use super::features::Glimpse;
 use super::file::{StrategyError, StrategyFile};
 use super::tariff::Unit;
@@ -21,10 +23,19 @@ pub enum Strategy {
 pub struct Chosen {
     /// The candidate.
     pub candidate: Candidate,
-    /// The calibrated chance that it is right; none where nothing was fitted.
-    pub confidence: Option<f64>,
+    /// The chance of being right that was predicted; none where nothing was fitted.
+    pub predicted: Option<f64>,
     /// Why it and no other, for people.
     pub reason: String,
+}
+
+/// What bounds a choice beside the budget.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bounds {
+    /// Most solutions' worth of draws.
+    pub most: Option<usize>,
+    /// The price of a unit of cost, if not the one that was fitted for the budget.
+    pub price: Option<f64>,
 }
 
 impl Strategy {
@@ -99,16 +110,35 @@ impl Strategy {
         }
     }
 
-    /// What a problem gets, by the first samples if the budget is one for which they are looked at, and no more than
-    /// `most` solutions' worth of draws if that is said.
+    /// How sure one may be of an answer that was found for a budget; nothing is known where nothing was fitted.
+    pub fn confidence(&self, budget: f64, ended: &Ended) -> Result<Option<f64>, StrategyError> {
+        match self {
+            Self::Fitted(file) => file.confidence(budget, ended).map(Some),
+            Self::Fixed(_) => Ok(None),
+        }
+    }
+
+    /// What is predicted of each candidate, if the budget is one for which the first samples are looked at.
+    pub(super) fn predicted(
+        &self,
+        budget: f64,
+        glimpses: &[Glimpse],
+    ) -> Result<Option<Predicted>, StrategyError> {
+        match self {
+            Self::Fitted(file) => file.predicted(budget, glimpses),
+            Self::Fixed(_) => Ok(None),
+        }
+    }
+
+    /// What a problem gets, by the first samples if the budget is one for which they are looked at.
     pub fn choose(
         &self,
         budget: f64,
         glimpses: &[Glimpse],
-        most: Option<usize>,
+        bounds: Bounds,
     ) -> Result<Chosen, StrategyError> {
         match self {
-            Self::Fitted(file) => file.choose(budget, glimpses, most),
+            Self::Fitted(file) => file.choose(budget, glimpses, bounds),
             Self::Fixed(fixed) => Ok(fixed.choose(budget, glimpses)),
         }
     }

@@ -5,9 +5,11 @@
 //! what it costs, and what a probe of the first few samples would have seen. [`Tuning`] fits on it; [`Tuned`] is what comes out.
 
 mod allocation;
+mod batch;
 mod builtin;
 mod candidate;
 mod chooser;
+mod confidence;
 mod evaluation;
 mod evidence;
 mod features;
@@ -15,6 +17,7 @@ mod file;
 mod fitted;
 mod folds;
 mod kind;
+mod measured;
 mod memory;
 mod multiplier;
 mod predictor;
@@ -28,18 +31,22 @@ mod tariff;
 mod tune;
 
 pub use allocation::{allocate, allocated};
+pub use batch::Batch;
 pub use builtin::{Builtin, Fixed};
 pub use candidate::Candidate;
 pub use chooser::{Predicted, Predictor, Probe};
+pub use confidence::{Confidence, Ended};
 pub use evaluation::{
-    Awareness, Compared, Difference, Reliability, Rival, Split, Tested, TuneError, awareness,
-    budgets, commonest, compare, difference, fixed, majority, reliability, rivals,
+    Awareness, Calibrated, Compared, Difference, Reliability, Rival, Split, Tested, TuneError,
+    awareness, budgets, commonest, compare, difference, fixed, majority, reliability, rivals,
 };
 pub use evidence::{Cost, Evidence, EvidenceError, Row, chains_of_thought, tunable};
 pub use features::Glimpse;
 pub use file::{Origin, StrategyError, StrategyFile};
 pub use fitted::Fitted;
-pub use kind::{Chosen, Strategy};
+pub use kind::{Bounds, Chosen, Strategy};
+pub use measured::Measured;
+pub(crate) use measured::measured;
 pub use report::{Alone, Part, report};
 pub use solve::{Hands, SolveError, Solved};
 pub use stopping::{Ballot, PROBE, Stopping};

@@ -90,7 +90,7 @@ pub fn report(
         reward_aware(&mut text, part, unseen, test)?;
         spending(&mut text, part, unseen)?;
         gains(&mut text, part, unseen).unwrap_or_default();
-        diagram(&mut text, part).unwrap_or_default();
+        diagram(&mut text, part, unseen).unwrap_or_default();
         chart.series.extend(curves(part, unseen)?);
     }
     let greedy = alone.iter().map(|(name, chances, flops)| Point {
@@ -329,7 +329,7 @@ fn reward_aware(
     }
     let _ = writeln!(
         text,
-        "**Reward-aware against reward-blind** choosing by the paper's bands (oracle): aware is fitted with the verifier it runs with, blind with the other one; majority is open to both\n\n| runs with | N | aware | takes most often | blind | takes most often | aware − blind |\n|---|---|---|---|---|---|---|"
+        "**Reward-aware against reward-blind** choosing by the paper's bands (oracle): aware is fitted with the verifier it runs with, blind with another one; majority is open to both\n\n| runs with | blind is fitted with | N | aware | takes most often | blind | takes most often | aware − blind |\n|---|---|---|---|---|---|---|---|"
     );
     let budgets: Vec<f64> = test.budgets.iter().map(|&n| n as f64).collect();
     for (number, verifier) in part.split.tune.verifiers.iter().enumerate() {
@@ -337,8 +337,9 @@ fn reward_aware(
             let [aware, blind] = own.usual.map(|place| &part.split.tune.candidates[place]);
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {aware} | {} | {blind} | {} |",
+                "| {} | {} | {} | {} | {aware} | {} | {blind} | {} |",
                 verifier.name,
+                own.other,
                 short(own.budget),
                 percent(Some(&own.aware)),
                 percent(Some(&own.blind)),
@@ -441,6 +442,7 @@ fn spending(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> Result<(),
                 said: vec![f64::NAN; chances.len()],
                 chances,
                 costs,
+                ..Outcome::default()
             };
             line(
                 &format!("allocated: half of the tokens over all problems, beta {confidence}"),
@@ -451,6 +453,14 @@ fn spending(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> Result<(),
         if let Some(entry) = tuned.entries.iter().find(|entry| entry.budget == half) {
             let own = tuned.apply(entry, unseen, &tariff);
             line("the strategy, fitted for half of the tokens", &own, &base);
+            let total = base.cost() / 2.0;
+            if let Some(own) = tuned.share(entry, unseen, &tariff, total) {
+                line(
+                    "the strategy, half of the tokens over all problems",
+                    &own,
+                    &base,
+                );
+            }
         }
     }
     let _ = writeln!(
@@ -505,19 +515,17 @@ fn gains(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result {
     )
 }
 
-fn diagram(text: &mut String, part: &Part<'_>) -> fmt::Result {
-    let entries = part.tuned.entries.iter().zip(&part.compared);
-    let found = entries.filter_map(|(entry, own)| {
-        let tested = own.tested.as_ref()?;
-        let (lines, error) = reliability(entry, &tested.deployable);
-        Some((entry.budget, lines, error))
-    });
+/// The confidence that is printed, and what it would be without the end.
+fn diagram(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result {
     writeln!(
         text,
-        "\n**Reliability**: the confidence said and what came true, in tenths (rows in brackets), and the mean distance\n\n| budget | said → came true | calibration error |\n|---|---|---|"
+        "\n**Reliability**: the confidence said and what came true, in tenths (rows in brackets), the mean distance (ECE) and Brier's score; *before* goes by the prediction alone (Platt), *after* also by how all draws agree (isotonic)\n\n| budget | said → came true | ECE before | after | Brier before | after |\n|---|---|---|---|---|---|"
     )?;
-    for (budget, lines, error) in found {
-        let told: Vec<String> = lines
+    for (entry, own) in part.tuned.entries.iter().zip(&part.compared) {
+        let Some(tested) = &own.tested else { continue };
+        let [before, after] = reliability(entry, &tested.deployable, unseen);
+        let told: Vec<String> = after
+            .lines
             .iter()
             .map(|own| {
                 format!(
@@ -530,10 +538,13 @@ fn diagram(text: &mut String, part: &Part<'_>) -> fmt::Result {
             .collect();
         writeln!(
             text,
-            "| {} | {} | {:.1} points |",
-            short(budget),
+            "| {} | {} | {:.1} | {:.1} | {:.3} | {:.3} |",
+            short(entry.budget),
             told.join(", "),
-            error * 100.0
+            before.error * 100.0,
+            after.error * 100.0,
+            before.brier,
+            after.brier
         )?;
     }
     Ok(())
