@@ -6,8 +6,8 @@ use std::str::FromStr;
 use outthink_core::{Method, Scoring, Selection, Voting};
 
 use super::candidate::Candidate;
+use super::error::StrategyError;
 use super::features::{Glimpse, features};
-use super::file::StrategyError;
 use super::kind::Chosen;
 use super::stopping::PROBE;
 use crate::study::{ModelInfo, canonical, sha256};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::file::StrategyError;
+use super::error::StrategyError;
 use crate::recipe::ModelTable;
 use crate::study::{ModelInfo, canonical, sha256};
 

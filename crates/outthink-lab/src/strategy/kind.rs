@@ -4,8 +4,9 @@ use super::builtin::Fixed;
 use super::candidate::Candidate;
 use super::chooser::Predicted;
 use super::confidence::Ended;
+use super::error::StrategyError;
 use super::features::Glimpse;
-use super::file::{StrategyError, StrategyFile};
+use super::file::StrategyFile;
 use super::tariff::Unit;
 use crate::study::ModelInfo;
 

@@ -10,6 +10,7 @@ mod builtin;
 mod candidate;
 mod chooser;
 mod confidence;
+mod error;
 mod evaluation;
 mod evidence;
 mod features;
@@ -29,6 +30,7 @@ mod stopping;
 mod synthetic;
 mod tariff;
 mod tune;
+mod written;
 
 pub use allocation::{allocate, allocated};
 pub use batch::Batch;
@@ -36,13 +38,14 @@ pub use builtin::{Builtin, Fixed};
 pub use candidate::Candidate;
 pub use chooser::{Predicted, Predictor, Probe};
 pub use confidence::{Confidence, Ended};
+pub use error::StrategyError;
 pub use evaluation::{
     Awareness, Calibrated, Compared, Difference, Reliability, Rival, Split, Tested, TuneError,
     awareness, budgets, commonest, compare, difference, fixed, majority, reliability, rivals,
 };
 pub use evidence::{Cost, Evidence, EvidenceError, Row, chains_of_thought, tunable};
 pub use features::Glimpse;
-pub use file::{Origin, StrategyError, StrategyFile};
+pub use file::StrategyFile;
 pub use fitted::Fitted;
 pub use kind::{Bounds, Chosen, Strategy};
 pub use measured::Measured;
@@ -52,3 +55,4 @@ pub use solve::{Hands, SolveError, Solved};
 pub use stopping::{Ballot, PROBE, Stopping};
 pub use tariff::{Tariff, TariffError, Unit};
 pub use tune::{Decision, Entry, Outcome, Tuned, Tuning, calibrate};
+pub use written::Origin;

@@ -10,8 +10,8 @@ use outthink_core::{
 
 use super::candidate::Candidate;
 use super::confidence::Ended;
+use super::error::StrategyError;
 use super::features::Glimpse;
-use super::file::StrategyError;
 use super::kind::{Bounds, Chosen, Strategy};
 use super::memory::{RememberingPolicy, RememberingVerifier};
 use super::stopping::{Ballot, PROBE, Stopping};
