@@ -438,3 +438,48 @@ fn a_strategy_is_tuned_tested_and_used() {
     assert_eq!(code, Some(2));
     assert!(told.contains("fitted for the policy micro-24k"), "{told}");
 }
+
+#[test]
+fn a_store_on_postgresql_may_be_reached_through_a_checked_encryption() {
+    let variable = |name| std::env::var(name).ok();
+    let (Some(server), Some(certificate)) = (
+        variable("OUTTHINK_TEST_POSTGRES"),
+        variable("OUTTHINK_TEST_CERTIFICATE"),
+    ) else {
+        println!("skipped: OUTTHINK_TEST_POSTGRES names no server (see .ci/postgres)");
+        return;
+    };
+    let ask = |certificates: &str| {
+        Command::new(env!("CARGO_BIN_EXE_outthink"))
+            .args(["sql", "--store", &format!("{server}?sslmode=require")])
+            .arg("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+            .env("SSL_CERT_FILE", certificates)
+            .output()
+            .unwrap()
+    };
+    let trusted = ask(&certificate);
+    assert_eq!(
+        String::from_utf8_lossy(&trusted.stdout),
+        "ssl\nt\n",
+        "{}",
+        String::from_utf8_lossy(&trusted.stderr)
+    );
+    // Somebody else's certificate, and none at all.
+    let folder = Folder::new("certificates");
+    let other = folder.file("other.crt");
+    let made = Command::new("openssl")
+        .args(["req", "-new", "-x509", "-nodes", "-subj", "/CN=localhost"])
+        .args(["-keyout", &folder.file("other.key"), "-out", &other])
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    for (certificates, reason) in [
+        (&*other, "invalid peer certificate"),
+        ("/dev/null", "SSL_CERT_FILE"),
+    ] {
+        let refused = ask(certificates);
+        let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success());
+        assert!(errors.contains(reason), "{errors}");
+    }
+}
