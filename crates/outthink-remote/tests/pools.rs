@@ -231,7 +231,7 @@ fn a_provider_that_returns_fewer_choices_is_asked_for_the_rest() {
         .iter()
         .map(|(_, body)| body["n"].clone())
         .collect();
-    assert_eq!(asked, [json!(8), json!(6), json!(4), json!(2)]);
+    assert_eq!(asked, [json!(8), json!(2), json!(2), json!(2)]);
     let usage = tree.policy;
     assert_eq!(
         (usage.prompt, usage.generated, usage.estimated),
