@@ -1,4 +1,4 @@
-"""The tables of tests/peers/run: medians of what each round measured."""
+"""The tables of benches/peers/run: medians of what each round measured."""
 
 import json
 import pathlib
