@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use outthink_core::ModelError;
+use tokio::runtime::Handle;
 
 use crate::breaker::Fault;
 use crate::policy::{RemotePolicy, key};
@@ -34,7 +35,11 @@ impl RemotePolicy {
         let timeout = pool.timeout();
         let place = key(&String::from_utf8_lossy(&body));
         let sent = async move { pool.pass(place, path, body).await };
-        let (response, lease) = background::start(sent)?.await?;
+        // On a runtime of the caller's, nothing of what is passed on changes threads.
+        let (response, lease) = match Handle::try_current() {
+            Ok(_) => sent.await?,
+            Err(_) => background::start(sent)?.await?,
+        };
         let kind = response.headers().get(CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok());
         Ok(Forwarded {
