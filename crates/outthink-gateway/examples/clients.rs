@@ -150,7 +150,7 @@ fn at(sorted: &[u32], share: f64) -> f64 {
 
 fn told(seen: &[Seen], seconds: f64) -> Value {
     let milliseconds = |times: fn(&Seen) -> &Vec<u32>| {
-        let mut all: Vec<u32> = seen.iter().flat_map(|seen| times(seen)).copied().collect();
+        let mut all: Vec<u32> = seen.iter().flat_map(times).copied().collect();
         all.sort_unstable();
         let at = |share| at(&all, share) / 1000.0;
         json!({"p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": at(1.0)})
