@@ -9,6 +9,7 @@ mod error;
 mod handlers;
 mod metrics;
 mod models;
+mod patience;
 mod queue;
 mod reply;
 mod request;

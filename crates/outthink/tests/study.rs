@@ -321,3 +321,43 @@ fn the_benchmarks_pass_through_the_whole_pipeline_and_every_outcome_is_graded() 
         ok(&["report", "--store", &store, "--out", "report"], &folder);
     }
 }
+
+#[test]
+fn a_store_on_postgresql_may_be_reached_through_a_checked_encryption() {
+    let variable = |name| std::env::var(name).ok();
+    let (Some(server), Some(certificate)) = (
+        variable("OUTTHINK_TEST_POSTGRES"),
+        variable("OUTTHINK_TEST_CERTIFICATE"),
+    ) else {
+        println!("skipped: OUTTHINK_TEST_POSTGRES names no server (see .ci/postgres)");
+        return;
+    };
+    let ask = |certificates: &str| {
+        Command::new(env!("CARGO_BIN_EXE_outthink"))
+            .args(["sql", "--store", &format!("{server}?sslmode=require")])
+            .arg("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+            .env("SSL_CERT_FILE", certificates)
+            .output()
+            .unwrap()
+    };
+    let trusted = ask(&certificate);
+    assert_eq!(
+        String::from_utf8_lossy(&trusted.stdout),
+        "ssl\nt\n",
+        "{}",
+        String::from_utf8_lossy(&trusted.stderr)
+    );
+    // Somebody else's certificate.
+    let folder = Folder::new("certificates");
+    let other = folder.file("other.crt");
+    let made = Command::new("openssl")
+        .args(["req", "-new", "-x509", "-nodes", "-subj", "/CN=localhost"])
+        .args(["-keyout", &folder.file("other.key"), "-out", &other])
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    let refused = ask(&other);
+    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success());
+    assert!(errors.contains("invalid peer certificate"), "{errors}");
+}

@@ -25,6 +25,11 @@ pub enum StoreError {
         #[from]
         source: postgres::Error,
     },
+    /// Encryption without anything to check the server by.
+    #[error(
+        "sslmode=require needs certificates to check the server by, and this system has none; name a file in SSL_CERT_FILE"
+    )]
+    NoCertificates,
     /// The slots of workers cannot be claimed.
     #[error("cannot lock {place}")]
     Lock {
