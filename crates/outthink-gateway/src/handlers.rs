@@ -282,7 +282,7 @@ async fn chat(
             return Ok(response);
         }
     };
-    let how = HeaderValue::from_str(ask.plan.method().name());
+    let how = HeaderValue::from_str(ask.how.name());
     let usage = request
         .stream_options
         .as_ref()

@@ -12,6 +12,7 @@ use crate::estimate::Interval;
 use crate::in_sample::{Choices, in_sample};
 use crate::spent::{Expected, Spent};
 use crate::store::{Count, Store, StoreError, UnitRow};
+use crate::strategy::{Measured, measured};
 use crate::study::{Config, Study};
 use crate::votes::{Chance, Vote, ceiling, chances};
 
@@ -106,6 +107,8 @@ pub struct Analysis {
     pub difficulty: Vec<Difficulty>,
     /// Failures with their number.
     pub failures: BTreeMap<String, usize>,
+    /// What strategies came to.
+    pub strategies: Vec<Measured>,
     /// Which method the in-sample choice takes, by policy, verifier, budget and band.
     pub choices: Choices,
     index: HashMap<Key, usize>,
@@ -145,7 +148,9 @@ impl Analysis {
             .zip(agreement)
             .map(|(pass, agreement)| Difficulty::new(pass, agreement))
             .collect();
+        let strategies = measured(&study, store, &units)?;
         let mut analysis = Self::measured(study, count, columns, difficulty);
+        analysis.strategies = strategies;
         analysis.failures = failures;
         Ok(analysis)
     }
@@ -224,6 +229,7 @@ impl Analysis {
             values,
             difficulty,
             failures: BTreeMap::new(),
+            strategies: Vec::new(),
             choices,
             index,
         }

@@ -195,6 +195,7 @@ impl Server {
                 steps: 4,
             },
             cost: None,
+            strategist: None,
         };
         let models = Models {
             policies: vec![

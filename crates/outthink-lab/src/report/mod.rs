@@ -4,6 +4,7 @@
 
 mod figure;
 mod figures;
+mod strategies;
 mod table;
 mod tables;
 mod view;
@@ -91,6 +92,11 @@ impl Report {
                 figure(analysis.figure_7()),
                 Some(Item::Table(analysis.table_all())),
             ],
+        );
+        section(
+            "strategies",
+            "Strategies",
+            vec![table(analysis.table_strategies())],
         );
         section(
             "selection",

@@ -154,6 +154,13 @@ impl Row {
         }
     }
 
+    pub(crate) fn maybe_real(&self, column: usize) -> Result<Option<f64>, StoreError> {
+        match self.0.get(column) {
+            Some(Value::Null) => Ok(None),
+            _ => self.real(column).map(Some),
+        }
+    }
+
     pub(crate) fn text(&self, column: usize) -> Result<String, StoreError> {
         match self.0.get(column) {
             Some(Value::Text(value)) => Ok(value.clone()),
