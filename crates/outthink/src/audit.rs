@@ -11,7 +11,8 @@ use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::{Extension, Policy, Problem, Stop, Until, draw_seed, problem_seed};
 use outthink_lab::audit::{
-    Audit, AuditReport, Hazard, Lengths, SolutionRow, hazards, read_process_bench, score,
+    Audit, AuditReport, CalibrationFile, Hazard, Lengths, SolutionRow, hazards, read_process_bench,
+    score,
 };
 use outthink_micro::domain;
 use serde::Serialize;
@@ -60,6 +61,11 @@ pub(crate) fn run(arguments: &AuditArguments) -> Result<ExitCode, Failure> {
     if !micro && arguments.data.as_os_str() == "-" && names.len() > 1 {
         return Err(Failure::Input(anyhow!(
             "standard input can be read once; name a file to compare verifiers"
+        )));
+    }
+    if arguments.save_calibration.is_some() && names.len() > 1 {
+        return Err(Failure::Input(anyhow!(
+            "--save-calibration writes one verifier's map; name one with --verifier"
         )));
     }
     if let Some(folder) = &arguments.report {
@@ -173,14 +179,21 @@ fn audit(
             "{name} scored none of {failed} solutions: {error}"
         ))),
         (true, None) => Err(Failure::Input(anyhow!("{data} holds no solutions"))),
-        (false, _) => Ok(Audited {
-            verifier: name.to_owned(),
-            data,
-            failed,
-            first_failure,
-            hazards: block_on(hazards(&verifier, &tried)),
-            report: audit.report(),
-        }),
+        (false, _) => {
+            let report = audit.report();
+            if let Some(file) = &arguments.save_calibration {
+                let made = CalibrationFile::new(name, &verifier.identity(&choice), &data, &report);
+                write(file, &made?.text()?)?;
+            }
+            Ok(Audited {
+                verifier: name.to_owned(),
+                data,
+                failed,
+                first_failure,
+                hazards: block_on(hazards(&verifier, &tried)),
+                report,
+            })
+        }
     }
 }
 

@@ -11,13 +11,12 @@ use outthink_lab::{
     Store, Study, VerifierModel, read_dataset,
 };
 use outthink_micro::domain::{self, Split};
-use outthink_remote::Facts;
 use serde_json::json;
 
 use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::data;
 use crate::failure::Failure;
-use crate::models::{self, AnyPolicy, AnyVerifier};
+use crate::models::{self, AnyPolicy, AnyVerifier, served};
 use crate::solve::limits;
 
 /// Draws in flight for an embedded policy: enough for the matrix kernels, little enough for the cache.
@@ -196,6 +195,7 @@ pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
         verifier_profile: entry.profile.clone(),
         verifier_tokenizer: entry.tokenizer.clone(),
         verifier_dtype: dtype,
+        calibration: entry.calibration.clone(),
         ..VerifierChoice::default()
     };
     let verifier = models::verifier(&choice)?;
@@ -205,27 +205,16 @@ pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
         ))
     })?);
     let cost = verifier.cost();
-    let mut identity = match verifier.as_ref() {
-        AnyVerifier::Remote(servers) => served(servers.model(), servers.facts()),
-        _ => json!({"model": entry.model, "dtype": dtype.to_string()}),
-    };
-    identity["parameters"] = json!(cost.map(|cost| cost.parameters));
-    identity["profile"] = json!(verifier.profile_name());
+    let identity = verifier.identity(&choice);
     let reader = Arc::clone(&verifier);
     Ok(VerifierModel {
         info: info(entry, identity, cost),
         model: verifier,
-        render: Some(Box::new(move |prefix| match reader.as_ref() {
+        render: Some(Box::new(move |prefix| match reader.bare() {
             AnyVerifier::Model(model) => Some(model.render(prefix).ok()?.tokens),
-            AnyVerifier::Remote(_) | AnyVerifier::StepChecker(_) => None,
+            _ => None,
         })),
     })
-}
-
-/// What a served model is known by: its name and the kind of server, whose numbers differ in the last digits.
-fn served(model: &str, facts: &[Facts]) -> serde_json::Value {
-    let kind = facts.first().map(|facts| facts.dialect.to_string());
-    json!({"served": model, "kind": kind})
 }
 
 fn dtype(entry: &ModelTable) -> Result<Precision, Failure> {
@@ -242,10 +231,10 @@ fn info(entry: &ModelTable, identity: serde_json::Value, cost: Option<ModelCost>
         attention_width: 0,
     });
     ModelInfo {
-        name: entry
-            .name
-            .clone()
-            .unwrap_or_else(|| short_name(&entry.model)),
+        name: entry.name.clone().unwrap_or_else(|| {
+            let calibrated = entry.calibration.as_ref().map_or("", |_| "-calibrated");
+            format!("{}{calibrated}", short_name(&entry.model))
+        }),
         identity,
         cost: cost.or(said),
         active_parameters: entry.active_parameters,

@@ -438,3 +438,95 @@ fn a_strategy_is_tuned_tested_and_used() {
     assert_eq!(code, Some(2));
     assert!(told.contains("fitted for the policy micro-24k"), "{told}");
 }
+
+#[test]
+fn a_calibration_maps_rewards_wherever_its_verifier_is_used_and_is_refused_for_another() {
+    let folder = Folder::new("calibration");
+    let short = ["--verifier", "micro-prm-short"];
+    let audit = [
+        "audit",
+        "--problems",
+        "40",
+        "--save-calibration",
+        "short.toml",
+    ];
+    ok(&[&audit[..], &short].concat(), &folder);
+    std::fs::write(
+        folder.0.join("one.jsonl"),
+        r#"{"problem": "Evaluate $7+8$.", "steps": ["$7+8=16$.", "The answer is $\\boxed{16}$."]}"#,
+    )
+    .unwrap();
+    let rewards = |more: &[&str]| -> Vec<f64> {
+        let score = [&["score", "--jsonl", "one.jsonl"][..], &short, more].concat();
+        let line: serde_json::Value = serde_json::from_str(&ok(&score, &folder)).unwrap();
+        serde_json::from_value(line["rewards"].clone()).unwrap()
+    };
+    let calibrated = ["--calibration", "short.toml"];
+    let (before, after) = (rewards(&[]), rewards(&calibrated));
+    assert_ne!(before, after);
+    assert!(after.iter().all(|reward| (0.0..=1.0).contains(reward)));
+
+    // A study's units know it, whatever the file is called.
+    let tiny = |more: &[&'static str]| {
+        let study = ok(&[&TINY, &["s.sqlite"][..], more].concat(), &folder);
+        study
+            .lines()
+            .find(|line| line.starts_with("units"))
+            .unwrap()
+            .to_owned()
+    };
+    ok(&[&TINY, &["s.sqlite"][..]].concat(), &folder);
+    assert!(tiny(&["--dry-run"]).contains("28 done, 0 to do"));
+    let named = ["--name", "mapped", "--dry-run", "--calibration"];
+    // Pools and greedy solutions are there; what is scored is new.
+    let first = tiny(&[&named[..], &["short.toml"]].concat());
+    assert!(first.contains("8 done, 20 to do"), "{first}");
+    std::fs::copy(folder.0.join("short.toml"), folder.0.join("again.toml")).unwrap();
+    ok(
+        &[&TINY, &["s.sqlite", "--calibration", "short.toml"][..]].concat(),
+        &folder,
+    );
+    let again = tiny(&[&named[..], &["again.toml"]].concat());
+    assert!(again.contains("28 done, 0 to do"), "{again}");
+
+    for command in [
+        vec!["solve", "Evaluate $7+8$."],
+        vec!["serve", "--listen", "127.0.0.1:0"],
+        vec![
+            "study",
+            "--dataset",
+            "micro",
+            "--policy",
+            "micro-24k",
+            "--store",
+            "t.sqlite",
+        ],
+    ] {
+        let wrong = ["--verifier", "micro-prm", "--calibration", "short.toml"];
+        let (code, told) = fails(&[&command[..], &wrong].concat(), &folder);
+        assert_eq!(code, Some(2), "{told}");
+        assert!(
+            told.contains("the calibration is of micro-prm-short (")
+                && told.contains("not of micro-prm ("),
+            "{told}"
+        );
+    }
+    let two = [
+        "--verifier",
+        "micro-prm,micro-prm-short",
+        "--calibration",
+        "short.toml",
+    ];
+    let study = [
+        "study",
+        "--dataset",
+        "micro",
+        "--policy",
+        "micro-24k",
+        "--store",
+        "t.sqlite",
+    ];
+    let (code, told) = fails(&[&study[..], &two].concat(), &folder);
+    assert_eq!(code, Some(2));
+    assert!(told.contains("the study has 2"), "{told}");
+}

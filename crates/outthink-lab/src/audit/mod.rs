@@ -5,6 +5,7 @@
 //! over problems.
 
 mod bias;
+mod calibrated;
 mod calibration;
 mod findings;
 mod hazards;
@@ -14,6 +15,7 @@ mod rows;
 mod score;
 
 pub use bias::{Bin, Effect};
+pub use calibrated::{Calibrated, CalibrationError, CalibrationFile};
 pub use calibration::{Calibration, Isotonic, Reliability};
 pub use findings::{Finding, Harm};
 pub use hazards::{Hazard, hazards};

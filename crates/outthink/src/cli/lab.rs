@@ -29,6 +29,9 @@ pub(crate) struct StudyArguments {
     /// Verifiers
     #[arg(long, value_name = "NAME|DIR", value_delimiter = ',')]
     pub(crate) verifier: Vec<String>,
+    /// Calibration of the study's one verifier, as `outthink audit --save-calibration` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
     /// cot, majority, best-of-n, beam, dvts [default: all that the verifiers allow]
     #[arg(long, value_delimiter = ',')]
     pub(crate) methods: Vec<Method>,
@@ -144,6 +147,9 @@ pub(crate) struct AuditArguments {
     /// Print one JSON object a verifier instead of tables
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write the one verifier's isotonic map to a file, for --calibration of solve, study and serve
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_calibration: Option<PathBuf>,
     /// Write README.md and audit.jsonl into a folder as well
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,

@@ -231,7 +231,7 @@ pub(crate) struct Solve {
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
     /// Let a strategy choose method, settings and verifier: a file that `outthink tune` wrote; its models are taken unless --policy names one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "verifier", "verifier_profile", "verifier_reference", "verifier_windows"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "verifier", "verifier_profile", "verifier_reference", "verifier_windows", "calibration"])]
     pub(crate) strategy: Option<PathBuf>,
     /// cot, majority, best-of-n, beam or dvts [default: beam; majority without a verifier]
     #[arg(long)]
