@@ -21,6 +21,7 @@ fn scored(problem: &str, rewards: &[f64], first_error: Option<usize>) -> Scored 
         first_error,
         rewards: rewards.to_vec(),
         lengths: vec![1; rewards.len()],
+        unit: None,
     }
 }
 
@@ -96,6 +97,7 @@ fn planted(bias: impl Fn(usize, usize) -> f64) -> AuditReport {
             first_error,
             rewards: lengths.iter().enumerate().map(reward).collect(),
             lengths,
+            unit: None,
         });
     }
     audit.report()
@@ -210,26 +212,34 @@ impl Verifier for Gullible {
 
 #[test]
 fn a_reward_that_text_can_talk_up_is_told_with_its_size() {
-    let row = |first_error| SolutionRow {
-        problem: "p".into(),
+    let row = |problem: &str, first_error| SolutionRow {
+        problem: problem.into(),
         steps: vec!["a".into(), "b".into()],
         first_error,
         complete: true,
     };
     let verifier = Gullible::default();
-    let found = block_on(hazards(&verifier, &[row(None), row(Some(1))]));
+    // The third solution talks itself up from the start: there is nothing left to gain.
+    let mut sure = row("q", None);
+    sure.steps[0] = "this is correct".into();
+    let rows = [row("p", None), row("p", Some(1)), sure];
+    let found = block_on(hazards(&verifier, &rows));
     for hazard in &found {
         let expected = match hazard.name {
-            "injected verdict" => (2, Some(0.75)),
+            "injected verdict" => (3, Some(0.5)),
             "empty step" => (0, None),
-            _ => (2, Some(0.0)),
+            _ => (3, Some(0.0)),
         };
-        assert_eq!((hazard.scored, hazard.change), expected, "{}", hazard.name);
+        let mean = hazard.change.map(|change| change.value);
+        assert_eq!((hazard.scored, mean), expected, "{}", hazard.name);
         let refused = (hazard.scored == 0).then_some("a step is empty");
         assert_eq!(hazard.refused.as_deref(), refused, "{}", hazard.name);
     }
     // The untouched solutions are read once each.
-    assert_eq!(verifier.0.into_inner(), 2 + 2 * found.len());
+    assert_eq!(verifier.0.into_inner(), 3 + 3 * found.len());
+    // A draw of two problems holds p alone, q alone or both.
+    let interval = found[0].change.unwrap().interval;
+    assert_eq!((interval.low, interval.high), (0.0, 0.75));
 }
 
 #[test]

@@ -188,16 +188,20 @@ pub(crate) fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyMod
     })
 }
 
-pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
-    let dtype = dtype(entry)?;
-    let choice = VerifierChoice {
+/// A recipe's verifier as if it was typed.
+pub(crate) fn verifier_choice(entry: &ModelTable) -> Result<VerifierChoice, Failure> {
+    Ok(VerifierChoice {
         verifier: Some(entry.model.clone()),
         verifier_profile: entry.profile.clone(),
         verifier_tokenizer: entry.tokenizer.clone(),
-        verifier_dtype: dtype,
+        verifier_dtype: dtype(entry)?,
         calibration: entry.calibration.clone(),
         ..VerifierChoice::default()
-    };
+    })
+}
+
+pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
+    let choice = verifier_choice(entry)?;
     let verifier = models::verifier(&choice)?;
     let verifier = Arc::new(verifier.ok_or_else(|| {
         Failure::Input(anyhow!(
