@@ -101,13 +101,16 @@ impl Fit {
 }
 
 impl Analysis {
-    /// Every policy and method of the study over the verifiers whose F1 is known, by their index.
+    /// Every policy and method of the study over the verifiers whose F1 is known, by their index. A calibrated verifier beside
+    /// the bare one is no second verifier.
     pub fn ability(&self, known: &[(usize, Measured)]) -> Vec<Ability> {
         let budget = self.largest();
+        let own = |(verifier, _): &&(usize, Measured)| self.bare_twin(*verifier).is_none();
+        let known: Vec<&(usize, Measured)> = known.iter().filter(own).collect();
         let mut found = Vec::new();
         for policy in self.by_size() {
             for method in [Method::BestOfN, Method::Beam, Method::Dvts] {
-                let point = |&(verifier, f1): &(usize, Measured)| {
+                let point = |&&(verifier, f1): &&(usize, Measured)| {
                     let entry = self.entry(&self.key(policy, Some(verifier), method, budget))?;
                     Some(AbilityPoint {
                         verifier: self.verifier_name(verifier),

@@ -50,7 +50,7 @@ pub struct Spread {
 
 impl Analysis {
     /// The study's verifier of the same model without a calibration, for one that has one.
-    fn bare_twin(&self, verifier: usize) -> Option<usize> {
+    pub(super) fn bare_twin(&self, verifier: usize) -> Option<usize> {
         let without = |at: usize| {
             let mut identity = self.study.verifiers[at].identity.clone();
             let calibration = identity.as_object_mut()?.remove("calibration");
