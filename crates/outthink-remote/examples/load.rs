@@ -4,10 +4,12 @@
 //! - `raw`: the requests of a study of beam search, and `raw-majority` those of majority, sent by hyper alone with as many in
 //!   flight, without a search. The study is run first, to know them.
 //!
-//! Prints one JSON object. CPU time is this process's, user and system.
+//! A vLLM in its developer mode forgets its prefixes before what is measured. Prints one JSON object. CPU time is this process's, user and system.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement")]
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -154,6 +156,19 @@ fn raw(url: &str, bodies: Vec<Bytes>, in_flight: usize) -> u64 {
     })
 }
 
+/// Empties the servers' prefix caches, where they let us.
+fn forget(urls: &str) {
+    for url in urls.split(',') {
+        let host = url
+            .trim_start_matches("http://")
+            .trim_end_matches('/')
+            .trim_end_matches("/v1");
+        let mut server = TcpStream::connect(host).unwrap();
+        write!(server, "POST /reset_prefix_cache HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
+        server.read_to_end(&mut Vec::new()).unwrap();
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let number = |at: usize| arguments[at].parse::<usize>().unwrap();
@@ -181,6 +196,7 @@ fn main() {
             .map(|(request, seed)| body(&policy, request, seed))
             .collect::<Vec<_>>()
     });
+    forget(url);
     let (cpu_start, start) = (cpu(), Instant::now());
     let (requests, generated, cached) = match bodies {
         Some(bodies) => {
