@@ -530,3 +530,65 @@ fn a_calibration_maps_rewards_wherever_its_verifier_is_used_and_is_refused_for_a
     assert_eq!(code, Some(2));
     assert!(told.contains("the study has 2"), "{told}");
 }
+
+#[test]
+fn a_stored_study_is_audited_without_a_model_and_its_worst_steps_lead_to_their_trees() {
+    let folder = Folder::new("audit-study");
+    ok(&[&TINY, &["s.sqlite"][..]].concat(), &folder);
+    let audit = ["audit", "--study", "study", "--store", "s.sqlite"];
+    let told = ok(
+        &[&audit[..], &["--json", "--report", "audit"]].concat(),
+        &folder,
+    );
+    let lines: Vec<serde_json::Value> = told
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[0]["verifier"], "micro-prm-short");
+    let report = ok(
+        &["report", "study", "--store", "s.sqlite", "--json"],
+        &folder,
+    );
+    let entries: Vec<serde_json::Value> = report
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let mut compared = 0;
+    for own in lines[0]["selection"].as_array().unwrap() {
+        for rule in own["rules"].as_array().unwrap() {
+            let same = entries.iter().find(|entry| {
+                entry["method"] == own["method"] && entry["n"] == 8 && entry["rule"] == rule["rule"]
+            });
+            let Some(entry) = same else { continue };
+            assert_eq!(entry["accuracy"], rule["accuracy"]["value"], "{rule}");
+            compared += 1;
+        }
+    }
+    assert_eq!(
+        compared,
+        8 + 9 + 9,
+        "eight rules of best-of-n, nine of each search"
+    );
+
+    let page = std::fs::read_to_string(folder.0.join("audit/index.html")).unwrap();
+    let links: Vec<&str> = page
+        .split("href=\"trees/")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert!(!links.is_empty(), "no worst example leads to its tree");
+    for link in links {
+        let (file, step) = link.split_once('#').unwrap();
+        let tree = std::fs::read_to_string(folder.0.join("audit/trees").join(file)).unwrap();
+        assert!(tree.contains(&format!("id=\"{step}\"")), "{link}");
+    }
+    let (code, told) = fails(
+        &[&audit[..], &["--verifier", "micro-prm"]].concat(),
+        &folder,
+    );
+    assert_eq!(code, Some(2));
+    assert!(
+        told.contains("has no verifier `micro-prm`; it has micro-prm-short"),
+        "{told}"
+    );
+}

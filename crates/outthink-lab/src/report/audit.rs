@@ -177,16 +177,16 @@ fn short(text: &str) -> String {
 fn worst(title: &str, examples: &[Example]) -> Table {
     let rows = examples.iter().map(|example| {
         vec![
-            TableCell::text(format!("{:.3}", example.reward)),
+            TableCell::text(short(&example.problem)).hint(&example.problem),
             TableCell::text(example.step.to_string()).link(example.link.clone()),
             TableCell::text(short(&example.text)).hint(&example.text),
-            TableCell::text(short(&example.problem)).hint(&example.problem),
+            TableCell::text(format!("{:.3}", example.reward)),
         ]
     });
     let mut table = table(
         title,
-        &["reward", "step", "text", "problem"],
-        4,
+        &["problem", "step", "text", "reward"],
+        3,
         rows.collect(),
     );
     if examples.iter().any(|example| example.link.is_some()) {
