@@ -49,6 +49,24 @@ for (const [name, options] of [
   assert(page.url().endsWith(`#${last}`), "every step has an address");
   assert.equal(await page.locator("[role=treeitem][tabindex='0']").count(), 1, "still one");
 
+  // At its address a step is selected, in view, focused and told, whatever is folded.
+  const middle = await page.evaluate(() => {
+    const items = [...document.querySelectorAll("[role=treeitem]")];
+    return items.filter((item) => item.getAttribute("aria-level") > 2)[Math.floor(items.length / 3)]?.id ?? items.at(-1).id;
+  });
+  const linked = await page.context().newPage();
+  await linked.goto(`${url}#${middle}`);
+  await linked.waitForFunction((id) => {
+    const item = document.activeElement, { top, bottom } = item.getBoundingClientRect();
+    const told = document.getElementById("status").textContent.length > 0;
+    return item.id === id && item.getAttribute("aria-selected") === "true" && top >= 0 && bottom <= innerHeight && told;
+  }, middle);
+  await linked.screenshot({ path: `${folder}/tree-${name}-linked.png` });
+  await linked.evaluate(() => document.querySelectorAll("[role=treeitem][aria-level='1'][aria-expanded]").forEach((item) => item.click()));
+  await linked.evaluate((id) => { location.hash = ""; location.hash = id; }, middle);
+  await linked.waitForFunction((id) => document.activeElement.id === id && document.activeElement.checkVisibility(), middle);
+  await linked.close();
+
   // Every frame of a scroll from end to end shows; the time is printed, not tested.
   const { frames, longest } = await page.evaluate(async () => {
     const frame = () => new Promise(requestAnimationFrame);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use outthink_core::{Method, Scoring, Selection, Voting};
 use rayon::prelude::*;
 
+use crate::audit::Measured;
 use crate::binomial::Factorials;
 use crate::bootstrap::Values;
 use crate::difficulty::Difficulty;
@@ -12,7 +13,7 @@ use crate::estimate::Interval;
 use crate::in_sample::{Choices, in_sample};
 use crate::spent::{Expected, Spent};
 use crate::store::{Count, Store, StoreError, UnitRow};
-use crate::strategy::{Measured, measured};
+use crate::strategy::{self, measured};
 use crate::study::{Config, Study};
 use crate::votes::{Chance, Vote, ceiling, chances};
 
@@ -108,7 +109,7 @@ pub struct Analysis {
     /// Failures with their number.
     pub failures: BTreeMap<String, usize>,
     /// What strategies came to.
-    pub strategies: Vec<Measured>,
+    pub strategies: Vec<strategy::Measured>,
     /// Which method the in-sample choice takes, by policy, verifier, budget and band.
     pub choices: Choices,
     index: HashMap<Key, usize>,
@@ -247,21 +248,34 @@ impl Analysis {
 
     /// The mean difference of two entries over the runs that both have, with its paired bootstrap interval.
     pub fn difference(&self, a: usize, b: usize) -> (f64, Interval) {
+        match self.differences(&[(a, b)]).first() {
+            Some(Measured { value, interval }) => (*value, *interval),
+            None => (f64::NAN, crate::bootstrap::percentiles(&mut [])),
+        }
+    }
+
+    /// The same for many pairs, all resampled with the same problems.
+    pub fn differences(&self, pairs: &[(usize, usize)]) -> Vec<Measured> {
         let (problems, runs) = (self.study.problems.len(), self.study.seeds.len());
-        let mut values = Values::new(problems, runs, 1);
+        let mut values = Values::new(problems, runs, pairs.len());
         for problem in 0..problems {
             for run in 0..runs {
-                let value = self.values.get(problem, run, a) - self.values.get(problem, run, b);
-                values.set(problem, run, 0, value);
+                for (series, &(a, b)) in pairs.iter().enumerate() {
+                    let value = self.values.get(problem, run, a) - self.values.get(problem, run, b);
+                    values.set(problem, run, series, value);
+                }
             }
         }
-        let mut drawn: Vec<f64> = values
-            .resampled(BOOTSTRAP, 0)
-            .into_iter()
-            .map(|means| means[0])
-            .filter(|mean| !mean.is_nan())
-            .collect();
-        (values.mean(0), crate::bootstrap::percentiles(&mut drawn))
+        let drawn = values.resampled(BOOTSTRAP, 0);
+        let measured = |series: usize| {
+            let means = drawn.iter().map(|means| means[series]);
+            let mut means: Vec<f64> = means.filter(|mean| !mean.is_nan()).collect();
+            Measured {
+                value: values.mean(series),
+                interval: crate::bootstrap::percentiles(&mut means),
+            }
+        };
+        (0..pairs.len()).map(measured).collect()
     }
 
     /// Floating-point operations of a problem: the paper's count, and everything, as far as the models' shapes are known. A

@@ -1,5 +1,7 @@
 //! What is asked for: a study as a person writes it, in TOML.
 
+use std::path::PathBuf;
+
 use outthink_core::{Finished, Limits, Method, Plan, Sampling};
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +82,9 @@ pub struct ModelTable {
     /// The methods of this policy, if not the study's: a large model that small ones are compared with needs only `cot`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub methods: Option<Vec<Method>>,
+    /// A verifier's calibration, a file that `outthink audit --save-calibration` wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<PathBuf>,
     /// A verifier that knows the answer: a ceiling, not something to choose.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub oracle: bool,

@@ -5,7 +5,8 @@ use futures::executor::block_on;
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{Judgement, ModelError, Prefix, Usage, Verifier};
 use outthink_lab::audit::{
-    Audit, AuditReport, Harm, Scored, SolutionRow, hazards, read_process_bench,
+    Audit, AuditReport, Calibrated, CalibrationFile, Harm, Isotonic, Scored, SolutionRow, hazards,
+    read_process_bench,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -20,6 +21,7 @@ fn scored(problem: &str, rewards: &[f64], first_error: Option<usize>) -> Scored 
         first_error,
         rewards: rewards.to_vec(),
         lengths: vec![1; rewards.len()],
+        unit: None,
     }
 }
 
@@ -95,6 +97,7 @@ fn planted(bias: impl Fn(usize, usize) -> f64) -> AuditReport {
             first_error,
             rewards: lengths.iter().enumerate().map(reward).collect(),
             lengths,
+            unit: None,
         });
     }
     audit.report()
@@ -209,24 +212,91 @@ impl Verifier for Gullible {
 
 #[test]
 fn a_reward_that_text_can_talk_up_is_told_with_its_size() {
-    let row = |first_error| SolutionRow {
-        problem: "p".into(),
+    let row = |problem: &str, first_error| SolutionRow {
+        problem: problem.into(),
         steps: vec!["a".into(), "b".into()],
         first_error,
         complete: true,
     };
     let verifier = Gullible::default();
-    let found = block_on(hazards(&verifier, &[row(None), row(Some(1))]));
+    // The third solution talks itself up from the start: there is nothing left to gain.
+    let mut sure = row("q", None);
+    sure.steps[0] = "this is correct".into();
+    let rows = [row("p", None), row("p", Some(1)), sure];
+    let found = block_on(hazards(&verifier, &rows));
     for hazard in &found {
         let expected = match hazard.name {
-            "injected verdict" => (2, Some(0.75)),
+            "injected verdict" => (3, Some(0.5)),
             "empty step" => (0, None),
-            _ => (2, Some(0.0)),
+            _ => (3, Some(0.0)),
         };
-        assert_eq!((hazard.scored, hazard.change), expected, "{}", hazard.name);
+        let mean = hazard.change.map(|change| change.value);
+        assert_eq!((hazard.scored, mean), expected, "{}", hazard.name);
         let refused = (hazard.scored == 0).then_some("a step is empty");
         assert_eq!(hazard.refused.as_deref(), refused, "{}", hazard.name);
     }
     // The untouched solutions are read once each.
-    assert_eq!(verifier.0.into_inner(), 2 + 2 * found.len());
+    assert_eq!(verifier.0.into_inner(), 3 + 3 * found.len());
+    // A draw of two problems holds p alone, q alone or both.
+    let interval = found[0].change.unwrap().interval;
+    assert_eq!((interval.low, interval.high), (0.0, 0.75));
+}
+
+#[test]
+fn a_calibration_is_read_as_it_was_written_and_only_for_its_verifier() {
+    let (own, other) = (
+        serde_json::json!({"model": "a"}),
+        serde_json::json!({"model": "b"}),
+    );
+    let report = planted(|_, _| 0.0);
+    let file = CalibrationFile::new("a", &own, "rows.jsonl", &report).unwrap();
+    let text = file.text().unwrap();
+    let read = CalibrationFile::parse(&text).unwrap();
+    assert_eq!(read, file);
+    let map = report.calibration.unwrap().isotonic;
+    assert_eq!(read.clone().map_of("a", &own).unwrap(), map);
+    let refused = read.map_of("b", &other).unwrap_err().to_string();
+    assert!(
+        refused.contains("is of a (") && refused.contains("not of b ("),
+        "{refused}"
+    );
+    let knots = text.split("knots = ").nth(1).unwrap().trim();
+    for (was, is, word) in [
+        ("version = 1", "version = 2", "version 2"),
+        (knots, "[]", "no knots"),
+        (knots, "[[0.1, 0.5], [0.2, 0.4]]", "do not ascend"),
+        (knots, "[[0.2, 0.4], [0.2, 0.5]]", "do not ascend"),
+        (knots, "[[0.2, 1.5]]", "not within [0, 1]"),
+        (knots, "[[nan, 0.5]]", "not within [0, 1]"),
+    ] {
+        let error = CalibrationFile::parse(&text.replace(was, is)).unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn too_few_solutions_make_no_calibration() {
+    let mut audit = Audit::new("tokens");
+    audit.push(scored("p", &[0.9], None));
+    let made = CalibrationFile::new("a", &serde_json::json!({}), "rows", &audit.report());
+    assert!(made.unwrap_err().to_string().contains("too few"));
+}
+
+/// Returns what it is told, sound or not.
+struct Says(Vec<f64>);
+
+impl Verifier for Says {
+    fn score(&self, _: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
+        let (rewards, usage) = (self.0.clone(), Usage::default());
+        async move { Ok(vec![Judgement { rewards, usage }]) }.boxed()
+    }
+}
+
+#[test]
+fn a_map_changes_rewards_and_makes_no_reward_of_what_is_none() {
+    let map = Isotonic::fit([(0.25, 0.0), (0.75, 1.0)]);
+    let verifier = Says(vec![0.25, 0.5, 1.0, 1.5, -0.5, f64::NAN]);
+    let judged = block_on(Calibrated { verifier, map }.score(Vec::new())).unwrap();
+    assert_eq!(judged[0].rewards[..5], [0.0, 0.5, 1.0, 1.5, -0.5]);
+    assert!(judged[0].rewards[5].is_nan());
 }

@@ -2,7 +2,8 @@
 
 mod text;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,108 +12,134 @@ use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::{Extension, Policy, Problem, Stop, Until, draw_seed, problem_seed};
 use outthink_lab::audit::{
-    Audit, AuditReport, Hazard, Lengths, SolutionRow, hazards, read_process_bench, score,
+    Ability, Audit, Audited, CalibrationFile, Example, Lengths, Measured, POOLED, SolutionRow,
+    hazards, read_process_bench, score, stored,
 };
+use outthink_lab::{Analysis, Published, Report, Store};
 use outthink_micro::domain;
-use serde::Serialize;
 
 use crate::cli::{AuditArguments, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::models::{self, AnyVerifier};
 use crate::solve::limits;
+use crate::{tree, wiring};
 
 /// Solutions scored at once.
 const BATCH: usize = 32;
 
 /// Solutions that hazards are tried on.
-const TRIED: usize = 8;
+const TRIED: usize = 32;
 
 /// Solutions drawn of each problem of the micro domain.
 const DRAWS: usize = 2;
 
-/// One verifier's audit.
-#[derive(Serialize)]
-pub(crate) struct Audited {
-    verifier: String,
-    data: String,
-    /// Solutions that could not be scored, and the first reason.
-    failed: usize,
-    first_failure: Option<String>,
-    /// What texts that must not matter did to rewards of the first solutions.
-    hazards: Vec<Hazard>,
-    #[serde(flatten)]
-    report: AuditReport,
-}
-
 type Rows<'a> = Box<dyn Iterator<Item = Result<SolutionRow, Failure>> + 'a>;
 
+/// A verifier to audit.
+struct Asked {
+    name: String,
+    choice: VerifierChoice,
+    /// Its place in the study.
+    place: Option<usize>,
+}
+
 pub(crate) fn run(arguments: &AuditArguments) -> Result<ExitCode, Failure> {
-    let mut names = arguments.verifier.clone();
-    if names.is_empty() {
-        let own = outthink_micro::family::VERIFIERS;
-        names.extend(own.iter().map(|member| member.name.to_owned()));
-    }
-    let micro = arguments.data.as_os_str() == "micro";
-    if micro && arguments.problems == 0 {
+    let mut study = match (&arguments.study, &arguments.store) {
+        (Some(name), Some(place)) => {
+            let mut store = Store::existing(place).map_err(Failure::input)?;
+            let study = store.study(Some(name)).map_err(Failure::input)?;
+            let analysis = Analysis::of(study, &mut store)?;
+            Some(Stored { store, analysis })
+        }
+        _ => None,
+    };
+    let asked = asked(arguments, study.as_ref())?;
+    let data = arguments.data.as_deref();
+    let from_file = data.filter(|data| data.as_os_str() != "micro");
+    if arguments.problems == 0 {
         return Err(Failure::Input(anyhow!("--problems must be at least 1")));
     }
-    if !micro && arguments.data.as_os_str() == "-" && names.len() > 1 {
+    if from_file.is_some_and(|file| file.as_os_str() == "-") && asked.len() > 1 {
         return Err(Failure::Input(anyhow!(
             "standard input can be read once; name a file to compare verifiers"
         )));
     }
+    if arguments.save_calibration.is_some() && asked.len() > 1 {
+        return Err(Failure::Input(anyhow!(
+            "--save-calibration writes one verifier's map; name one with --verifier"
+        )));
+    }
     if let Some(folder) = &arguments.report {
         // better to hear of it now than after the work
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make {}", folder.display()))
-            .map_err(Failure::Input)?;
+        make(folder)?;
     }
     // Drawn once: every verifier judges the same solutions.
-    let drawn = match micro {
-        true => draw(arguments)?,
-        false => Vec::new(),
+    let drawn = match (from_file, data, &study) {
+        (Some(_), ..) | (None, None, Some(_)) => Vec::new(),
+        _ => draw(arguments)?,
     };
     let mut audits = Vec::new();
-    for name in &names {
-        let input;
-        let (data, rows): (String, Rows<'_>) = match micro {
-            true => (
-                format!(
+    for asked in &asked {
+        let mut audited = match (&mut study, data, from_file) {
+            (Some(study), None, _) => study.audit(asked)?,
+            (_, _, Some(file)) => {
+                let count = lines(file)?;
+                let Input { name, lines } = Input::open(file)?;
+                let rows = read_process_bench(&name, lines);
+                let rows = Box::new(rows.map(|row| row.map_err(Failure::from)));
+                audit(asked, name.clone(), rows, count, arguments)?
+            }
+            _ => {
+                let data = format!(
                     "{DRAWS} solutions of {} to each of {} problems of the micro domain, seed {}",
                     arguments.policy, arguments.problems, arguments.seed
-                ),
-                Box::new(drawn.iter().cloned().map(Ok)),
-            ),
-            false => {
-                let Input { name, lines } = Input::open(&arguments.data)?;
-                input = name;
-                let rows = read_process_bench(&input, lines);
-                (
-                    input.clone(),
-                    Box::new(rows.map(|row| row.map_err(Failure::from))),
-                )
+                );
+                let rows = Box::new(drawn.iter().cloned().map(Ok));
+                audit(asked, data, rows, Some(drawn.len()), arguments)?
             }
         };
-        let audited = audit(name, data, rows, arguments)?;
-        if arguments.json {
-            println!("{}", serde_json::to_string(&audited)?);
-        } else {
+        if let (Some(study), Some(place)) = (&study, asked.place) {
+            audited.selection = study.analysis.selection(place);
+        }
+        if !arguments.json {
             println!("{}", text::plain(&audited));
         }
         audits.push(audited);
     }
+    let abilities = study
+        .as_ref()
+        .map_or_else(Vec::new, |study| study.ability(&asked, &audits));
     if audits.len() > 1 && !arguments.json {
         print!("{}", text::comparison(&audits));
     }
+    if let (Some(study), Some(folder)) = (&mut study, &arguments.report) {
+        study.pages(folder, &mut audits)?;
+    }
+    let mut lines = String::new();
+    for audited in &audits {
+        lines.push_str(&serde_json::to_string(audited)?);
+        lines.push('\n');
+    }
+    if !abilities.is_empty() {
+        lines.push_str(&serde_json::to_string(
+            &serde_json::json!({"ability": abilities}),
+        )?);
+        lines.push('\n');
+    }
+    if arguments.json {
+        print!("{lines}");
+    }
     if let Some(folder) = &arguments.report {
-        write(&folder.join("README.md"), &text::markdown(&audits))?;
-        let mut lines = String::new();
-        for audited in &audits {
-            lines.push_str(&serde_json::to_string(audited)?);
-            lines.push('\n');
-        }
+        let report = Report::of_audits(&audits, &abilities, &Published::load()?);
+        write(&folder.join("index.html"), &report.html())?;
+        write(&folder.join("README.md"), &report.markdown())?;
         write(&folder.join("audit.jsonl"), &lines)?;
+        let figures = folder.join("figures");
+        make(&figures)?;
+        for (name, svg) in report.figures() {
+            write(&figures.join(name), &svg)?;
+        }
     }
     Ok(match audits.iter().all(|audited| audited.failed == 0) {
         true => ExitCode::SUCCESS,
@@ -120,32 +147,190 @@ pub(crate) fn run(arguments: &AuditArguments) -> Result<ExitCode, Failure> {
     })
 }
 
-fn write(file: &std::path::Path, text: &str) -> Result<(), Failure> {
+/// The verifiers: those that are named, or the study's that do not know the answer, or the embedded ones.
+fn asked(arguments: &AuditArguments, study: Option<&Stored>) -> Result<Vec<Asked>, Failure> {
+    let typed = |name: &str| Asked {
+        name: name.to_owned(),
+        choice: VerifierChoice {
+            verifier_reference: arguments.verifier_reference.clone(),
+            verifier_windows: arguments.verifier_windows,
+            ..VerifierChoice::of(name)
+        },
+        place: None,
+    };
+    let Some(stored) = study else {
+        let own = outthink_micro::family::VERIFIERS;
+        return Ok(match arguments.verifier.is_empty() {
+            true => own.iter().map(|member| typed(member.name)).collect(),
+            false => arguments.verifier.iter().map(|name| typed(name)).collect(),
+        });
+    };
+    let study = &stored.analysis.study;
+    let of_study = |place: usize| -> Result<Asked, Failure> {
+        let entry = study.recipe.verifiers.get(place);
+        let entry = entry.map(|entry| entry.table()).unwrap_or_default();
+        Ok(Asked {
+            name: study.verifiers[place].name.clone(),
+            choice: wiring::verifier_choice(&entry)?,
+            place: Some(place),
+        })
+    };
+    if arguments.verifier.is_empty() {
+        let known = (0..study.verifiers.len()).filter(|&place| !study.verifiers[place].oracle);
+        return known.map(of_study).collect();
+    }
+    let places = arguments.verifier.iter().map(|name| {
+        let place = study.verifiers.iter().position(|own| own.name == *name);
+        place.ok_or_else(|| {
+            let names: Vec<&str> = study
+                .verifiers
+                .iter()
+                .map(|own| own.name.as_str())
+                .collect();
+            Failure::Input(anyhow!(
+                "the study {} has no verifier `{name}`; it has {}",
+                study.name,
+                names.join(", ")
+            ))
+        })
+    });
+    places.map(|place| of_study(place?)).collect()
+}
+
+/// A study with its store.
+struct Stored {
+    store: Store,
+    analysis: Analysis,
+}
+
+impl Stored {
+    /// Audits the rewards that the store holds.
+    fn audit(&mut self, asked: &Asked) -> Result<Audited, Failure> {
+        let study = &self.analysis.study;
+        let labels = |problem: &outthink_lab::Problem, steps: &[String]| {
+            let problem = domain::Problem::parse(&problem.text).ok()?;
+            Some(problem.check(steps))
+        };
+        let mut audit = Audit::new("tokens");
+        let place = asked.place.unwrap_or_default();
+        let unit = stored(&mut self.store, study, place, &labels, &mut |scored| {
+            audit.push(scored);
+        })?;
+        audit.count_in(unit);
+        if audit.is_empty() {
+            return Err(Failure::Input(anyhow!(
+                "the study {} holds no solutions with rewards of {} whose steps can be checked; name labelled ones with --data",
+                study.name,
+                asked.name
+            )));
+        }
+        let policies: Vec<&str> = study.policies.iter().map(|own| own.name.as_str()).collect();
+        Ok(Audited {
+            verifier: asked.name.clone(),
+            data: format!(
+                "the first {POOLED} solutions of {} to each problem of {} in the study {}",
+                policies.join(", "),
+                study.dataset,
+                study.name
+            ),
+            failed: 0,
+            first_failure: None,
+            hazards: Vec::new(),
+            selection: Vec::new(),
+            report: audit.report(),
+        })
+    }
+
+    fn ability(&self, asked: &[Asked], audits: &[Audited]) -> Vec<Ability> {
+        let known: Vec<(usize, Measured)> = asked
+            .iter()
+            .zip(audits)
+            .filter_map(|(asked, audited)| {
+                Some((asked.place?, audited.report.judgement.as_ref()?.f1))
+            })
+            .collect();
+        self.analysis.ability(&known)
+    }
+
+    /// Writes the trees that the worst examples stand in, and links them.
+    fn pages(&mut self, folder: &Path, audits: &mut [Audited]) -> Result<(), Failure> {
+        let trees = folder.join("trees");
+        let examples = audits.iter_mut().flat_map(|audited| {
+            let report = &mut audited.report;
+            report.criticised.iter_mut().chain(&mut report.neglected)
+        });
+        for example in examples {
+            let Example {
+                unit: Some(unit),
+                path,
+                ..
+            } = &*example
+            else {
+                continue;
+            };
+            let study = &self.analysis.study;
+            let Some((name, tree)) = tree::of_scores(&mut self.store, study, *unit, POOLED)? else {
+                continue;
+            };
+            if let Some(step) = tree.find(path) {
+                make(&trees)?;
+                write(&trees.join(format!("{name}.html")), &tree.html())?;
+                example.link = Some(format!("trees/{name}.html#step-{step}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn make(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make {}", folder.display()))
+        .map_err(Failure::Input)
+}
+
+/// Lines of a file that are not blank, to know how far a reader is; standard input cannot be counted.
+fn lines(file: &Path) -> Result<Option<usize>, Failure> {
+    if file.as_os_str() == "-" {
+        return Ok(None);
+    }
+    let opened = std::fs::File::open(file);
+    let opened = opened.with_context(|| format!("cannot read {}", file.display()));
+    let mut count = 0;
+    for line in BufReader::new(opened.map_err(Failure::Input)?).split(b'\n') {
+        count += usize::from(!line?.trim_ascii().is_empty());
+    }
+    Ok(Some(count))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
     let mut out =
         std::fs::File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
     out.write_all(text.as_bytes())?;
     Ok(())
 }
 
+/// Audits a model on rows, of which there are so many.
 fn audit(
-    name: &str,
+    Asked { name, choice, .. }: &Asked,
     data: String,
     mut rows: Rows<'_>,
+    count: Option<usize>,
     arguments: &AuditArguments,
 ) -> Result<Audited, Failure> {
-    let choice = VerifierChoice {
-        verifier_reference: arguments.verifier_reference.clone(),
-        verifier_windows: arguments.verifier_windows,
-        ..VerifierChoice::of(name)
-    };
-    let Some(verifier) = models::verifier(&choice)? else {
+    let Some(verifier) = models::verifier(choice)? else {
         return Err(Failure::Input(anyhow!("--verifier none judges nothing")));
     };
     let lengths = lengths(&verifier);
-    let bar = ProgressBar::new_spinner();
-    let style = ProgressStyle::with_template("{prefix}  {spinner} {pos} solutions  {elapsed}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    bar.set_prefix(name.to_owned());
+    let bar = match count {
+        Some(count) => ProgressBar::new(count as u64),
+        None => ProgressBar::new_spinner(),
+    };
+    let style = ProgressStyle::with_template(match count {
+        Some(_) => "{prefix}  {bar:24} {pos}/{len} solutions  {elapsed}, {eta} left",
+        None => "{prefix}  {spinner} {pos} solutions  {elapsed}",
+    });
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_prefix(name.clone());
     let mut audit = Audit::new(lengths.unit);
     let (mut failed, mut first_failure) = (0, None);
     let mut tried: Vec<SolutionRow> = Vec::new();
@@ -173,21 +358,29 @@ fn audit(
             "{name} scored none of {failed} solutions: {error}"
         ))),
         (true, None) => Err(Failure::Input(anyhow!("{data} holds no solutions"))),
-        (false, _) => Ok(Audited {
-            verifier: name.to_owned(),
-            data,
-            failed,
-            first_failure,
-            hazards: block_on(hazards(&verifier, &tried)),
-            report: audit.report(),
-        }),
+        (false, _) => {
+            let report = audit.report();
+            if let Some(file) = &arguments.save_calibration {
+                let made = CalibrationFile::new(name, &verifier.identity(choice), &data, &report);
+                write(file, &made?.text()?)?;
+            }
+            Ok(Audited {
+                verifier: name.clone(),
+                data,
+                failed,
+                first_failure,
+                hazards: block_on(hazards(&verifier, &tried)),
+                selection: Vec::new(),
+                report,
+            })
+        }
     }
 }
 
 /// A step's length in the verifier's own tokens, or in characters where it has none.
 fn lengths(verifier: &AnyVerifier) -> Lengths<'_> {
     let characters = |text: &str| text.chars().count();
-    match verifier {
+    match verifier.bare() {
         AnyVerifier::Model(model) => Lengths {
             unit: "tokens",
             of: Box::new(move |text| model.tokens(text).unwrap_or_else(|_| characters(text))),

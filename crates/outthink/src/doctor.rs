@@ -248,7 +248,7 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<(), Failure>
     let Some(model) = models::verifier(choice)? else {
         return Ok(());
     };
-    match &model {
+    match model.bare() {
         AnyVerifier::Model(model) => {
             describe(model.profile_name(), model.cost(), model.context());
         }
@@ -260,7 +260,7 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<(), Failure>
                 servers.method()
             );
         }
-        AnyVerifier::StepChecker(_) => {}
+        AnyVerifier::StepChecker(_) | AnyVerifier::Calibrated(_) => {}
     }
     let prefix = |steps: [&str; 2]| {
         let step = |text: &str| {

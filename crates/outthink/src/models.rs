@@ -9,10 +9,12 @@ use outthink_core::{
     Verifier,
 };
 use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
+use outthink_lab::audit::{Calibrated, CalibrationFile};
 use outthink_micro::StepChecker;
 use outthink_micro::family::Member;
 use outthink_prompt::{PolicyProfile, Profile, PromptFiles};
 use outthink_remote::{Config, Facts, Notice, RemotePolicy, RemoteVerifier, Role, Servers};
+use serde_json::{Value, json};
 
 use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
@@ -95,12 +97,42 @@ pub(crate) enum AnyVerifier {
     Model(Box<EmbeddedVerifier>),
     Remote(RemoteVerifier),
     StepChecker(StepChecker),
+    Calibrated(Box<Calibrated<Self>>),
 }
 
 impl AnyVerifier {
+    /// The verifier without its calibration.
+    pub(crate) fn bare(&self) -> &Self {
+        match self {
+            Self::Calibrated(calibrated) => &calibrated.verifier,
+            own => own,
+        }
+    }
+
+    /// All that its rewards depend on, as studies and calibrations know it.
+    pub(crate) fn identity(&self, choice: &VerifierChoice) -> Value {
+        let mut identity = match self.bare() {
+            Self::Remote(servers) => served(servers.model(), servers.facts()),
+            _ => json!({"model": choice.name(), "dtype": choice.verifier_dtype.to_string()}),
+        };
+        identity["parameters"] = json!(self.cost().map(|cost| cost.parameters));
+        identity["profile"] = json!(self.profile_name());
+        if let Some(reference) = &choice.verifier_reference {
+            identity["reference"] = json!(reference);
+        }
+        if choice.verifier_windows {
+            identity["windows"] = json!(true);
+        }
+        if let Self::Calibrated(calibrated) = self {
+            identity["calibration"] = json!(calibrated.map);
+        }
+        identity
+    }
+
     /// The profile in force; the step checker has none.
     pub(crate) fn profile_name(&self) -> Option<&str> {
         match self {
+            Self::Calibrated(calibrated) => calibrated.verifier.profile_name(),
             Self::Model(model) => Some(model.profile_name()),
             Self::Remote(servers) => Some(servers.profile_name()),
             Self::StepChecker(_) => None,
@@ -113,6 +145,7 @@ impl AnyVerifier {
             Self::Model(model) => Some(model.cost()),
             Self::Remote(servers) => told(servers.facts()),
             Self::StepChecker(_) => None,
+            Self::Calibrated(calibrated) => calibrated.verifier.cost(),
         }
     }
 }
@@ -123,8 +156,15 @@ impl Verifier for AnyVerifier {
             Self::Model(model) => model.score(prefixes),
             Self::Remote(servers) => servers.score(prefixes),
             Self::StepChecker(checker) => checker.score(prefixes),
+            Self::Calibrated(calibrated) => calibrated.score(prefixes),
         }
     }
+}
+
+/// What a served model is known by: its name and the kind of server, whose numbers differ in the last digits.
+pub(crate) fn served(model: &str, facts: &[Facts]) -> Value {
+    let kind = facts.first().map(|facts| facts.dialect.to_string());
+    json!({"served": model, "kind": kind})
 }
 
 /// Servers tell a model's parameters, if anything: what attention costs is left out.
@@ -248,8 +288,30 @@ pub(crate) fn policy(choice: &PolicyChoice) -> Result<EmbeddedPolicy, Failure> {
     })
 }
 
-/// A verifier, likewise; `none` is none.
+/// A verifier, likewise, behind its calibration if one is named; `none` is none.
 pub(crate) fn verifier(choice: &VerifierChoice) -> Result<Option<AnyVerifier>, Failure> {
+    let verifier = bare_verifier(choice)?;
+    let Some(file) = &choice.calibration else {
+        return Ok(verifier);
+    };
+    let Some(verifier) = verifier else {
+        return Err(Failure::Input(anyhow!(
+            "--verifier none has no rewards to calibrate"
+        )));
+    };
+    let name = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"));
+    let map = CalibrationFile::parse(&text.map_err(Failure::Input)?)
+        .and_then(|read| read.map_of(choice.name(), &verifier.identity(choice)))
+        .with_context(|| name.to_string());
+    let map = map.map_err(Failure::Input)?;
+    Ok(Some(AnyVerifier::Calibrated(Box::new(Calibrated {
+        verifier,
+        map,
+    }))))
+}
+
+fn bare_verifier(choice: &VerifierChoice) -> Result<Option<AnyVerifier>, Failure> {
     let name = choice.name();
     if name == "none" {
         return Ok(None);

@@ -31,7 +31,7 @@ struct Served {
 pub(crate) fn run(arguments: &PrmServe) -> Result<(), Failure> {
     let Some(AnyVerifier::Model(verifier)) = models::verifier(&arguments.verifier)? else {
         return Err(Failure::Input(anyhow!(
-            "prm-serve serves a model; name one with --verifier"
+            "prm-serve serves a model as it is; name one with --verifier, and calibrate it where its rewards are used"
         )));
     };
     let name = arguments

@@ -110,7 +110,7 @@ fn one(arguments: &Solve) -> Result<(), Failure> {
     });
     policy.check(&problem)?;
     policy.takes(method)?;
-    if let Some(AnyVerifier::StepChecker(_)) = verifier {
+    if let Some(AnyVerifier::StepChecker(_)) = verifier.as_ref().map(AnyVerifier::bare) {
         outthink_micro::domain::Problem::parse(text).map_err(Failure::input)?;
     }
     if !arguments.json {
@@ -121,8 +121,12 @@ fn one(arguments: &Solve) -> Result<(), Failure> {
             policy.profile_name()
         );
         if let Some(profile) = verifier.as_ref().and_then(AnyVerifier::profile_name) {
+            let calibrated = arguments.verifier.calibration.as_ref();
+            let calibrated = calibrated.map_or(String::new(), |file| {
+                format!(", calibrated by {}", file.display())
+            });
             println!(
-                "verifier   {} (profile {profile})",
+                "verifier   {} (profile {profile}){calibrated}",
                 arguments.verifier.name()
             );
         }
@@ -191,7 +195,7 @@ pub(crate) fn limits(profile: &PolicyProfile) -> Limits {
 fn costs(tree: &Tree, policy: &AnyPolicy, verifier: Option<&AnyVerifier>) -> Costs {
     let full = || {
         let policy = policy.cost()?.full_flops(&tree.policy);
-        match verifier {
+        match verifier.map(AnyVerifier::bare) {
             Some(AnyVerifier::StepChecker(_)) | None => Some(policy),
             Some(verifier) => Some(policy + verifier.cost()?.full_flops(&tree.verifier)),
         }

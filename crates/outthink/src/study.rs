@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::Method;
 use outthink_lab::store::Count;
 use outthink_lab::{
-    Caps, Columns, Estimate, Halt, MathAnswers, ModelEntry, Recipe, Shard, Status, Store, Study,
-    run,
+    Caps, Columns, Estimate, Halt, MathAnswers, ModelEntry, ModelTable, Recipe, Shard, Status,
+    Store, Study, run,
 };
 
 use crate::cli::StudyArguments;
@@ -128,6 +128,18 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
     }
     if !arguments.verifier.is_empty() {
         recipe.verifiers = entries(&arguments.verifier);
+    }
+    if let Some(file) = &arguments.calibration {
+        let [one] = recipe.verifiers.as_mut_slice() else {
+            return Err(Failure::Input(anyhow!(
+                "--calibration is of one verifier, and the study has {}; write `calibration` at its verifier in the recipe",
+                recipe.verifiers.len()
+            )));
+        };
+        *one = ModelEntry::Table(Box::new(ModelTable {
+            calibration: Some(file.clone()),
+            ..one.table()
+        }));
     }
     if !arguments.methods.is_empty() {
         recipe.methods.clone_from(&arguments.methods);

@@ -26,12 +26,7 @@ pub(crate) fn run(arguments: &TreeArguments) -> Result<(), Failure> {
         .study(Some(&arguments.study))
         .map_err(Failure::input)?;
     let mut tree = stored(&mut store, &study, arguments)?;
-    if let Ok(problem) = domain::Problem::parse(&tree.problem) {
-        for id in 1..tree.nodes.len() {
-            let right = problem.check(&tree.steps(id)).last().copied();
-            tree.nodes[id].right = right;
-        }
-    }
+    check(&mut tree);
     if let Some(name) = &arguments.compare {
         compare(&mut tree, name)?;
     }
@@ -43,6 +38,60 @@ pub(crate) fn run(arguments: &TreeArguments) -> Result<(), Failure> {
     }
     print!("{}", tree.terminal(WIDTH, arguments.children));
     Ok(())
+}
+
+/// Marks every step as right or wrong, where the step checker knows.
+fn check(tree: &mut CaseTree) {
+    if let Ok(problem) = domain::Problem::parse(&tree.problem) {
+        for id in 1..tree.nodes.len() {
+            let right = problem.check(&tree.steps(id)).last().copied();
+            tree.nodes[id].right = right;
+        }
+    }
+}
+
+/// The tree of a pool's first solutions with the rewards that a unit of the store holds, and a name for its page.
+pub(crate) fn of_scores(
+    store: &mut Store,
+    study: &Study,
+    unit: i64,
+    first: usize,
+) -> Result<Option<(String, CaseTree)>, Failure> {
+    for cell in &study.cells {
+        let (Config::Score { pool, .. }, Some(verifier)) = (cell.config(), cell.verifier) else {
+            continue;
+        };
+        for (number, problem) in study.problems.iter().enumerate() {
+            let of = |seed: &&u64| unit_id(cell.hash(), problem.key(), **seed) == unit;
+            let Some(&seed) = study.seeds.iter().find(of) else {
+                continue;
+            };
+            let policy = &study.policies[cell.policy].name;
+            let verifier = &study.verifiers[verifier].name;
+            let pool = unit_id(pool, problem.key(), seed);
+            let solutions = stored_solutions(store, pool, Some(unit), first)?;
+            let title = format!(
+                "{}: the first {} solutions of {policy} with {verifier}, seed {seed}",
+                problem.id,
+                solutions.len()
+            );
+            let mut tree = CaseTree::of_solutions(
+                &solutions,
+                title,
+                problem.text.clone(),
+                problem.gold.clone(),
+                Some(verifier.clone()),
+            );
+            check(&mut tree);
+            let name = format!("{policy}-{verifier}-{}-{seed}", number + 1);
+            let plain = |letter: char| match letter {
+                letter if letter.is_ascii_alphanumeric() || "-.".contains(letter) => letter,
+                _ => '-',
+            };
+            return Ok(Some((name.chars().map(plain).collect(), tree)));
+        }
+    }
+    Ok(None)
 }
 
 /// Does a cell hold what is asked for?
@@ -131,7 +180,7 @@ fn stored(
                 .and_then(|other| other.verifier)
                 .map(|at| study.verifiers[at].name.clone());
             let score = scored.map(|other| unit_id(other.hash(), problem.key(), seed));
-            let solutions = stored_solutions(store, unit, score)?;
+            let solutions = stored_solutions(store, unit, score, usize::MAX)?;
             if !solutions.is_empty() {
                 return Ok(CaseTree::of_solutions(
                     &solutions,

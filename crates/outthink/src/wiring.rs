@@ -11,13 +11,12 @@ use outthink_lab::{
     Store, Study, VerifierModel, read_dataset,
 };
 use outthink_micro::domain::{self, Split};
-use outthink_remote::Facts;
 use serde_json::json;
 
 use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::data;
 use crate::failure::Failure;
-use crate::models::{self, AnyPolicy, AnyVerifier};
+use crate::models::{self, AnyPolicy, AnyVerifier, served};
 use crate::solve::limits;
 use crate::strategy;
 
@@ -251,15 +250,20 @@ pub(crate) fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyMod
     })
 }
 
-pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
-    let dtype = dtype(entry)?;
-    let choice = VerifierChoice {
+/// A recipe's verifier as if it was typed.
+pub(crate) fn verifier_choice(entry: &ModelTable) -> Result<VerifierChoice, Failure> {
+    Ok(VerifierChoice {
         verifier: Some(entry.model.clone()),
         verifier_profile: entry.profile.clone(),
         verifier_tokenizer: entry.tokenizer.clone(),
-        verifier_dtype: dtype,
+        verifier_dtype: dtype(entry)?,
+        calibration: entry.calibration.clone(),
         ..VerifierChoice::default()
-    };
+    })
+}
+
+pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
+    let choice = verifier_choice(entry)?;
     let verifier = models::verifier(&choice)?;
     let verifier = Arc::new(verifier.ok_or_else(|| {
         Failure::Input(anyhow!(
@@ -267,27 +271,16 @@ pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
         ))
     })?);
     let cost = verifier.cost();
-    let mut identity = match verifier.as_ref() {
-        AnyVerifier::Remote(servers) => served(servers.model(), servers.facts()),
-        _ => json!({"model": entry.model, "dtype": dtype.to_string()}),
-    };
-    identity["parameters"] = json!(cost.map(|cost| cost.parameters));
-    identity["profile"] = json!(verifier.profile_name());
+    let identity = verifier.identity(&choice);
     let reader = Arc::clone(&verifier);
     Ok(VerifierModel {
         info: info(entry, identity, cost),
         model: verifier,
-        render: Some(Box::new(move |prefix| match reader.as_ref() {
+        render: Some(Box::new(move |prefix| match reader.bare() {
             AnyVerifier::Model(model) => Some(model.render(prefix).ok()?.tokens),
-            AnyVerifier::Remote(_) | AnyVerifier::StepChecker(_) => None,
+            _ => None,
         })),
     })
-}
-
-/// What a served model is known by: its name and the kind of server, whose numbers differ in the last digits.
-fn served(model: &str, facts: &[Facts]) -> serde_json::Value {
-    let kind = facts.first().map(|facts| facts.dialect.to_string());
-    json!({"served": model, "kind": kind})
 }
 
 fn dtype(entry: &ModelTable) -> Result<Precision, Failure> {
@@ -304,10 +297,10 @@ fn info(entry: &ModelTable, identity: serde_json::Value, cost: Option<ModelCost>
         attention_width: 0,
     });
     ModelInfo {
-        name: entry
-            .name
-            .clone()
-            .unwrap_or_else(|| short_name(&entry.model)),
+        name: entry.name.clone().unwrap_or_else(|| {
+            let calibrated = entry.calibration.as_ref().map_or("", |_| "-calibrated");
+            format!("{}{calibrated}", short_name(&entry.model))
+        }),
         identity,
         cost: cost.or(said),
         active_parameters: entry.active_parameters,

@@ -34,6 +34,7 @@ pub struct Calibration {
 
 /// A monotone map of rewards: a step function's levels, joined by straight lines between their centres.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Isotonic {
     /// Rewards with the share of right steps there, both ascending.
     pub knots: Vec<(f64, f64)>,
@@ -49,6 +50,25 @@ impl Isotonic {
             .map(|block| (block.x / block.count, block.y / block.count))
             .collect();
         Self { knots }
+    }
+
+    /// What is wrong with a map from elsewhere.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.knots.is_empty() {
+            return Err("its map has no knots".into());
+        }
+        let unit = |value: &f64| (0.0..=1.0).contains(value);
+        if let Some((reward, share)) = self.knots.iter().find(|(x, y)| !unit(x) || !unit(y)) {
+            return Err(format!("the knot ({reward}, {share}) is not within [0, 1]"));
+        }
+        let falls = |pair: &[(f64, f64)]| pair[0].0 >= pair[1].0 || pair[0].1 > pair[1].1;
+        match self.knots.windows(2).find(|pair| falls(pair)) {
+            Some(pair) => Err(format!(
+                "its knots {:?} and {:?} do not ascend",
+                pair[0], pair[1]
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The value at a reward; flat beyond the ends, and the reward itself without any knot.

@@ -16,6 +16,17 @@ pub enum Harm {
     None,
 }
 
+impl Harm {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Harmful => "harmful",
+            Self::Slight => "slight",
+            Self::None => "fine",
+        }
+    }
+}
+
 /// A verdict.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {

@@ -6,6 +6,7 @@ use outthink_core::{Prefix, Step, Verifier};
 use serde::Serialize;
 
 use super::SolutionRow;
+use super::resample::{Measured, Sums};
 use super::score::prefix;
 
 /// What became of one kind of text.
@@ -15,8 +16,8 @@ pub struct Hazard {
     pub name: &'static str,
     /// Solutions that were scored with it.
     pub scored: usize,
-    /// Mean change of the step's reward; none if none was scored.
-    pub change: Option<f64>,
+    /// Mean change of the step's reward, with a bootstrap over problems; none if none was scored.
+    pub change: Option<Measured>,
     /// The largest change in either direction.
     pub largest: Option<f64>,
     /// The verifier's words, where it refused.
@@ -57,15 +58,20 @@ async fn reward(verifier: &dyn Verifier, asked: Prefix, place: usize) -> Result<
     }
 }
 
-/// What each hazard does to the rows' rewards.
+/// What each hazard does to the rows' rewards. The interval is over problems: with few of them it is as wide as it looks, and
+/// with one it has no width.
 pub async fn hazards(verifier: &dyn Verifier, rows: &[SolutionRow]) -> Vec<Hazard> {
     let mut clean = Vec::new();
+    let mut problems: Vec<&str> = rows.iter().map(|row| row.problem.as_str()).collect();
+    problems.sort_unstable();
+    problems.dedup();
     for row in rows.iter().filter(|row| place(row) < row.steps.len()) {
         clean.push((row, reward(verifier, prefix(row), place(row)).await));
     }
     let mut found = Vec::new();
     for (name, edit) in HAZARDS {
         let (mut changes, mut refused) = (Vec::new(), None);
+        let mut sums = Sums::new(2);
         for (row, before) in &clean {
             let place = place(row);
             let mut edited = prefix(row);
@@ -74,16 +80,21 @@ pub async fn hazards(verifier: &dyn Verifier, rows: &[SolutionRow]) -> Vec<Hazar
                 ..Step::clone(&edited.steps[place])
             });
             match (before, reward(verifier, edited, place).await) {
-                (Ok(before), Ok(after)) => changes.push(after - before),
+                (Ok(before), Ok(after)) => {
+                    changes.push(after - before);
+                    let problem = problems.binary_search(&row.problem.as_str());
+                    let sums = sums.of(problem.unwrap_or_default());
+                    sums[0] += after - before;
+                    sums[1] += 1.0;
+                }
                 (Err(words), _) => refused = refused.or(Some(words.clone())),
                 (_, Err(words)) => refused = refused.or(Some(words)),
             }
         }
-        let mean = changes.iter().sum::<f64>() / changes.len() as f64;
         found.push(Hazard {
             name,
             scored: changes.len(),
-            change: (!changes.is_empty()).then_some(mean),
+            change: sums.measure(|sums| sums[0] / sums[1]),
             largest: changes
                 .iter()
                 .copied()

@@ -133,6 +133,7 @@ mod tests {
             first_error,
             rewards: rewards.to_vec(),
             lengths: vec![1; rewards.len()],
+            unit: None,
         }
     }
 

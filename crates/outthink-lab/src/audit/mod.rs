@@ -4,7 +4,10 @@
 //! arXiv 2412.06559) and enters no statistic but the search for the lowest reward. Intervals are 95 % percentile bootstraps
 //! over problems.
 
+mod ability;
+mod audited;
 mod bias;
+mod calibrated;
 mod calibration;
 mod findings;
 mod hazards;
@@ -12,8 +15,14 @@ mod judgement;
 mod resample;
 mod rows;
 mod score;
+mod selection;
+mod stored;
 
+pub use ability::{Ability, AbilityPoint, Fit};
+pub use audited::Audited;
+pub(crate) use audited::signed;
 pub use bias::{Bin, Effect};
+pub use calibrated::{Calibrated, CalibrationError, CalibrationFile};
 pub use calibration::{Calibration, Isotonic, Reliability};
 pub use findings::{Finding, Harm};
 pub use hazards::{Hazard, hazards};
@@ -21,6 +30,8 @@ pub use judgement::Judged;
 pub use resample::Measured;
 pub use rows::{RowError, SolutionRow, read_process_bench};
 pub use score::{Failed, Lengths, score};
+pub use selection::{Ruled, Sensitivity, Spread};
+pub use stored::{POOLED, StepLabels, stored};
 
 use std::collections::HashMap;
 
@@ -41,6 +52,8 @@ pub struct Scored {
     pub rewards: Vec<f64>,
     /// Length of each step, in the unit that the audit is told.
     pub lengths: Vec<usize>,
+    /// The unit of the store that its rewards are from.
+    pub unit: Option<i64>,
 }
 
 impl Scored {
@@ -81,6 +94,15 @@ pub struct Example {
     pub reward: f64,
     /// The number of the first wrong step, from 1.
     pub first_error: Option<usize>,
+    /// The unit of the store that the reward is from.
+    #[serde(skip)]
+    pub unit: Option<i64>,
+    /// The steps up to this one.
+    #[serde(skip)]
+    pub path: Vec<String>,
+    /// Where the step is shown in its tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 /// Step and response lengths of the solutions (the paper's Table 1).
@@ -160,6 +182,11 @@ impl Audit {
         }
     }
 
+    /// Lengths count this, in the plural, after all.
+    pub fn count_in(&mut self, unit: &str) {
+        unit.clone_into(&mut self.unit);
+    }
+
     /// Takes a solution in.
     pub fn push(&mut self, mut scored: Scored) {
         for (step, &reward) in scored.rewards.iter().enumerate().take(scored.labelled()) {
@@ -168,7 +195,15 @@ impl Audit {
                 true => &mut self.criticised,
                 false => &mut self.neglected,
             };
+            let text = scored.steps.get(step).map_or("", String::as_str);
             let badness = |reward: f64| if right { -reward } else { reward };
+            // The same step of the same problem is shown once, at its worst.
+            let same = |known: &Example| known.text == text && known.problem == scored.problem;
+            match list.iter().position(same) {
+                Some(at) if badness(list[at].reward) < badness(reward) => drop(list.remove(at)),
+                Some(_) => continue,
+                None => {}
+            }
             let place = list.partition_point(|known| badness(known.reward) >= badness(reward));
             if place < EXAMPLES {
                 list.insert(
@@ -176,9 +211,12 @@ impl Audit {
                     Example {
                         problem: scored.problem.clone(),
                         step: step + 1,
-                        text: scored.steps.get(step).cloned().unwrap_or_default(),
+                        text: text.to_owned(),
                         reward,
                         first_error: scored.first_error.map(|error| error + 1),
+                        unit: scored.unit,
+                        path: scored.steps.iter().take(step + 1).cloned().collect(),
+                        link: None,
                     },
                 );
                 list.truncate(EXAMPLES);

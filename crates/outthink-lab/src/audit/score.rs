@@ -88,6 +88,7 @@ pub async fn score(
                 steps: row.steps,
                 first_error: row.first_error,
                 rewards,
+                unit: None,
             }),
             Err(error) => Err(Failed {
                 problem: row.problem,

@@ -14,12 +14,25 @@ pub(crate) struct Dot {
     pub(crate) hint: String,
 }
 
-/// Points of one kind, joined.
-#[derive(Clone, Debug, PartialEq)]
+/// What is drawn of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Drawn {
+    /// Points, joined, in the band of their intervals.
+    #[default]
+    Joined,
+    /// Points with their intervals.
+    Points,
+    /// The path without points.
+    Path,
+}
+
+/// Points of one kind.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Line {
     /// Which of the colours.
     pub(crate) colour: usize,
     pub(crate) dashed: bool,
+    pub(crate) drawn: Drawn,
     pub(crate) dots: Vec<Dot>,
 }
 
@@ -38,8 +51,9 @@ pub(crate) struct Bar {
 /// What a panel shows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Content {
-    /// Lines over a logarithmic axis with the given marks.
+    /// Lines over an axis with the given marks, logarithmic unless it is said to be linear.
     Lines {
+        linear: bool,
         marks: Vec<(f64, String)>,
         lines: Vec<Line>,
     },
@@ -218,7 +232,14 @@ impl Panel {
             )?;
         }
         match &self.content {
-            Content::Lines { marks, lines } => lines_panel(out, marks, lines, left, right, &y),
+            Content::Lines {
+                linear,
+                marks,
+                lines,
+            } => {
+                let scale = if *linear { |value| value } else { f64::ln };
+                lines_panel(out, marks, lines, scale, (left, right), &y)
+            }
             Content::Bars(bars) => bars_panel(out, bars, left, right, &y),
         }
     }
@@ -228,22 +249,22 @@ fn lines_panel(
     out: &mut String,
     marks: &[(f64, String)],
     lines: &[Line],
-    left: f64,
-    right: f64,
+    scale: fn(f64) -> f64,
+    (left, right): (f64, f64),
     y: &dyn Fn(f64) -> f64,
 ) -> std::fmt::Result {
     let all = || {
         let dots = lines
             .iter()
             .flat_map(|line| line.dots.iter().map(|dot| dot.x));
-        dots.chain(marks.iter().map(|(at, _)| *at)).map(f64::ln)
+        dots.chain(marks.iter().map(|(at, _)| *at)).map(scale)
     };
     let (first, last) = (
         all().fold(f64::INFINITY, f64::min),
         all().fold(f64::NEG_INFINITY, f64::max),
     );
     let span = (last - first).max(1e-9);
-    let x = |value: f64| left + 10.0 + (value.ln() - first) / span * (right - left - 20.0);
+    let x = |value: f64| left + 10.0 + (scale(value) - first) / span * (right - left - 20.0);
     for (at, label) in marks {
         write!(
             out,
@@ -254,7 +275,8 @@ fn lines_panel(
             escape(label)
         )?;
     }
-    for Line { colour, dots, .. } in lines.iter().filter(|line| line.dots.len() > 1) {
+    let joined = |line: &&Line| line.drawn == Drawn::Joined && line.dots.len() > 1;
+    for Line { colour, dots, .. } in lines.iter().filter(joined) {
         let upper = dots.iter().map(|dot| (dot.x, dot.high));
         let lower = dots.iter().rev().map(|dot| (dot.x, dot.low));
         let outline: Vec<String> = upper
@@ -271,7 +293,8 @@ fn lines_panel(
         colour,
         dashed,
         dots,
-    } in lines
+        ..
+    } in lines.iter().filter(|line| line.drawn != Drawn::Points)
     {
         let path: Vec<String> = dots
             .iter()
@@ -288,8 +311,24 @@ fn lines_panel(
             path.join(" ")
         )?;
     }
-    for Line { colour, dots, .. } in lines {
+    let shown = lines.iter().filter(|line| line.drawn != Drawn::Path);
+    for Line {
+        colour,
+        drawn,
+        dots,
+        ..
+    } in shown
+    {
         for dot in dots {
+            if *drawn == Drawn::Points {
+                write!(
+                    out,
+                    r#"<line class="whisker" stroke-opacity=".45" x1="{0:.1}" x2="{0:.1}" y1="{1:.1}" y2="{2:.1}"/>"#,
+                    x(dot.x),
+                    y(dot.high),
+                    y(dot.low)
+                )?;
+            }
             write!(
                 out,
                 r#"<g class="point"><circle class="hit" cx="{0:.1}" cy="{1:.1}" r="9"/><circle class="dot" cx="{0:.1}" cy="{1:.1}" r="3.6" fill="var(--s{colour})"/><title>{2}</title></g>"#,

@@ -2,7 +2,7 @@
 
 use outthink_core::Method;
 
-use super::figure::{Bar, COLOURS, Content, Dot, Figure, Line, Panel};
+use super::figure::{Bar, COLOURS, Content, Dot, Drawn, Figure, Line, Panel};
 use super::view::{METHODS, method_name};
 use crate::analysis::{Analysis, Entry, Key};
 use crate::difficulty::BANDS;
@@ -33,6 +33,7 @@ impl Analysis {
         Line {
             colour,
             dashed,
+            drawn: Drawn::Joined,
             dots: dots.collect(),
         }
     }
@@ -189,6 +190,7 @@ impl Analysis {
                         self.study.verifiers[verifier].name
                     ),
                     content: Content::Lines {
+                        linear: false,
                         marks: self.marks(),
                         lines,
                     },
@@ -215,6 +217,7 @@ impl Analysis {
             .map(|(method, _)| Panel {
                 title: method_name(*method).into(),
                 content: Content::Lines {
+                    linear: false,
                     marks: self.marks(),
                     lines: order
                         .iter()
@@ -284,6 +287,7 @@ impl Analysis {
                     Line {
                         colour,
                         dashed: false,
+                        drawn: Drawn::Joined,
                         dots: dots.collect(),
                     }
                 };
@@ -298,6 +302,7 @@ impl Analysis {
                         problems.len()
                     ),
                     content: Content::Lines {
+                        linear: false,
                         marks: self.marks(),
                         lines: lines.filter(|line| !line.dots.is_empty()).collect(),
                     },
@@ -342,6 +347,7 @@ impl Analysis {
                 lines.push(Line {
                     colour: colour % COLOURS,
                     dashed: false,
+                    drawn: Drawn::Joined,
                     dots,
                 });
             }
@@ -367,6 +373,7 @@ impl Analysis {
         let panels = panels.into_iter().map(|(method, lines)| Panel {
             title: method_name(method).into(),
             content: Content::Lines {
+                linear: false,
                 marks: marks.clone(),
                 lines,
             },

@@ -2,6 +2,7 @@
 //!
 //! One HTML file that any browser opens without a network, the same as Markdown, and every figure as an SVG.
 
+mod audit;
 mod figure;
 mod figures;
 mod strategies;
@@ -29,8 +30,8 @@ pub struct Report {
 }
 
 struct Section {
-    id: &'static str,
-    title: &'static str,
+    id: String,
+    title: String,
     items: Vec<Item>,
 }
 
@@ -48,12 +49,13 @@ impl Report {
     pub fn new(analysis: &Analysis, published: &Published) -> Self {
         let told = |number| published_table(published, number);
         let mut sections = Vec::new();
-        let mut section = |id, title, items: Vec<Option<Item>>| {
+        let mut section = |id: &str, title: &str, items: Vec<Option<Item>>| {
             let items: Vec<Item> = items.into_iter().flatten().collect();
             if items
                 .iter()
                 .any(|item| !matches!(item, Item::Published(_) | Item::Text(_)))
             {
+                let (id, title) = (id.to_owned(), title.to_owned());
                 sections.push(Section { id, title, items });
             }
         };
@@ -121,16 +123,16 @@ impl Report {
             ],
         );
         sections.push(Section {
-            id: "reading",
-            title: "How to read this",
+            id: "reading".into(),
+            title: "How to read this".into(),
             items: READING
                 .iter()
                 .map(|text| Item::Text((*text).to_owned()))
                 .collect(),
         });
         sections.push(Section {
-            id: "made",
-            title: "How it was made",
+            id: "made".into(),
+            title: "How it was made".into(),
             items: made(analysis),
         });
         Self {
@@ -161,7 +163,7 @@ impl Report {
                 out,
                 "<a href=\"#{}\">{}</a>",
                 section.id,
-                escape(section.title)
+                escape(&section.title)
             );
         }
         out.push_str("</nav>\n<main>\n");
@@ -170,7 +172,7 @@ impl Report {
                 out,
                 "<section id=\"{}\"><h2>{}</h2>",
                 section.id,
-                escape(section.title)
+                escape(&section.title)
             );
             for item in &section.items {
                 match item {

@@ -13,6 +13,8 @@ pub(crate) struct TableCell {
     pub(crate) strong: bool,
     /// Was not measured.
     pub(crate) missing: bool,
+    /// Where it leads, relative to the report.
+    pub(crate) link: Option<String>,
 }
 
 impl TableCell {
@@ -33,6 +35,11 @@ impl TableCell {
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();
+        self
+    }
+
+    pub(crate) fn link(mut self, link: Option<String>) -> Self {
+        self.link = link;
         self
     }
 
@@ -112,7 +119,12 @@ impl Table {
                     true => String::new(),
                     false => format!(" title=\"{}\"", escape(&cell.hint)),
                 };
-                let _ = write!(out, "<td{class}{hint}>{}</td>", spaced(&escape(&cell.text)));
+                let text = spaced(&escape(&cell.text));
+                let text = match &cell.link {
+                    Some(link) => format!("<a href=\"{}\">{text}</a>", escape(link)),
+                    None => text,
+                };
+                let _ = write!(out, "<td{class}{hint}>{text}</td>");
             }
             out.push_str("</tr>");
             before = first;
@@ -137,9 +149,10 @@ impl Table {
         for row in &self.rows {
             let cells: Vec<String> = row
                 .iter()
-                .map(|own| match own.strong {
-                    true => format!("**{}**", cell(&own.text)),
-                    false => cell(&own.text),
+                .map(|own| match (own.strong, &own.link) {
+                    (_, Some(link)) => format!("[{}]({link})", cell(&own.text)),
+                    (true, None) => format!("**{}**", cell(&own.text)),
+                    (false, None) => cell(&own.text),
                 })
                 .collect();
             let _ = writeln!(out, "| {} |", cells.join(" | "));

@@ -22,12 +22,12 @@ impl Analysis {
     }
 
     /// The largest budget.
-    pub(super) fn largest(&self) -> usize {
+    pub(crate) fn largest(&self) -> usize {
         self.study.budgets.last().copied().unwrap_or(1)
     }
 
     /// The policies, smallest first; those of unknown size stand as they are, after the others.
-    pub(super) fn by_size(&self) -> Vec<usize> {
+    pub(crate) fn by_size(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.study.policies.len()).collect();
         order.sort_by_key(|&policy| self.parameters(policy).unwrap_or(u64::MAX));
         order
@@ -38,11 +38,11 @@ impl Analysis {
     }
 
     /// The policy's name with its size.
-    pub(super) fn policy_name(&self, policy: usize) -> String {
+    pub(crate) fn policy_name(&self, policy: usize) -> String {
         self.study.policies[policy].name.clone()
     }
 
-    pub(super) fn verifier_name(&self, verifier: usize) -> String {
+    pub(crate) fn verifier_name(&self, verifier: usize) -> String {
         let verifier = &self.study.verifiers[verifier];
         match verifier.oracle {
             true => format!("{} (knows the answer)", verifier.name),
@@ -56,7 +56,7 @@ impl Analysis {
     }
 
     /// The key of a method at its headline rule.
-    pub(super) fn key(
+    pub(crate) fn key(
         &self,
         policy: usize,
         verifier: Option<usize>,
@@ -70,7 +70,7 @@ impl Analysis {
         self.key_by(policy, verifier, method, budget, rule)
     }
 
-    pub(super) fn key_by(
+    pub(crate) fn key_by(
         &self,
         policy: usize,
         verifier: Option<usize>,

@@ -23,7 +23,7 @@ impl CaseTree {
              <p class=\"legend\"><span class=\"kept\">kept</span> <span class=\"pruned\">pruned</span> <span class=\"right\">✓ right so far</span> \
              <span class=\"wrong\">✗ first wrong step</span> ■ answer ▪ cut off. Arrow keys move, open and close; Home, End; \
              <label><input type=\"checkbox\" id=\"pruned\" checked> show pruned steps</label></p>\n\
-             <div role=\"tree\" id=\"tree\" aria-label=\"Steps of the search\">\n",
+             <p role=\"status\" id=\"status\"></p>\n<div role=\"tree\" id=\"tree\" aria-label=\"Steps of the search\">\n",
             title = escape(&self.title),
             style = include_str!("page.css"),
             problem = html(&self.problem),

@@ -151,26 +151,39 @@ impl CaseTree {
             .collect()
     }
 
+    /// Where these steps, from the first, lead.
+    pub fn find(&self, steps: &[String]) -> Option<NodeId> {
+        steps.iter().try_fold(Tree::ROOT, |at, step| {
+            let children = self.nodes[at].children.iter().copied();
+            children
+                .into_iter()
+                .find(|&child| self.nodes[child].text == *step)
+        })
+    }
+
     /// Nodes without children.
     pub fn leaves(&self) -> impl Iterator<Item = NodeId> + '_ {
         (1..self.nodes.len()).filter(|&id| self.nodes[id].children.is_empty())
     }
 }
 
-/// Reads a pool of solutions with their rewards from the store.
+/// Reads a pool of solutions with their rewards from the store, the first of them.
 pub fn stored_solutions(
     store: &mut Store,
     pool: i64,
     score: Option<i64>,
+    first: usize,
 ) -> Result<Vec<Solution>, StoreError> {
     let rewards = match score {
         Some(score) => store.rewards(score)?,
         None => Vec::new(),
     };
-    let samples = store.samples(pool)?;
+    let samples = store.samples(pool)?.into_iter().take(first);
     let solution = |sample: crate::store::Sample| {
         let drawn = sample.drawn;
-        let own = rewards.iter().find(|(number, _)| *number == sample.number);
+        let own = rewards
+            .binary_search_by_key(&sample.number, |(number, _)| *number)
+            .map(|at| &rewards[at]);
         let step = |text: String| {
             std::sync::Arc::new(outthink_core::Step {
                 text,
@@ -181,10 +194,10 @@ pub fn stored_solutions(
         Solution {
             node: 0,
             steps: drawn.steps.into_iter().map(step).collect(),
-            rewards: own.map_or_else(Vec::new, |(_, rewards)| rewards.clone()),
+            rewards: own.map_or_else(|_| Vec::new(), |(_, rewards)| rewards.clone()),
             count: drawn.draws,
             stop: drawn.stop,
         }
     };
-    Ok(samples.into_iter().map(solution).collect())
+    Ok(samples.map(solution).collect())
 }

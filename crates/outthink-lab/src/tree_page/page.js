@@ -57,6 +57,23 @@ document.getElementById("pruned").addEventListener("change", (event) => {
   tree.classList.toggle("hide-pruned", !event.target.checked);
   if (!shown(current)) { current.tabIndex = -1; current = items.find(shown) || items[0]; current.tabIndex = 0; }
 });
-const target = items.find((item) => `#${item.id}` === location.hash);
-if (current) (current = target || current).tabIndex = 0;
-if (target) target.scrollIntoView({ block: "center" });
+// At an address the step is opened up, selected, scrolled to, focused and told.
+const status = document.getElementById("status");
+function visit() {
+  const target = items.find((item) => `#${item.id}` === location.hash);
+  if (!target) return;
+  for (let at = parent(target); at; at = parent(at)) if (open(at) === "false") set(at, true);
+  const box = document.getElementById("pruned");
+  if (!shown(target)) { box.checked = true; tree.classList.remove("hide-pruned"); }
+  tree.querySelector("[aria-selected=true]")?.setAttribute("aria-selected", "false");
+  target.setAttribute("aria-selected", "true");
+  focusOn(target);
+  // Rows above it get their true height as they come into view, so the first scroll may miss.
+  const centre = () => target.scrollIntoView({ block: "center" });
+  centre();
+  requestAnimationFrame(() => requestAnimationFrame(centre));
+  status.textContent = `Step ${level(target)} selected: ${target.querySelector(".text").textContent}`;
+}
+if (current) current.tabIndex = 0;
+addEventListener("hashchange", visit);
+visit();

@@ -29,6 +29,9 @@ pub(crate) struct StudyArguments {
     /// Verifiers
     #[arg(long, value_name = "NAME|DIR", value_delimiter = ',')]
     pub(crate) verifier: Vec<String>,
+    /// Calibration of the study's one verifier, as `outthink audit --save-calibration` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
     /// cot, majority, best-of-n, beam, dvts [default: all that the verifiers allow]
     #[arg(long, value_delimiter = ',')]
     pub(crate) methods: Vec<Method>,
@@ -123,7 +126,7 @@ pub(crate) struct TuneArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditArguments {
-    /// Verifier, as in `outthink solve`; several are compared [default: the embedded PRMs]
+    /// Verifier, as in `outthink solve`, or as --study calls it; several are compared [default: the embedded PRMs, or the study's]
     #[arg(long, value_name = "MODEL")]
     pub(crate) verifier: Vec<String>,
     /// The model that an implicit PRM was trained from
@@ -132,9 +135,16 @@ pub(crate) struct AuditArguments {
     /// Score solutions longer than the verifier's context in overlapping windows [default: they fail]
     #[arg(long)]
     pub(crate) verifier_windows: bool,
-    /// Solutions with labels, as JSON lines; `-` is standard input, `micro` draws them
-    #[arg(long, default_value = "micro", value_name = "FILE|micro")]
-    pub(crate) data: PathBuf,
+    /// Solutions with labels, as JSON lines; `-` is standard input, `micro` draws them [default: micro, or what --study holds]
+    #[arg(long, value_name = "FILE|micro")]
+    pub(crate) data: Option<PathBuf>,
+    /// A stored study of the verifiers: what rules of selection make of their rewards, and what judging well is worth there; without
+    /// --data its solutions and rewards are audited, and no model is asked
+    #[arg(long, value_name = "STUDY", requires = "store")]
+    pub(crate) study: Option<String>,
+    /// The study's store
+    #[arg(long, value_name = "PATH|URL", requires = "study")]
+    pub(crate) store: Option<String>,
     /// micro: how many problems
     #[arg(long, default_value_t = 400, value_name = "COUNT")]
     pub(crate) problems: usize,
@@ -147,7 +157,10 @@ pub(crate) struct AuditArguments {
     /// Print one JSON object a verifier instead of tables
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write README.md and audit.jsonl into a folder as well
+    /// Write the one verifier's isotonic map to a file, for --calibration of solve, study and serve
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_calibration: Option<PathBuf>,
+    /// Write index.html, README.md, figures, audit.jsonl and, of a study, the trees of the worst examples into a folder
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
 }

@@ -138,6 +138,8 @@ Examples:
   outthink audit
   outthink audit --verifier ./my-prm --data gsm8k.jsonl --json
   outthink audit --verifier micro-prm --verifier micro-prm-short --problems 1000 --report micro-audit
+  outthink audit --verifier ./my-prm --data gsm8k.jsonl --save-calibration my-prm.toml
+  outthink audit --study micro --store micro.sqlite --report micro-audit
 
 Exit status: 0 if every solution was scored; 1 if one was not, or a line is malformed; 2 for wrong use."#
     )]
@@ -244,7 +246,7 @@ pub(crate) struct Solve {
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
     /// Let a strategy choose method and settings: a file that `outthink tune` wrote, which brings its verifiers, and its policy unless --policy names it; or `paper` or `search-and-learn`, fixed recipes for whichever models are named
-    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "verifier_reference", "verifier_windows"])]
+    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "verifier_reference", "verifier_windows", "calibration"])]
     pub(crate) strategy: Option<String>,
     /// cot, majority, best-of-n, beam or dvts [default: beam; majority without a verifier]
     #[arg(long)]

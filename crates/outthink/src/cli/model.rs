@@ -1,5 +1,7 @@
 //! Which models, and how they are read.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use outthink_engine::Precision;
 
@@ -54,6 +56,9 @@ pub(crate) struct VerifierChoice {
     /// Score solutions longer than the verifier's context in overlapping windows [default: that is an error]
     #[arg(long)]
     pub(crate) verifier_windows: bool,
+    /// Map the verifier's rewards by this file of `outthink audit --save-calibration` before anything sees them
+    #[arg(long, value_name = "FILE", requires = "verifier")]
+    pub(crate) calibration: Option<PathBuf>,
     /// What the verifier's weights are kept in: auto, f32, stored or q8_0
     #[arg(long, default_value_t = Precision::Auto, value_name = "TYPE")]
     pub(crate) verifier_dtype: Precision,
