@@ -5,6 +5,15 @@ stop() {
     if [ ${#pids[@]} -gt 0 ]; then kill -- "${pids[@]/#/-}" 2>/dev/null || true; fi
 }
 trap stop EXIT
+trap 'exit 130' INT TERM
+
+# Would we be talking to somebody else's server?
+free() {
+    if (echo >"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+        echo "port $1 is taken" >&2
+        return 1
+    fi
+}
 
 # start NAME COMMAND…: in a process group of its own
 start() {
@@ -35,6 +44,7 @@ ready() {
 start_vllm() {
     local name=$1 port=$2 checkpoint=$3
     shift 3
+    free "$port"
     start "$name" env VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1 VLLM_NO_USAGE_STATS=1 \
         HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 "$servers/vllm/bin/vllm" serve "$checkpoint" --host 127.0.0.1 --port "$port" \
         --served-model-name "$name" --dtype float32 --max-model-len 512 --enforce-eager "$@"
@@ -44,6 +54,7 @@ start_vllm() {
 start_llama() {
     local name=$1 port=$2 checkpoint=$3
     shift 3
+    free "$port"
     local gguf=$logs/$(basename "$checkpoint").gguf
     "$servers/vllm/bin/python" "$(dirname "${BASH_SOURCE[0]}")/to_gguf.py" "$servers/llama/source" "$checkpoint" "$gguf" \
         >"$logs/gguf.log" 2>&1

@@ -210,6 +210,7 @@ function report(found, asked) {
   const facts = [
     ["plan", found.plan],
     ["agreement", found.agreement === null ? "none" : `${Math.round(100 * found.agreement)} %`],
+    ...(found.confidence === undefined ? [] : [["confidence", found.confidence === null ? "none" : `${Math.round(100 * found.confidence)} %`]]),
     ["seconds", found.seconds.toFixed(2)],
     ["policy tokens", short(found.usage.policy.generated)],
     ["verifier tokens", short(found.usage.verifier.computed)],

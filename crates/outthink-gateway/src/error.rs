@@ -74,6 +74,15 @@ impl ApiError {
         )
     }
 
+    pub(crate) fn late_body(seconds: u64) -> Self {
+        let message = format!("the body did not arrive within {seconds} s");
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "invalid_request_error",
+            message,
+        )
+    }
+
     pub(crate) fn busy(message: impl Into<String>, seconds: u64) -> Self {
         Self {
             retry_after: Some(seconds),

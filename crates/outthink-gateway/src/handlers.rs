@@ -13,7 +13,6 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use futures::FutureExt;
 use futures::channel::mpsc;
 use futures::stream::{self, StreamExt};
 use serde_json::json;
@@ -283,7 +282,7 @@ async fn chat(
             return Ok(response);
         }
     };
-    let how = HeaderValue::from_str(ask.plan.method().name());
+    let how = HeaderValue::from_str(ask.how.name());
     let usage = request
         .stream_options
         .as_ref()
@@ -322,8 +321,11 @@ async fn completions(
 }
 
 async fn read(gateway: &Gateway, body: Body) -> Result<Bytes, ApiError> {
-    let limit = gateway.settings.body_bytes;
-    axum::body::to_bytes(body, limit).await.map_err(|error| {
+    let (limit, seconds) = (gateway.settings.body_bytes, gateway.settings.body_seconds);
+    let arriving = axum::body::to_bytes(body, limit);
+    let arrived = tokio::time::timeout(Duration::from_secs(seconds), arriving).await;
+    let arrived = arrived.map_err(|_| ApiError::late_body(seconds))?;
+    arrived.map_err(|error| {
         let too_large = std::error::Error::source(&error)
             .is_some_and(|source| source.to_string().contains("length limit"));
         if too_large {
@@ -354,11 +356,12 @@ async fn whole(
     Ok(axum::Json(reply::searched(&envelope, &found)).into_response())
 }
 
-/// Progress, then the answer as ordinary deltas. The search lives in the stream: a client that leaves ends it.
+/// Progress, then the answer as ordinary deltas. A client that leaves ends its search; one that reads slowly does not hold it up, nor
+/// the turn that it takes. What waits for such a client is at most what its own search has to tell.
 fn streamed(gateway: Arc<Gateway>, caller: Caller, ask: SearchAsk, usage: bool) -> Response {
     let (sender, receiver) = mpsc::unbounded();
     let searching = async move {
-        // Nobody hears what is sent once the client has gone; then this future is gone too.
+        // Nobody hears what is sent once the client has gone; then this task ends too.
         let tell = |frame: Frame| drop(sender.unbounded_send(frame));
         let outcome = async {
             let _turn = turn(&gateway, &caller).await?;
@@ -403,28 +406,26 @@ fn streamed(gateway: Arc<Gateway>, caller: Caller, ask: SearchAsk, usage: bool) 
         }
         tell(Frame::Done);
     };
-    let state = (receiver, Some(searching.boxed()));
+    let searching = Ended(tokio::spawn(searching));
     sse::response(stream::unfold(
-        state,
-        |(mut receiver, mut searching)| async move {
-            loop {
-                let ended = async {
-                    match &mut searching {
-                        Some(searching) => searching.await,
-                        None => futures::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    biased;
-                    frame = receiver.next() => return frame.map(|frame| (frame, (receiver, searching))),
-                    () = ended => searching = None,
-                    () = tokio::time::sleep(KEEP_ALIVE) => {
-                        return Some((Frame::Comment("searching".into()), (receiver, searching)));
-                    }
-                }
-            }
+        (receiver, searching),
+        |(mut receiver, searching)| async move {
+            let frame = match tokio::time::timeout(KEEP_ALIVE, receiver.next()).await {
+                Ok(frame) => frame?,
+                Err(_) => Frame::Comment("searching".into()),
+            };
+            Some((frame, (receiver, searching)))
         },
     ))
+}
+
+/// A search that ends when it is dropped.
+struct Ended(tokio::task::JoinHandle<()>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl ApiError {

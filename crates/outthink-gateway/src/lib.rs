@@ -9,6 +9,7 @@ mod error;
 mod handlers;
 mod metrics;
 mod models;
+mod patience;
 mod queue;
 mod reply;
 mod request;
@@ -20,6 +21,7 @@ mod watch;
 pub use auth::{Key, KeyFileError, Keys};
 pub use error::ApiError;
 pub use models::{
-    Forward, Forwarded, Models, Piece, ServedPolicy, ServedVerifier, Talk, Turn, Utterance, Voice,
+    Forward, Forwarded, Models, Performed, Piece, ServedPolicy, ServedVerifier, Strategist, Talk,
+    Task, Turn, Utterance, Voice,
 };
 pub use serve::{Gateway, Settings, serve};

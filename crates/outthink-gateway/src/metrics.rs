@@ -1,6 +1,6 @@
 //! What is counted, as Prometheus reads it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -22,6 +22,14 @@ pub(crate) fn install() -> PrometheusHandle {
         handle
     });
     made.clone()
+}
+
+/// Gathers what was recorded since the last time: without, it is kept one by one until somebody scrapes.
+pub(crate) async fn gather(handle: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        handle.run_upkeep();
+    }
 }
 
 /// A request that was answered.

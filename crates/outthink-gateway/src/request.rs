@@ -5,10 +5,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
-use crate::models::{Models, Turn};
+use crate::models::{Models, Strategist, Turn};
 
 /// Budgets that OpenAI's `reasoning_effort` stands for.
 const EFFORTS: [(&str, usize); 4] = [("minimal", 4), ("low", 4), ("medium", 16), ("high", 64)];
+
+/// The budget where nothing is said.
+const USUAL: usize = 16;
 
 /// Largest budget of anyone.
 pub(crate) const LARGEST: usize = 4096;
@@ -119,9 +122,7 @@ pub(crate) enum Ask {
 #[derive(Clone, Debug)]
 pub(crate) struct SearchAsk {
     pub policy: String,
-    pub verifier: Option<String>,
-    pub plan: Plan,
-    pub selection: Selection,
+    pub how: How,
     pub question: String,
     pub temperature: Option<f64>,
     pub top_p: Option<f64>,
@@ -130,8 +131,31 @@ pub(crate) struct SearchAsk {
     pub max_seconds: Option<f64>,
     pub seed: u64,
     pub trace: bool,
-    /// Why the method is the one it is, where the client did not say.
-    pub chosen: Option<String>,
+}
+
+/// Who says how to search.
+#[derive(Clone, Debug)]
+pub(crate) enum How {
+    /// The client, or what is usual.
+    Planned {
+        plan: Plan,
+        verifier: Option<String>,
+        selection: Selection,
+        /// Why the method is the one it is, where the client did not say.
+        chosen: Option<String>,
+    },
+    /// The policy's strategist.
+    Strategic { budget: usize, most: usize },
+}
+
+impl How {
+    /// The method, or who will choose it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Planned { plan, .. } => plan.method().name(),
+            Self::Strategic { .. } => "auto",
+        }
+    }
 }
 
 /// What stands in the URL or the headers.
@@ -201,41 +225,10 @@ impl ChatRequest {
             return Ok(Ask::Converse { policy });
         }
         self.reject_unknown()?;
-        let verifier = self.verifier(&options, models)?;
-        let method = method.unwrap_or(if verifier.is_some() {
-            Method::Beam
-        } else {
-            Method::Majority
-        });
-        if method.needs_verifier() && verifier.is_none() {
-            return Err(ApiError::invalid(
-                "verifier",
-                format!("{method} needs a verifier, and none is served or named"),
-            ));
-        }
-        let budget = self.budget(&options, method)?;
-        if budget > largest {
-            return Err(ApiError::invalid(
-                "budget",
-                format!("a budget of {budget} is more than the {largest} that this key may spend"),
-            ));
-        }
-        let width = options.width.unwrap_or_else(|| width_for(budget));
-        let plan = Plan::new(method, budget, width, Finished::default())
-            .map_err(|error| ApiError::invalid("budget", error.to_string()))?;
-        let selection = match &options.selection {
-            Some(name) => name
-                .parse()
-                .map_err(|error: String| ApiError::invalid("selection", error))?,
-            None if method.needs_verifier() => Selection::Scored(Scoring::Last, Voting::Vote),
-            None => Selection::Majority,
+        let how = match &served.strategist {
+            Some(strategist) if auto => self.strategic(&options, strategist.as_ref(), largest)?,
+            _ => self.planned(&options, models, method, auto, largest)?,
         };
-        if selection != Selection::Majority && !method.needs_verifier() {
-            return Err(ApiError::invalid(
-                "selection",
-                format!("{method} scores no steps, so its selection is majority"),
-            ));
-        }
         let temperature = self.temperature;
         if temperature.is_some_and(|t| !(0.0..=10.0).contains(&t)) {
             return Err(ApiError::invalid(
@@ -267,9 +260,7 @@ impl ChatRequest {
         }
         Ok(Ask::Search(Box::new(SearchAsk {
             policy,
-            verifier: verifier.filter(|_| method.needs_verifier()),
-            plan,
-            selection,
+            how,
             question: self.question()?,
             temperature,
             top_p: self.top_p,
@@ -280,6 +271,52 @@ impl ChatRequest {
                 .seed
                 .unwrap_or_else(|| u64::from(rand::random::<u32>())),
             trace: options.trace || self.return_response_only == Some(false),
+        })))
+    }
+
+    /// As the client says: a method, or for `auto` what is usual.
+    fn planned(
+        &self,
+        options: &Options,
+        models: &Models,
+        method: Option<Method>,
+        auto: bool,
+        largest: usize,
+    ) -> Result<How, ApiError> {
+        let verifier = self.verifier(options, models)?;
+        let method = method.unwrap_or(if verifier.is_some() {
+            Method::Beam
+        } else {
+            Method::Majority
+        });
+        if method.needs_verifier() && verifier.is_none() {
+            return Err(ApiError::invalid(
+                "verifier",
+                format!("{method} needs a verifier, and none is served or named"),
+            ));
+        }
+        let usual = if method == Method::Cot { 1 } else { USUAL };
+        let budget = budget(options, usual, largest)?;
+        let width = options.width.unwrap_or_else(|| width_for(budget));
+        let plan = Plan::new(method, budget, width, Finished::default())
+            .map_err(|error| ApiError::invalid("budget", error.to_string()))?;
+        let selection = match &options.selection {
+            Some(name) => name
+                .parse()
+                .map_err(|error: String| ApiError::invalid("selection", error))?,
+            None if method.needs_verifier() => Selection::Scored(Scoring::Last, Voting::Vote),
+            None => Selection::Majority,
+        };
+        if selection != Selection::Majority && !method.needs_verifier() {
+            return Err(ApiError::invalid(
+                "selection",
+                format!("{method} scores no steps, so its selection is majority"),
+            ));
+        }
+        Ok(How::Planned {
+            plan,
+            verifier: verifier.filter(|_| method.needs_verifier()),
+            selection,
             chosen: auto.then(|| {
                 if method.needs_verifier() {
                     "auto: there is a verifier, so its steps are searched"
@@ -288,7 +325,43 @@ impl ChatRequest {
                 }
                 .to_owned()
             }),
-        })))
+        })
+    }
+
+    /// As the strategist will: it leaves nothing but the budget to the client.
+    fn strategic(
+        &self,
+        options: &Options,
+        strategist: &dyn Strategist,
+        largest: usize,
+    ) -> Result<How, ApiError> {
+        let said = [
+            ("verifier", options.verifier.is_some()),
+            ("width", options.width.is_some()),
+            ("selection", options.selection.is_some()),
+        ];
+        if let Some((field, _)) = said.into_iter().find(|(_, said)| *said) {
+            return Err(ApiError::invalid(
+                field,
+                format!(
+                    "auto goes by a strategy here, which chooses the {field}; name a method to say it"
+                ),
+            ));
+        }
+        let budget = budget(options, USUAL.min(largest), largest)?;
+        let smallest = strategist.smallest();
+        if budget < smallest {
+            return Err(ApiError::invalid(
+                "budget",
+                format!(
+                    "the strategy has nothing for a budget of {budget}; the smallest is {smallest}"
+                ),
+            ));
+        }
+        Ok(How::Strategic {
+            budget,
+            most: largest,
+        })
     }
 
     /// Method and policy that `model` or the path names.
@@ -468,19 +541,24 @@ impl ChatRequest {
             None => Ok(()),
         }
     }
+}
 
-    fn budget(&self, options: &Options, method: Method) -> Result<usize, ApiError> {
-        let budget = options
-            .budget
-            .unwrap_or(if method == Method::Cot { 1 } else { 16 });
-        if budget == 0 || budget > LARGEST {
-            return Err(ApiError::invalid(
-                "budget",
-                format!("a budget lies between 1 and {LARGEST}, not at {budget}"),
-            ));
-        }
-        Ok(budget)
+/// The budget that is asked for, or else the usual one; `largest` is the largest of the key.
+fn budget(options: &Options, usual: usize, largest: usize) -> Result<usize, ApiError> {
+    let budget = options.budget.unwrap_or(usual);
+    if budget == 0 || budget > LARGEST {
+        return Err(ApiError::invalid(
+            "budget",
+            format!("a budget lies between 1 and {LARGEST}, not at {budget}"),
+        ));
     }
+    if budget > largest {
+        return Err(ApiError::invalid(
+            "budget",
+            format!("a budget of {budget} is more than the {largest} that this key may spend"),
+        ));
+    }
+    Ok(budget)
 }
 
 /// The paper's beam width, or the largest divisor of the budget below it.

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use outthink_core::{
-    Capped, Halt, Policy, Problem, Sampling, Scoring, Selection, Solution, Stop, Tree, Usage,
-    Verifier, Voting, search,
+    Capped, Halt, ModelCost, Plan, Policy, Problem, Sampling, Scoring, Selection, Solution, Stop,
+    Tree, Usage, Verifier, Voting, search,
 };
 use serde::Serialize;
 
 use crate::error::ApiError;
-use crate::models::Models;
-use crate::request::SearchAsk;
+use crate::models::{Models, ServedPolicy, ServedVerifier, Task};
+use crate::request::{How, SearchAsk};
 use crate::watch::{Event, Listener, Watch, WatchedPolicy, WatchedVerifier};
 
 /// What a search found.
@@ -41,6 +41,9 @@ pub(crate) struct Report {
     pub answer: Option<String>,
     /// Share of the draws with an answer that gave this one.
     pub agreement: Option<f64>,
+    /// The calibrated chance that the answer is right, of a strategy that was fitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
     /// Answers with their votes, most first.
     pub votes: Vec<Ballot>,
     /// Solutions drawn, complete or cut off; what a cap left undrawn is none.
@@ -85,6 +88,19 @@ pub(crate) struct TraceNode {
     pub kept: bool,
 }
 
+/// What was grown, however it was decided.
+struct Grown {
+    plan: Plan,
+    verifier: Option<String>,
+    selection: Selection,
+    chosen: Option<String>,
+    confidence: Option<f64>,
+    tree: Tree,
+    other: Option<Tree>,
+    drawn: Usage,
+    read: Vec<(String, Usage)>,
+}
+
 /// Searches. `listener` hears of every step; dropping the future stops the models.
 pub(crate) async fn run(
     models: &Models,
@@ -94,10 +110,93 @@ pub(crate) async fn run(
     let policy = models
         .policy(Some(&ask.policy))
         .ok_or_else(|| ApiError::no_model("the policy is gone"))?;
-    let verifier = ask
-        .verifier
-        .as_deref()
-        .and_then(|name| models.verifier(Some(name)));
+    let watch = Watch::new(listener);
+    let watched = WatchedPolicy {
+        policy: &*policy.model,
+        watch: &watch,
+    };
+    let halt = Halt::default();
+    let drawn = AtomicU64::new(0);
+    let spent = |usage: Usage| {
+        let total = drawn.fetch_add(usage.generated, Ordering::Relaxed) + usage.generated;
+        if ask.max_tokens_total.is_some_and(|most| total >= most) {
+            halt.stop();
+        }
+    };
+    let capped = Capped::new(&watched, &halt, &spent);
+    let start = Instant::now();
+    let growing = Box::pin(grow(models, policy, ask, &capped, &watch));
+    let mut out_of_time = false;
+    let grown = match ask.max_seconds {
+        None => growing.await,
+        Some(seconds) => {
+            let deadline = Box::pin(tokio::time::sleep(Duration::from_secs_f64(seconds)));
+            match select(growing, deadline).await {
+                Either::Left((grown, _)) => grown,
+                Either::Right(((), growing)) => {
+                    out_of_time = true;
+                    halt.stop();
+                    growing.await
+                }
+            }
+        }
+    };
+    let grown = grown?;
+    let stopped_by = if out_of_time {
+        "max_seconds"
+    } else if halt.is_stopped() {
+        "max_tokens_total"
+    } else {
+        "end"
+    };
+    let solutions = grown.tree.solutions();
+    let (taken, answer, agreement, mut note) = choose(&solutions, grown.selection, models);
+    let solution = taken.map(|taken| &solutions[taken]);
+    let unlike = ask.temperature.is_some() || ask.top_p.is_some() || ask.solution_tokens.is_some();
+    if unlike && grown.confidence.is_some() {
+        note = note.or(Some(
+            "the strategy was fitted with the policy's own temperature and length; its confidence may be off",
+        ));
+    }
+    let all = grown.other.iter().flat_map(Tree::solutions);
+    let samples = all
+        .chain(grown.tree.solutions())
+        .filter(|solution| !solution.steps.is_empty())
+        .map(|solution| solution.count)
+        .sum();
+    Ok(Found {
+        text: solution.map(Solution::text).unwrap_or_default(),
+        cut_off: solution.is_none_or(|solution| solution.stop == Stop::Length),
+        report: Report {
+            method: grown.plan.method().to_string(),
+            plan: grown.plan.to_string(),
+            policy: ask.policy.clone(),
+            selection: grown.selection.to_string(),
+            seed: ask.seed,
+            // What nobody answered, nobody can be sure of.
+            confidence: grown.confidence.filter(|_| answer.is_some()),
+            answer,
+            agreement,
+            votes: votes(&solutions, grown.selection, models),
+            samples,
+            seconds: start.elapsed().as_secs_f64(),
+            stopped_by,
+            note,
+            usage: spending(models, policy, &grown),
+            trace: ask.trace.then(|| trace(&grown.tree)),
+            verifier: grown.verifier,
+            chosen: grown.chosen,
+        },
+    })
+}
+
+async fn grow(
+    models: &Models,
+    policy: &ServedPolicy,
+    ask: &SearchAsk,
+    drawing: &dyn Policy,
+    watch: &Watch<'_>,
+) -> Result<Grown, ApiError> {
     let sampling = Sampling {
         temperature: ask.temperature.unwrap_or(policy.sampling.temperature),
         top_p: ask.top_p.unwrap_or(policy.sampling.top_p),
@@ -111,104 +210,107 @@ pub(crate) async fn run(
         id: ask.question.clone(),
         text: ask.question.clone(),
     });
-    let watch = Watch::new(listener);
-    let watched = WatchedPolicy {
-        policy: &*policy.model,
-        watch: &watch,
+    let watched = |verifier: &'_ ServedVerifier| WatchedVerifier {
+        verifier: Arc::clone(&verifier.model),
+        watch,
     };
-    let watched_verifier = verifier.map(|verifier| WatchedVerifier {
-        verifier: &*verifier.model,
-        watch: &watch,
-    });
-    let halt = Halt::default();
-    let drawn = AtomicU64::new(0);
-    let spent = |usage: Usage| {
-        let total = drawn.fetch_add(usage.generated, Ordering::Relaxed) + usage.generated;
-        if ask.max_tokens_total.is_some_and(|most| total >= most) {
-            halt.stop();
+    match &ask.how {
+        How::Planned {
+            plan,
+            verifier,
+            selection,
+            chosen,
+        } => {
+            let named = verifier.as_deref();
+            let judge = named.and_then(|name| models.verifier(Some(name)));
+            let judge = judge.map(watched);
+            let judge = judge.as_ref().map(|judge| judge as &dyn Verifier);
+            let searching = search(problem, plan, sampling, limits, ask.seed, drawing, judge);
+            let tree = searching.await.map_err(|error| upstream(&error))?;
+            Ok(Grown {
+                plan: *plan,
+                verifier: verifier.clone(),
+                selection: *selection,
+                chosen: chosen.clone(),
+                confidence: None,
+                drawn: tree.policy,
+                read: named
+                    .map(|name| (name.to_owned(), tree.verifier))
+                    .into_iter()
+                    .collect(),
+                tree,
+                other: None,
+            })
         }
-    };
-    let capped = Capped::new(&watched, &halt, &spent);
-    let start = Instant::now();
-    let searching = Box::pin(search(
-        problem,
-        &ask.plan,
-        sampling,
-        limits,
-        ask.seed,
-        &capped as &dyn Policy,
-        watched_verifier
-            .as_ref()
-            .map(|verifier| verifier as &dyn Verifier),
-    ));
-    let mut out_of_time = false;
-    let tree = match ask.max_seconds {
-        None => searching.await,
-        Some(seconds) => {
-            let deadline = Box::pin(tokio::time::sleep(Duration::from_secs_f64(seconds)));
-            match select(searching, deadline).await {
-                Either::Left((tree, _)) => tree,
-                Either::Right(((), searching)) => {
-                    out_of_time = true;
-                    halt.stop();
-                    searching.await
-                }
-            }
-        }
-    };
-    let tree = tree.map_err(|error| {
-        let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
-        ApiError::upstream(format!("{error}{}", source.unwrap_or_default()))
-    })?;
-    let stopped_by = if out_of_time {
-        "max_seconds"
-    } else if halt.is_stopped() {
-        "max_tokens_total"
-    } else {
-        "end"
-    };
-    let mut usage = Spending {
-        policy: tree.policy,
-        verifier: tree.verifier,
-        ..Spending::default()
-    };
-    if let Some(cost) = policy.cost {
-        usage.flops_paper = Some(cost.paper_flops(&tree.policy));
-        let verifying = match verifier {
-            Some(verifier) => verifier.cost.map(|cost| cost.full_flops(&tree.verifier)),
-            None => Some(0.0),
-        };
-        usage.flops_full = verifying.map(|verifying| cost.full_flops(&tree.policy) + verifying);
-    }
-    let solutions = tree.solutions();
-    let (taken, answer, agreement, note) = choose(&solutions, ask.selection, models);
-    let solution = taken.map(|taken| &solutions[taken]);
-    Ok(Found {
-        text: solution.map(Solution::text).unwrap_or_default(),
-        cut_off: solution.is_none_or(|solution| solution.stop == Stop::Length),
-        report: Report {
-            method: ask.plan.method().to_string(),
-            plan: ask.plan.to_string(),
-            policy: ask.policy.clone(),
-            verifier: ask.verifier.clone(),
-            selection: ask.selection.to_string(),
-            chosen: ask.chosen.clone(),
-            seed: ask.seed,
-            answer,
-            agreement,
-            votes: votes(&solutions, ask.selection, models),
-            samples: solutions
+        How::Strategic { budget, most } => {
+            let strategist = policy.strategist.as_deref();
+            let strategist =
+                strategist.ok_or_else(|| ApiError::no_model("the strategy is gone"))?;
+            let judges: Vec<(&str, WatchedVerifier<'_>)> = models
+                .verifiers
                 .iter()
-                .filter(|solution| !solution.steps.is_empty())
-                .map(|solution| solution.count)
-                .sum(),
-            seconds: start.elapsed().as_secs_f64(),
-            stopped_by,
-            note,
-            usage,
-            trace: ask.trace.then(|| trace(&tree)),
-        },
-    })
+                .map(|verifier| (verifier.name.as_str(), watched(verifier)))
+                .collect();
+            let task = Task {
+                problem,
+                budget: *budget,
+                most: *most,
+                seed: ask.seed,
+                sampling,
+                limits,
+                policy: drawing,
+                verifiers: judges
+                    .iter()
+                    .map(|(name, judge)| (*name, judge as &dyn Verifier))
+                    .collect(),
+            };
+            let performed = strategist.answer(task).await;
+            let performed = performed.map_err(|error| upstream(error.as_ref()))?;
+            Ok(Grown {
+                plan: performed.plan,
+                verifier: performed.verifier,
+                selection: performed.selection,
+                chosen: Some(format!("auto: {}", performed.reason)),
+                confidence: performed.confidence,
+                tree: performed.tree,
+                other: performed.other,
+                drawn: performed.drawn,
+                read: performed.read,
+            })
+        }
+    }
+}
+
+/// A model's failure with its cause.
+fn upstream(error: &(dyn std::error::Error + 'static)) -> ApiError {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(own) = cause {
+        let text = own.to_string();
+        if !told.ends_with(&text) {
+            told.push_str(": ");
+            told.push_str(&text);
+        }
+        cause = own.source();
+    }
+    ApiError::upstream(told)
+}
+
+/// The sum of all that was drawn and read.
+fn spending(models: &Models, policy: &ServedPolicy, grown: &Grown) -> Spending {
+    let full = |cost: ModelCost| {
+        let mut sum = cost.full_flops(&grown.drawn);
+        for (name, usage) in &grown.read {
+            sum += models.verifier(Some(name))?.cost?.full_flops(usage);
+        }
+        Some(sum)
+    };
+    Spending {
+        policy: grown.drawn,
+        verifier: grown.read.iter().map(|(_, usage)| *usage).sum(),
+        flops_paper: policy.cost.map(|cost| cost.paper_flops(&grown.drawn)),
+        flops_full: policy.cost.and_then(full),
+    }
 }
 
 /// The solution that is taken: by the selection, or where no answer can be found in any, the one that the verifier likes

@@ -18,6 +18,7 @@ use crate::auth::Keys;
 use crate::handlers;
 use crate::metrics;
 use crate::models::Models;
+use crate::patience::Patient;
 use crate::queue::Queue;
 
 /// What a server allows.
@@ -33,6 +34,10 @@ pub struct Settings {
     pub connections: usize,
     /// How long a client may take to send a request's head.
     pub head_seconds: u64,
+    /// How long its body may take.
+    pub body_seconds: u64,
+    /// How long a client may take nothing of what it is sent.
+    pub stall_seconds: u64,
     /// How long what is running may take to end at shutdown.
     pub grace_seconds: u64,
 }
@@ -45,6 +50,8 @@ impl Default for Settings {
             body_bytes: 4 << 20,
             connections: 8192,
             head_seconds: 10,
+            body_seconds: 30,
+            stall_seconds: 60,
             grace_seconds: 30,
         }
     }
@@ -93,6 +100,8 @@ pub async fn serve(
         .header_read_timeout(Duration::from_secs(gateway.settings.head_seconds))
         .max_buf_size(64 << 10)
         .max_headers(100);
+    let stall = Duration::from_secs(gateway.settings.stall_seconds);
+    let gathering = tokio::spawn(metrics::gather(gateway.metrics.clone()));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let permit = tokio::select! {
@@ -113,7 +122,8 @@ pub async fn serve(
         };
         // Answers are small and streams are read as they come: nothing is gained by waiting for more.
         let _ = stream.set_nodelay(true);
-        let connection = builder.serve_connection(TokioIo::new(stream), service.clone());
+        let stream = TokioIo::new(Patient::new(stream, stall));
+        let connection = builder.serve_connection(stream, service.clone());
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -131,6 +141,7 @@ pub async fn serve(
     {
         tracing::warn!("requests were still running after {} s", grace.as_secs());
     }
+    gathering.abort();
     Ok(())
 }
 

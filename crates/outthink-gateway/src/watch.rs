@@ -135,7 +135,7 @@ impl Policy for WatchedPolicy<'_> {
 
 /// Tells of what a verifier says.
 pub(crate) struct WatchedVerifier<'a> {
-    pub verifier: &'a dyn Verifier,
+    pub verifier: Arc<dyn Verifier>,
     pub watch: &'a Watch<'a>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use outthink_core::{Method, Scoring, Selection, Voting};
 use rayon::prelude::*;
 
-use crate::audit::Measured;
+use crate::audit;
 use crate::binomial::Factorials;
 use crate::bootstrap::Values;
 use crate::difficulty::Difficulty;
@@ -13,6 +13,7 @@ use crate::estimate::Interval;
 use crate::in_sample::{Choices, in_sample};
 use crate::spent::{Expected, Spent};
 use crate::store::{Count, Store, StoreError, UnitRow};
+use crate::strategy::{Measured, measured};
 use crate::study::{Config, Study};
 use crate::votes::{Chance, Vote, ceiling, chances};
 
@@ -107,6 +108,8 @@ pub struct Analysis {
     pub difficulty: Vec<Difficulty>,
     /// Failures with their number.
     pub failures: BTreeMap<String, usize>,
+    /// What strategies came to.
+    pub strategies: Vec<Measured>,
     /// Which method the in-sample choice takes, by policy, verifier, budget and band.
     pub choices: Choices,
     index: HashMap<Key, usize>,
@@ -146,7 +149,9 @@ impl Analysis {
             .zip(agreement)
             .map(|(pass, agreement)| Difficulty::new(pass, agreement))
             .collect();
+        let strategies = measured(&study, store, &units)?;
         let mut analysis = Self::measured(study, count, columns, difficulty);
+        analysis.strategies = strategies;
         analysis.failures = failures;
         Ok(analysis)
     }
@@ -225,6 +230,7 @@ impl Analysis {
             values,
             difficulty,
             failures: BTreeMap::new(),
+            strategies: Vec::new(),
             choices,
             index,
         }
@@ -243,13 +249,13 @@ impl Analysis {
     /// The mean difference of two entries over the runs that both have, with its paired bootstrap interval.
     pub fn difference(&self, a: usize, b: usize) -> (f64, Interval) {
         match self.differences(&[(a, b)]).first() {
-            Some(Measured { value, interval }) => (*value, *interval),
+            Some(audit::Measured { value, interval }) => (*value, *interval),
             None => (f64::NAN, crate::bootstrap::percentiles(&mut [])),
         }
     }
 
     /// The same for many pairs, all resampled with the same problems.
-    pub fn differences(&self, pairs: &[(usize, usize)]) -> Vec<Measured> {
+    pub fn differences(&self, pairs: &[(usize, usize)]) -> Vec<audit::Measured> {
         let (problems, runs) = (self.study.problems.len(), self.study.seeds.len());
         let mut values = Values::new(problems, runs, pairs.len());
         for problem in 0..problems {
@@ -264,7 +270,7 @@ impl Analysis {
         let measured = |series: usize| {
             let means = drawn.iter().map(|means| means[series]);
             let mut means: Vec<f64> = means.filter(|mean| !mean.is_nan()).collect();
-            Measured {
+            audit::Measured {
                 value: values.mean(series),
                 interval: crate::bootstrap::percentiles(&mut means),
             }

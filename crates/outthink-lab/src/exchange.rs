@@ -200,6 +200,7 @@ fn each(
             Config::Pool { draws, .. } if cell.is_greedy() => ("cot", *draws, None),
             Config::Pool { draws, .. } => ("pool", *draws, None),
             Config::Search { plan, .. } => (plan.method().name(), plan.budget(), cell.verifier),
+            Config::Strategy { budget, .. } => ("strategy", *budget as usize, None),
         };
         let verifier_name = |number: usize| study.verifiers[number].name.clone();
         let problem = &study.problems[unit.number];
@@ -461,6 +462,7 @@ pub fn import(
         problems,
         policies: policies.iter().map(info).collect(),
         verifiers: verifiers.iter().map(info).collect(),
+        strategies: Vec::new(),
         cells,
         budgets: budgets.clone(),
         seeds,
@@ -474,6 +476,7 @@ pub fn import(
                 true => vec![Method::Majority],
                 false => vec![Method::Majority, Method::BestOfN],
             },
+            strategies: Vec::new(),
             budgets,
             widths: vec![1],
             finished: outthink_core::Finished::default(),
@@ -543,6 +546,7 @@ fn units(
         },
         grader: GRADER.into(),
         tree: None,
+        choice: None,
         samples: Vec::new(),
         rewards: Vec::new(),
     };

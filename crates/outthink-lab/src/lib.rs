@@ -15,6 +15,7 @@ mod estimate;
 mod exchange;
 mod gain;
 mod in_sample;
+mod journal_file;
 mod keeper;
 mod parquet_file;
 mod plan;
@@ -27,6 +28,7 @@ mod run;
 mod short;
 mod spent;
 pub mod store;
+mod strategic;
 pub mod strategy;
 mod study;
 mod subset;
@@ -47,6 +49,7 @@ pub use exchange::{
     ExchangeError, Line, export_jsonl, export_parquet, import, read_lines, read_parquet,
 };
 pub use gain::{Efficiency, efficiency_gain, performance_gain};
+pub use journal_file::JournalFile;
 pub use plan::Estimate;
 pub use published::{Published, PublishedModel, PublishedTable, training_flops};
 pub use recipe::{ModelEntry, ModelTable, PolicyPart, Recipe, RecipeError};
@@ -56,7 +59,7 @@ pub use run::{Caps, Halt, Models, PolicyModel, Render, RunError, Status, Verifie
 pub use short::short;
 pub use spent::{Expected, SharedTokens, Spent, Work};
 pub use store::{Shard, Store, StoreError};
-pub use study::{Cell, Config, ModelInfo, Problem, Study, Unit, unit_id};
+pub use study::{Cell, Config, ModelInfo, Problem, StrategyInfo, Study, Unit, unit_id};
 pub use subset::{best_at, majority_at, pass_at};
 pub use trial::{Outcome, Question, Trial};
 pub use votes::{Chance, Vote, ceiling, chances};

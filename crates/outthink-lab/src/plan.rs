@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::store::{Store, StoreError};
+use crate::strategy::Unit;
 use crate::study::{Config, Study};
 
 /// What is left to do of a study.
@@ -78,6 +79,13 @@ impl Estimate {
                 Config::Pool { draws, limits, .. } => (*draws, limits.solution_tokens),
                 Config::Search { plan, limits, .. } => (plan.budget(), limits.solution_tokens),
                 Config::Score { .. } => (0, 0),
+                // A budget in samples is known in draws; others are added below as they are.
+                Config::Strategy { limits, .. } => match study.strategy_of(cell) {
+                    Some((own, budget)) if study.strategies[own].unit == Unit::Samples => {
+                        (budget as usize, limits.solution_tokens)
+                    }
+                    _ => (0, limits.solution_tokens),
+                },
             };
             let units = left as f64;
             estimate.draws += (draws * left) as u64;
@@ -93,6 +101,14 @@ impl Estimate {
                 continue;
             }
             assumed += left;
+            if let Some((own, budget)) = study.strategy_of(cell) {
+                match study.strategies[own].unit {
+                    Unit::Tokens => estimate.generated += budget * units,
+                    Unit::Flops => flops += budget * units,
+                    Unit::Money => estimate.money += budget * units,
+                    Unit::Samples | Unit::Seconds => {}
+                }
+            }
             let generated = Self::ASSUMED_SHARE * (tokens * draws) as f64 * units;
             estimate.generated += generated;
             estimate.money += price[1] * generated / 1e6;

@@ -119,8 +119,12 @@ pub struct Recipe {
     /// The verifiers.
     #[serde(default)]
     pub verifiers: Vec<ModelEntry>,
-    /// The methods.
+    /// The methods; none are needed beside strategies.
+    #[serde(default)]
     pub methods: Vec<Method>,
+    /// Strategies that are tried beside the methods: files, or names of built-in ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strategies: Vec<String>,
     /// The budgets `N`.
     pub budgets: Vec<usize>,
     /// The beam widths `M`; a budget below the width is its own width.
@@ -180,7 +184,10 @@ impl Recipe {
         for (empty, what) in [
             (problems.is_empty(), "problems"),
             (policies.is_empty(), "policies"),
-            (self.methods.is_empty(), "methods"),
+            (
+                self.methods.is_empty() && self.strategies.is_empty(),
+                "methods",
+            ),
             (self.widths.is_empty(), "widths"),
             (self.seeds == 0, "seeds"),
         ] {
@@ -256,6 +263,7 @@ impl Recipe {
             problems,
             policies: policies.into_iter().map(|policy| policy.info).collect(),
             verifiers,
+            strategies: Vec::new(),
             cells,
             budgets,
             seeds: (0..self.seeds as u64).map(|run| self.seed + run).collect(),

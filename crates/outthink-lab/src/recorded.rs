@@ -12,7 +12,6 @@ use outthink_core::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::keeper::Keeper;
 use crate::study::hash64;
 
 /// Most draws or prefixes of one request to a model: what a kill can cost, in each request under way.
@@ -20,9 +19,9 @@ const PIECE: usize = 32;
 
 /// The journal of one unit.
 pub(crate) struct Journal<'a> {
-    pub(crate) unit: i64,
     pub(crate) known: HashMap<i64, String>,
-    pub(crate) keeper: &'a Keeper,
+    /// Writes down a reply by the hash of its request, some time soon.
+    pub(crate) note: Box<dyn Fn(i64, String) + Send + Sync + 'a>,
 }
 
 impl Journal<'_> {
@@ -38,7 +37,7 @@ impl Journal<'_> {
         }
         let reply = ask.await?;
         let written = serde_json::to_string(&reply)?;
-        self.keeper.journal(self.unit, key, written);
+        (self.note)(key, written);
         Ok(reply)
     }
 }
@@ -137,7 +136,9 @@ fn extension_key(requests: &[Extension]) -> i64 {
             parts.push(bytes(step.tokens.iter().map(|token| u64::from(*token))));
         }
         let until = u64::from(request.until == Until::Answer);
-        let limits = [until, request.max_tokens as u64];
+        // A strategy may draw at two temperatures in one unit.
+        let greedy = u64::from(request.sampling.temperature == 0.0) << 1;
+        let limits = [until | greedy, request.max_tokens as u64];
         parts.push(bytes(
             limits.into_iter().chain(request.seeds.iter().copied()),
         ));
@@ -154,11 +155,13 @@ fn bytes(numbers: impl Iterator<Item = u64>) -> Vec<u8> {
 pub(crate) struct RecordedVerifier<'a> {
     pub(crate) verifier: &'a dyn Verifier,
     pub(crate) journal: &'a Journal<'a>,
+    /// Tells it from others of the unit; empty where there is one.
+    pub(crate) name: &'a str,
 }
 
 impl RecordedVerifier<'_> {
     async fn piece(&self, prefixes: Vec<Prefix>) -> Result<Vec<Judgement>, ModelError> {
-        let key = prefix_key(&prefixes);
+        let key = prefix_key(self.name, &prefixes);
         self.journal.reply(key, self.verifier.score(prefixes)).await
     }
 }
@@ -175,8 +178,11 @@ impl Verifier for RecordedVerifier<'_> {
     }
 }
 
-fn prefix_key(prefixes: &[Prefix]) -> i64 {
+fn prefix_key(name: &str, prefixes: &[Prefix]) -> i64 {
     let mut parts: Vec<&[u8]> = vec![b"verifier"];
+    if !name.is_empty() {
+        parts.push(name.as_bytes());
+    }
     for Prefix {
         steps, complete, ..
     } in prefixes

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use futures::channel::mpsc;
 use futures::future::{Either, select};
 use futures::stream::{FuturesUnordered, StreamExt};
-use outthink_core::{Answers, Error, Limits, Policy, Prefix, Sampling, Usage, Verifier};
+use outthink_core::{Answers, Limits, Policy, Prefix, Sampling, Usage, Verifier};
 
 use crate::estimate::Proportion;
 use crate::keeper::{Ended, Keeper};
 use crate::recorded::Journal;
 use crate::store::{Claim, Count, Finished, Shard, Store, StoreError};
+use crate::strategic::Judge;
+use crate::strategy::Strategy;
 use crate::study::{Cell, Config, ModelInfo, Study};
 use crate::work::Bench;
 
@@ -49,6 +51,8 @@ pub struct Models {
     pub policies: Vec<PolicyModel>,
     /// The verifiers.
     pub verifiers: Vec<VerifierModel>,
+    /// The strategies.
+    pub strategies: Vec<Strategy>,
 }
 
 /// Where a run stops, to be gone on with another time.
@@ -181,7 +185,8 @@ struct Ending<'a> {
     cell: &'a Cell,
     weight: usize,
     claim: Claim,
-    result: Result<Finished, Error>,
+    /// Or why it failed.
+    result: Result<Finished, String>,
 }
 
 impl<'a> Runner<'a> {
@@ -267,13 +272,13 @@ impl<'a> Runner<'a> {
         claim: Claim,
     ) -> impl Future<Output = Result<Ending<'a>, Trouble>> + use<'a> {
         let (models, keeper, answers) = (self.models, self.keeper, self.answers);
+        let study = self.study;
         async move {
             let unit = claim.unit;
             let known = keeper.ask(move |store| store.journal(unit)).await??;
             let journal = Journal {
-                unit,
                 known,
-                keeper,
+                note: Box::new(move |key, reply| keeper.journal(unit, key, reply)),
             };
             let bench = Bench {
                 claim: &claim,
@@ -291,11 +296,15 @@ impl<'a> Runner<'a> {
                         ..
                     },
                     _,
-                ) => bench.pool(policy, *sampling, *limits, *draws).await,
+                ) => {
+                    let done = bench.pool(policy, *sampling, *limits, *draws).await;
+                    done.map_err(|error| chain(&error))
+                }
                 (Config::Score { .. }, Some(verifier)) => {
                     let source = claim.source.unwrap_or_default();
                     let pool = keeper.ask(move |store| store.samples(source)).await??;
-                    bench.score(verifier, &pool).await
+                    let done = bench.score(verifier, &pool).await;
+                    done.map_err(|error| chain(&error))
                 }
                 (
                     Config::Search {
@@ -306,9 +315,36 @@ impl<'a> Runner<'a> {
                     },
                     Some(verifier),
                 ) => {
-                    bench
+                    let done = bench
                         .search(policy, verifier, *sampling, *limits, plan)
-                        .await
+                        .await;
+                    done.map_err(|error| chain(&error))
+                }
+                (
+                    Config::Strategy {
+                        sampling, limits, ..
+                    },
+                    _,
+                ) => {
+                    let found = study.strategy_of(cell);
+                    let found = found.and_then(|(own, budget)| {
+                        Some((
+                            study.strategies.get(own)?,
+                            models.strategies.get(own)?,
+                            budget,
+                        ))
+                    });
+                    let Some((info, strategy, budget)) = found else {
+                        return Err(Trouble::Run(RunError::Cell(claim.cell.clone())));
+                    };
+                    let named = info.verifiers.iter();
+                    let judges: Vec<Judge<'_>> = named
+                        .map(|(name, number)| (name.as_str(), &models.verifiers[*number]))
+                        .collect();
+                    let done = bench
+                        .strategy(strategy, budget, policy, &judges, *sampling, *limits)
+                        .await;
+                    done.map_err(|error| chain(&error))
                 }
                 _ => return Err(Trouble::Run(RunError::Cell(claim.cell.clone()))),
             };
@@ -336,8 +372,7 @@ impl<'a> Runner<'a> {
                 self.status.count.done += 1;
                 self.keeper.finish(finished).await?;
             }
-            Err(error) => {
-                let told = chain(&error);
+            Err(told) => {
                 self.status.count.failed += 1;
                 self.status.failure = Some(told.clone());
                 self.keeper.fail(claim.unit, told).await?;
@@ -364,12 +399,25 @@ impl<'a> Runner<'a> {
         if let Some(verifier) = verifier {
             count(verifier, &finished.verifier);
         }
+        if let Some(choice) = &finished.choice {
+            for (name, usage, _) in &choice.work {
+                let verifiers = &mut self.study.verifiers.iter();
+                if let Some(verifier) = verifiers.find(|own| own.name == *name) {
+                    count(verifier, usage);
+                }
+            }
+        }
         let largest = self.study.budgets.last().copied();
         let label = match cell.config() {
             Config::Pool { draws: 1, .. } => format!("{} cot", policy.name),
             Config::Search { plan, .. } if Some(plan.budget()) == largest => {
                 let verifier = verifier.map_or("", |verifier| verifier.name.as_str());
                 format!("{} {} {verifier}", policy.name, plan.method())
+            }
+            Config::Strategy { budget, .. } if Some(*budget as usize) == largest => {
+                let own = self.study.strategy_of(cell);
+                let name = own.map_or("", |(own, _)| self.study.strategies[own].name.as_str());
+                format!("{} {name}", policy.name)
             }
             _ => return,
         };
@@ -386,7 +434,10 @@ impl<'a> Runner<'a> {
             .enumerate()
             .filter(|(_, s)| s.class.is_some());
         let best = answered.max_by(|(a, _), (b, _)| last(*a).total_cmp(&last(*b)).then(b.cmp(a)));
-        let right = best.is_some_and(|(_, sample)| sample.correct);
+        let right = match &finished.choice {
+            Some(choice) => choice.correct,
+            None => best.is_some_and(|(_, sample)| sample.correct),
+        };
         let accuracy = status.accuracy.entry(label).or_insert(Proportion {
             successes: 0,
             trials: 0,
@@ -428,6 +479,8 @@ fn appetite_of(cell: &Cell) -> usize {
         Config::Pool { draws, .. } => *draws,
         Config::Search { plan, .. } => plan.budget(),
         Config::Score { .. } => 64,
+        // About: one problem may get more than another.
+        Config::Strategy { budget, .. } => budget.clamp(4.0, 256.0) as usize,
     }
 }
 

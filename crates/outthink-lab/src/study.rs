@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher13;
 
-use crate::recipe::Recipe;
+use crate::recipe::{PolicyPart, Recipe};
+use crate::strategy::{Strategy, StrategyError, Unit as StrategyUnit};
 
 /// A question whose answer is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +101,21 @@ pub enum Config {
         /// Method, budget and width.
         plan: Plan,
     },
+    /// What a strategy makes of a budget.
+    Strategy {
+        /// The policy's identity.
+        policy: serde_json::Value,
+        /// The identities of the verifiers that it may ask.
+        verifiers: Vec<serde_json::Value>,
+        /// How the policy draws.
+        sampling: Sampling,
+        /// How far.
+        limits: Limits,
+        /// The strategy's fingerprint.
+        strategy: String,
+        /// The budget a problem, in its unit.
+        budget: f64,
+    },
 }
 
 impl Config {
@@ -109,6 +125,7 @@ impl Config {
             Self::Pool { .. } => "pool",
             Self::Score { .. } => "score",
             Self::Search { .. } => "search",
+            Self::Strategy { .. } => "strategy",
         }
     }
 }
@@ -184,6 +201,21 @@ pub struct Unit {
     pub source: Option<i64>,
 }
 
+/// A strategy of a study, with its policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StrategyInfo {
+    /// What it is called in tables.
+    pub name: String,
+    /// Index of the policy.
+    pub policy: usize,
+    /// A hash of all that it does.
+    pub fingerprint: String,
+    /// What its budgets are counted in.
+    pub unit: StrategyUnit,
+    /// The study's verifiers by their names in the strategy.
+    pub verifiers: Vec<(String, usize)>,
+}
+
 /// A study, resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Study {
@@ -197,7 +229,10 @@ pub struct Study {
     pub policies: Vec<ModelInfo>,
     /// The verifiers.
     pub verifiers: Vec<ModelInfo>,
-    /// The cells: pools first, then what scores them, then searches.
+    /// The strategies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strategies: Vec<StrategyInfo>,
+    /// The cells: pools first, then what scores them, then searches; strategies last.
     pub cells: Vec<Cell>,
     /// The budgets `N`, ascending.
     pub budgets: Vec<usize>,
@@ -208,6 +243,56 @@ pub struct Study {
 }
 
 impl Study {
+    /// Adds a strategy for one of the policies: a cell a budget. One that counts samples gets the study's budgets, as far as
+    /// it has something for them; another one those that it was fitted for.
+    pub fn add_strategy(
+        &mut self,
+        info: StrategyInfo,
+        strategy: &Strategy,
+        part: &PolicyPart,
+    ) -> Result<(), StrategyError> {
+        let fitted = strategy.budgets();
+        let smallest = fitted.as_ref().and_then(|all| all.first().copied());
+        let own = self.budgets.iter().map(|&n| n as f64);
+        let budgets: Vec<f64> = match fitted {
+            Some(fitted) if info.unit != StrategyUnit::Samples => fitted,
+            _ => own.filter(|&n| n >= smallest.unwrap_or(0.0)).collect(),
+        };
+        if let (true, Some(&most)) = (budgets.is_empty(), self.budgets.last()) {
+            return strategy.asks(most as f64).map(|_| ());
+        }
+        for budget in budgets {
+            let asked = strategy.asks(budget)?;
+            let known = |name: &&str| info.verifiers.iter().find(|(own, _)| own == name);
+            let verifiers = asked.iter().filter_map(known);
+            let config = Config::Strategy {
+                policy: part.info.identity.clone(),
+                verifiers: verifiers
+                    .map(|(_, number)| self.verifiers[*number].identity.clone())
+                    .collect(),
+                sampling: part.sampling,
+                limits: part.limits,
+                strategy: info.fingerprint.clone(),
+                budget,
+            };
+            self.cells.push(Cell::new(info.policy, None, config));
+        }
+        self.strategies.push(info);
+        Ok(())
+    }
+
+    /// The place of a cell's strategy among [`Study::strategies`], and its budget.
+    pub fn strategy_of(&self, cell: &Cell) -> Option<(usize, f64)> {
+        let Config::Strategy {
+            strategy, budget, ..
+        } = cell.config()
+        else {
+            return None;
+        };
+        let same = |own: &StrategyInfo| own.policy == cell.policy && own.fingerprint == *strategy;
+        Some((self.strategies.iter().position(same)?, *budget))
+    }
+
     /// All units of work, problem by problem: what shares a question stands together, for the models' caches.
     pub fn units(&self) -> Vec<Unit> {
         let mut units = Vec::new();

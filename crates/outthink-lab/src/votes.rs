@@ -184,6 +184,14 @@ fn place(scoring: Scoring) -> usize {
         .unwrap_or_default()
 }
 
+/// The answer that a rule takes: is it right, how many votes has it, and how many have all. Nothing taken is nothing right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) right: bool,
+    pub(crate) votes: u32,
+    pub(crate) all: u32,
+}
+
 /// The votes of one subset, by class.
 pub(crate) struct Tally {
     classes: Vec<Class>,
@@ -249,8 +257,13 @@ impl Tally {
         }
     }
 
-    /// Is what the rule takes right? Ties go to the answer with more votes, then to the one drawn first.
+    /// Is what the rule takes right?
     pub(crate) fn right(&self, rule: Selection) -> bool {
+        self.taken(rule).right
+    }
+
+    /// What the rule takes. Ties go to the answer with more votes, then to the one drawn first.
+    pub(crate) fn taken(&self, rule: Selection) -> Taken {
         let mut winner: Option<((f64, u32), bool)> = None;
         let candidates = match rule {
             Selection::Majority => &self.present,
@@ -272,6 +285,15 @@ impl Tally {
                 winner = Some(((weight, votes), right));
             }
         }
-        winner.is_some_and(|(_, right)| right)
+        let own = |&number: &usize| match rule {
+            Selection::Majority => self.classes[number].count,
+            Selection::Scored(..) => self.classes[number].scored,
+        };
+        let all = candidates.iter().map(own).sum();
+        winner.map_or(Taken::default(), |((_, votes), right)| Taken {
+            right,
+            votes,
+            all,
+        })
     }
 }

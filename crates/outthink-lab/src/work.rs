@@ -25,11 +25,11 @@ pub(crate) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn question(&self) -> Arc<Problem> {
+    pub(crate) fn question(&self) -> Arc<Problem> {
         Arc::new(self.claim.problem.question())
     }
 
-    fn done(&self, start: Instant) -> Finished {
+    pub(crate) fn done(&self, start: Instant) -> Finished {
         Finished {
             unit: self.claim.unit,
             seconds: start.elapsed().as_secs_f64(),
@@ -38,6 +38,7 @@ impl Bench<'_> {
             spent: Spent::default(),
             grader: GRADER.into(),
             tree: None,
+            choice: None,
             samples: Vec::new(),
             rewards: Vec::new(),
         }
@@ -128,6 +129,7 @@ impl Bench<'_> {
         let verifier = RecordedVerifier {
             verifier: model.model.as_ref(),
             journal: self.journal,
+            name: "",
         };
         let failed = |source| Error::Verifier {
             problem: question.id.clone(),
@@ -189,6 +191,7 @@ impl Bench<'_> {
         let verifier = RecordedVerifier {
             verifier: judge.model.as_ref(),
             journal: self.journal,
+            name: "",
         };
         let question = self.question();
         let tree = search(
@@ -202,12 +205,7 @@ impl Bench<'_> {
         )
         .await?;
         let solutions = tree.solutions();
-        let mut samples: Vec<Drawn> = solutions.iter().map(written).collect();
-        for (sample, solution) in samples.iter_mut().zip(&solutions) {
-            let steps = tree.steps(solution.node);
-            sample.tokens = steps.iter().map(|step| step.tokens.len()).sum();
-            sample.logprob = steps.iter().map(|step| step.logprob).sum();
-        }
+        let mut samples = solved_samples(&tree);
         grade(&mut samples, &self.claim.problem.gold, self.answers);
         let draws = plan.budget() as u64;
         let mut tokens = SharedTokens::default();
@@ -217,12 +215,7 @@ impl Bench<'_> {
             tokens.insert(path[..path.len().saturating_sub(1)].iter().copied(), draws);
             asked.extend(asked_about(&tree, node, &question).map(|prefix| (prefix, draws)));
         }
-        let known = tree.nodes().iter().any(|node| {
-            node.step
-                .as_ref()
-                .is_some_and(|step| !step.tokens.is_empty())
-        });
-        let work = if known {
+        let work = if tells_tokens(&tree) {
             tokens.work(policy.prompt(), draws, tree.policy.generated)
         } else {
             Work::reported(&tree.policy, draws, tree.policy.computed)
@@ -237,16 +230,39 @@ impl Bench<'_> {
                 verifier: verifier_work(judge, asked, draws, &tree.verifier),
             },
             samples,
-            rewards: solutions
-                .into_iter()
-                .enumerate()
-                .filter(|(_, solution)| !solution.rewards.is_empty())
-                .map(|(number, solution)| (number, solution.rewards))
-                .collect(),
+            rewards: rewarded(solutions),
             tree: Some(tree),
             ..self.done(start)
         })
     }
+}
+
+/// The solutions of a tree as they are stored.
+pub(crate) fn solved_samples(tree: &Tree) -> Vec<Drawn> {
+    let sample = |solution: Solution| {
+        let steps = tree.steps(solution.node);
+        Drawn {
+            tokens: steps.iter().map(|step| step.tokens.len()).sum(),
+            logprob: steps.iter().map(|step| step.logprob).sum(),
+            ..written(&solution)
+        }
+    };
+    tree.solutions().into_iter().map(sample).collect()
+}
+
+/// The rewards of solutions that have some, by number.
+pub(crate) fn rewarded(solutions: Vec<Solution>) -> Vec<(usize, Vec<f64>)> {
+    let numbered = solutions.into_iter().enumerate();
+    numbered
+        .filter(|(_, solution)| !solution.rewards.is_empty())
+        .map(|(number, solution)| (number, solution.rewards))
+        .collect()
+}
+
+/// Are the tokens of its steps known?
+pub(crate) fn tells_tokens(tree: &Tree) -> bool {
+    let mut steps = tree.nodes().iter().filter_map(|node| node.step.as_ref());
+    steps.any(|step| !step.tokens.is_empty())
 }
 
 /// Finds the answers, tells them apart, and compares each with the right one.
@@ -293,7 +309,7 @@ fn written(solution: &Solution) -> Drawn {
 }
 
 /// The tokens of a path, a list a step that shows; what a blank step holds goes with the step before it.
-fn path_tokens(path: &[Arc<Step>]) -> Vec<Vec<u32>> {
+pub(crate) fn path_tokens(path: &[Arc<Step>]) -> Vec<Vec<u32>> {
     let mut lists: Vec<Vec<u32>> = Vec::with_capacity(path.len());
     for step in path {
         match lists.last_mut() {
@@ -321,7 +337,7 @@ fn prefix(question: &Arc<Problem>, drawn: &Drawn) -> Prefix {
 }
 
 /// What the verifier was asked about a node. A step inside a whole drawn solution was read as part of that.
-fn asked_about(tree: &Tree, node: usize, question: &Arc<Problem>) -> Option<Prefix> {
+pub(crate) fn asked_about(tree: &Tree, node: usize, question: &Arc<Problem>) -> Option<Prefix> {
     tree.nodes()[node].reward?;
     let Solution { steps, stop, .. } = tree.solution(node);
     let prefix = Prefix {
@@ -332,7 +348,7 @@ fn asked_about(tree: &Tree, node: usize, question: &Arc<Problem>) -> Option<Pref
     (!prefix.steps.is_empty() && stop != Stop::Length).then_some(prefix)
 }
 
-fn verifier_work<'p>(
+pub(crate) fn verifier_work<'p>(
     model: &VerifierModel,
     asked: impl Iterator<Item = (&'p Prefix, u64)>,
     draws: u64,

@@ -30,7 +30,7 @@ fn worker() {
     let Ok(place) = std::env::var(PLACE) else {
         return;
     };
-    let bench = bench(PROBLEMS, LATENCY, APPETITE);
+    let bench = bench(PROBLEMS, LATENCY, APPETITE).with_strategy();
     let mut store = Store::open(&place).unwrap().with_lease(LEASE);
     store.put_study(&bench.study).unwrap();
     let watch = &mut |_: &Status| {};
@@ -61,6 +61,12 @@ fn start(place: &Place) -> Child {
 /// What must be the same however a study was run: everything but times and what models report of their caches.
 fn contents(study: &Study, store: &mut Store) -> Vec<String> {
     let units = store.units(&study.name).unwrap();
+    let choices = store.choices(&study.name).unwrap();
+    let strategic = units.iter().filter(|unit| {
+        let cell = study.cells.iter().find(|cell| cell.hash() == unit.cell);
+        unit.state == "done" && study.strategy_of(cell.unwrap()).is_some()
+    });
+    assert_eq!(strategic.count(), choices.len());
     units
         .iter()
         .map(|unit| {
@@ -71,8 +77,9 @@ fn contents(study: &Study, store: &mut Store) -> Vec<String> {
                 .took
                 .as_ref()
                 .map(|took| (&took.spent, took.policy, took.verifier));
+            let choice = choices.get(&unit.id);
             format!(
-                "{} {} {samples:?} {rewards:?} {tree:?} {spent:?}",
+                "{} {} {samples:?} {rewards:?} {tree:?} {spent:?} {choice:?}",
                 unit.id, unit.state
             )
         })
@@ -88,7 +95,7 @@ fn same(found: &[String], expected: &[String]) {
 
 fn undisturbed() -> (Vec<String>, u64) {
     let place = Place::sqlite();
-    let bench = bench(PROBLEMS, Duration::ZERO, APPETITE);
+    let bench = bench(PROBLEMS, Duration::ZERO, APPETITE).with_strategy();
     let mut store = Store::open(&place.name()).unwrap();
     store.put_study(&bench.study).unwrap();
     let watch = &mut |_: &Status| {};
@@ -123,7 +130,7 @@ fn twenty_kills_lose_nothing_and_double_nothing() {
         }
         let last = start(&place).wait_with_output().unwrap();
         assert!(last.status.success());
-        let study = bench(PROBLEMS, LATENCY, APPETITE).study;
+        let study = bench(PROBLEMS, LATENCY, APPETITE).with_strategy().study;
         let mut store = Store::existing(&place.name()).unwrap();
         same(&contents(&study, &mut store), &expected);
         let mut left = None;
@@ -156,7 +163,7 @@ fn four_workers_share_a_study_and_outlive_a_fifth() {
                 .1;
             drawn += draws.parse::<u64>().unwrap();
         }
-        let study = bench(PROBLEMS, LATENCY, APPETITE).study;
+        let study = bench(PROBLEMS, LATENCY, APPETITE).with_strategy().study;
         let mut store = Store::existing(&place.name()).unwrap();
         same(&contents(&study, &mut store), &expected);
         // Nobody did another's work: together no more than one alone, with what the dead one had begun.

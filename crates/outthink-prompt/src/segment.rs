@@ -92,15 +92,23 @@ impl Segmenter {
             self.open = false;
             return End::Answer;
         }
-        self.partial.extend_from_slice(bytes);
-        let whole = whole_characters(&self.partial);
-        let rest = self.partial.split_off(whole);
-        segment
-            .text
-            .push_str(&String::from_utf8_lossy(&self.partial));
-        self.partial = rest;
+        let before = segment.text.len();
+        match std::str::from_utf8(bytes) {
+            Ok(characters) if self.partial.is_empty() => segment.text.push_str(characters),
+            _ => {
+                self.partial.extend_from_slice(bytes);
+                let whole = whole_characters(&self.partial);
+                let characters = String::from_utf8_lossy(&self.partial[..whole]);
+                segment.text.push_str(&characters);
+                self.partial.drain(..whole);
+            }
+        }
         let text = segment.text.trim_start();
-        if text.is_empty() || !text.contains(&self.separator) {
+        // What is new can only complete a separator that begins this far back: the text before was looked through.
+        let blank = segment.text.len() - text.len();
+        let known = (before + 1).saturating_sub(self.separator.len().max(1));
+        let new = &text.as_bytes()[known.saturating_sub(blank).min(text.len())..];
+        if text.is_empty() || !holds(new, self.separator.as_bytes()) {
             return End::Nothing;
         }
         self.open = false;
@@ -115,6 +123,13 @@ impl Segmenter {
     pub fn into_segments(self) -> Vec<Segment> {
         self.segments
     }
+}
+
+fn holds(text: &[u8], separator: &[u8]) -> bool {
+    separator.is_empty()
+        || text
+            .windows(separator.len())
+            .any(|window| window == separator)
 }
 
 /// How many bytes are characters, or can never become one; what may still become one is left.
@@ -148,8 +163,47 @@ fn closes_a_box(text: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::Profile;
+
+    const PIECES: [&str; 9] = [
+        "\n", "\n\n", "a", " ", "\n \n", "ab\n\ncd", "é", "\n\n\n", "x\n",
+    ];
+
+    proptest! {
+        #[test]
+        fn steps_end_where_a_look_at_all_of_the_text_ends_them(
+            pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..30)
+        ) {
+            let profile = Profile::named("chat").unwrap().policy.unwrap();
+            let separator = profile.step_separator.clone();
+            let mut segmenter = Segmenter::new(&profile, Vec::new());
+            let mut expected: Vec<String> = Vec::new();
+            let mut open = false;
+            for piece in pieces {
+                // Byte by byte, as a tokenizer may cut letters too.
+                for byte in piece.as_bytes() {
+                    segmenter.push_bytes(None, &[*byte], 0.0);
+                }
+                for character in piece.chars() {
+                    if !open {
+                        expected.push(String::new());
+                    }
+                    let text = expected.last_mut().unwrap();
+                    text.push(character);
+                    let text = text.trim_start();
+                    open = text.is_empty() || !text.contains(&separator);
+                }
+            }
+            let segments = segmenter.into_segments();
+            let texts: Vec<String> = segments.into_iter().map(|segment| segment.text).collect();
+            prop_assert_eq!(texts, expected);
+        }
+    }
 
     #[test]
     fn bytes_that_are_no_character_do_not_hold_up_the_text() {

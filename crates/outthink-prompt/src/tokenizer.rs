@@ -1,6 +1,6 @@
 //! A checkpoint's tokenizer, strict about what it cannot say.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -10,6 +10,8 @@ use crate::Error;
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     unknown: Option<u32>,
+    /// Ids of control tokens; the library's own table of them is a copy for whoever asks.
+    control: HashSet<u32>,
     /// The bytes of every token; none for special tokens, which are no text.
     bytes: Vec<Vec<u8>>,
     /// Special tokens by name: `bos_token`, `eos_token`, `pad_token`.
@@ -37,6 +39,8 @@ impl Tokenizer {
             .find_map(|token| inner.token_to_id(token));
         let spelling = spelling(json);
         let added = inner.get_added_tokens_decoder();
+        let control = added.iter().filter(|(_, token)| token.special);
+        let control = control.map(|(id, _)| *id);
         let bytes = (0..inner.get_vocab_size(true) as u32).map(|id| match added.get(&id) {
             Some(token) if token.special => Vec::new(),
             Some(token) => token.content.clone().into_bytes(),
@@ -45,6 +49,7 @@ impl Tokenizer {
         Ok(Self {
             unknown,
             bytes: bytes.collect(),
+            control: control.collect(),
             special: HashMap::new(),
             add_bos: false,
             inner,
@@ -134,11 +139,8 @@ impl Tokenizer {
                 whole: text.to_owned(),
             });
         }
-        let control = |id: &&u32| {
-            let added = self.inner.get_added_tokens_decoder();
-            added.get(id).is_some_and(|token| token.special)
-        };
-        match encoding.get_ids().iter().find(control) {
+        let ids = encoding.get_ids();
+        match ids.iter().find(|id| self.control.contains(id)) {
             Some(&id) => Err(Error::ControlToken(
                 self.inner.id_to_token(id).unwrap_or_default(),
             )),

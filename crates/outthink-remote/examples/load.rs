@@ -1,8 +1,8 @@
 //! What the client costs and what it gets out of a server: `load MODE URL[,URL] PROBLEMS N [CONCURRENCY]`.
 //!
 //! - `majority`, `beam`: a study; rewards are a hash of the steps, so that only the policy's servers work.
-//! - `raw`: the requests of a study of beam search, and `raw-majority` those of majority, sent by hyper alone with as many in
-//!   flight, without a search. The study is run first, to know them.
+//! - `raw-majority`, `raw-beam`: the requests of such a study, sent by hyper alone with as many in flight, without a search.
+//!   The study is run first, to know them.
 //!
 //! A vLLM in its developer mode forgets its prefixes before what is measured. Prints one JSON object. CPU time is this process's, user and system.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement")]
@@ -181,9 +181,10 @@ fn main() {
         ..Servers::parse(url).unwrap()
     };
     let policy = RemotePolicy::connect(&servers, None, |_| {}).unwrap();
-    let method = match mode {
-        "beam" | "raw" => Method::Beam,
-        _ => Method::Majority,
+    let method = match mode.trim_start_matches("raw-") {
+        "beam" => Method::Beam,
+        "majority" => Method::Majority,
+        other => panic!("no mode is called {other}"),
     };
     let bodies = mode.starts_with("raw").then(|| {
         let kept = Kept(&policy, Mutex::default());

@@ -4,9 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
+use tokio::time::Timeout;
 
 use crate::Error;
 
@@ -43,6 +45,12 @@ pub(crate) fn wait_for<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     futures::executor::block_on(start(work)?)
+}
+
+/// Gives up on a future after a while; whoever polls it need not bring a timer.
+pub(crate) fn timeout<F: Future>(limit: Duration, work: F) -> Result<Timeout<F>, Error> {
+    let _inside = runtime()?.enter();
+    Ok(tokio::time::timeout(limit, work))
 }
 
 impl<T> Future for Task<T> {

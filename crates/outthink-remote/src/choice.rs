@@ -215,6 +215,11 @@ impl State {
         Some(next)
     }
 
+    /// An answer began. True if the server had been left alone.
+    pub(crate) fn heard(&mut self, server: usize) -> bool {
+        self.slots[server].breaker.answered()
+    }
+
     /// True if the server had been left alone.
     pub(crate) fn answered(&mut self, server: usize, work: u64, now: Instant) -> bool {
         self.down = None;

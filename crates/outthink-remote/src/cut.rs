@@ -41,30 +41,27 @@ impl Cut {
     pub(crate) fn push(&mut self, piece: &Piece) {
         self.tokens += u64::from(piece.token.is_some());
         self.bytes += piece.bytes.len() as u64;
-        match (piece.token, &self.tokenizer) {
-            (Some(token), Some(tokenizer)) => {
-                let tokenizer = Arc::clone(tokenizer);
-                self.take(Some(token), tokenizer.bytes(token), piece.logprob);
+        let (segmenter, stop, until) = (&mut self.segmenter, &mut self.stop, self.until);
+        let mut take = |bytes: &[u8], logprob: f64| {
+            if stop.is_some() {
+                return;
             }
-            (Some(token), None) => self.take(Some(token), &piece.bytes, piece.logprob),
+            *stop = match (segmenter.push_bytes(piece.token, bytes, logprob), until) {
+                (End::Answer, _) => Some(Stop::Answer),
+                (End::Step, Until::Step) => Some(Stop::Step),
+                (End::Step | End::Nothing, _) => None,
+            };
+        };
+        match (piece.token, &self.tokenizer) {
+            (Some(token), Some(tokenizer)) => take(tokenizer.bytes(token), piece.logprob),
+            (Some(_), None) => take(&piece.bytes, piece.logprob),
             // Text may hold several ends; they are looked for character by character.
             (None, _) => {
                 for character in String::from_utf8_lossy(&piece.bytes).chars() {
-                    self.take(None, character.encode_utf8(&mut [0; 4]).as_bytes(), 0.0);
+                    take(character.encode_utf8(&mut [0; 4]).as_bytes(), 0.0);
                 }
             }
         }
-    }
-
-    fn take(&mut self, token: Option<u32>, bytes: &[u8], logprob: f64) {
-        if self.stop.is_some() {
-            return;
-        }
-        self.stop = match (self.segmenter.push_bytes(token, bytes, logprob), self.until) {
-            (End::Answer, _) => Some(Stop::Answer),
-            (End::Step, Until::Step) => Some(Stop::Step),
-            (End::Step | End::Nothing, _) => None,
-        };
     }
 
     pub(crate) fn finish(&mut self, finish: Finish) {

@@ -1,12 +1,19 @@
 //! A request of somebody else's, passed on as it is.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt};
-use http_body_util::BodyExt;
+use futures::stream::{self, BoxStream, StreamExt};
+use http_body_util::{BodyDataStream, BodyExt};
+use hyper::StatusCode;
+use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use outthink_core::ModelError;
+use tokio::runtime::Handle;
 
+use crate::breaker::Fault;
 use crate::policy::{RemotePolicy, key};
+use crate::pool::Lease;
 use crate::{Error, background};
 
 /// What a server replied, unread.
@@ -15,7 +22,8 @@ pub struct Forwarded {
     pub status: u16,
     /// Its `content-type`.
     pub content_type: String,
-    /// Its body as it comes; dropping it hangs up, and the server stops.
+    /// Its body as it comes; dropping it hangs up, and the server stops. Fails where the server breaks off, or says nothing
+    /// for as long as an answer may take.
     pub body: BoxStream<'static, Result<Bytes, ModelError>>,
 }
 
@@ -24,23 +32,72 @@ impl RemotePolicy {
     /// server replies is the reply, errors too. Fails at once where no server is up.
     pub async fn forward(&self, path: &'static str, body: Bytes) -> Result<Forwarded, Error> {
         let pool = self.pool();
+        let timeout = pool.timeout();
         let place = key(&String::from_utf8_lossy(&body));
         let sent = async move { pool.pass(place, path, body).await };
-        let (response, lease) = background::start(sent)?.await?;
+        // On a runtime of the caller's, nothing of what is passed on changes threads.
+        let (response, lease) = match Handle::try_current() {
+            Ok(_) => sent.await?,
+            Err(_) => background::start(sent)?.await?,
+        };
         let kind = response.headers().get(CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok());
         Ok(Forwarded {
             status: response.status().as_u16(),
             content_type: kind.unwrap_or("application/json").to_owned(),
-            body: response
-                .into_body()
-                .into_data_stream()
-                .map(move |data| {
-                    // The place is taken until the last byte.
-                    let _held = &lease;
-                    Ok(data?)
-                })
-                .boxed(),
+            body: Passing {
+                status: response.status(),
+                body: response.into_body().into_data_stream(),
+                lease,
+                bytes: 0,
+                timeout,
+            }
+            .stream(),
         })
+    }
+}
+
+/// A body under way. Its place is taken until the last byte, and the end says what the server can take.
+struct Passing {
+    status: StatusCode,
+    body: BodyDataStream<Incoming>,
+    lease: Lease,
+    bytes: u64,
+    timeout: Duration,
+}
+
+impl Passing {
+    fn stream(self) -> BoxStream<'static, Result<Bytes, ModelError>> {
+        stream::unfold(Some(self), |passing| async {
+            let mut passing = passing?;
+            let next = match background::timeout(passing.timeout, passing.body.next()) {
+                Ok(next) => next.await,
+                Err(error) => return Some((Err(error.into()), None)),
+            };
+            let reason = match next {
+                Ok(Some(Ok(data))) => {
+                    passing.bytes += data.len() as u64;
+                    return Some((Ok(data), Some(passing)));
+                }
+                Ok(None) => {
+                    passing.end();
+                    return None;
+                }
+                Ok(Some(Err(error))) => format!("the connection broke: {error}"),
+                Err(_) => format!("no word within {:?}", passing.timeout),
+            };
+            passing.lease.failed(Fault::Bad, &reason);
+            Some((Err(reason.into()), None))
+        })
+        .boxed()
+    }
+
+    fn end(self) {
+        match self.status.as_u16() {
+            429 | 503 | 529 => self.lease.busy(None),
+            // A token is about four bytes. What a server can take is found by comparing its throughputs, so any measure does
+            // that grows with the work.
+            _ => self.lease.answered(self.bytes.div_ceil(4)),
+        }
     }
 }

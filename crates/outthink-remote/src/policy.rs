@@ -322,8 +322,8 @@ impl Inner {
         Ok((continuations.collect(), usage))
     }
 
-    /// Several answers in one request, and again for those that a provider leaves out. Without token ids a draw cannot
-    /// be repeated exactly anyway, and providers charge the prompt of a request once.
+    /// Several answers in one request; the rest, at once, in requests of as many as the provider gives to one. Without token ids a draw
+    /// cannot be repeated exactly anyway, and providers charge the prompt of a request once.
     async fn chat(
         &self,
         key: u64,
@@ -331,37 +331,53 @@ impl Inner {
         seeds: &[u64],
         shape: &Shape,
     ) -> Result<Reply, Error> {
-        let Fleet { dialect, model, .. } = &self.fleet;
         let mut drawn: Vec<Continuation> = Vec::with_capacity(seeds.len());
         let mut usage = Usage::default();
+        let mut at_once = seeds.len();
         while drawn.len() < seeds.len() {
-            let n = seeds.len() - drawn.len();
-            let asked = Asked {
-                model,
-                prefix: Prefix::Chat(messages),
-                seed: seeds[drawn.len()],
-                sampling: shape.sampling,
-                max_tokens: shape.max_tokens,
-                stop: None,
-                end_tokens: &[],
-                stream: false,
-                n,
-            };
-            let question = dialect.question(&asked).map_err(unsendable)?;
-            let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
-            let reader = || DrawReader {
-                dialect: *dialect,
-                spelled: true,
-                cuts: vec![Cut::new(shape.segmenter.clone(), None, shape.until); n],
-                told: None,
-                prompt: bytes.div_ceil(4) as u64,
-                stream: false,
-            };
-            let (continuations, cost) = self.pool.ask(key, &question, reader).await?;
-            drawn.extend(continuations);
-            usage += cost;
+            let parts = seeds[drawn.len()..].chunks(at_once);
+            let asked = parts.map(|seeds| self.choices(key, messages, seeds, shape));
+            for (continuations, cost) in try_join_all(asked).await? {
+                at_once = at_once.min(continuations.len().max(1));
+                drawn.extend(continuations);
+                usage += cost;
+            }
         }
         Ok((drawn, usage))
+    }
+
+    /// One request for as many answers as there are seeds, of which a provider takes the first, if any. There may be fewer.
+    async fn choices(
+        &self,
+        key: u64,
+        messages: &[Message],
+        seeds: &[u64],
+        shape: &Shape,
+    ) -> Result<Reply, Error> {
+        let Fleet { dialect, model, .. } = &self.fleet;
+        let n = seeds.len();
+        let asked = Asked {
+            model,
+            prefix: Prefix::Chat(messages),
+            seed: seeds.first().copied().unwrap_or_default(),
+            sampling: shape.sampling,
+            max_tokens: shape.max_tokens,
+            stop: None,
+            end_tokens: &[],
+            stream: false,
+            n,
+        };
+        let question = dialect.question(&asked).map_err(unsendable)?;
+        let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
+        let reader = || DrawReader {
+            dialect: *dialect,
+            spelled: true,
+            cuts: vec![Cut::new(shape.segmenter.clone(), None, shape.until); n],
+            told: None,
+            prompt: bytes.div_ceil(4) as u64,
+            stream: false,
+        };
+        self.pool.ask(key, &question, reader).await
     }
 }
 

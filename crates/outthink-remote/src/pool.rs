@@ -103,6 +103,10 @@ impl Pool {
         })
     }
 
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     pub(crate) fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
@@ -249,7 +253,8 @@ impl Pool {
         }
     }
 
-    /// Sends a request once, to a server that is up, and hands over the answer with the place that it takes.
+    /// Sends a request once, to a server that is up, and hands over the answer with the place that it takes until it is told
+    /// how the answer ended.
     pub(crate) async fn pass(
         self: &Arc<Self>,
         key: u64,
@@ -278,7 +283,10 @@ impl Pool {
             );
             let sent = tokio::time::timeout(self.timeout, sent).await;
             let trouble = match sent.unwrap_or(Err(Trouble::Late(self.timeout))) {
-                Ok(response) => return Ok((response, lease)),
+                Ok(response) => {
+                    lease.heard();
+                    return Ok((response, lease));
+                }
                 Err(trouble) => trouble,
             };
             let last = trouble.to_string();
@@ -411,7 +419,7 @@ pub(crate) struct Grant(Lease);
 pub(crate) type Waiting = oneshot::Sender<Grant>;
 pub(crate) type Granted = oneshot::Receiver<Grant>;
 
-/// The right to have one request in flight at one server.
+/// The right to have one request in flight at one server. Dropping it untold says nothing about the server.
 pub(crate) struct Lease {
     pool: Arc<Pool>,
     endpoint: usize,
@@ -427,7 +435,16 @@ impl Lease {
         }
     }
 
-    fn answered(mut self, work: u64) {
+    /// The answer has begun: whoever waits to see whether the server is back need not wait for its end.
+    fn heard(&self) {
+        let closed = self.pool.state().heard(self.endpoint);
+        if closed {
+            self.pool.changed.notify_waiters();
+        }
+        self.pool.is_back(self.endpoint);
+    }
+
+    pub(crate) fn answered(mut self, work: u64) {
         self.told = true;
         let closed = self
             .pool
@@ -438,7 +455,7 @@ impl Lease {
         }
     }
 
-    fn busy(mut self, after: Option<Duration>) {
+    pub(crate) fn busy(mut self, after: Option<Duration>) {
         self.told = true;
         let until = after.map(|after| Instant::now() + after.min(self.pool.patience));
         let stranded = self.pool.state().busy(self.endpoint, until);
@@ -446,7 +463,7 @@ impl Lease {
         self.pool.changed.notify_waiters();
     }
 
-    fn failed(mut self, fault: Fault, reason: &str) {
+    pub(crate) fn failed(mut self, fault: Fault, reason: &str) {
         self.told = true;
         let jitter = self.pool.jitter();
         let (down, stranded) =

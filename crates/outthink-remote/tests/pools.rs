@@ -231,7 +231,7 @@ fn a_provider_that_returns_fewer_choices_is_asked_for_the_rest() {
         .iter()
         .map(|(_, body)| body["n"].clone())
         .collect();
-    assert_eq!(asked, [json!(8), json!(6), json!(4), json!(2)]);
+    assert_eq!(asked, [json!(8), json!(2), json!(2), json!(2)]);
     let usage = tree.policy;
     assert_eq!(
         (usage.prompt, usage.generated, usage.estimated),
@@ -409,4 +409,42 @@ fn a_request_that_is_passed_on_skips_a_dead_server_and_brings_back_what_the_othe
     mocks[1].kill();
     let sent = policy.forward("/v1/chat/completions", body.to_string().into());
     assert!(block_on(sent).is_err(), "nobody is left to answer");
+}
+
+#[test]
+fn what_is_passed_on_finds_a_servers_limit_and_its_way_back() {
+    const SLOW: Duration = Duration::from_millis(30);
+    let slow = |request: &Request| {
+        if request.path == "/v1/chat/completions" {
+            std::thread::sleep(SLOW);
+            return Act::Json(json!({"choices": []}));
+        }
+        mock::policy(request)
+    };
+    let mut mock = Mock::start(slow);
+    let policy = policy(&servers(&[&mock], Some("micro-0.3m")));
+    let pass = |count: usize| {
+        let one = |number: usize| {
+            let body = json!({"user": number}).to_string();
+            let sent = policy.forward("/v1/chat/completions", body.into());
+            async {
+                match sent.await {
+                    Ok(reply) => reply.body.try_for_each(async |_| Ok(())).await.is_ok(),
+                    Err(_) => false,
+                }
+            }
+        };
+        let all = block_on(futures::future::join_all((0..count).map(one)));
+        all.into_iter().filter(|ok| *ok).count()
+    };
+    assert_eq!(pass(600), 600);
+    let limit = policy.stats()[0].limit;
+    assert!(limit > 32, "{limit} at once, as at the start");
+    mock.kill();
+    assert_eq!(pass(1), 0);
+    mock.begin();
+    while pass(1) == 0 {
+        std::thread::sleep(SLOW);
+    }
+    assert_eq!(pass(8), 8, "not one at a time after the server came back");
 }

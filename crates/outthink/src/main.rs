@@ -6,6 +6,7 @@
 )]
 
 mod audit;
+mod batch;
 mod cli;
 mod data;
 mod demo;
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let result = match command {
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Solve(arguments) => solve::run(arguments),
+        Command::Solve(arguments) => return solve::run(&arguments).unwrap_or_else(fail),
         Command::Grade(arguments) => return grade::run(&arguments).unwrap_or_else(fail),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => return score::run(&arguments).unwrap_or_else(fail),

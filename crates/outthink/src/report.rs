@@ -31,6 +31,26 @@ struct JsonEntry<'a> {
     flops_full: Option<f64>,
 }
 
+/// A strategy at a budget, as `--json` prints it.
+#[derive(Serialize)]
+struct JsonStrategy<'a> {
+    policy: &'a str,
+    strategy: &'a str,
+    budget: f64,
+    unit: &'a str,
+    accuracy: f64,
+    ci: [f64; 2],
+    problems: usize,
+    samples: f64,
+    tokens_drawn: f64,
+    policy_tokens: f64,
+    verifier_tokens: f64,
+    flops_full: Option<f64>,
+    /// What was chosen how often.
+    chosen: &'a [(String, usize)],
+    calibration_error: Option<f64>,
+}
+
 pub(crate) fn run(arguments: &ReportArguments) -> Result<(), Failure> {
     let mut store = open(&arguments.store)?;
     let study = store
@@ -108,6 +128,27 @@ fn json(analysis: &Analysis) -> Result<(), Failure> {
             verifier_tokens: entry.cost.verifier.computed,
             flops_paper,
             flops_full,
+        };
+        serde_json::to_writer(&mut out, &line).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    }
+    for own in &analysis.strategies {
+        let info = &analysis.study.strategies[own.strategy];
+        let line = JsonStrategy {
+            policy: &analysis.study.policies[info.policy].name,
+            strategy: &info.name,
+            budget: own.budget,
+            unit: info.unit.name(),
+            accuracy: own.accuracy,
+            ci: [own.interval.low, own.interval.high],
+            problems: own.problems,
+            samples: own.samples,
+            tokens_drawn: own.policy.generated,
+            policy_tokens: own.policy.computed,
+            verifier_tokens: own.read,
+            flops_full: own.flops,
+            chosen: &own.taken,
+            calibration_error: (!own.reliability.0.is_empty()).then_some(own.reliability.1),
         };
         serde_json::to_writer(&mut out, &line).map_err(std::io::Error::from)?;
         writeln!(out)?;

@@ -10,10 +10,11 @@ use futures::stream::{self, BoxStream, StreamExt};
 use outthink_core::{ModelError, Policy, Stop, Until, Usage, draw_seed};
 use outthink_engine::{Drawing, EmbeddedPolicy};
 use outthink_gateway::{
-    Forward, Forwarded, Gateway, Keys, Models, Piece, ServedPolicy, ServedVerifier, Settings, Talk,
-    Utterance, Voice,
+    Forward, Forwarded, Gateway, Keys, Models, Performed, Piece, ServedPolicy, ServedVerifier,
+    Settings, Strategist, Talk, Task, Utterance, Voice,
 };
-use outthink_lab::MathAnswers;
+use outthink_lab::strategy::{Hands, Strategy, Unit};
+use outthink_lab::{MathAnswers, ModelInfo, VerifierModel};
 use outthink_micro::family::{POLICIES, VERIFIERS};
 use outthink_prompt::Message;
 use outthink_remote::RemotePolicy;
@@ -21,7 +22,8 @@ use outthink_remote::RemotePolicy;
 use crate::cli::{PolicyChoice, Serve, VerifierChoice};
 use crate::failure::Failure;
 use crate::models::{self, AnyPolicy};
-use crate::solve::limits;
+use crate::strategy::Named;
+use crate::wiring::{self, LoadedPolicy};
 
 /// Tokens that are drawn between two pieces of a streamed reply.
 const PIECE: usize = 8;
@@ -62,6 +64,9 @@ pub(crate) fn run(arguments: &Serve) -> Result<(), Failure> {
         for verifier in &models.verifiers {
             eprintln!("verifier  {}", verifier.name);
         }
+        if let Some(strategy) = &arguments.strategy {
+            eprintln!("strategy  {strategy}, for auto");
+        }
         println!("http://{address}/  (the console; an OpenAI client takes http://{address}/v1)");
         let gateway = Gateway::new(models, keys, settings);
         outthink_gateway::serve(gateway, listener, asked_to_stop()?).await?;
@@ -86,8 +91,18 @@ fn asked_to_stop() -> Result<impl Future<Output = ()>, std::io::Error> {
     })
 }
 
-/// The models that are named, or else the embedded family.
+/// The models that are named, or else the embedded family; a strategy's file brings its own.
 fn load(arguments: &Serve) -> Result<Models, Failure> {
+    let strategy = arguments
+        .strategy
+        .as_deref()
+        .map(Named::parse)
+        .transpose()?;
+    let builtin = match strategy {
+        Some(named @ Named::File(_)) => return fitted(arguments, named),
+        Some(Named::Builtin(builtin)) => Some(builtin),
+        None => None,
+    };
     let named = match &arguments.policy.policy {
         Some(_) => vec![arguments.policy.clone()],
         None => {
@@ -99,7 +114,9 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
     };
     let mut policies = Vec::new();
     for choice in named {
-        policies.push(policy(&choice)?);
+        let loaded = wiring::load_policy(&wiring::policy_table(&choice))?;
+        let info = loaded.info.clone();
+        policies.push((policy(loaded, choice.name()), info));
     }
     let scorers = match &arguments.verifier.verifier {
         Some(_) => vec![arguments.verifier.clone()],
@@ -118,21 +135,118 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
             });
         }
     }
+    if let Some(builtin) = builtin {
+        let judge = verifiers.first().map(|own| own.name.clone());
+        let judge = judge.ok_or_else(|| {
+            Failure::Input(anyhow!(
+                "{builtin} needs a verifier; name one with --verifier"
+            ))
+        })?;
+        for (policy, info) in &mut policies {
+            let fixed = builtin.with(info, &judge).map_err(Failure::input)?;
+            policy.strategist = Some(Strategic::of(Strategy::Fixed(fixed)));
+        }
+    }
     Ok(Models {
-        policies,
+        policies: policies.into_iter().map(|(policy, _)| policy).collect(),
         verifiers,
         answers: Arc::new(MathAnswers),
     })
 }
 
-fn policy(choice: &PolicyChoice) -> Result<ServedPolicy, Failure> {
-    let policy = models::any_policy(choice)?;
-    let (sampling, limits, cost) = (policy.sampling(), limits(policy.profile()), policy.cost());
-    let (name, voice, model): (_, _, Arc<dyn Policy>) = match policy {
+/// A fitted strategy with its policy and its verifiers.
+fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
+    let tables = named.verifiers(&arguments.verifier, None)?;
+    let table = named.policy(&arguments.policy);
+    let loaded = wiring::load_policy(&table)?;
+    let read = tables.iter().map(wiring::verifier);
+    let read: Vec<VerifierModel> = read.collect::<Result<_, _>>()?;
+    let infos: Vec<&ModelInfo> = read.iter().map(|own| &own.info).collect();
+    let info = loaded.info.clone();
+    let strategy = named.with(&info, &infos)?;
+    if strategy.unit() != Unit::Samples {
+        return Err(Failure::Input(anyhow!(
+            "the strategy counts {}, and clients and their keys count samples: tune one with --unit samples",
+            strategy.unit()
+        )));
+    }
+    let mut policy = policy(loaded, &info.name);
+    policy.strategist = Some(Strategic::of(strategy));
+    let served = |own: VerifierModel| ServedVerifier {
+        name: own.info.name,
+        model: own.model,
+        cost: own.info.cost,
+    };
+    Ok(Models {
+        policies: vec![policy],
+        verifiers: read.into_iter().map(served).collect(),
+        answers: Arc::new(MathAnswers),
+    })
+}
+
+/// A strategy as the gateway sees it.
+struct Strategic(Strategy);
+
+impl Strategic {
+    fn of(strategy: Strategy) -> Arc<dyn Strategist> {
+        Arc::new(Self(strategy))
+    }
+}
+
+impl Strategist for Strategic {
+    fn smallest(&self) -> usize {
+        let fitted = self.0.budgets().unwrap_or_default();
+        fitted
+            .first()
+            .map_or(1, |smallest| smallest.ceil() as usize)
+    }
+
+    fn answer<'a>(&'a self, task: Task<'a>) -> BoxFuture<'a, Result<Performed, ModelError>> {
+        async move {
+            let answers = MathAnswers;
+            let hands = Hands {
+                policy: task.policy,
+                verifiers: task.verifiers,
+                sampling: task.sampling,
+                limits: task.limits,
+                answers: &answers,
+                most: Some(task.most),
+            };
+            let budget = task.budget as f64;
+            let solved = self
+                .0
+                .solve(task.problem, budget, task.seed, &hands)
+                .await?;
+            let candidate = &solved.chosen.candidate;
+            Ok(Performed {
+                plan: candidate.plan()?,
+                verifier: candidate.verifier.clone(),
+                selection: solved.selection,
+                reason: format!("{candidate}: {}", solved.chosen.reason),
+                confidence: solved.confidence,
+                tree: solved.answered().clone(),
+                other: solved.beside().cloned(),
+                drawn: solved.policy,
+                read: solved.verifiers,
+            })
+        }
+        .boxed()
+    }
+}
+
+fn policy(loaded: LoadedPolicy, name: &str) -> ServedPolicy {
+    let LoadedPolicy {
+        model,
+        sampling,
+        limits,
+        ..
+    } = loaded;
+    let cost = model.cost();
+    let (name, voice, model): (_, _, Arc<dyn Policy>) = match model {
         AnyPolicy::Model(model) => {
             let model = Arc::<EmbeddedPolicy>::from(model);
             let talks: Arc<dyn Talk> = Arc::new(Embedded(Arc::clone(&model)));
-            (choice.name().to_owned(), Voice::Talks(talks), model)
+            (name.to_owned(), Voice::Talks(talks), model)
         }
         AnyPolicy::Remote(servers) => {
             let servers = Arc::new(servers);
@@ -144,14 +258,15 @@ fn policy(choice: &PolicyChoice) -> Result<ServedPolicy, Failure> {
             )
         }
     };
-    Ok(ServedPolicy {
+    ServedPolicy {
         name,
         model,
         voice,
         sampling,
         limits,
         cost,
-    })
+        strategist: None,
+    }
 }
 
 /// The policy's own servers, which answer what is no search.

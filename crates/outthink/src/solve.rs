@@ -1,5 +1,6 @@
 //! `outthink solve`: one problem, one answer, what it cost and how it came about.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use crate::cli::Solve;
 use crate::failure::Failure;
 use crate::models::{self, AnyPolicy, AnyVerifier};
-use crate::strategy;
+use crate::{batch, strategy};
 use outthink_lab::short;
 
 /// What `--json` prints.
@@ -60,9 +61,16 @@ struct WrittenStep {
     tokens: usize,
 }
 
-pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
-    if let Some(file) = &arguments.strategy {
-        return strategy::run(&arguments, file);
+pub(crate) fn run(arguments: &Solve) -> Result<ExitCode, Failure> {
+    if let Some(file) = &arguments.jsonl {
+        return batch::run(arguments, file);
+    }
+    one(arguments).map(|()| ExitCode::SUCCESS)
+}
+
+fn one(arguments: &Solve) -> Result<(), Failure> {
+    if let Some(named) = &arguments.strategy {
+        return strategy::run(arguments, named);
     }
     let verifier = models::verifier(&arguments.verifier)?;
     let method = arguments.method.unwrap_or(if verifier.is_some() {
@@ -92,7 +100,7 @@ pub(crate) fn run(arguments: Solve) -> Result<(), Failure> {
         )));
     }
     let policy = models::any_policy(&arguments.policy)?;
-    let text = arguments.problem.trim();
+    let text = arguments.problem.as_deref().unwrap_or_default().trim();
     if text.is_empty() {
         return Err(Failure::Input(anyhow!("the problem is empty")));
     }

@@ -1,16 +1,18 @@
-//! `outthink solve --strategy`: a fitted strategy chooses how to spend the budget.
+//! `outthink solve --strategy`: a strategy chooses how to spend the budget.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use outthink_core::{Answers, Problem, Usage};
-use outthink_lab::strategy::{Hands, Solved, Strategy};
-use outthink_lab::{MathAnswers, ModelInfo, short};
+use outthink_lab::strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
+use outthink_lab::{
+    MathAnswers, ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study,
+    VerifierModel, short,
+};
 use serde::Serialize;
 
-use crate::cli::Solve;
+use crate::cli::{PolicyChoice, Solve, VerifierChoice};
 use crate::failure::Failure;
 use crate::solve::{Costs, Written, print, write};
 use crate::wiring;
@@ -27,24 +29,251 @@ struct Report {
     unit: &'static str,
     samples: usize,
     agreement: Option<f64>,
-    confidence: f64,
+    confidence: Option<f64>,
     usage: Costs,
     solutions: Vec<Written>,
 }
 
-/// A strategy from a file.
-pub(crate) fn read(file: &Path) -> Result<Strategy, Failure> {
-    let text = std::fs::read_to_string(file);
-    let text = text.with_context(|| format!("cannot read {}", file.display()));
-    let strategy = Strategy::parse(&text.map_err(Failure::Input)?);
-    let strategy = strategy.with_context(|| file.display().to_string());
-    strategy.map_err(Failure::Input)
+/// A strategy as it was named, before its models are there.
+pub(crate) enum Named {
+    File(Box<StrategyFile>),
+    Builtin(Builtin),
 }
 
-pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<(), Failure> {
-    let strategy = read(file)?;
+/// A strategy with its models, loaded.
+pub(crate) struct Loaded {
+    pub(crate) strategy: Strategy,
+    pub(crate) policy: PolicyModel,
+    /// Those that it asks at the budget.
+    pub(crate) verifiers: Vec<VerifierModel>,
+}
+
+impl Named {
+    /// A built-in one by name, else a file.
+    pub(crate) fn parse(name: &str) -> Result<Self, Failure> {
+        if let Ok(builtin) = name.parse() {
+            return Ok(Self::Builtin(builtin));
+        }
+        let text = std::fs::read_to_string(name);
+        let text = text.with_context(|| {
+            format!("cannot read {name} (a strategy is a file, `paper` or `search-and-learn`)")
+        });
+        let file = StrategyFile::parse(&text.map_err(Failure::Input)?);
+        let file = file.with_context(|| name.to_owned());
+        Ok(Self::File(Box::new(file.map_err(Failure::Input)?)))
+    }
+
+    /// How its policy is loaded: as typed, else as a file says.
+    pub(crate) fn policy(&self, choice: &PolicyChoice) -> ModelTable {
+        let typed = wiring::policy_table(choice);
+        match self {
+            Self::Builtin(_) => typed,
+            Self::File(file) => {
+                let mut table = file.policy().load.clone();
+                if choice.policy.is_some() {
+                    table.model = typed.model;
+                }
+                table.profile = typed.profile.or(table.profile);
+                table.tokenizer = typed.tokenizer.or(table.tokenizer);
+                table
+            }
+        }
+    }
+
+    /// How its verifiers are loaded: all that a file may ask at a budget or, without one, ever; or the one that is typed.
+    pub(crate) fn verifiers(
+        &self,
+        choice: &VerifierChoice,
+        budget: Option<f64>,
+    ) -> Result<Vec<ModelTable>, Failure> {
+        match self {
+            Self::File(_) if choice.verifier.is_some() || choice.verifier_profile.is_some() => {
+                Err(Failure::Input(anyhow!(
+                    "a strategy file brings the verifiers that it was fitted with; leave --verifier out"
+                )))
+            }
+            Self::File(file) => {
+                let asked = match budget {
+                    Some(budget) => file.asks(budget).map_err(Failure::input)?,
+                    None => file.verifiers().iter().collect(),
+                };
+                Ok(asked.into_iter().map(|own| own.load.clone()).collect())
+            }
+            Self::Builtin(name) if choice.name() == "none" => Err(Failure::Input(anyhow!(
+                "{name} needs a verifier; name one with --verifier"
+            ))),
+            Self::Builtin(_) => Ok(vec![wiring::verifier_table(choice)]),
+        }
+    }
+
+    /// With its models; refuses those that a file was not fitted for, and warns of other profiles.
+    pub(crate) fn with(
+        self,
+        policy: &ModelInfo,
+        verifiers: &[&ModelInfo],
+    ) -> Result<Strategy, Failure> {
+        let strategy = match self {
+            Self::File(file) => Strategy::Fitted(file),
+            Self::Builtin(builtin) => {
+                let name = verifiers.first().map(|own| own.name.as_str());
+                let fixed = builtin.with(policy, name.unwrap_or_default());
+                Strategy::Fixed(fixed.map_err(Failure::input)?)
+            }
+        };
+        for warning in strategy.check(policy, verifiers).map_err(Failure::input)? {
+            eprintln!("warning: {warning}");
+        }
+        Ok(strategy)
+    }
+}
+
+/// Gives a recipe without models those that its strategies were fitted for.
+pub(crate) fn add_models(recipe: &mut Recipe) -> Result<(), Failure> {
+    let (policies, verifiers) = (recipe.policies.is_empty(), recipe.verifiers.is_empty());
+    for name in &recipe.strategies {
+        let Named::File(file) = Named::parse(name)? else {
+            continue;
+        };
+        let add = |models: &mut Vec<ModelEntry>, own: &Fitted| {
+            if !models.iter().any(|entry| entry.table() == own.load) {
+                models.push(ModelEntry::Table(Box::new(own.load.clone())));
+            }
+        };
+        if policies {
+            add(&mut recipe.policies, file.policy());
+        }
+        if verifiers {
+            file.verifiers()
+                .iter()
+                .for_each(|own| add(&mut recipe.verifiers, own));
+        }
+    }
+    if recipe.policies.is_empty() {
+        return Err(Failure::Input(anyhow!("the study has no policies")));
+    }
+    Ok(())
+}
+
+/// A strategy with the policies and verifiers of a study that it can work with: a file with those that it was fitted for, a
+/// recipe of others with every policy and verifier that does not know the answer.
+pub(crate) fn of_study(
+    name: &str,
+    study: &Study,
+) -> Result<Vec<(StrategyInfo, Strategy)>, Failure> {
+    let mut found = Vec::new();
+    let file = match Named::parse(name)? {
+        Named::Builtin(builtin) => {
+            let open = |own: &(usize, &ModelInfo)| !own.1.oracle;
+            let verifiers = study.verifiers.iter().enumerate().filter(open);
+            let verifiers: Vec<(usize, &ModelInfo)> = verifiers.collect();
+            if verifiers.is_empty() {
+                return Err(Failure::Input(anyhow!(
+                    "{builtin} needs a verifier; name one under `verifiers`"
+                )));
+            }
+            for (policy, info) in study.policies.iter().enumerate() {
+                for (number, verifier) in &verifiers {
+                    let fixed = builtin.with(info, &verifier.name);
+                    let strategy = Strategy::Fixed(fixed.map_err(Failure::input)?);
+                    let own = StrategyInfo {
+                        name: format!("{builtin} with {}", verifier.name),
+                        policy,
+                        fingerprint: strategy.fingerprint(),
+                        unit: strategy.unit(),
+                        verifiers: vec![(verifier.name.clone(), *number)],
+                    };
+                    found.push((own, strategy));
+                }
+            }
+            return Ok(found);
+        }
+        Named::File(file) => file,
+    };
+    let mut verifiers = Vec::new();
+    let mut read = Vec::new();
+    for own in file.verifiers() {
+        let same = |(_, info): &(usize, &ModelInfo)| own.is(info);
+        let (number, info) = study.verifiers.iter().enumerate().find(same).ok_or_else(|| {
+            Failure::Input(anyhow!(
+                "{name} asks the verifier {} ({}), which the study does not have: name it under `verifiers`",
+                own.name,
+                own.fingerprint
+            ))
+        })?;
+        verifiers.push((own.name.clone(), number));
+        // Fingerprints are compared by the name in the file, whatever the study calls it.
+        read.push(ModelInfo {
+            name: own.name.clone(),
+            ..info.clone()
+        });
+    }
+    let read: Vec<&ModelInfo> = read.iter().collect();
+    let policies = study.policies.iter().enumerate();
+    let mut own: Vec<(usize, &ModelInfo)> = policies.collect();
+    if own.iter().any(|(_, info)| file.policy().is(info)) {
+        own.retain(|(_, info)| file.policy().is(info));
+    }
+    for (policy, info) in own {
+        let strategy = Named::File(file.clone()).with(info, &read)?;
+        let own = StrategyInfo {
+            name: file_stem(name),
+            policy,
+            fingerprint: strategy.fingerprint(),
+            unit: strategy.unit(),
+            verifiers: verifiers.clone(),
+        };
+        found.push((own, strategy));
+    }
+    Ok(found)
+}
+
+/// The file's name without folder and ending.
+fn file_stem(name: &str) -> String {
+    let stem = std::path::Path::new(name).file_stem();
+    stem.map_or(name.to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// A strategy by name, and the models that it needs at a budget.
+pub(crate) fn load(named: &str, arguments: &Solve, budget: f64) -> Result<Loaded, Failure> {
+    let named = Named::parse(named)?;
+    let tables = named.verifiers(&arguments.verifier, Some(budget))?;
+    let policy = wiring::policy(&named.policy(&arguments.policy), &[])?;
+    let verifiers = tables.iter().map(wiring::verifier);
+    let verifiers = verifiers.collect::<Result<Vec<_>, _>>()?;
+    let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
+    let strategy = named.with(&policy.info, &infos)?;
+    Ok(Loaded {
+        strategy,
+        policy,
+        verifiers,
+    })
+}
+
+impl Loaded {
+    /// What the strategy works with at a budget.
+    pub(crate) fn hands<'a>(
+        &'a self,
+        budget: f64,
+        answers: &'a MathAnswers,
+    ) -> Result<Hands<'a>, Failure> {
+        let asked = self.strategy.asks(budget).map_err(Failure::input)?;
+        Ok(Hands {
+            policy: self.policy.model.as_ref(),
+            verifiers: asked
+                .into_iter()
+                .zip(self.verifiers.iter().map(|own| own.model.as_ref()))
+                .collect(),
+            sampling: self.policy.sampling,
+            limits: self.policy.limits,
+            answers,
+            most: None,
+        })
+    }
+}
+
+pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
     let budget = arguments.budget.unwrap_or(16);
-    let text = arguments.problem.trim();
+    let text = arguments.problem.as_deref().unwrap_or_default().trim();
     if text.is_empty() {
         return Err(Failure::Input(anyhow!("the problem is empty")));
     }
@@ -52,37 +281,18 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<(), Failure> {
         id: text.to_owned(),
         text: text.to_owned(),
     });
-    let mut table = strategy.policy().load.clone();
-    let chosen = &arguments.policy;
-    if let Some(name) = &chosen.policy {
-        table.model.clone_from(name);
-    }
-    table.profile = chosen.policy_profile.clone().or(table.profile);
-    let asked = strategy.asks(budget as f64).map_err(Failure::input)?;
-    let policy = wiring::policy(&table, &[])?;
-    let verifiers = asked.iter().map(|own| wiring::verifier(&own.load));
-    let verifiers = verifiers.collect::<Result<Vec<_>, _>>()?;
-    let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
-    for warning in strategy
-        .check(&policy.info, &infos)
-        .map_err(Failure::input)?
-    {
-        eprintln!("warning: {warning}");
-    }
-    let named = asked.iter().map(|own| own.name.as_str());
+    let loaded = load(named, arguments, budget as f64)?;
     let answers = MathAnswers;
-    let hands = Hands {
-        policy: policy.model.as_ref(),
-        verifiers: named
-            .zip(verifiers.iter().map(|own| own.model.as_ref()))
-            .collect(),
-        sampling: policy.sampling,
-        limits: policy.limits,
-        answers: &answers,
-    };
+    let hands = loaded.hands(budget as f64, &answers)?;
+    let Loaded {
+        strategy,
+        policy,
+        verifiers,
+    } = &loaded;
+    let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
     let solved = block_on(strategy.solve(problem, budget as f64, arguments.seed, &hands))?;
     let costs = costs(&solved, &policy.info, &infos);
-    let solutions = solved.tree.solutions();
+    let solutions = solved.answered().solutions();
     let answer = solved.answer.as_ref();
     let correct = arguments
         .gold
@@ -99,22 +309,17 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<(), Failure> {
             unit: strategy.unit().name(),
             samples: solved.samples,
             agreement: answer.map(|chosen| chosen.agreement),
-            confidence: solved.chosen.confidence,
+            confidence: solved.confidence,
             usage: costs,
             solutions: solutions
                 .iter()
-                .map(|solution| write(solution, candidate.selection, &answers))
+                .map(|solution| write(solution, solved.selection, &answers))
                 .collect(),
         };
         println!("{}", serde_json::to_string(&report)?);
         return Ok(());
     }
-    println!(
-        "strategy   {} (fitted on {} of {})",
-        file.display(),
-        strategy.origin().name,
-        strategy.origin().dataset
-    );
+    println!("strategy   {named} ({})", strategy.source());
     println!("policy     {}", policy.info.name);
     println!("choice     {candidate}");
     println!("why        {}", solved.chosen.reason);
@@ -125,7 +330,10 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<(), Failure> {
         short(budget as f64),
         strategy.unit()
     );
-    println!("confidence {:.0} %", solved.chosen.confidence * 100.0);
+    match solved.confidence {
+        Some(confidence) => println!("confidence {:.0} %", confidence * 100.0),
+        None => println!("confidence none: nothing was fitted"),
+    }
     Ok(())
 }
 

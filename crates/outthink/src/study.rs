@@ -16,7 +16,7 @@ use outthink_lab::{
 
 use crate::cli::StudyArguments;
 use crate::failure::Failure;
-use crate::wiring;
+use crate::{strategy, wiring};
 use outthink_lab::short;
 
 pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> {
@@ -96,9 +96,10 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
                 .map_err(Failure::Input)?
         }
         None => {
-            if arguments.dataset.is_none() || arguments.policy.is_empty() {
+            let models = !arguments.policy.is_empty() || !arguments.strategy.is_empty();
+            if arguments.dataset.is_none() || !models {
                 return Err(Failure::Input(anyhow!(
-                    "name a recipe, or at least --dataset and --policy"
+                    "name a recipe, or at least --dataset and --policy (or --strategy)"
                 )));
             }
             Recipe {
@@ -108,6 +109,7 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
                 policies: Vec::new(),
                 verifiers: Vec::new(),
                 methods: Vec::new(),
+                strategies: Vec::new(),
                 budgets: vec![4, 16, 64],
                 widths: vec![4],
                 finished: outthink_core::Finished::default(),
@@ -142,7 +144,12 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
     if !arguments.methods.is_empty() {
         recipe.methods.clone_from(&arguments.methods);
     }
-    if recipe.methods.is_empty() {
+    if !arguments.strategy.is_empty() {
+        recipe.strategies.clone_from(&arguments.strategy);
+    }
+    strategy::add_models(&mut recipe)?;
+    // A recipe may try strategies alone.
+    if recipe.methods.is_empty() && (arguments.recipe.is_none() || recipe.strategies.is_empty()) {
         let whole = recipe.dataset.starts_with("stored:");
         let fits = |method: &Method| {
             let scored = !recipe.verifiers.is_empty() || !method.needs_verifier();
@@ -214,6 +221,13 @@ fn plan(study: &Study, place: &str, count: Count, estimate: &Estimate) -> String
     );
     if !study.verifiers.is_empty() {
         told.push_str(&format!("verifiers  {}\n", names(&study.verifiers)));
+    }
+    if !study.strategies.is_empty() {
+        let told_of = |own: &outthink_lab::StrategyInfo| {
+            format!("{} for {}", own.name, study.policies[own.policy].name)
+        };
+        let strategies: Vec<String> = study.strategies.iter().map(told_of).collect();
+        told.push_str(&format!("strategies {}\n", strategies.join(", ")));
     }
     told.push_str(&format!(
         "methods    {} at N = {}, width {}\nunits      {} done, {} to do{}\n",

@@ -99,7 +99,7 @@ fn fits(study: &Study, cell: &Cell, arguments: &TreeArguments) -> bool {
     let (method, budget) = match cell.config() {
         Config::Search { plan, .. } => (plan.method(), plan.budget()),
         Config::Pool { draws, .. } => (Method::BestOfN, *draws),
-        Config::Score { .. } => return false,
+        Config::Score { .. } | Config::Strategy { .. } => return false,
     };
     let named = |wanted: &Option<String>, own: Option<&str>| {
         wanted.as_deref().is_none_or(|wanted| own == Some(wanted))

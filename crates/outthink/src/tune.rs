@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use outthink_lab::strategy::{
-    Compared, Outcome, Part, Split, Strategy, Tuned, Tuning, Unit, budgets, chains_of_thought,
+    Compared, Outcome, Part, Split, StrategyFile, Tuned, Tuning, Unit, budgets, chains_of_thought,
     compare, report, tunable,
 };
 use outthink_lab::{Store, short};
@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
         } else {
             println!("{}", summary(policy, arguments, split, &compared));
         }
-        let strategy = Strategy::new(&study, &split.tune, arguments.unit, tuned)?;
+        let strategy = StrategyFile::new(&study, &split.tune, arguments.unit, tuned)?;
         let file = match (&arguments.out, &arguments.report) {
             (Some(out), _) if policies.len() == 1 => out.clone(),
             (_, Some(folder)) => folder.join(format!("strategy-{policy}.toml")),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use futures::future::{BoxFuture, FutureExt};
-use outthink_core::{Extension, Limits, Method, ModelCost, ModelError, Policy, Reply};
+use outthink_core::{Extension, Limits, Method, ModelCost, ModelError, Policy, Reply, Sampling};
 use outthink_engine::Precision;
 use outthink_lab::{
     Columns, Config, ModelInfo, ModelTable, Models, PolicyModel, PolicyPart, Problem, Recipe,
@@ -18,6 +18,7 @@ use crate::data;
 use crate::failure::Failure;
 use crate::models::{self, AnyPolicy, AnyVerifier, served};
 use crate::solve::limits;
+use crate::strategy;
 
 /// Draws in flight for an embedded policy: enough for the matrix kernels, little enough for the cache.
 const EMBEDDED_APPETITE: usize = 1024;
@@ -61,14 +62,32 @@ pub(crate) fn resolve(
         limits: policy.limits,
     });
     let infos = verifiers.iter().map(|verifier| verifier.info.clone());
-    let study = recipe.resolve(problems, parts.collect(), infos.collect());
+    let parts: Vec<PolicyPart> = parts.collect();
+    let named = recipe.strategies.clone();
+    if stored.is_some() && !named.is_empty() {
+        return Err(Failure::Input(anyhow!(
+            "a strategy draws as it goes, and stored samples are there already; name a policy that can draw"
+        )));
+    }
+    let study = recipe.resolve(problems, parts.clone(), infos.collect());
     let mut study = study.map_err(Failure::input)?;
+    let mut strategies = Vec::new();
+    for name in named {
+        for (info, own) in strategy::of_study(&name, &study)? {
+            let part = &parts[info.policy];
+            study
+                .add_strategy(info, &own, part)
+                .map_err(Failure::input)?;
+            strategies.push(own);
+        }
+    }
     if let Some(stored) = stored {
         study.seeds = stored.seeds;
     }
     let models = Models {
         policies,
         verifiers,
+        strategies,
     };
     Ok((study, models))
 }
@@ -141,7 +160,39 @@ fn stored_policies(study: &Study) -> Result<(Vec<PolicyModel>, usize), Failure> 
     Ok((policies, size))
 }
 
-pub(crate) fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyModel, Failure> {
+/// A policy that was typed, as a recipe has it.
+pub(crate) fn policy_table(choice: &PolicyChoice) -> ModelTable {
+    ModelTable {
+        model: choice.name().to_owned(),
+        profile: choice.policy_profile.clone(),
+        tokenizer: choice.policy_tokenizer.clone(),
+        dtype: (choice.dtype != Precision::Auto).then(|| choice.dtype.to_string()),
+        ..ModelTable::default()
+    }
+}
+
+/// A verifier that was typed, as a recipe has it.
+pub(crate) fn verifier_table(choice: &VerifierChoice) -> ModelTable {
+    ModelTable {
+        model: choice.name().to_owned(),
+        profile: choice.verifier_profile.clone(),
+        tokenizer: choice.verifier_tokenizer.clone(),
+        dtype: (choice.verifier_dtype != Precision::Auto)
+            .then(|| choice.verifier_dtype.to_string()),
+        calibration: choice.calibration.clone(),
+        ..ModelTable::default()
+    }
+}
+
+/// A policy that is loaded, and all that a recipe says of it.
+pub(crate) struct LoadedPolicy {
+    pub(crate) model: AnyPolicy,
+    pub(crate) info: ModelInfo,
+    pub(crate) sampling: Sampling,
+    pub(crate) limits: Limits,
+}
+
+pub(crate) fn load_policy(entry: &ModelTable) -> Result<LoadedPolicy, Failure> {
     let dtype = dtype(entry)?;
     let choice = PolicyChoice {
         policy: Some(entry.model.clone()),
@@ -150,9 +201,6 @@ pub(crate) fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyMod
         dtype,
     };
     let policy = models::any_policy(&choice)?;
-    for method in entry.methods.as_deref().unwrap_or(methods) {
-        policy.takes(*method)?;
-    }
     let mut sampling = policy.sampling();
     if let Some(temperature) = entry.temperature {
         if !(0.0..=100.0).contains(&temperature) {
@@ -165,23 +213,38 @@ pub(crate) fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyMod
     let mut limits: Limits = limits(policy.profile());
     limits.solution_tokens = entry.max_tokens.unwrap_or(limits.solution_tokens);
     // Servers come and go under other addresses; the model stays the same.
-    let (model, appetite) = match &policy {
-        AnyPolicy::Model(_) => (
-            json!({"model": entry.model, "dtype": dtype.to_string()}),
-            EMBEDDED_APPETITE,
-        ),
-        AnyPolicy::Remote(servers) => (
-            served(servers.model(), servers.facts()),
-            SERVER_APPETITE * servers.facts().len(),
-        ),
+    let mut identity = match &policy {
+        AnyPolicy::Model(_) => json!({"model": entry.model, "dtype": dtype.to_string()}),
+        AnyPolicy::Remote(servers) => served(servers.model(), servers.facts()),
     };
-    let mut identity = model;
     identity["parameters"] = json!(policy.cost().map(|cost| cost.parameters));
     identity["profile"] = json!(policy.profile_name());
     identity["profile_text"] = serde_json::to_value(policy.profile())?;
-    Ok(PolicyModel {
+    Ok(LoadedPolicy {
         info: info(entry, identity, policy.cost()),
-        model: Arc::new(policy),
+        model: policy,
+        sampling,
+        limits,
+    })
+}
+
+pub(crate) fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyModel, Failure> {
+    let LoadedPolicy {
+        model,
+        info,
+        sampling,
+        limits,
+    } = load_policy(entry)?;
+    for method in entry.methods.as_deref().unwrap_or(methods) {
+        model.takes(*method)?;
+    }
+    let appetite = match &model {
+        AnyPolicy::Model(_) => EMBEDDED_APPETITE,
+        AnyPolicy::Remote(servers) => SERVER_APPETITE * servers.facts().len(),
+    };
+    Ok(PolicyModel {
+        info,
+        model: Arc::new(model),
         sampling,
         limits,
         appetite,

@@ -5,71 +5,14 @@
     reason = "a test may fail by panicking, and says what it skips"
 )]
 
+mod command;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-/// A folder that goes when the test ends.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("outthink-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn outthink(arguments: &[&str], folder: &Folder) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_outthink"))
-        .args(arguments)
-        .current_dir(&folder.0)
-        .env("OUTTHINK_DATA", folder.file("data"))
-        .output()
-        .unwrap()
-}
-
-fn ok(arguments: &[&str], folder: &Folder) -> String {
-    let output = outthink(arguments, folder);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {told}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn fails(arguments: &[&str], folder: &Folder) -> (Option<i32>, String) {
-    let output = outthink(arguments, folder);
-    assert!(!output.status.success());
-    (
-        output.status.code(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
-}
-
-const TINY: [&str; 12] = [
-    "study",
-    "--dataset",
-    "micro:3",
-    "--problems",
-    "4",
-    "--policy",
-    "micro-24k",
-    "--verifier",
-    "micro-prm-short",
-    "--budgets",
-    "4,8",
-    "--store",
-];
+use command::{Folder, TINY, fails, ok, outthink};
 
 #[test]
 fn a_study_is_run_reported_exported_and_scored_anew() {
@@ -380,63 +323,43 @@ fn the_benchmarks_pass_through_the_whole_pipeline_and_every_outcome_is_graded() 
 }
 
 #[test]
-fn a_strategy_is_tuned_tested_and_used() {
-    let folder = Folder::new("strategy");
-    for (name, dataset) in [("tune", "micro-tune:1"), ("test", "micro:2")] {
-        let mut study = TINY.to_vec();
-        study[2] = dataset;
-        study[4] = "6";
-        ok(
-            &[&study[..], &["s.sqlite", "--name", name]].concat(),
-            &folder,
-        );
-    }
-    let tune = ["tune", "tune", "--store", "s.sqlite"];
-    let (code, told) = fails(&[&tune[..], &["--test", "tune"]].concat(), &folder);
-    assert!(
-        code == Some(2) && told.contains("6 problems are in both"),
-        "{told}"
-    );
-    let found = ok(
-        &[
-            &tune[..],
-            &["--test", "test", "--report", "report", "-o", "s.toml"],
-        ]
-        .concat(),
-        &folder,
-    );
-    assert!(found.contains("deployable"), "{found}");
-    let report = std::fs::read_to_string(folder.file("report/README.md")).unwrap();
-    for part in [
-        "What honesty costs",
-        "equal full FLOPs",
-        "Adaptive spending",
-        "Reliability",
-    ] {
-        assert!(report.contains(part), "{part}");
-    }
-    let solve = ["solve", "--strategy", "s.toml", "Evaluate $1+2$."];
-    let told = ok(&[&solve[..], &["--budget", "8"]].concat(), &folder);
-    for part in [
-        "choice",
-        "why",
-        "agreement",
-        "confidence",
-        "samples; the budget was 8",
-    ] {
-        assert!(told.contains(part), "{part}: {told}");
-    }
-    let same = |_| {
-        ok(
-            &[&solve[..], &["--budget", "8", "--json"]].concat(),
-            &folder,
-        )
+fn a_store_on_postgresql_may_be_reached_through_a_checked_encryption() {
+    let variable = |name| std::env::var(name).ok();
+    let (Some(server), Some(certificate)) = (
+        variable("OUTTHINK_TEST_POSTGRES"),
+        variable("OUTTHINK_TEST_CERTIFICATE"),
+    ) else {
+        println!("skipped: OUTTHINK_TEST_POSTGRES names no server (see .ci/postgres)");
+        return;
     };
-    let [once, twice] = [0, 1].map(same);
-    assert!(once == twice && once.contains("\"samples\":"), "{once}");
-    let (code, told) = fails(&[&solve[..], &["--policy", "micro-90k"]].concat(), &folder);
-    assert_eq!(code, Some(2));
-    assert!(told.contains("fitted for the policy micro-24k"), "{told}");
+    let ask = |certificates: &str| {
+        Command::new(env!("CARGO_BIN_EXE_outthink"))
+            .args(["sql", "--store", &format!("{server}?sslmode=require")])
+            .arg("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+            .env("SSL_CERT_FILE", certificates)
+            .output()
+            .unwrap()
+    };
+    let trusted = ask(&certificate);
+    assert_eq!(
+        String::from_utf8_lossy(&trusted.stdout),
+        "ssl\nt\n",
+        "{}",
+        String::from_utf8_lossy(&trusted.stderr)
+    );
+    // Somebody else's certificate.
+    let folder = Folder::new("certificates");
+    let other = folder.file("other.crt");
+    let made = Command::new("openssl")
+        .args(["req", "-new", "-x509", "-nodes", "-subj", "/CN=localhost"])
+        .args(["-keyout", &folder.file("other.key"), "-out", &other])
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    let refused = ask(&other);
+    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success());
+    assert!(errors.contains("invalid peer certificate"), "{errors}");
 }
 
 #[test]

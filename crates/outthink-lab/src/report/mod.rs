@@ -5,6 +5,7 @@
 mod audit;
 mod figure;
 mod figures;
+mod strategies;
 mod table;
 mod tables;
 mod view;
@@ -93,6 +94,11 @@ impl Report {
                 figure(analysis.figure_7()),
                 Some(Item::Table(analysis.table_all())),
             ],
+        );
+        section(
+            "strategies",
+            "Strategies",
+            vec![table(analysis.table_strategies())],
         );
         section(
             "selection",

@@ -25,6 +25,11 @@ pub enum StoreError {
         #[from]
         source: postgres::Error,
     },
+    /// Encryption without anything to check the server by.
+    #[error(
+        "sslmode=require needs certificates to check the server by, and this system has none; name a file in SSL_CERT_FILE"
+    )]
+    NoCertificates,
     /// The slots of workers cannot be claimed.
     #[error("cannot lock {place}")]
     Lock {
@@ -146,6 +151,13 @@ impl Row {
             Some(Value::Real(value)) => Ok(*value),
             Some(Value::Int(value)) => Ok(*value as f64),
             _ => self.wrong(column, "a number"),
+        }
+    }
+
+    pub(crate) fn maybe_real(&self, column: usize) -> Result<Option<f64>, StoreError> {
+        match self.0.get(column) {
+            Some(Value::Null) => Ok(None),
+            _ => self.real(column).map(Some),
         }
     }
 

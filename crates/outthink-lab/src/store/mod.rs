@@ -15,7 +15,7 @@ pub use claim::{Claim, Shard};
 pub use database::{StoreError, TextRow};
 pub use read::{Count, Sample, Took, UnitRow};
 pub(crate) use write::Write;
-pub use write::{Drawn, Finished};
+pub use write::{Choice, Drawn, Finished};
 
 use database::{Database, Value};
 
@@ -44,6 +44,9 @@ CREATE TABLE IF NOT EXISTS sample (
     answer TEXT, class BIGINT, correct BIGINT NOT NULL, PRIMARY KEY (unit, idx));
 CREATE TABLE IF NOT EXISTS reward (
     unit BIGINT NOT NULL, idx BIGINT NOT NULL, rewards TEXT NOT NULL, PRIMARY KEY (unit, idx));
+CREATE TABLE IF NOT EXISTS choice (
+    unit BIGINT PRIMARY KEY, candidate TEXT NOT NULL, reason TEXT NOT NULL, confidence DOUBLE PRECISION, answer TEXT,
+    agreement DOUBLE PRECISION, correct BIGINT NOT NULL, samples BIGINT NOT NULL, solutions BIGINT NOT NULL, work TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (
     unit BIGINT NOT NULL, key BIGINT NOT NULL, reply TEXT NOT NULL, PRIMARY KEY (unit, key));
 CREATE INDEX IF NOT EXISTS unit_cell ON unit (cell);

@@ -1,8 +1,12 @@
 //! PostgreSQL: any number of workers on any number of machines.
 
 use fallible_iterator::FallibleIterator;
+use std::sync::Arc;
+
+use postgres::config::SslMode;
 use postgres::types::{IsNull, ToSql, Type, private::BytesMut};
-use postgres::{Client, NoTls, SimpleQueryMessage};
+use postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::database::{Database, Row, StoreError, TextRow, Value};
 
@@ -15,8 +19,13 @@ pub(super) struct Postgres {
 }
 
 impl Postgres {
+    /// `sslmode=require` encrypts and checks the server's certificate; without it nothing is encrypted.
     pub(super) fn connect(url: &str) -> Result<Self, StoreError> {
-        let mut client = Client::connect(url, NoTls)?;
+        let config: Config = url.parse()?;
+        let mut client = match config.get_ssl_mode() {
+            SslMode::Require => config.connect(tls()?)?,
+            _ => config.connect(NoTls)?,
+        };
         client.batch_execute("SET client_min_messages = warning")?;
         Ok(Self {
             client,
@@ -32,6 +41,22 @@ impl Postgres {
         self.statements.insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
+}
+
+/// Trusts the system's certificates, or those of the file that SSL_CERT_FILE names.
+fn tls() -> Result<MakeRustlsConnect, StoreError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = rustls::RootCertStore::empty();
+    if roots.add_parsable_certificates(found.certs).0 == 0 {
+        return Err(StoreError::NoCertificates);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| StoreError::NoCertificates)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
 }
 
 impl ToSql for Value {

@@ -7,7 +7,7 @@ use flate2::read::DeflateDecoder;
 use outthink_core::{Stop, Tree, Usage};
 
 use super::database::Row;
-use super::write::{Drawn, unpack_tokens};
+use super::write::{Choice, Drawn, unpack_tokens};
 use super::{Store, StoreError};
 use crate::spent::Spent;
 
@@ -217,6 +217,32 @@ impl Store {
             },
         )?;
         Ok(rewards)
+    }
+
+    /// What strategies chose in a study, by unit.
+    pub fn choices(&mut self, study: &str) -> Result<HashMap<i64, Choice>, StoreError> {
+        let mut choices = HashMap::new();
+        self.database.query(
+            "SELECT choice.unit, candidate, reason, confidence, answer, agreement, correct, samples, solutions, work
+             FROM member JOIN choice ON choice.unit = member.unit WHERE member.study = $1",
+            &[study.into()],
+            &mut |row| {
+                let choice = Choice {
+                    candidate: row.text(1)?,
+                    reason: row.text(2)?,
+                    confidence: row.maybe_real(3)?,
+                    answer: row.maybe_text(4)?,
+                    agreement: row.maybe_real(5)?,
+                    correct: row.int(6)? != 0,
+                    samples: row.int(7)? as usize,
+                    solutions: row.int(8)? as usize,
+                    work: json(row, 9, "a verifier's work")?,
+                };
+                choices.insert(row.int(0)?, choice);
+                Ok(())
+            },
+        )?;
+        Ok(choices)
     }
 
     /// The whole tree of a search: every step with text, tokens, reward and draws. Kept steps are those that were drawn

@@ -8,7 +8,7 @@ use outthink_core::{Stop, Tree, Usage};
 
 use super::database::{Value, insert};
 use super::{Store, StoreError};
-use crate::spent::Spent;
+use crate::spent::{Spent, Work};
 
 /// One solution.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +35,29 @@ pub struct Drawn {
     pub correct: bool,
 }
 
+/// What a strategy chose in a unit, and what came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// The candidate.
+    pub candidate: String,
+    /// Why it and no other.
+    pub reason: String,
+    /// The calibrated chance that the answer is right, if something was fitted.
+    pub confidence: Option<f64>,
+    /// The answer.
+    pub answer: Option<String>,
+    /// Share of the draws with an answer that gave this one.
+    pub agreement: Option<f64>,
+    /// Is it right?
+    pub correct: bool,
+    /// Solutions' worth of draws, all together.
+    pub samples: usize,
+    /// How many of the unit's solutions, from the first, the answer was chosen among; the others were only looked at.
+    pub solutions: usize,
+    /// What each verifier worked through by itself, by name.
+    pub work: Vec<(String, Usage, Work)>,
+}
+
 /// A unit that is done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
@@ -52,6 +75,8 @@ pub struct Finished {
     pub grader: String,
     /// The whole tree of a search.
     pub tree: Option<Tree>,
+    /// What a strategy chose.
+    pub choice: Option<Choice>,
     /// Its solutions, by number.
     pub samples: Vec<Drawn>,
     /// The rewards of each step, by the number of the solution.
@@ -120,6 +145,7 @@ impl Store {
             spent,
             grader,
             tree,
+            choice,
             samples,
             rewards,
         } = finished;
@@ -169,6 +195,22 @@ impl Store {
                 "unit, idx, rewards",
                 rows.into_iter(),
             )?;
+            if let Some(choice) = choice {
+                let row = vec![
+                    unit.into(),
+                    choice.candidate.into(),
+                    choice.reason.into(),
+                    choice.confidence.into(),
+                    choice.answer.into(),
+                    choice.agreement.into(),
+                    i64::from(choice.correct).into(),
+                    (choice.samples as i64).into(),
+                    (choice.solutions as i64).into(),
+                    serde_json::to_string(&choice.work).map_err(told())?.into(),
+                ];
+                let columns = "unit, candidate, reason, confidence, answer, agreement, correct, samples, solutions, work";
+                insert(self.database.as_mut(), "choice", columns, [row].into_iter())?;
+            }
         }
         self.database
             .execute("DELETE FROM journal WHERE unit = $1", &[unit.into()])?;

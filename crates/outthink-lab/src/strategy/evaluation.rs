@@ -3,6 +3,7 @@
 use outthink_core::{Method, Selection};
 
 use super::chooser::{bands, costs};
+use super::confidence::Ended;
 use super::evidence::{Evidence, EvidenceError};
 use super::tariff::{TariffError, Unit};
 use super::tune::{Entry, Outcome, Tuned, Tuning, calibrate};
@@ -177,6 +178,7 @@ pub fn fixed(evidence: &Evidence, costs: &[Vec<f64>], taken: usize) -> Outcome {
         outcome.costs.push(costs[taken]);
         outcome.taken.push(taken);
         outcome.said.push(f64::NAN);
+        outcome.ends.push(row.ends[taken]);
     }
     outcome
 }
@@ -196,6 +198,7 @@ pub(super) fn banded(
         outcome.costs.push(costs[taken]);
         outcome.taken.push(taken);
         outcome.said.push(f64::NAN);
+        outcome.ends.push(row.ends[taken]);
     }
     Some(outcome)
 }
@@ -211,15 +214,48 @@ pub struct Reliability {
     pub rows: usize,
 }
 
-/// Confidences in tenths against what came true, and the mean distance (expected calibration error).
-pub fn reliability(entry: &Entry, outcome: &Outcome) -> (Vec<Reliability>, f64) {
+/// How good a confidence is: what was said and what came true in tenths, the mean distance of these (expected calibration
+/// error), and the mean square of what was said minus what came true (Brier's score).
+pub struct Calibrated {
+    /// The diagram.
+    pub lines: Vec<Reliability>,
+    /// The expected calibration error.
+    pub error: f64,
+    /// Brier's score.
+    pub brier: f64,
+}
+
+/// The confidence by what was predicted alone, and with how the draws agree in the end.
+pub fn reliability(entry: &Entry, outcome: &Outcome, evidence: &Evidence) -> [Calibrated; 2] {
+    let (ended, right) = outcome.ended(evidence);
+    let judged = |of: &dyn Fn(&Ended) -> f64| {
+        let said: Vec<f64> = ended.iter().map(of).collect();
+        let pairs = said.iter().copied().zip(right.iter().copied());
+        let squares: f64 = pairs
+            .clone()
+            .map(|(said, came)| (said - came).powi(2))
+            .sum();
+        let (lines, error) = tenths(pairs);
+        Calibrated {
+            lines,
+            error,
+            brier: squares / right.len().max(1) as f64,
+        }
+    };
+    [
+        judged(&|own| calibrate(own.said, entry.calibration)),
+        judged(&|own| entry.confidence.at(own)),
+    ]
+}
+
+/// What was said and what came true, in tenths of what was said, and the mean distance.
+pub(super) fn tenths(pairs: impl Iterator<Item = (f64, f64)>) -> (Vec<Reliability>, f64) {
     let mut bins = vec![(0.0, 0.0, 0usize); 10];
-    for (said, came) in outcome.said.iter().zip(&outcome.chances) {
-        let said = calibrate(*said, entry.calibration);
+    for (said, came) in pairs {
         let bin = &mut bins[((said * 10.0) as usize).min(9)];
         *bin = (bin.0 + said, bin.1 + came, bin.2 + 1);
     }
-    let total = outcome.said.len().max(1) as f64;
+    let total = bins.iter().map(|bin| bin.2).sum::<usize>().max(1) as f64;
     let error: f64 = bins.iter().map(|bin| (bin.0 - bin.1).abs()).sum::<f64>() / total;
     let line = |(said, came, rows): (f64, f64, usize)| Reliability {
         said: said / rows as f64,
@@ -356,14 +392,16 @@ pub fn rivals(tuning: &Tuning<'_>, test: &Evidence, n: usize) -> Result<Vec<Riva
     Ok(rivals)
 }
 
-/// Reward-aware and reward-blind choosing for one verifier: aware is fitted with it, blind with the others in its place, and
+/// Reward-aware and reward-blind choosing for one verifier: aware is fitted with it, blind with another one in its place, and
 /// both then run with it. Both choose as the paper does, by oracle bands; majority is open to both.
 pub struct Awareness {
     /// The budget.
     pub budget: f64,
+    /// The verifier that blind was fitted with.
+    pub other: String,
     /// Fitted with this verifier.
     pub aware: Outcome,
-    /// Fitted with the others.
+    /// Fitted with the other.
     pub blind: Outcome,
     /// Aware minus blind.
     pub gain: Difference,
@@ -371,7 +409,7 @@ pub struct Awareness {
     pub usual: [usize; 2],
 }
 
-/// Both for a verifier of this number; none if there are no others or a budget buys nothing.
+/// Both for a verifier of this number, with each of the others; none if there are no others or a budget buys nothing.
 pub fn awareness(
     tune: &Evidence,
     test: &Evidence,
@@ -383,9 +421,6 @@ pub fn awareness(
     let tariff = tune.tariff(unit)?;
     let unseen = test.tariff(unit)?;
     let mut found = Vec::new();
-    let Some(other) = tune.verifiers.iter().find(|own| own.name != *name) else {
-        return Ok(found);
-    };
     let with = |name: &str| -> Vec<usize> {
         let open = |c: &usize| {
             let own = &tune.candidates[*c];
@@ -394,10 +429,21 @@ pub fn awareness(
         (0..tune.candidates.len()).filter(open).collect()
     };
     let aware = Tuning::new(tune, &tariff, with(name), 2, 0);
-    let blind = Tuning::new(tune, &tariff, with(&other.name), 2, 0);
+    let others = tune.verifiers.iter().filter(|own| own.name != *name);
+    let others: Vec<(&str, Tuning<'_>)> = others
+        .map(|own| {
+            let blind = Tuning::new(tune, &tariff, with(&own.name), 2, 0);
+            (own.name.as_str(), blind)
+        })
+        .collect();
     let plain = costs(test, &unseen, None);
     let all: Vec<usize> = (0..tune.rows.len()).collect();
-    for &budget in budgets {
+    let pairs = |&budget: &f64| {
+        others
+            .iter()
+            .map(move |(other, blind)| (budget, *other, blind))
+    };
+    for (budget, other, blind) in budgets.iter().flat_map(pairs) {
         // The same choice with this verifier where the other stood.
         let swapped = blind.by_band(&all, budget).map(|choice| {
             let mut own = tune.candidates[choice?].clone();
@@ -410,6 +456,7 @@ pub fn awareness(
         if let (Some(aware), Some(blind)) = (aware, banded(test, &plain, &swapped)) {
             found.push(Awareness {
                 budget,
+                other: other.to_owned(),
                 gain: difference(test, &aware.chances, &blind.chances),
                 usual: [commonest(&aware.taken), commonest(&blind.taken)],
                 aware,

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::candidate::Candidate;
 use super::features::Glimpse;
-use super::replay::Pool;
+use super::replay::{Pool, Replayed};
 use super::stopping::{PROBE, Stopping};
 use super::tariff::Tariff;
 use crate::analysis::with_rewards;
@@ -16,7 +16,7 @@ use crate::binomial::Factorials;
 use crate::spent::Expected;
 use crate::store::{Store, StoreError};
 use crate::study::{Cell, Config, ModelInfo, Study};
-use crate::votes::{Vote, chances};
+use crate::votes::{Taken, Tally, Vote, numbered};
 
 /// What something costs, by every measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -66,6 +66,8 @@ pub struct Row {
     pub chances: Vec<f64>,
     /// What each costs.
     pub costs: Vec<Cost>,
+    /// What each takes with the run's seed, and by how many votes.
+    pub(super) ends: Vec<Taken>,
     /// What a probe costs, read by no verifier, then by each verifier of [`Evidence::verifiers`].
     pub probe_costs: Vec<Cost>,
     /// The first samples without rewards, then with those of each verifier.
@@ -231,6 +233,7 @@ impl Evidence {
         for row in &mut self.rows {
             row.chances = places.iter().map(|&place| row.chances[place]).collect();
             row.costs = places.iter().map(|&place| row.costs[place]).collect();
+            row.ends = places.iter().map(|&place| row.ends[place]).collect();
         }
         self.candidates = candidates.to_vec();
         Some(self)
@@ -260,8 +263,8 @@ struct Layout<'a> {
     searches: Vec<&'a Cell>,
 }
 
-/// A search's chances by rule, and its cost.
-type Searched = (Vec<f64>, Cost);
+/// What a search takes by rule, and its cost.
+type Searched = (Vec<Taken>, Cost);
 
 /// What was read for one row.
 struct Raw {
@@ -272,7 +275,7 @@ struct Raw {
     first: Vec<(usize, f64)>,
     /// By verifier: the first samples' rewards.
     rewards: Vec<Vec<Vec<f64>>>,
-    greedy: Option<(f64, Cost)>,
+    greedy: Option<Replayed>,
     searches: Vec<Searched>,
 }
 
@@ -404,7 +407,8 @@ impl<'a> Layout<'a> {
         }
         let greedy = match self.greedy.and_then(unit) {
             Some(row) => {
-                let right = votes(store, row.id)?.first().is_some_and(|vote| vote.right);
+                let vote = votes(store, row.id)?.first().copied().unwrap_or_default();
+                let voices = u32::from(vote.class.is_some());
                 let took = row.took.clone();
                 took.map(|took| {
                     let (policy, _) = took.spent.at(1, &Factorials::to(took.spent.draws));
@@ -414,7 +418,12 @@ impl<'a> Layout<'a> {
                         policy_seconds: took.seconds,
                         ..Cost::default()
                     };
-                    (f64::from(u8::from(right)), cost)
+                    let end = Taken {
+                        right: vote.right,
+                        votes: voices,
+                        all: voices,
+                    };
+                    sure(end, cost)
                 })
             }
             None => None,
@@ -454,16 +463,20 @@ impl<'a> Layout<'a> {
         let mut replayed = pool.replay(&whole).into_iter();
         let mut searched = searches
             .into_iter()
-            .flat_map(|(chances, cost)| chances.into_iter().map(move |chance| (chance, cost)));
+            .flat_map(|(taken, cost)| taken.into_iter().map(move |end| sure(end, cost)));
         let values = self.candidates.iter().map(|candidate| {
             let value = match candidate.method {
                 Method::Cot => greedy,
                 _ if candidate.reuses_probe() => replayed.next(),
                 _ => searched.next(),
             };
-            value.unwrap_or((f64::NAN, Cost::default()))
+            value.unwrap_or(Replayed {
+                chance: f64::NAN,
+                cost: Cost::default(),
+                end: Taken::default(),
+            })
         });
-        let (chances, costs) = values.unzip();
+        let values: Vec<Replayed> = values.collect();
         let factorials = Factorials::to(pool.plain.len() as u64);
         let seen = PROBE.min(pool.plain.len());
         let readers = || std::iter::once(None).chain(self.names.iter().map(|n| Some(n.as_str())));
@@ -487,13 +500,23 @@ impl<'a> Layout<'a> {
         Row {
             problem,
             run,
-            chances,
-            costs,
+            chances: values.iter().map(|own| own.chance).collect(),
+            costs: values.iter().map(|own| own.cost).collect(),
+            ends: values.iter().map(|own| own.end).collect(),
             probe_costs,
             glimpses,
             pass: right as f64 / pool.plain.len().max(1) as f64,
             pool,
         }
+    }
+}
+
+/// One outcome, without any chance in it.
+fn sure(end: Taken, cost: Cost) -> Replayed {
+    Replayed {
+        chance: f64::from(u8::from(end.right)),
+        cost,
+        end,
     }
 }
 
@@ -521,9 +544,10 @@ fn search(
         .zip(counts)
         .flat_map(|(vote, draws)| std::iter::repeat_n(vote, draws))
         .collect();
-    let rules: Vec<Selection> = Selection::all().collect();
-    let whole = chances(&voted, &rules, &[voted.len()], 0, &Factorials::to(0));
-    let right = |curve: &Vec<crate::votes::Chance>| curve.first().map_or(0.0, |c| c.value);
+    let (voted, classes) = numbered(&voted);
+    let mut tally = Tally::new(classes);
+    tally.count(&voted, &(0..voted.len()).collect::<Vec<usize>>());
+    let taken = Selection::all().map(|rule| tally.taken(rule)).collect();
     let mut cost = Cost {
         samples: budget as f64,
         ..Cost::default()
@@ -534,7 +558,7 @@ fn search(
         (cost.policy, cost.verifier) = (policy, verifier);
         cost.policy_seconds = took.seconds;
     }
-    Ok((whole.iter().map(right).collect(), cost))
+    Ok((taken, cost))
 }
 
 /// Chain of thought of every policy of a study that has it: by problem, and its full FLOPs on average.

@@ -1,173 +1,29 @@
 //! `strategy.toml`: a fitted strategy as a small file that can be read, and checked against the models that it meets.
 
-use outthink_core::{Method, Selection};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::candidate::Candidate;
-use super::chooser::{Predicted, Predictor, Probe};
+use super::chooser::{Predicted, Predictor};
+use super::confidence::Ended;
+use super::error::StrategyError;
 use super::evidence::Evidence;
-use super::features::{NAMES, WITHOUT_REWARDS};
+use super::features::WITHOUT_REWARDS;
 use super::fitted::Fitted;
-use super::predictor::{Linear, Scale};
-use super::stopping::Stopping;
+use super::kind::{Bounds, Chosen};
 use super::tariff::Unit;
-use super::tune::{Decision, Entry, Tuned, calibrate};
+use super::tune::Tuned;
+use super::written::{Budgeted, Origin, VERSION, Written, predictor, read};
 use crate::study::{ModelInfo, Study, canonical, sha256};
 
-/// The format that is written and read.
-const VERSION: u32 = 1;
-
-/// Why a file is no strategy, or not one for these models.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StrategyError {
-    /// Not TOML, or with words that mean nothing here.
-    #[error("the strategy cannot be read")]
-    Toml(#[from] toml::de::Error),
-    /// It cannot be written.
-    #[error("the strategy cannot be written")]
-    Write(#[from] toml::ser::Error),
-    /// Of a version that isn't known.
-    #[error("the strategy is of version {0}; this program reads version {VERSION}: tune it again")]
-    Version(u32),
-    /// It contradicts itself.
-    #[error("the strategy is damaged: {0}")]
-    Damaged(String),
-    /// Fitted for another model.
-    #[error(
-        "the strategy was fitted for the {role} {fitted} ({fitted_print}), not {met} ({met_print}): tune one for it"
-    )]
-    Mismatch {
-        /// `policy` or `verifier`.
-        role: &'static str,
-        /// What it was fitted for.
-        fitted: String,
-        /// Its fingerprint.
-        fitted_print: String,
-        /// What is there.
-        met: String,
-        /// Its fingerprint.
-        met_print: String,
-    },
-    /// A budget below all that were fitted.
-    #[error("the strategy has nothing for {budget} {unit}; the smallest budget is {smallest}")]
-    Budget {
-        /// What was asked for.
-        budget: f64,
-        /// In this unit.
-        unit: Unit,
-        /// The smallest there is.
-        smallest: f64,
-    },
-}
-
-/// Where a strategy comes from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The study's name.
-    pub name: String,
-    /// Its data set.
-    pub dataset: String,
-    /// Its problems.
-    pub problems: usize,
-    /// Runs that were complete.
-    pub runs: usize,
-    /// A hash of all that the study is made from.
-    pub fingerprint: String,
-}
-
-/// A candidate, as written.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Listed {
-    method: Method,
-    n: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    width: Option<usize>,
-    selection: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verifier: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stopping: Option<String>,
-    /// On the problems that it was fitted on, all alike.
-    accuracy: f64,
-}
-
-/// A predictor, as written.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Probed {
-    /// The verifier that reads the probe; none if none does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verifier: Option<String>,
-    features: Vec<String>,
-    means: Vec<f64>,
-    deviations: Vec<f64>,
-    models: Vec<Model>,
-}
-
-/// Intercepts and weights of one candidate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Model {
-    candidate: usize,
-    chance: Vec<f64>,
-    cost: Vec<f64>,
-}
-
-/// What is done for a budget.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Budgeted {
-    budget: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    always: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    predictor: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    multiplier: Option<f64>,
-    /// By cross-validation.
-    accuracy: f64,
-    spent: f64,
-    calibration: [f64; 2],
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    version: u32,
-    unit: Unit,
-    probe: usize,
-    study: Origin,
-    policy: Fitted,
-    #[serde(default)]
-    verifiers: Vec<Fitted>,
-    budgets: Vec<Budgeted>,
-    candidates: Vec<Listed>,
-    #[serde(default)]
-    predictors: Vec<Probed>,
-}
-
-/// A strategy, ready to choose.
+/// A fitted strategy, ready to choose.
 #[derive(Clone, Debug)]
-pub struct Strategy {
+pub struct StrategyFile {
     written: Written,
     candidates: Vec<Candidate>,
     predictors: Vec<Predictor>,
 }
 
-/// What a strategy chose, and why.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Chosen {
-    /// The candidate.
-    pub candidate: Candidate,
-    /// The calibrated chance that it is right.
-    pub confidence: f64,
-    /// Why it and no other, for people.
-    pub reason: String,
-}
-
-impl Strategy {
+impl StrategyFile {
     /// A strategy from what was fitted.
     pub fn new(
         study: &Study,
@@ -175,99 +31,7 @@ impl Strategy {
         unit: Unit,
         tuned: &Tuned,
     ) -> Result<Self, StrategyError> {
-        let load = |info: &ModelInfo, own: &[ModelInfo], entries: &[crate::recipe::ModelEntry]| {
-            let place = own.iter().position(|other| other.name == info.name);
-            let entry = place.and_then(|place| entries.get(place));
-            let mut table = entry
-                .map(crate::recipe::ModelEntry::table)
-                .unwrap_or_default();
-            table.methods = None;
-            Fitted::of(info, table)
-        };
-        let recipe = &study.recipe;
-        let policy = load(&evidence.policy, &study.policies, &recipe.policies);
-        let verifier = |info| load(info, &study.verifiers, &recipe.verifiers);
-        let mean = |place: usize| {
-            let chances = evidence.rows.iter().map(|row| row.chances[place]);
-            chances.sum::<f64>() / evidence.rows.len().max(1) as f64
-        };
-        // Only what may be taken is written.
-        let asked = |number: &usize| {
-            let asks = |entry: &Entry| matches!(entry.decision, Decision::Predicted { predictor, .. } if predictor == *number);
-            tuned.entries.iter().any(asks)
-        };
-        let asked: Vec<usize> = (0..tuned.predictors.len()).filter(asked).collect();
-        let models = asked
-            .iter()
-            .flat_map(|&own| tuned.predictors[own].models.iter());
-        let always = tuned
-            .entries
-            .iter()
-            .filter_map(|entry| match entry.decision {
-                Decision::Always(taken) => Some(taken),
-                Decision::Predicted { .. } => None,
-            });
-        let mut used: Vec<usize> = models.map(|model| model.0).chain(always).collect();
-        used.sort_unstable();
-        used.dedup();
-        let place = |of: &[usize], number: usize| of.binary_search(&number).unwrap_or_default();
-        let budgeted = tuned.entries.iter().map(|entry| {
-            let (always, predictor, multiplier) = match entry.decision {
-                Decision::Always(taken) => (Some(place(&used, taken)), None, None),
-                Decision::Predicted {
-                    predictor,
-                    multiplier,
-                } => (None, Some(place(&asked, predictor)), Some(multiplier)),
-            };
-            Budgeted {
-                budget: entry.budget,
-                always,
-                predictor,
-                multiplier,
-                accuracy: rounded(entry.validated.accuracy()),
-                spent: rounded(entry.validated.cost()),
-                calibration: entry.calibration.map(rounded),
-            }
-        });
-        let all = |values: &[f64]| values.iter().copied().map(rounded).collect::<Vec<f64>>();
-        let predictors = asked.iter().map(|&number| {
-            let own = &tuned.predictors[number];
-            let models = own.models.iter().map(|(number, chance, cost)| Model {
-                candidate: place(&used, *number),
-                chance: all(&chance.0),
-                cost: all(&cost.0),
-            });
-            Probed {
-                verifier: match own.probe {
-                    Probe::Votes => None,
-                    Probe::Verifier(v) => Some(evidence.verifiers[v].name.clone()),
-                },
-                features: names(own.probe),
-                means: all(&own.scale.means),
-                deviations: all(&own.scale.deviations),
-                models: models.collect(),
-            }
-        });
-        let candidates = used
-            .iter()
-            .map(|&number| write(&evidence.candidates[number], rounded(mean(number))));
-        Self::sound(Written {
-            version: VERSION,
-            unit,
-            probe: super::PROBE,
-            study: Origin {
-                name: study.name.clone(),
-                dataset: study.dataset.clone(),
-                problems: evidence.problems,
-                runs: evidence.rows.len(),
-                fingerprint: sha256(canonical(study).as_bytes()),
-            },
-            policy,
-            verifiers: evidence.verifiers.iter().map(verifier).collect(),
-            budgets: budgeted.collect(),
-            candidates: candidates.collect(),
-            predictors: predictors.collect(),
-        })
+        Self::sound(Written::of(study, evidence, unit, tuned))
     }
 
     /// Reads a file's text.
@@ -319,7 +83,7 @@ impl Strategy {
                 }
                 _ => false,
             };
-            if !sound {
+            if !sound || !entry.confidence.is_sound() {
                 let budget = entry.budget;
                 return Err(damaged(format!("what is done for {budget} is not clear")));
             }
@@ -425,11 +189,42 @@ impl Strategy {
         Ok(predictor.map(|own| self.written.predictors[own].verifier.as_deref()))
     }
 
+    /// The budgets that it was fitted for, ascending.
+    pub fn budgets(&self) -> Vec<f64> {
+        let mut budgets: Vec<f64> = self.written.budgets.iter().map(|own| own.budget).collect();
+        budgets.sort_by(f64::total_cmp);
+        budgets
+    }
+
+    /// A hash of all that it does.
+    pub fn fingerprint(&self) -> String {
+        sha256(canonical(&self.written).as_bytes())
+    }
+
+    /// How sure one may be of an answer that was found for a budget.
+    pub fn confidence(&self, budget: f64, ended: &Ended) -> Result<f64, StrategyError> {
+        Ok(self.entry(budget)?.confidence.at(ended))
+    }
+
+    /// What is predicted of each candidate, if the budget is one for which the first samples are looked at.
+    pub(super) fn predicted(
+        &self,
+        budget: f64,
+        glimpses: &[super::Glimpse],
+    ) -> Result<Option<Predicted>, StrategyError> {
+        let predictor = self.entry(budget)?.predictor;
+        Ok(predictor.map(|number| {
+            let own = &self.predictors[number];
+            own.predict(&own.probe.features_of(glimpses))
+        }))
+    }
+
     /// What a problem gets, by the first samples if the budget is one for which they are looked at.
     pub fn choose(
         &self,
         budget: f64,
         glimpses: &[super::Glimpse],
+        bounds: Bounds,
     ) -> Result<Chosen, StrategyError> {
         let entry = self.entry(budget)?;
         let unit = self.written.unit;
@@ -439,10 +234,14 @@ impl Strategy {
                 let own = &self.predictors[number];
                 let input = own.probe.features_of(glimpses);
                 let predicted = own.predict(&input);
-                let (taken, said) = predicted.choose(multiplier);
+                let predicted = match bounds.most {
+                    Some(most) => self.affordable(predicted, most),
+                    None => predicted,
+                };
+                let (taken, said) = predicted.choose(bounds.price.unwrap_or(multiplier));
                 Ok(Chosen {
                     candidate: self.candidates[taken].clone(),
-                    confidence: calibrate(said, entry.calibration),
+                    predicted: Some(said),
                     reason: reason(self, entry, number, &predicted, taken, &input),
                 })
             }
@@ -451,7 +250,7 @@ impl Strategy {
                 let mean = self.written.candidates[taken].accuracy;
                 Ok(Chosen {
                     candidate: self.candidates[taken].clone(),
-                    confidence: calibrate(entry.accuracy, entry.calibration),
+                    predicted: Some(entry.accuracy),
                     reason: format!(
                         "best for all problems alike within {spent} {unit}: {:.1} % of {}, and looking at a problem first did not pay",
                         mean * 100.0,
@@ -463,8 +262,28 @@ impl Strategy {
     }
 }
 
+impl StrategyFile {
+    /// What of a prediction draws no more than `most`, the probe's samples included; the cheapest if nothing does.
+    fn affordable(&self, predicted: Predicted, most: usize) -> Predicted {
+        let draws = |place: &usize| {
+            let own = &self.candidates[predicted.candidates[*place]];
+            let probe = if own.reuses_probe() { 0 } else { super::PROBE };
+            own.budget + probe
+        };
+        let all = 0..predicted.candidates.len();
+        let least = all.clone().map(|place| draws(&place)).min();
+        let most = most.max(least.unwrap_or_default());
+        let kept: Vec<usize> = all.filter(|place| draws(place) <= most).collect();
+        Predicted {
+            candidates: kept.iter().map(|&own| predicted.candidates[own]).collect(),
+            chances: kept.iter().map(|&own| predicted.chances[own]).collect(),
+            costs: kept.iter().map(|&own| predicted.costs[own]).collect(),
+        }
+    }
+}
+
 fn reason(
-    strategy: &Strategy,
+    strategy: &StrategyFile,
     entry: &Budgeted,
     predictor: usize,
     predicted: &Predicted,
@@ -493,99 +312,18 @@ fn reason(
     )
 }
 
-/// To six digits, as written.
-fn rounded(value: f64) -> f64 {
-    format!("{value:.5e}").parse().unwrap_or(value)
-}
-
-fn names(probe: Probe) -> Vec<String> {
-    let count = match probe {
-        Probe::Votes => WITHOUT_REWARDS,
-        Probe::Verifier(_) => NAMES.len(),
-    };
-    NAMES[..count]
-        .iter()
-        .map(|name| (*name).to_owned())
-        .collect()
-}
-
-fn write(candidate: &Candidate, accuracy: f64) -> Listed {
-    Listed {
-        method: candidate.method,
-        n: candidate.budget,
-        width: candidate.width,
-        selection: candidate.selection.to_string(),
-        verifier: candidate.verifier.clone(),
-        stopping: candidate.stopping.map(|stopping| stopping.to_string()),
-        accuracy,
-    }
-}
-
-fn read(option: &Listed) -> Result<Candidate, String> {
-    let stopping = option
-        .stopping
-        .as_ref()
-        .map(|text| text.parse::<Stopping>());
-    Ok(Candidate {
-        method: option.method,
-        budget: option.n,
-        width: option.width,
-        selection: option.selection.parse::<Selection>()?,
-        verifier: option.verifier.clone(),
-        stopping: stopping.transpose()?,
-    })
-}
-
-fn predictor(own: &Probed, verifiers: &[Fitted], candidates: usize) -> Result<Predictor, String> {
-    let probe = match &own.verifier {
-        None => Probe::Votes,
-        Some(name) => {
-            let place = verifiers.iter().position(|own| own.name == *name);
-            Probe::Verifier(place.ok_or_else(|| format!("there is no verifier `{name}`"))?)
-        }
-    };
-    let count = names(probe).len();
-    if own.features != names(probe) || own.means.len() != count || own.deviations.len() != count {
-        return Err("a predictor's features are not those that are known".into());
-    }
-    let sound = |model: &Model| {
-        let all = || model.chance.iter().chain(&model.cost);
-        model.candidate < candidates
-            && model.chance.len() == count + 1
-            && model.cost.len() == count + 1
-            && all().all(|weight| weight.is_finite())
-    };
-    if own.models.is_empty() || !own.models.iter().all(sound) {
-        return Err("a predictor's weights do not fit its features".into());
-    }
-    if own.deviations.iter().any(|deviation| *deviation <= 0.0) {
-        return Err("a predictor's deviation is not positive".into());
-    }
-    let models = own.models.iter().map(|model| {
-        let (chance, cost) = (model.chance.clone(), model.cost.clone());
-        (model.candidate, Linear(chance), Linear(cost))
-    });
-    Ok(Predictor {
-        probe,
-        scale: Scale {
-            means: own.means.clone(),
-            deviations: own.deviations.clone(),
-        },
-        models: models.collect(),
-    })
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
     use super::super::synthetic;
     use super::*;
+    use crate::votes::Taken;
 
     #[test]
     fn a_strategy_that_was_written_and_read_chooses_the_same() {
         let evidence = synthetic::evidence(60, 1);
         let strategy = synthetic::strategy(&evidence);
-        let read = Strategy::parse(&strategy.text().unwrap()).unwrap();
+        let read = StrategyFile::parse(&strategy.text().unwrap()).unwrap();
         assert_eq!(read.written, strategy.written);
         for budget in [4.0, 10.0, 64.0, 1e6] {
             let reader = strategy.probe(budget).unwrap().flatten();
@@ -595,12 +333,42 @@ mod tests {
                 .position(|own| Some(own.name.as_str()) == reader);
             for row in &evidence.rows {
                 let glimpses = &row.glimpses[place.map_or(0, |place| place + 1)];
-                let chosen = strategy.choose(budget, glimpses).unwrap();
-                assert_eq!(chosen, read.choose(budget, glimpses).unwrap());
-                assert!((0.0..=1.0).contains(&chosen.confidence));
+                let chosen = strategy
+                    .choose(budget, glimpses, Bounds::default())
+                    .unwrap();
+                assert_eq!(
+                    chosen,
+                    read.choose(budget, glimpses, Bounds::default()).unwrap()
+                );
+                let said = chosen.predicted.unwrap();
+                let sure = |votes: u32| {
+                    let end = Taken {
+                        right: true,
+                        votes,
+                        all: 64,
+                    };
+                    strategy
+                        .confidence(budget, &Ended::of(said, false, end))
+                        .unwrap()
+                };
+                assert!(0.0 < sure(20) && sure(20) <= sure(64) && sure(64) < 1.0);
+                let bounded = strategy
+                    .choose(
+                        budget,
+                        glimpses,
+                        Bounds {
+                            most: Some(4),
+                            price: None,
+                        },
+                    )
+                    .unwrap();
+                assert!(bounded.candidate.budget <= 4.max(budget as usize));
             }
         }
-        let poor = strategy.choose(0.5, &[]).unwrap_err().to_string();
+        let poor = strategy
+            .choose(0.5, &[], Bounds::default())
+            .unwrap_err()
+            .to_string();
         assert!(poor.contains("smallest budget is 4"), "{poor}");
     }
 
@@ -645,8 +413,8 @@ mod tests {
     fn a_damaged_or_foreign_file_is_told_as_such() {
         let evidence = synthetic::evidence(40, 1);
         let text = synthetic::strategy(&evidence).text().unwrap();
-        let says = |text: &str| Strategy::parse(text).unwrap_err().to_string();
-        assert!(says(&text.replace("version = 1", "version = 9")).contains("version 9"));
+        let says = |text: &str| StrategyFile::parse(text).unwrap_err().to_string();
+        assert!(says(&text.replace("version = 2", "version = 9")).contains("version 9"));
         assert!(says(&text.replace("probe = 4", "probe = 5")).contains("damaged"));
         assert!(
             says(&text.replace("verifier = \"good\"", "verifier = \"none\""))

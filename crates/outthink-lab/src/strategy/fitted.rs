@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::file::StrategyError;
+use super::error::StrategyError;
 use crate::recipe::ModelTable;
 use crate::study::{ModelInfo, canonical, sha256};
 
@@ -32,6 +32,11 @@ impl Fitted {
             profile_fingerprint,
             load,
         }
+    }
+
+    /// Is it this model, whatever its profile?
+    pub fn is(&self, met: &ModelInfo) -> bool {
+        fingerprints(met).0 == self.fingerprint
     }
 
     /// An error if the model is another one, a warning if only the profile is.

@@ -5,15 +5,20 @@
 //! what it costs, and what a probe of the first few samples would have seen. [`Tuning`] fits on it; [`Tuned`] is what comes out.
 
 mod allocation;
+mod batch;
 mod builtin;
 mod candidate;
 mod chooser;
+mod confidence;
+mod error;
 mod evaluation;
 mod evidence;
 mod features;
 mod file;
 mod fitted;
 mod folds;
+mod kind;
+mod measured;
 mod memory;
 mod multiplier;
 mod predictor;
@@ -25,21 +30,29 @@ mod stopping;
 mod synthetic;
 mod tariff;
 mod tune;
+mod written;
 
 pub use allocation::{allocate, allocated};
-pub use builtin::{SEARCH_AND_LEARN, authors_table};
+pub use batch::Batch;
+pub use builtin::{Builtin, Fixed};
 pub use candidate::Candidate;
 pub use chooser::{Predicted, Predictor, Probe};
+pub use confidence::{Confidence, Ended};
+pub use error::StrategyError;
 pub use evaluation::{
-    Awareness, Compared, Difference, Reliability, Rival, Split, Tested, TuneError, awareness,
-    budgets, commonest, compare, difference, fixed, majority, reliability, rivals,
+    Awareness, Calibrated, Compared, Difference, Reliability, Rival, Split, Tested, TuneError,
+    awareness, budgets, commonest, compare, difference, fixed, majority, reliability, rivals,
 };
 pub use evidence::{Cost, Evidence, EvidenceError, Row, chains_of_thought, tunable};
 pub use features::Glimpse;
-pub use file::{Chosen, Origin, Strategy, StrategyError};
+pub use file::StrategyFile;
 pub use fitted::Fitted;
+pub use kind::{Bounds, Chosen, Strategy};
+pub use measured::Measured;
+pub(crate) use measured::measured;
 pub use report::{Alone, Part, report};
 pub use solve::{Hands, SolveError, Solved};
 pub use stopping::{Ballot, PROBE, Stopping};
 pub use tariff::{Tariff, TariffError, Unit};
 pub use tune::{Decision, Entry, Outcome, Tuned, Tuning, calibrate};
+pub use written::Origin;

@@ -15,10 +15,21 @@ use super::evidence::Cost;
 use super::stopping::{Ballot, PROBE, Stopping};
 use crate::binomial::Factorials;
 use crate::spent::Spent;
-use crate::votes::{Tally, Vote, numbered};
+use crate::votes::{Taken, Tally, Vote, numbered};
 
 /// Orders of what follows the probe.
 const SHUFFLES: usize = 16;
+
+/// What a candidate comes to on a pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replayed {
+    /// The chance of being right.
+    pub(super) chance: f64,
+    /// The expected cost.
+    pub(super) cost: Cost,
+    /// What it takes in the pool's own order: what a run with its seed takes.
+    pub(super) end: Taken,
+}
 
 /// One pool with what each verifier says of it.
 pub(super) struct Pool {
@@ -50,11 +61,12 @@ impl Pool {
 
     /// The chance of being right and the expected cost of every candidate that draws whole solutions; the others are
     /// passed over.
-    pub(super) fn replay(&self, candidates: &[&Candidate]) -> Vec<(f64, Cost)> {
+    pub(super) fn replay(&self, candidates: &[&Candidate]) -> Vec<Replayed> {
         let size = self.plain.len();
         let factorials = Factorials::to(size as u64);
         let mut sums = vec![0.0; candidates.len()];
         let mut costs = vec![Cost::default(); candidates.len()];
+        let mut ends = vec![Taken::default(); candidates.len()];
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut order: Vec<usize> = (0..size).collect();
         let mut known: BTreeMap<(Option<&str>, usize), Cost> = BTreeMap::new();
@@ -63,15 +75,19 @@ impl Pool {
             if shuffle > 0 {
                 order[PROBE.min(size)..].shuffle(&mut rng);
             }
-            let mut rights: BTreeMap<(Option<&str>, usize), [bool; 9]> = BTreeMap::new();
+            let mut rights: BTreeMap<(Option<&str>, usize), [Taken; 9]> = BTreeMap::new();
             for (place, candidate) in candidates.iter().enumerate() {
                 let n = self.stops_at(candidate, &order);
                 let verifier = candidate.verifier.as_deref();
-                let right = rights
+                let taken = rights
                     .entry((verifier, n))
-                    .or_insert_with(|| self.rights(verifier, &order[..n]));
+                    .or_insert_with(|| self.taken(verifier, &order[..n]));
                 let rule = Selection::all().position(|rule| rule == candidate.selection);
-                sums[place] += f64::from(u8::from(right[rule.unwrap_or_default()]));
+                let taken = taken[rule.unwrap_or_default()];
+                sums[place] += f64::from(u8::from(taken.right));
+                if shuffle == 0 {
+                    ends[place] = taken;
+                }
                 costs[place] += *known
                     .entry((verifier, n))
                     .or_insert_with(|| self.cost(verifier, n, &factorials));
@@ -80,7 +96,12 @@ impl Pool {
         let share = 1.0 / SHUFFLES as f64;
         sums.into_iter()
             .zip(costs)
-            .map(|(sum, cost)| (sum * share, cost.scaled(share)))
+            .zip(ends)
+            .map(|((sum, cost), end)| Replayed {
+                chance: sum * share,
+                cost: cost.scaled(share),
+                end,
+            })
             .collect()
     }
 
@@ -109,11 +130,11 @@ impl Pool {
     /// Is the majority of the first `n` samples right?
     pub(super) fn majority_right(&self, n: usize) -> bool {
         let order: Vec<usize> = (0..n.min(self.plain.len())).collect();
-        self.rights(None, &order)[0]
+        self.taken(None, &order)[0].right
     }
 
-    /// Is each of [`Selection::all`] right on these samples?
-    fn rights(&self, verifier: Option<&str>, subset: &[usize]) -> [bool; 9] {
+    /// What each of [`Selection::all`] takes of these samples.
+    fn taken(&self, verifier: Option<&str>, subset: &[usize]) -> [Taken; 9] {
         let votes = verifier
             .and_then(|name| self.scored.get(name))
             .map_or(&self.plain, |(votes, ..)| votes);
@@ -122,10 +143,10 @@ impl Pool {
         let mut tally = Tally::new(classes);
         let all: Vec<usize> = (0..chosen.len()).collect();
         tally.count(&chosen, &all);
-        let mut rights = [false; 9];
-        for (right, rule) in rights.iter_mut().zip(Selection::all()) {
-            *right = tally.right(rule);
+        let mut taken = [Taken::default(); 9];
+        for (own, rule) in taken.iter_mut().zip(Selection::all()) {
+            *own = tally.taken(rule);
         }
-        rights
+        taken
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use outthink_core::Method;
 
 use super::allocation::{allocate, allocated};
-use super::builtin::{SEARCH_AND_LEARN, authors_table, place};
+use super::builtin::Builtin;
 use super::chooser::{bands, costs};
 use super::evaluation::{
     Compared, Difference, Split, TuneError, awareness, commonest, difference, fixed, majority,
@@ -90,7 +90,7 @@ pub fn report(
         reward_aware(&mut text, part, unseen, test)?;
         spending(&mut text, part, unseen)?;
         gains(&mut text, part, unseen).unwrap_or_default();
-        diagram(&mut text, part).unwrap_or_default();
+        diagram(&mut text, part, unseen).unwrap_or_default();
         chart.series.extend(curves(part, unseen)?);
     }
     let greedy = alone.iter().map(|(name, chances, flops)| Point {
@@ -156,9 +156,9 @@ fn choosers(text: &mut String, part: &Part<'_>) -> fmt::Result {
 
 /// The authors' fixed table and search-and-learn's recipe with each verifier, at the same number of samples.
 fn recipes(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result {
-    let Some(shape) = unseen.policy.cost else {
+    if unseen.policy.cost.is_none() {
         return Ok(());
-    };
+    }
     if part.tuning.tariff.unit() != Unit::Samples {
         return Ok(());
     }
@@ -166,15 +166,17 @@ fn recipes(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result
         text,
         "\n**Against the fixed recipes of others** at as many samples: the authors' table (by policy size and oracle band) and search-and-learn's\n\n| N | verifier | authors' table | deployable − it | search-and-learn | deployable − it |\n|---|---|---|---|---|---|"
     )?;
-    let (table, bands) = (authors_table(shape.parameters), bands(unseen));
+    let bands = bands(unseen);
     for own in part.compared.iter().filter(|own| own.budget >= 4.0) {
         let Some(tested) = &own.tested else { continue };
         for verifier in &unseen.verifiers {
-            let at = |method| place(unseen, method, own.budget as usize, &verifier.name);
-            let by_band = table.map(at);
-            let chances = |of: &dyn Fn(usize) -> Option<usize>| -> Option<Vec<f64>> {
+            // By the oracle's bands, as the authors do.
+            let chances = |of: Builtin| -> Option<Vec<f64>> {
+                let fixed = of.with(&unseen.policy, &verifier.name).ok()?;
+                let at = |band| unseen.place(&fixed.candidate(band, own.budget as usize));
+                let by_band = [at(0), at(1), at(2)];
                 let rows = unseen.rows.iter();
-                rows.map(|row| Some(row.chances[of(bands[row.problem])?]))
+                rows.map(|row| Some(row.chances[by_band[bands[row.problem]]?]))
                     .collect()
             };
             let ours = &tested.deployable.chances;
@@ -185,8 +187,8 @@ fn recipes(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result
                     [format!("{:.1}", mean * 100.0), points(&gain)]
                 })
             };
-            let [table, gain] = cells(chances(&|band| by_band[band]));
-            let [recipe, over] = cells(chances(&|_| at(SEARCH_AND_LEARN)));
+            let [table, gain] = cells(chances(Builtin::Paper));
+            let [recipe, over] = cells(chances(Builtin::SearchAndLearn));
             writeln!(
                 text,
                 "| {} | {} | {table} | {gain} | {recipe} | {over} |",
@@ -327,7 +329,7 @@ fn reward_aware(
     }
     let _ = writeln!(
         text,
-        "**Reward-aware against reward-blind** choosing by the paper's bands (oracle): aware is fitted with the verifier it runs with, blind with the other one; majority is open to both\n\n| runs with | N | aware | takes most often | blind | takes most often | aware − blind |\n|---|---|---|---|---|---|---|"
+        "**Reward-aware against reward-blind** choosing by the paper's bands (oracle): aware is fitted with the verifier it runs with, blind with another one; majority is open to both\n\n| runs with | blind is fitted with | N | aware | takes most often | blind | takes most often | aware − blind |\n|---|---|---|---|---|---|---|---|"
     );
     let budgets: Vec<f64> = test.budgets.iter().map(|&n| n as f64).collect();
     for (number, verifier) in part.split.tune.verifiers.iter().enumerate() {
@@ -335,8 +337,9 @@ fn reward_aware(
             let [aware, blind] = own.usual.map(|place| &part.split.tune.candidates[place]);
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {aware} | {} | {blind} | {} |",
+                "| {} | {} | {} | {} | {aware} | {} | {blind} | {} |",
                 verifier.name,
+                own.other,
                 short(own.budget),
                 percent(Some(&own.aware)),
                 percent(Some(&own.blind)),
@@ -439,6 +442,7 @@ fn spending(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> Result<(),
                 said: vec![f64::NAN; chances.len()],
                 chances,
                 costs,
+                ..Outcome::default()
             };
             line(
                 &format!("allocated: half of the tokens over all problems, beta {confidence}"),
@@ -449,6 +453,14 @@ fn spending(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> Result<(),
         if let Some(entry) = tuned.entries.iter().find(|entry| entry.budget == half) {
             let own = tuned.apply(entry, unseen, &tariff);
             line("the strategy, fitted for half of the tokens", &own, &base);
+            let total = base.cost() / 2.0;
+            if let Some(own) = tuned.share(entry, unseen, &tariff, total) {
+                line(
+                    "the strategy, half of the tokens over all problems",
+                    &own,
+                    &base,
+                );
+            }
         }
     }
     let _ = writeln!(
@@ -503,19 +515,17 @@ fn gains(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result {
     )
 }
 
-fn diagram(text: &mut String, part: &Part<'_>) -> fmt::Result {
-    let entries = part.tuned.entries.iter().zip(&part.compared);
-    let found = entries.filter_map(|(entry, own)| {
-        let tested = own.tested.as_ref()?;
-        let (lines, error) = reliability(entry, &tested.deployable);
-        Some((entry.budget, lines, error))
-    });
+/// The confidence that is printed, and what it would be without the end.
+fn diagram(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result {
     writeln!(
         text,
-        "\n**Reliability**: the confidence said and what came true, in tenths (rows in brackets), and the mean distance\n\n| budget | said → came true | calibration error |\n|---|---|---|"
+        "\n**Reliability**: the confidence said and what came true, in tenths (rows in brackets), the mean distance (ECE) and Brier's score; *before* goes by the prediction alone (Platt), *after* also by how all draws agree (isotonic)\n\n| budget | said → came true | ECE before | after | Brier before | after |\n|---|---|---|---|---|---|"
     )?;
-    for (budget, lines, error) in found {
-        let told: Vec<String> = lines
+    for (entry, own) in part.tuned.entries.iter().zip(&part.compared) {
+        let Some(tested) = &own.tested else { continue };
+        let [before, after] = reliability(entry, &tested.deployable, unseen);
+        let told: Vec<String> = after
+            .lines
             .iter()
             .map(|own| {
                 format!(
@@ -528,10 +538,13 @@ fn diagram(text: &mut String, part: &Part<'_>) -> fmt::Result {
             .collect();
         writeln!(
             text,
-            "| {} | {} | {:.1} points |",
-            short(budget),
+            "| {} | {} | {:.1} | {:.1} | {:.3} | {:.3} |",
+            short(entry.budget),
             told.join(", "),
-            error * 100.0
+            before.error * 100.0,
+            after.error * 100.0,
+            before.brier,
+            after.brier
         )?;
     }
     Ok(())

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use outthink_core::{
-    Answers, Limits, Method, NodeId, Plan, Policy, Problem, Sampling, Tree, Usage, Verifier, search,
+    Answers, Limits, Method, NodeId, Plan, Policy, Problem, Sampling, Selection, Solution, Tree,
+    Usage, Verifier, search,
 };
 
 use super::candidate::Candidate;
+use super::confidence::Ended;
+use super::error::StrategyError;
 use super::features::Glimpse;
-use super::file::{Chosen, Strategy, StrategyError};
+use super::kind::{Bounds, Chosen, Strategy};
 use super::memory::{RememberingPolicy, RememberingVerifier};
 use super::stopping::{Ballot, PROBE, Stopping};
 
@@ -25,6 +28,8 @@ pub struct Hands<'a> {
     pub limits: Limits,
     /// How answers are told apart.
     pub answers: &'a dyn Answers,
+    /// Most solutions' worth of draws for one problem, if that is bounded.
+    pub most: Option<usize>,
 }
 
 /// Why a strategy has no result.
@@ -45,18 +50,46 @@ pub enum SolveError {
 /// What came of it.
 #[derive(Debug)]
 pub struct Solved {
-    /// What was chosen, why, and how sure one may be.
+    /// What was chosen, and why.
     pub chosen: Chosen,
     /// The answer.
     pub answer: Option<outthink_core::Chosen>,
+    /// The calibrated chance that it is right: by what was predicted and by how all draws agree; none where nothing was fitted
+    /// or there is no answer.
+    pub confidence: Option<f64>,
+    /// How it was taken from [`Solved::answered`].
+    pub selection: Selection,
     /// The search's tree; its usage is only what that search had still to compute.
     pub tree: Tree,
+    /// The tree of the first samples, if they were looked at, and who read them.
+    pub probe: Option<(Tree, Option<String>)>,
+    /// The search found no answer and the first samples had one.
+    pub fell_back: bool,
     /// Solutions' worth of draws, the probe's included.
     pub samples: usize,
     /// All that the policy worked through.
     pub policy: Usage,
     /// All that each verifier worked through.
     pub verifiers: Vec<(String, Usage)>,
+}
+
+impl Solved {
+    /// The tree that the answer was taken from.
+    pub fn answered(&self) -> &Tree {
+        match &self.probe {
+            Some((probe, _)) if self.fell_back => probe,
+            _ => &self.tree,
+        }
+    }
+
+    /// The tree of draws beside those of [`Solved::answered`], if there is one.
+    pub fn beside(&self) -> Option<&Tree> {
+        match &self.probe {
+            Some(_) if self.fell_back => Some(&self.tree),
+            Some((probe, _)) if !self.chosen.candidate.reuses_probe() => Some(probe),
+            _ => None,
+        }
+    }
 }
 
 impl Strategy {
@@ -69,6 +102,23 @@ impl Strategy {
         seed: u64,
         hands: &Hands<'_>,
     ) -> Result<Solved, SolveError> {
+        let begun = self.begin(problem, budget, seed, hands).await?;
+        let bounds = Bounds {
+            most: hands.most,
+            price: None,
+        };
+        let chosen = self.choose(budget, &begun.glimpses, bounds)?;
+        self.finish(begun, budget, chosen).await
+    }
+
+    /// Looks at the first samples, if that pays.
+    pub(super) async fn begin<'a>(
+        &self,
+        problem: Arc<Problem>,
+        budget: f64,
+        seed: u64,
+        hands: &'a Hands<'a>,
+    ) -> Result<Begun<'a>, SolveError> {
         let mut work = Work {
             problem,
             seed,
@@ -79,24 +129,75 @@ impl Strategy {
             read: Vec::new(),
         };
         let (glimpses, probed) = match self.probe(budget)? {
-            None => (Vec::new(), 0),
+            None => (Vec::new(), None),
             Some(reader) => {
                 let method = reader.map_or(Method::Majority, |_| Method::BestOfN);
                 let tree = work.run(&whole(method, PROBE)?, reader).await?;
-                (glimpses(&tree, hands.answers), PROBE)
+                let glimpses = glimpses(&tree, hands.answers);
+                (glimpses, Some((tree, reader.map(str::to_owned))))
             }
         };
-        let chosen = self.choose(budget, &glimpses)?;
+        Ok(Begun {
+            work,
+            glimpses,
+            probed,
+        })
+    }
+
+    /// Does what was chosen.
+    pub(super) async fn finish(
+        &self,
+        begun: Begun<'_>,
+        budget: f64,
+        chosen: Chosen,
+    ) -> Result<Solved, SolveError> {
+        let Begun {
+            mut work, probed, ..
+        } = begun;
+        let hands = work.hands;
         let candidate = &chosen.candidate;
         let (tree, drawn) = work.search(candidate).await?;
-        let answer = candidate.selection.choose(&tree.solutions(), hands.answers);
+        let before = if probed.is_some() { PROBE } else { 0 };
         let samples = match candidate.reuses_probe() {
-            true => drawn.max(probed),
-            false => drawn + probed,
+            true => drawn.max(before),
+            false => drawn + before,
+        };
+        let mut selection = candidate.selection;
+        let mut answer = selection.choose(&tree.solutions(), hands.answers);
+        // A search that was stopped, or lost its way, may have no answer where the first samples had.
+        let mut fell_back = false;
+        if answer.is_none()
+            && let Some((probe, _)) = &probed
+        {
+            answer = Selection::Majority.choose(&probe.solutions(), hands.answers);
+            if answer.is_some() {
+                (selection, fell_back) = (Selection::Majority, true);
+            }
+        }
+        let source = match &probed {
+            Some((probe, _)) if fell_back => probe,
+            _ => &tree,
+        };
+        let stepwise = candidate.method.is_stepwise() && !fell_back;
+        let ended = ended(
+            source,
+            selection,
+            stepwise,
+            &chosen,
+            answer.as_ref(),
+            hands.answers,
+        );
+        let confidence = match ended {
+            Some(ended) => self.confidence(budget, &ended)?,
+            None => None,
         };
         Ok(Solved {
             answer,
+            confidence,
+            selection,
             tree,
+            probe: probed,
+            fell_back,
             samples,
             policy: work.spent,
             verifiers: work.read,
@@ -105,8 +206,46 @@ impl Strategy {
     }
 }
 
+/// What the confidence in an answer goes by: what was predicted, and the votes that it got by its selection's count.
+fn ended(
+    tree: &Tree,
+    selection: Selection,
+    stepwise: bool,
+    chosen: &Chosen,
+    answer: Option<&outthink_core::Chosen>,
+    answers: &dyn Answers,
+) -> Option<Ended> {
+    let said = chosen.predicted?;
+    let agreement = answer?.agreement;
+    let votes = |solution: &Solution| {
+        let scored = selection == Selection::Majority || !solution.rewards.is_empty();
+        scored && answers.extract(&solution.text()).is_some()
+    };
+    let solutions = tree.solutions().into_iter().filter(votes);
+    let all = solutions.map(|solution| solution.count).sum::<usize>() as f64;
+    Some(Ended {
+        said,
+        stepwise,
+        votes: agreement * all,
+        all,
+    })
+}
+
 fn whole(method: Method, draws: usize) -> Result<Plan, outthink_core::Error> {
     Plan::new(method, draws, 1, outthink_core::Finished::default())
+}
+
+/// A problem whose first samples are known, if its strategy looks at them.
+pub(super) struct Begun<'a> {
+    work: Work<'a>,
+    glimpses: Vec<Glimpse>,
+    probed: Option<(Tree, Option<String>)>,
+}
+
+impl Begun<'_> {
+    pub(super) fn glimpses(&self) -> &[Glimpse] {
+        &self.glimpses
+    }
 }
 
 struct Work<'a> {
@@ -213,64 +352,13 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures::executor::block_on;
-    use futures::future::{BoxFuture, FutureExt};
-    use outthink_core::{
-        Continuation, ExactAnswers, Extension, Judgement, ModelError, Prefix, Reply, Step, Stop,
-    };
+    use outthink_core::ExactAnswers;
 
-    use super::super::synthetic;
+    use super::super::synthetic::{self, Mock};
     use super::*;
 
-    /// Answers 0, or for `split` draws whatever the seed says; counts its draws, and what it is asked to score.
-    struct Mock {
-        split: bool,
-        drawn: AtomicUsize,
-        scored: AtomicUsize,
-    }
-
-    impl Policy for Mock {
-        fn extend(
-            &self,
-            requests: Vec<Extension>,
-        ) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
-            let reply = |request: Extension| {
-                let draw = |seed: &u64| {
-                    self.drawn.fetch_add(1, Ordering::Relaxed);
-                    let answer = if self.split { seed % 3 } else { 0 };
-                    let text = format!("by way {seed} \\boxed{{{answer}}}");
-                    Continuation {
-                        steps: vec![Step {
-                            tokens: text.bytes().map(u32::from).collect(),
-                            text,
-                            logprob: -5.0,
-                        }],
-                        stop: Stop::Answer,
-                    }
-                };
-                (request.seeds.iter().map(draw).collect(), Usage::default())
-            };
-            let replies = requests.into_iter().map(reply).collect();
-            async move { Ok(replies) }.boxed()
-        }
-    }
-
-    impl Verifier for Mock {
-        fn score(
-            &self,
-            prefixes: Vec<Prefix>,
-        ) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
-            self.scored.fetch_add(prefixes.len(), Ordering::Relaxed);
-            let judged = prefixes.into_iter().map(|prefix| Judgement {
-                rewards: vec![0.9; prefix.steps.len()],
-                usage: Usage::default(),
-            });
-            let judged = judged.collect();
-            async move { Ok(judged) }.boxed()
-        }
-    }
-
     fn solve(split: bool, budget: f64) -> (Solved, usize, usize) {
-        let strategy = synthetic::strategy(&synthetic::evidence(80, 2));
+        let strategy = Strategy::Fitted(Box::new(synthetic::strategy(&synthetic::evidence(80, 2))));
         let mock = Mock {
             split,
             drawn: AtomicUsize::new(0),
@@ -286,6 +374,7 @@ mod tests {
                 steps: 10,
             },
             answers: &ExactAnswers,
+            most: None,
         };
         let problem = Arc::new(Problem {
             id: "p".into(),
@@ -314,7 +403,7 @@ mod tests {
             method: Method::Majority,
             budget: 64,
             width: None,
-            selection: outthink_core::Selection::Majority,
+            selection: Selection::Majority,
             verifier: None,
             stopping: Some(Stopping::Beta(0.95)),
         };
@@ -334,6 +423,7 @@ mod tests {
                     steps: 10,
                 },
                 answers: &ExactAnswers,
+                most: None,
             };
             let mut work = Work {
                 problem: Arc::new(Problem {

@@ -1,8 +1,13 @@
 //! Evidence made up for tests: two verifiers, one good and one that likes wrong answers, and problems easy or hard.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use outthink_core::{Method, ModelCost, Scoring, Selection, Voting};
+use futures::future::{BoxFuture, FutureExt};
+use outthink_core::{
+    Continuation, Extension, Judgement, Method, ModelCost, ModelError, Policy, Prefix, Reply,
+    Scoring, Selection, Step, Stop, Usage, Verifier, Voting,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -143,16 +148,58 @@ fn row(problem: usize, candidates: &[Candidate], rng: &mut ChaCha8Rng) -> Row {
         .map(|reader| pool.cost(reader, PROBE, &factorials))
         .to_vec();
     let all: Vec<&Candidate> = candidates.iter().collect();
-    let (chances, costs) = pool.replay(&all).into_iter().unzip();
+    let replayed = pool.replay(&all);
     Row {
         problem,
         run: 0,
-        chances,
-        costs,
+        chances: replayed.iter().map(|own| own.chance).collect(),
+        costs: replayed.iter().map(|own| own.cost).collect(),
+        ends: replayed.iter().map(|own| own.end).collect(),
         probe_costs,
         glimpses,
         pass: share,
         pool,
+    }
+}
+
+/// Answers 0, or for `split` draws whatever the seed says; counts its draws, and what it is asked to score.
+pub(super) struct Mock {
+    pub(super) split: bool,
+    pub(super) drawn: AtomicUsize,
+    pub(super) scored: AtomicUsize,
+}
+
+impl Policy for Mock {
+    fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+        let reply = move |request: Extension| {
+            let draw = |seed: &u64| {
+                self.drawn.fetch_add(1, Ordering::Relaxed);
+                let answer = if self.split { seed % 3 } else { 0 };
+                let text = format!("by way {seed} \\boxed{{{answer}}}");
+                Continuation {
+                    steps: vec![Step {
+                        tokens: text.bytes().map(u32::from).collect(),
+                        text,
+                        logprob: -5.0,
+                    }],
+                    stop: Stop::Answer,
+                }
+            };
+            (request.seeds.iter().map(draw).collect(), Usage::default())
+        };
+        async move { Ok(requests.into_iter().map(reply).collect()) }.boxed()
+    }
+}
+
+impl Verifier for Mock {
+    fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
+        self.scored.fetch_add(prefixes.len(), Ordering::Relaxed);
+        let judged = prefixes.into_iter().map(|prefix| Judgement {
+            rewards: vec![0.9; prefix.steps.len()],
+            usage: Usage::default(),
+        });
+        let judged = judged.collect();
+        async move { Ok(judged) }.boxed()
     }
 }
 
@@ -174,6 +221,7 @@ pub(super) fn study(evidence: &Evidence) -> crate::study::Study {
         problems: Vec::new(),
         policies: vec![evidence.policy.clone()],
         verifiers: evidence.verifiers.clone(),
+        strategies: Vec::new(),
         cells: Vec::new(),
         budgets: vec![4, 16, 64],
         seeds: vec![0],
@@ -182,9 +230,9 @@ pub(super) fn study(evidence: &Evidence) -> crate::study::Study {
 }
 
 /// A strategy fitted on it for 4 to 64 samples.
-pub(super) fn strategy(evidence: &Evidence) -> super::Strategy {
+pub(super) fn strategy(evidence: &Evidence) -> super::StrategyFile {
     let tariff = samples(evidence);
     let all = (0..evidence.candidates.len()).collect();
     let tuned = super::Tuning::new(evidence, &tariff, all, 5, 0).fit(&[4.0, 8.0, 16.0, 64.0]);
-    super::Strategy::new(&study(evidence), evidence, Unit::Samples, &tuned).expect("a strategy")
+    super::StrategyFile::new(&study(evidence), evidence, Unit::Samples, &tuned).expect("a strategy")
 }

@@ -4,11 +4,13 @@
 //! cross-validation, for each budget.
 
 use super::chooser::{Predicted, Predictor, Probe, bands, best_by_band, best_fixed, costs, priced};
+use super::confidence::{Confidence, Ended, logit};
 use super::evidence::Evidence;
 use super::folds::folds;
 use super::multiplier::{best, multiplier};
 use super::predictor::{Linear, logistic};
 use super::tariff::Tariff;
+use crate::votes::Taken;
 
 /// How a strategy chooses at one budget.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +37,8 @@ pub struct Outcome {
     pub taken: Vec<usize>,
     /// What the chooser said its chance was; not a number if it said nothing.
     pub said: Vec<f64>,
+    /// What was taken in the end.
+    pub(super) ends: Vec<Taken>,
 }
 
 impl Outcome {
@@ -60,6 +64,18 @@ impl Outcome {
         self.costs.push(costs[row][taken]);
         self.taken.push(taken);
         self.said.push(said);
+        self.ends.push(evidence.rows[row].ends[taken]);
+    }
+
+    /// What a confidence goes by, and whether the answers that were taken are right.
+    pub(super) fn ended(&self, evidence: &Evidence) -> (Vec<Ended>, Vec<f64>) {
+        let rows = self.said.iter().zip(&self.taken).zip(&self.ends);
+        rows.map(|((said, taken), end)| {
+            let stepwise = evidence.candidates[*taken].method.is_stepwise();
+            let right = f64::from(u8::from(end.right));
+            (Ended::of(*said, stepwise, *end), right)
+        })
+        .unzip()
     }
 }
 
@@ -72,7 +88,9 @@ pub struct Entry {
     pub decision: Decision,
     /// What it came to on problems that it was not fitted on.
     pub validated: Outcome,
-    /// Intercept and slope that turn the logit of the said chance into a calibrated one.
+    /// How sure one may be of the answer in the end.
+    pub confidence: Confidence,
+    /// And without looking at the end: intercept and slope that turn the logit of the said chance into a calibrated one.
     pub calibration: [f64; 2],
 }
 
@@ -275,8 +293,12 @@ impl<'a> Tuning<'a> {
             for (decision, validated) in fixed.into_iter().chain(predicted) {
                 let better = |other: &Entry| validated.accuracy() > other.validated.accuracy();
                 if best.as_ref().is_none_or(better) {
+                    let (ended, right) = validated.ended(self.evidence);
+                    let row = |row: &super::evidence::Row| self.folds[row.problem];
+                    let folds: Vec<usize> = self.evidence.rows.iter().map(row).collect();
                     best = Some(Entry {
                         budget,
+                        confidence: Confidence::fit(&ended, &right, &folds),
                         calibration: match decision {
                             // Said of all alike: it is the mean already.
                             Decision::Always(_) => [0.0, 1.0],
@@ -304,11 +326,6 @@ fn calibrated(outcome: &Outcome) -> [f64; 2] {
         &[intercept, slope] => [intercept, slope],
         _ => [0.0, 1.0],
     }
-}
-
-fn logit(chance: f64) -> f64 {
-    let chance = chance.clamp(1e-4, 1.0 - 1e-4);
-    (chance / (1.0 - chance)).ln()
 }
 
 /// A said chance, calibrated.
@@ -342,6 +359,37 @@ impl Tuned {
             }
         }
         outcome
+    }
+
+    /// What an entry comes to where one total is shared by all of the evidence's rows: at the price at which what they would
+    /// take costs `budget` a row, by what is predicted of them. None where nothing is predicted.
+    pub fn share(
+        &self,
+        entry: &Entry,
+        evidence: &Evidence,
+        tariff: &Tariff,
+        budget: f64,
+    ) -> Option<Outcome> {
+        let Decision::Predicted { predictor, .. } = entry.decision else {
+            return None;
+        };
+        let predictor = &self.predictors[predictor];
+        let rows = evidence.rows.iter();
+        let predicted: Vec<Predicted> = rows
+            .map(|row| predictor.predict(&predictor.probe.features(row)))
+            .collect();
+        let column = |of: fn(&Predicted) -> &Vec<f64>| -> Vec<Vec<f64>> {
+            predicted.iter().map(|own| of(own).clone()).collect()
+        };
+        let expected = column(|own| &own.costs);
+        let price = multiplier(&column(|own| &own.chances), &expected, &expected, budget)?;
+        let costs = costs(evidence, tariff, Some(predictor.probe));
+        let mut outcome = Outcome::default();
+        for (row, own) in predicted.iter().enumerate() {
+            let (taken, said) = own.choose(price);
+            outcome.push(evidence, &costs, row, taken, said);
+        }
+        Some(outcome)
     }
 }
 

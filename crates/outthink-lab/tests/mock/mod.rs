@@ -13,8 +13,9 @@ use outthink_core::{
     Continuation, Extension, Judgement, Limits, ModelCost, ModelError, Policy, Prefix, Reply,
     Sampling, Step, Stop, Until, Usage, Verifier,
 };
+use outthink_lab::strategy::{Builtin, Strategy};
 use outthink_lab::{
-    ModelInfo, Models, PolicyModel, PolicyPart, Problem, Recipe, Study, VerifierModel,
+    ModelInfo, Models, PolicyModel, PolicyPart, Problem, Recipe, StrategyInfo, Study, VerifierModel,
 };
 use serde_json::json;
 
@@ -134,6 +135,33 @@ pub(crate) struct Bench {
     pub(crate) prefixes: Arc<AtomicU64>,
 }
 
+impl Bench {
+    /// With a strategy that looks at the first samples, and then searches step by step: the authors', as for a policy of the
+    /// size where their table goes by difficulty.
+    pub(crate) fn with_strategy(mut self) -> Self {
+        let mut sized = self.study.policies[0].clone();
+        sized.cost.as_mut().unwrap().parameters = 7_600_000_000;
+        let fixed = Builtin::Paper.with(&sized, "verifier").unwrap();
+        let strategy = Strategy::Fixed(fixed);
+        let info = StrategyInfo {
+            name: "paper".into(),
+            policy: 0,
+            fingerprint: strategy.fingerprint(),
+            unit: strategy.unit(),
+            verifiers: vec![("verifier".into(), 0)],
+        };
+        let policy = &self.models.policies[0];
+        let part = PolicyPart {
+            info: policy.info.clone(),
+            sampling: policy.sampling,
+            limits: policy.limits,
+        };
+        self.study.add_strategy(info, &strategy, &part).unwrap();
+        self.models.strategies.push(strategy);
+        self
+    }
+}
+
 /// Every method.
 pub(crate) const ALL: &str = r#"["cot", "majority", "best-of-n", "beam", "dvts"]"#;
 /// What chooses from pools.
@@ -200,6 +228,7 @@ pub(crate) fn bench_of(
         .unwrap();
     let (draws, prefixes) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
     let models = Models {
+        strategies: Vec::new(),
         policies: vec![PolicyModel {
             info: info("policy"),
             model: Arc::new(MockPolicy {

@@ -35,6 +35,9 @@ pub(crate) struct StudyArguments {
     /// cot, majority, best-of-n, beam, dvts [default: all that the verifiers allow]
     #[arg(long, value_delimiter = ',')]
     pub(crate) methods: Vec<Method>,
+    /// Strategies to try beside the methods: files that `outthink tune` wrote, for their policies, or `paper` or `search-and-learn`, for all; without --policy and --verifier, a file's own
+    #[arg(long, value_name = "FILE|NAME", value_delimiter = ',')]
+    pub(crate) strategy: Vec<String>,
     /// N
     #[arg(long, value_name = "N", value_delimiter = ',')]
     pub(crate) budgets: Vec<usize>,

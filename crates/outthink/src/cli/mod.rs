@@ -38,6 +38,7 @@ pub(crate) enum Command {
   outthink solve 'Evaluate $(17+19)\cdot 4-16$.'
   outthink solve 'Solve $2(4(x+8)+38)=332$ for $x$.' --method dvts --budget 64 --gold 24
   outthink solve --strategy strategy.toml --budget 64 'Evaluate $(17+19)\cdot 4-16$.'
+  outthink solve --strategy strategy.toml --jsonl problems.jsonl --total 6400 --out answers.jsonl
   outthink solve --policy ./my-model --verifier none --method majority --budget 16 'Evaluate $7+8$.'
   outthink solve --policy Qwen/Qwen2.5-0.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B 'What is $17\cdot 24$?'")]
     Solve(Solve),
@@ -103,6 +104,7 @@ Examples:
   outthink study recipes/micro.toml
   outthink study recipes/micro.toml --dry-run
   outthink study --dataset micro --policy micro-90k --verifier micro-prm-short --budgets 4,16 --store try.sqlite
+  outthink study --dataset micro:2 --strategy strategy.toml,paper --budgets 16,64 --store try.sqlite
   outthink study recipes/micro.toml --store postgres://localhost/outthink --shard 1/4
 
 The same command goes on where an earlier one stopped, however it stopped. Exit status: 0 if no unit failed, else 1.")]
@@ -183,6 +185,7 @@ in the body, or reasoning_effort, says for how much. The first policy is the def
 
 Examples:
   outthink serve
+  outthink serve --strategy strategy.toml
   outthink serve --policy Qwen/Qwen2.5-1.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B --listen 127.0.0.1:9000
   outthink keys add alice --file keys.toml; outthink serve --listen 0.0.0.0:8321 --keys keys.toml
   curl http://127.0.0.1:8321/v1/chat/completions -d '{"model": "beam:micro-0.3m", "messages": [{"role": "user", "content": "Evaluate $(17+19)\cdot 4-16$."}]}'"#
@@ -227,14 +230,24 @@ pub(crate) struct Demo {
 #[derive(Debug, Args)]
 pub(crate) struct Solve {
     /// The problem
-    pub(crate) problem: String,
+    #[arg(required_unless_present = "jsonl")]
+    pub(crate) problem: Option<String>,
+    /// Many problems for one budget: a line each with {"problem"}, and perhaps "id" and "gold"; `-` is standard input. A line each comes out
+    #[arg(long, value_name = "FILE", requires = "strategy", conflicts_with_all = ["problem", "gold", "json"])]
+    pub(crate) jsonl: Option<PathBuf>,
+    /// One budget for all of them, in the strategy's unit [default: --budget for each]
+    #[arg(long, value_name = "N", requires = "jsonl", conflicts_with = "budget")]
+    pub(crate) total: Option<f64>,
+    /// Where their answers go; the same command goes on where an earlier one was killed [default: standard output]
+    #[arg(long, value_name = "FILE", requires = "jsonl")]
+    pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) policy: PolicyChoice,
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
-    /// Let a strategy choose method, settings and verifier: a file that `outthink tune` wrote; its models are taken unless --policy names one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "verifier", "verifier_profile", "verifier_reference", "verifier_windows", "calibration"])]
-    pub(crate) strategy: Option<PathBuf>,
+    /// Let a strategy choose method and settings: a file that `outthink tune` wrote, which brings its verifiers, and its policy unless --policy names it; or `paper` or `search-and-learn`, fixed recipes for whichever models are named
+    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "verifier_reference", "verifier_windows", "calibration"])]
+    pub(crate) strategy: Option<String>,
     /// cot, majority, best-of-n, beam or dvts [default: beam; majority without a verifier]
     #[arg(long)]
     pub(crate) method: Option<Method>,
@@ -300,6 +313,9 @@ pub(crate) struct Serve {
     pub(crate) policy: PolicyChoice,
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
+    /// Answer auto@POLICY by a strategy: a file that `outthink tune` wrote, whose policy and verifiers are served, or `paper` or `search-and-learn`
+    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["verifier_reference", "verifier_windows"])]
+    pub(crate) strategy: Option<String>,
     /// Address to listen on; any but a loopback one needs --keys
     #[arg(long, default_value = "127.0.0.1:8321", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,

@@ -1,0 +1,299 @@
+//! One total budget over many problems, live: everyone's first samples are looked at, then one price of compute is found at
+//! which what all of them choose fits into the total. It is found anew as the real costs come in.
+//!
+//! Where a strategy looks at nothing, or is fixed, everyone gets the same share.
+
+use std::sync::Arc;
+
+use futures::stream::{StreamExt, iter};
+use outthink_core::{Answers, Problem, Usage, Verifier};
+
+use super::chooser::Predicted;
+use super::evidence::Cost;
+use super::kind::{Bounds, Strategy};
+use super::multiplier::multiplier;
+use super::solve::{Begun, Hands, SolveError, Solved};
+use super::tariff::Tariff;
+use crate::journal_file::JournalFile;
+use crate::recorded::{Journal, RecordedPolicy, RecordedVerifier};
+use crate::run::{PolicyModel, VerifierModel};
+use crate::spent::Expected;
+use crate::study::hash64;
+
+/// Problems under way at once.
+const HANDFUL: usize = 16;
+
+/// Many problems and what they are answered with.
+pub struct Batch<'a> {
+    /// Who chooses.
+    pub strategy: &'a Strategy,
+    /// The policy.
+    pub policy: &'a PolicyModel,
+    /// Verifiers by their names in the strategy.
+    pub verifiers: Vec<(&'a str, &'a VerifierModel)>,
+    /// Prices in the strategy's unit.
+    pub tariff: &'a Tariff,
+    /// How answers are told apart.
+    pub answers: &'a dyn Answers,
+    /// Which draws.
+    pub seed: u64,
+    /// Where models' replies are kept until all is done.
+    pub journal: &'a JournalFile,
+}
+
+/// A problem's models, under its part of the journal.
+struct Recorded<'a> {
+    policy: RecordedPolicy<'a>,
+    verifiers: Vec<(&'a str, RecordedVerifier<'a>)>,
+}
+
+impl<'a> Batch<'a> {
+    /// Answers all problems for `total` in the strategy's unit, which chooses as for `share` a problem; the costs of problems are predicted, so that the last ones may
+    /// spend a little more than is left. `done` hears of each by its place, with what it cost.
+    pub async fn run(
+        &self,
+        problems: &[Arc<Problem>],
+        share: f64,
+        total: f64,
+        done: &mut dyn FnMut(usize, Result<(Solved, f64), SolveError>),
+    ) {
+        let journals: Vec<Journal<'_>> = problems
+            .iter()
+            .map(|problem| {
+                let key = hash64(&[problem.id.as_bytes(), problem.text.as_bytes()]);
+                self.journal.of(key)
+            })
+            .collect();
+        let recorded = journals.iter().map(|journal| Recorded {
+            policy: RecordedPolicy::new(self.policy.model.as_ref(), journal),
+            verifiers: self
+                .verifiers
+                .iter()
+                .map(|(name, own)| {
+                    let verifier = RecordedVerifier {
+                        verifier: own.model.as_ref(),
+                        journal,
+                        name,
+                    };
+                    (*name, verifier)
+                })
+                .collect(),
+        });
+        let recorded: Vec<Recorded<'_>> = recorded.collect();
+        let hands: Vec<Hands<'_>> = recorded.iter().map(|own| self.hands(own)).collect();
+        let beginnings = hands.iter().zip(problems);
+        let begun: Vec<Result<Begun<'_>, SolveError>> = iter(beginnings)
+            .map(|(hands, problem)| {
+                self.strategy
+                    .begin(Arc::clone(problem), share, self.seed, hands)
+            })
+            .buffered(HANDFUL)
+            .collect()
+            .await;
+        // Who cannot begin is told, and is no longer part of the plan.
+        let mut waiting: Vec<(usize, Begun<'_>, Option<Predicted>)> = Vec::new();
+        for (place, begun) in begun.into_iter().enumerate() {
+            let predicted = begun.and_then(|begun| {
+                let predicted = self.strategy.predicted(share, begun.glimpses())?;
+                Ok((place, begun, predicted))
+            });
+            match predicted {
+                Ok(own) => waiting.push(own),
+                Err(error) => done(place, Err(error)),
+            }
+        }
+        let mut left = total;
+        waiting.reverse();
+        while !waiting.is_empty() {
+            let price = price(&waiting, left);
+            // Fewer at once towards the end, so that what is left is planned with what was really spent.
+            let now = (waiting.len() / 8).clamp(1, HANDFUL);
+            let next = waiting.split_off(waiting.len() - now);
+            let answers =
+                iter(next.into_iter().rev())
+                    .map(|(place, begun, _)| async move {
+                        (place, self.finish(begun, share, price).await)
+                    })
+                    .buffered(now);
+            let answers: Vec<_> = answers.collect().await;
+            for (place, solved) in answers {
+                let solved = solved.map(|solved| {
+                    let cost = self.cost(&solved);
+                    left -= cost;
+                    (solved, cost)
+                });
+                done(place, solved);
+            }
+        }
+    }
+
+    fn hands<'h>(&self, own: &'h Recorded<'_>) -> Hands<'h>
+    where
+        'a: 'h,
+    {
+        let named = own.verifiers.iter();
+        Hands {
+            policy: &own.policy,
+            verifiers: named
+                .map(|(name, verifier)| (*name, verifier as &dyn Verifier))
+                .collect(),
+            sampling: self.policy.sampling,
+            limits: self.policy.limits,
+            answers: self.answers,
+            most: None,
+        }
+    }
+
+    async fn finish(
+        &self,
+        begun: Begun<'_>,
+        share: f64,
+        price: Option<f64>,
+    ) -> Result<Solved, SolveError> {
+        let bounds = Bounds { most: None, price };
+        let chosen = self.strategy.choose(share, begun.glimpses(), bounds)?;
+        self.strategy.finish(begun, share, chosen).await
+    }
+
+    /// What an answer cost, in the strategy's unit.
+    fn cost(&self, solved: &Solved) -> f64 {
+        let work = |usage: &Usage| Expected {
+            generated: usage.generated as f64,
+            computed: usage.computed as f64,
+            attended: usage.attended as f64,
+        };
+        let drawn = Cost {
+            samples: solved.samples as f64,
+            policy: work(&solved.policy),
+            ..Cost::default()
+        };
+        let read = solved.verifiers.iter().map(|(name, usage)| {
+            let read = Cost {
+                verifier: work(usage),
+                ..Cost::default()
+            };
+            self.tariff.reading(&read, Some(name))
+        });
+        self.tariff.drawing(&drawn) + read.sum::<f64>()
+    }
+}
+
+/// The price at which those who wait spend what is left, by what is predicted of them; so high that everyone takes the
+/// cheapest if even that is too much. None where nothing is predicted.
+fn price(waiting: &[(usize, Begun<'_>, Option<Predicted>)], left: f64) -> Option<f64> {
+    let predicted: Vec<&Predicted> = waiting.iter().filter_map(|own| own.2.as_ref()).collect();
+    if predicted.is_empty() {
+        return None;
+    }
+    let chances: Vec<Vec<f64>> = predicted.iter().map(|own| own.chances.clone()).collect();
+    let costs: Vec<Vec<f64>> = predicted.iter().map(|own| own.costs.clone()).collect();
+    let share = left / predicted.len() as f64;
+    Some(multiplier(&chances, &costs, &costs, share).unwrap_or(1e12))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::executor::block_on;
+    use outthink_core::{ExactAnswers, Limits, Sampling};
+
+    use super::super::synthetic::{self, Mock};
+    use super::*;
+
+    fn mock(split: bool) -> Arc<Mock> {
+        Arc::new(Mock {
+            split,
+            drawn: AtomicUsize::new(0),
+            scored: AtomicUsize::new(0),
+        })
+    }
+
+    /// How many samples were drawn, and for each problem how many it got.
+    fn run(split: bool, total: f64, journal: &JournalFile) -> (usize, Vec<usize>) {
+        let evidence = synthetic::evidence(80, 2);
+        let strategy = Strategy::Fitted(Box::new(synthetic::strategy(&evidence)));
+        let model = mock(split);
+        let policy = PolicyModel {
+            info: evidence.policy.clone(),
+            model: Arc::<Mock>::clone(&model),
+            sampling: Sampling::at(1.0),
+            limits: Limits {
+                draw_tokens: 100,
+                solution_tokens: 100,
+                steps: 10,
+            },
+            appetite: 64,
+        };
+        let judges = evidence.verifiers.iter().map(|info| VerifierModel {
+            info: info.clone(),
+            model: Arc::<Mock>::clone(&model),
+            render: None,
+        });
+        let judges: Vec<VerifierModel> = judges.collect();
+        let batch = Batch {
+            strategy: &strategy,
+            policy: &policy,
+            verifiers: judges
+                .iter()
+                .map(|own| (own.info.name.as_str(), own))
+                .collect(),
+            tariff: &synthetic::samples(&evidence),
+            answers: &ExactAnswers,
+            seed: 1,
+            journal,
+        };
+        let problems: Vec<Arc<Problem>> = (0..40)
+            .map(|number| {
+                Arc::new(Problem {
+                    id: format!("p{number}"),
+                    text: "what?".into(),
+                })
+            })
+            .collect();
+        let mut samples = vec![0; problems.len()];
+        let mut done = |place: usize, solved: Result<(Solved, f64), SolveError>| {
+            let (solved, cost) = solved.unwrap();
+            assert_eq!(solved.samples as f64, cost);
+            samples[place] = solved.samples;
+        };
+        block_on(batch.run(&problems, total / 40.0, total, &mut done));
+        (model.drawn.load(Ordering::Relaxed), samples)
+    }
+
+    #[test]
+    fn a_total_holds_whatever_the_problems_are_like() {
+        for split in [false, true] {
+            for total in [160.0, 320.0, 640.0, 2560.0] {
+                let (drawn, samples) = run(split, total, &JournalFile::default());
+                assert_eq!(drawn, samples.iter().sum::<usize>());
+                assert!(samples.iter().all(|&own| own > 0));
+                // The last ones may overshoot by what was predicted too low.
+                assert!(drawn as f64 <= total * 1.1, "{drawn} of {total}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_journal_holds_is_not_drawn_again() {
+        let path = std::env::temp_dir().join(format!("outthink-batch-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let first = run(true, 640.0, &JournalFile::open(&path).unwrap());
+        assert!(first.0 > 0);
+        // Killed in the middle of a line.
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        let second = run(true, 640.0, &JournalFile::open(&path).unwrap());
+        assert!(
+            second.0 > 0 && second.0 < first.0,
+            "{} {}",
+            second.0,
+            first.0
+        );
+        assert_eq!(second.1, first.1);
+        let third = run(true, 640.0, &JournalFile::open(&path).unwrap());
+        assert_eq!(third, (0, first.1));
+        std::fs::remove_file(&path).unwrap();
+    }
+}

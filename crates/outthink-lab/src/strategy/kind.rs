@@ -1,0 +1,146 @@
+//! A strategy of either kind: fitted on a study, or fixed by others.
+
+use super::builtin::Fixed;
+use super::candidate::Candidate;
+use super::chooser::Predicted;
+use super::confidence::Ended;
+use super::error::StrategyError;
+use super::features::Glimpse;
+use super::file::StrategyFile;
+use super::tariff::Unit;
+use crate::study::ModelInfo;
+
+/// A strategy, ready to choose.
+#[derive(Clone, Debug)]
+pub enum Strategy {
+    /// Fitted by `outthink tune`, for its models.
+    Fitted(Box<StrategyFile>),
+    /// A recipe of others, with the models that are there.
+    Fixed(Fixed),
+}
+
+/// What a strategy chose, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chosen {
+    /// The candidate.
+    pub candidate: Candidate,
+    /// The chance of being right that was predicted; none where nothing was fitted.
+    pub predicted: Option<f64>,
+    /// Why it and no other, for people.
+    pub reason: String,
+}
+
+/// What bounds a choice beside the budget.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bounds {
+    /// Most solutions' worth of draws.
+    pub most: Option<usize>,
+    /// The price of a unit of cost, if not the one that was fitted for the budget.
+    pub price: Option<f64>,
+}
+
+impl Strategy {
+    /// Reads a file's text.
+    pub fn parse(text: &str) -> Result<Self, StrategyError> {
+        StrategyFile::parse(text).map(|file| Self::Fitted(Box::new(file)))
+    }
+
+    /// Where it comes from, for people.
+    pub fn source(&self) -> String {
+        match self {
+            Self::Fitted(file) => {
+                let origin = file.origin();
+                format!("fitted on {} of {}", origin.name, origin.dataset)
+            }
+            Self::Fixed(fixed) => fixed.name().source().to_owned(),
+        }
+    }
+
+    /// A hash of all that it does.
+    pub fn fingerprint(&self) -> String {
+        match self {
+            Self::Fitted(file) => file.fingerprint(),
+            Self::Fixed(fixed) => fixed.fingerprint(),
+        }
+    }
+
+    /// The unit of its budgets.
+    pub fn unit(&self) -> Unit {
+        match self {
+            Self::Fitted(file) => file.unit(),
+            Self::Fixed(_) => Unit::Samples,
+        }
+    }
+
+    /// The budgets that it was fitted for, ascending; a fixed one takes any.
+    pub fn budgets(&self) -> Option<Vec<f64>> {
+        match self {
+            Self::Fitted(file) => Some(file.budgets()),
+            Self::Fixed(_) => None,
+        }
+    }
+
+    /// The names of the verifiers that it may ask at a budget.
+    pub fn asks(&self, budget: f64) -> Result<Vec<&str>, StrategyError> {
+        match self {
+            Self::Fitted(file) => {
+                let asked = file.asks(budget)?;
+                Ok(asked.into_iter().map(|own| own.name.as_str()).collect())
+            }
+            Self::Fixed(fixed) => Ok(vec![fixed.verifier()]),
+        }
+    }
+
+    /// Is it for these models? Another policy or verifier is an error; another profile is a warning.
+    pub fn check(
+        &self,
+        policy: &ModelInfo,
+        verifiers: &[&ModelInfo],
+    ) -> Result<Vec<String>, StrategyError> {
+        match self {
+            Self::Fitted(file) => file.check(policy, verifiers),
+            Self::Fixed(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Who reads the probe at a budget, if there is one: none for no probe, else the verifier's name or none.
+    pub fn probe(&self, budget: f64) -> Result<Option<Option<&str>>, StrategyError> {
+        match self {
+            Self::Fitted(file) => file.probe(budget),
+            Self::Fixed(fixed) => Ok(fixed.probes().then_some(None)),
+        }
+    }
+
+    /// How sure one may be of an answer that was found for a budget; nothing is known where nothing was fitted.
+    pub fn confidence(&self, budget: f64, ended: &Ended) -> Result<Option<f64>, StrategyError> {
+        match self {
+            Self::Fitted(file) => file.confidence(budget, ended).map(Some),
+            Self::Fixed(_) => Ok(None),
+        }
+    }
+
+    /// What is predicted of each candidate, if the budget is one for which the first samples are looked at.
+    pub(super) fn predicted(
+        &self,
+        budget: f64,
+        glimpses: &[Glimpse],
+    ) -> Result<Option<Predicted>, StrategyError> {
+        match self {
+            Self::Fitted(file) => file.predicted(budget, glimpses),
+            Self::Fixed(_) => Ok(None),
+        }
+    }
+
+    /// What a problem gets, by the first samples if the budget is one for which they are looked at.
+    pub fn choose(
+        &self,
+        budget: f64,
+        glimpses: &[Glimpse],
+        bounds: Bounds,
+    ) -> Result<Chosen, StrategyError> {
+        match self {
+            Self::Fitted(file) => file.choose(budget, glimpses, bounds),
+            Self::Fixed(fixed) => Ok(fixed.choose(budget, glimpses)),
+        }
+    }
+}
