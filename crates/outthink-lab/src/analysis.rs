@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use outthink_core::{Method, Scoring, Selection, Voting};
 use rayon::prelude::*;
 
-use crate::audit::Measured;
+use crate::audit;
 use crate::binomial::Factorials;
 use crate::bootstrap::Values;
 use crate::difficulty::Difficulty;
@@ -249,13 +249,13 @@ impl Analysis {
     /// The mean difference of two entries over the runs that both have, with its paired bootstrap interval.
     pub fn difference(&self, a: usize, b: usize) -> (f64, Interval) {
         match self.differences(&[(a, b)]).first() {
-            Some(Measured { value, interval }) => (*value, *interval),
+            Some(audit::Measured { value, interval }) => (*value, *interval),
             None => (f64::NAN, crate::bootstrap::percentiles(&mut [])),
         }
     }
 
     /// The same for many pairs, all resampled with the same problems.
-    pub fn differences(&self, pairs: &[(usize, usize)]) -> Vec<Measured> {
+    pub fn differences(&self, pairs: &[(usize, usize)]) -> Vec<audit::Measured> {
         let (problems, runs) = (self.study.problems.len(), self.study.seeds.len());
         let mut values = Values::new(problems, runs, pairs.len());
         for problem in 0..problems {
@@ -270,7 +270,7 @@ impl Analysis {
         let measured = |series: usize| {
             let means = drawn.iter().map(|means| means[series]);
             let mut means: Vec<f64> = means.filter(|mean| !mean.is_nan()).collect();
-            Measured {
+            audit::Measured {
                 value: values.mean(series),
                 interval: crate::bootstrap::percentiles(&mut means),
             }

@@ -179,6 +179,7 @@ pub(crate) fn verifier_table(choice: &VerifierChoice) -> ModelTable {
         tokenizer: choice.verifier_tokenizer.clone(),
         dtype: (choice.verifier_dtype != Precision::Auto)
             .then(|| choice.verifier_dtype.to_string()),
+        calibration: choice.calibration.clone(),
         ..ModelTable::default()
     }
 }
