@@ -361,7 +361,7 @@ fn audit(
         (false, _) => {
             let report = audit.report();
             if let Some(file) = &arguments.save_calibration {
-                let made = CalibrationFile::new(name, &verifier.identity(choice), &data, &report);
+                let made = CalibrationFile::new(name, &verifier.identity(choice)?, &data, &report);
                 write(file, &made?.text()?)?;
             }
             Ok(Audited {

@@ -10,6 +10,7 @@ mod batch;
 mod cli;
 mod data;
 mod demo;
+mod digest;
 mod doctor;
 mod exchange;
 mod failure;

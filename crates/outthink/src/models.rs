@@ -17,6 +17,7 @@ use outthink_remote::{Config, Facts, Notice, RemotePolicy, RemoteVerifier, Role,
 use serde_json::{Value, json};
 
 use crate::cli::{PolicyChoice, VerifierChoice};
+use crate::digest::digest;
 use crate::failure::Failure;
 use crate::hub::HubId;
 
@@ -110,15 +111,17 @@ impl AnyVerifier {
     }
 
     /// All that its rewards depend on, as studies and calibrations know it.
-    pub(crate) fn identity(&self, choice: &VerifierChoice) -> Value {
+    pub(crate) fn identity(&self, choice: &VerifierChoice) -> Result<Value, Failure> {
+        let dtype = choice.verifier_dtype;
         let mut identity = match self.bare() {
             Self::Remote(servers) => served(servers.model(), servers.facts()),
-            _ => json!({"model": choice.name(), "dtype": choice.verifier_dtype.to_string()}),
+            Self::StepChecker(_) => json!({"model": STEP_CHECKER, "dtype": dtype.to_string()}),
+            _ => local(choice.name(), dtype)?,
         };
         identity["parameters"] = json!(self.cost().map(|cost| cost.parameters));
         identity["profile"] = json!(self.profile_name());
         if let Some(reference) = &choice.verifier_reference {
-            identity["reference"] = json!(reference);
+            identity["reference"] = local(reference, dtype)?;
         }
         if choice.verifier_windows {
             identity["windows"] = json!(true);
@@ -126,7 +129,7 @@ impl AnyVerifier {
         if let Self::Calibrated(calibrated) = self {
             identity["calibration"] = json!(calibrated.map);
         }
-        identity
+        Ok(identity)
     }
 
     /// The profile in force; the step checker has none.
@@ -301,8 +304,9 @@ pub(crate) fn verifier(choice: &VerifierChoice) -> Result<Option<AnyVerifier>, F
     };
     let name = file.display();
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"));
+    let identity = verifier.identity(choice)?;
     let map = CalibrationFile::parse(&text.map_err(Failure::Input)?)
-        .and_then(|read| read.map_of(choice.name(), &verifier.identity(choice)))
+        .and_then(|read| read.map_of(choice.name(), &identity))
         .with_context(|| name.to_string());
     let map = map.map_err(Failure::Input)?;
     Ok(Some(AnyVerifier::Calibrated(Box::new(Calibrated {
@@ -355,6 +359,16 @@ pub(crate) fn checkpoint(name: &str, precision: Precision) -> Result<Checkpoint,
     };
     checkpoint.precision = precision;
     Ok(checkpoint)
+}
+
+/// What a model on this machine is known by: an embedded one by its name, others by what they hold, wherever they lie.
+pub(crate) fn local(name: &str, precision: Precision) -> Result<Value, Failure> {
+    let digest = digest(&checkpoint(name, precision)?);
+    let digest = digest.with_context(|| format!("cannot read the files of {name}"));
+    Ok(match digest.map_err(Failure::Input)? {
+        None => json!({"model": name, "dtype": precision.to_string()}),
+        Some(digest) => json!({"files": digest, "dtype": precision.to_string()}),
+    })
 }
 
 fn read(path: &Path) -> Result<Checkpoint, Failure> {

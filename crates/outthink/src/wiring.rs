@@ -214,7 +214,7 @@ pub(crate) fn load_policy(entry: &ModelTable) -> Result<LoadedPolicy, Failure> {
     limits.solution_tokens = entry.max_tokens.unwrap_or(limits.solution_tokens);
     // Servers come and go under other addresses; the model stays the same.
     let mut identity = match &policy {
-        AnyPolicy::Model(_) => json!({"model": entry.model, "dtype": dtype.to_string()}),
+        AnyPolicy::Model(_) => models::local(&entry.model, dtype)?,
         AnyPolicy::Remote(servers) => served(servers.model(), servers.facts()),
     };
     identity["parameters"] = json!(policy.cost().map(|cost| cost.parameters));
@@ -272,7 +272,7 @@ pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
         ))
     })?);
     let cost = verifier.cost();
-    let identity = verifier.identity(&choice);
+    let identity = verifier.identity(&choice)?;
     let reader = Arc::clone(&verifier);
     Ok(VerifierModel {
         info: info(entry, identity, cost),
