@@ -10,6 +10,20 @@ use std::process::Command;
 use command::{Folder, TINY, fails, ok, outthink};
 use serde_json::json;
 
+/// A tiny study in `s.sqlite`, and `s.toml`, the strategy that is fitted on it.
+fn tuned(folder: &Folder) {
+    let mut study = TINY.to_vec();
+    (study[2], study[4]) = ("micro-tune:1", "6");
+    ok(
+        &[&study[..], &["s.sqlite", "--name", "tune"]].concat(),
+        folder,
+    );
+    ok(
+        &["tune", "tune", "--store", "s.sqlite", "-o", "s.toml"],
+        folder,
+    );
+}
+
 #[test]
 fn a_strategy_is_tuned_tested_and_used() {
     let folder = Folder::new("strategy");
@@ -137,16 +151,7 @@ impl Drop for Served {
 #[test]
 fn a_strategy_answers_what_is_left_to_auto() {
     let folder = Folder::new("serve-strategy");
-    let mut study = TINY.to_vec();
-    (study[2], study[4]) = ("micro-tune:1", "6");
-    ok(
-        &[&study[..], &["s.sqlite", "--name", "tune"]].concat(),
-        &folder,
-    );
-    ok(
-        &["tune", "tune", "--store", "s.sqlite", "-o", "s.toml"],
-        &folder,
-    );
+    tuned(&folder);
     let solve = [
         "solve",
         "--strategy",
@@ -237,16 +242,7 @@ fn a_strategy_answers_what_is_left_to_auto() {
 #[test]
 fn a_strategy_is_one_more_method_of_a_study() {
     let folder = Folder::new("study-strategy");
-    let mut study = TINY.to_vec();
-    (study[2], study[4]) = ("micro-tune:1", "6");
-    ok(
-        &[&study[..], &["s.sqlite", "--name", "tune"]].concat(),
-        &folder,
-    );
-    ok(
-        &["tune", "tune", "--store", "s.sqlite", "-o", "s.toml"],
-        &folder,
-    );
+    tuned(&folder);
     let with = [
         &TINY[..],
         &["s.sqlite", "--name", "with", "--strategy", "s.toml,paper"],
@@ -355,16 +351,7 @@ fn a_strategy_is_one_more_method_of_a_study() {
 #[test]
 fn one_budget_is_shared_by_many_problems() {
     let folder = Folder::new("batch");
-    let mut study = TINY.to_vec();
-    (study[2], study[4]) = ("micro-tune:1", "6");
-    ok(
-        &[&study[..], &["s.sqlite", "--name", "tune"]].concat(),
-        &folder,
-    );
-    ok(
-        &["tune", "tune", "--store", "s.sqlite", "-o", "s.toml"],
-        &folder,
-    );
+    tuned(&folder);
     let problems: String = (1..=12)
         .map(|k| {
             format!(
