@@ -124,6 +124,7 @@ impl Chart {
             HEIGHT - 14.0,
             escape(&self.axis)
         )?;
+        let mut labels = Labels::default();
         for (index, series) in self.series.iter().enumerate() {
             let colour = COLOURS[index % COLOURS.len()];
             if series.line {
@@ -158,7 +159,7 @@ impl Chart {
                         svg,
                         r#"<text x="{:.1}" y="{:.1}" font-size="11" fill="{colour}">{}</text>"#,
                         column + 7.0,
-                        row - 6.0,
+                        labels.row(column + 7.0, row, &point.label),
                         escape(&point.label)
                     )?;
                 }
@@ -185,4 +186,26 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+}
+
+/// Where labels stand: left, right and base line of each.
+#[derive(Default)]
+struct Labels(Vec<(f64, f64, f64)>);
+
+impl Labels {
+    /// The base line of a label beside a point: above it, or below where another stands there.
+    fn row(&mut self, left: f64, point: f64, text: &str) -> f64 {
+        const LINE: f64 = 12.0;
+        let right = left + 6.5 * text.chars().count() as f64;
+        let free = |row: &f64| {
+            let apart = |&(from, to, other): &(f64, f64, f64)| {
+                to < left || from > right || (other - row).abs() >= LINE
+            };
+            self.0.iter().all(apart)
+        };
+        let rows = [-6.0, 15.0, -18.0, 27.0].map(|offset| point + offset);
+        let row = rows.iter().copied().find(free).unwrap_or(rows[0]);
+        self.0.push((left, right, row));
+        row
+    }
 }
