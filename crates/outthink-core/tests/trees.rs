@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use insta::assert_snapshot;
 use outthink_core::{Finished, Limits, Method, Plan, Sampling, Stop, Tree, Until, draw_seed};
 use proptest::prelude::*;
-use scripted::{LIMITS, Scorer, Script, kept, plan, run, show};
+use scripted::{LIMITS, Scorer, Script, kept, path_of, plan, run, show};
 
 fn solutions() -> Script {
     Script::cycling([("", "x/=1. y/=2. x/=1. x/=3.")])
@@ -486,6 +486,37 @@ proptest! {
         }
         prop_assert_eq!(rounds(&policy.calls()), told.rounds);
         prop_assert_eq!(kept(&tree), told.done);
+    }
+
+    #[test]
+    fn more_subtrees_begin_with_the_draws_of_fewer(
+        seed: u64,
+        few in 1usize..4,
+        more in 1usize..4,
+        width in 1usize..5,
+    ) {
+        let world = World(seed);
+        let verifier = Scorer::new(move |path| world.reward(path));
+        // Cut-off and blank draws as well.
+        let limits = Limits { draw_tokens: 3, solution_tokens: 20, steps: STEPS };
+        let drawn = |subtrees: usize| {
+            let policy = Script::new(move |draw| match world.hash(draw.path, draw.index()) % 10 {
+                1 => "/".into(),
+                2 => "ef".into(),
+                _ => format!("{}a/=1.", world.says(draw.path, draw.index())),
+            });
+            let tree = run(&plan(Method::Dvts, subtrees * width, width), limits, &policy, Some(&verifier)).unwrap();
+            let requests = policy.requests().concat();
+            let draws = requests.iter().flat_map(|request| {
+                let path = path_of(&request.steps);
+                request.seeds.iter().map(move |&seed| (path.clone(), seed))
+            });
+            let draws: std::collections::BTreeSet<(String, u64)> = draws.collect();
+            (draws, kept(&tree))
+        };
+        let (small, large) = (drawn(few), drawn(few + more));
+        prop_assert!(small.0.is_subset(&large.0));
+        prop_assert!(small.1.iter().all(|path| large.1.contains(path)));
     }
 
     #[test]

@@ -259,10 +259,10 @@ impl Study {
             _ => own.filter(|&n| n >= smallest.unwrap_or(0.0)).collect(),
         };
         if let (true, Some(&most)) = (budgets.is_empty(), self.budgets.last()) {
-            return strategy.asks(most as f64).map(|_| ());
+            return strategy.asks(most as f64, false).map(|_| ());
         }
         for budget in budgets {
-            let asked = strategy.asks(budget)?;
+            let asked = strategy.asks(budget, false)?;
             let known = |name: &&str| info.verifiers.iter().find(|(own, _)| own == name);
             let verifiers = asked.iter().filter_map(known);
             let config = Config::Strategy {

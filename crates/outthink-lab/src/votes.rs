@@ -184,12 +184,14 @@ fn place(scoring: Scoring) -> usize {
         .unwrap_or_default()
 }
 
-/// The answer that a rule takes: is it right, how many votes has it, and how many have all. Nothing taken is nothing right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The answer that a rule takes: is it right, how many votes has it, how many have all, and the highest score of a sample with
+/// it, for rules that score. Nothing taken is nothing right.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Taken {
     pub(crate) right: bool,
     pub(crate) votes: u32,
     pub(crate) all: u32,
+    pub(crate) score: Option<f64>,
 }
 
 /// The votes of one subset, by class.
@@ -264,7 +266,7 @@ impl Tally {
 
     /// What the rule takes. Ties go to the answer with more votes, then to the one drawn first.
     pub(crate) fn taken(&self, rule: Selection) -> Taken {
-        let mut winner: Option<((f64, u32), bool)> = None;
+        let mut winner: Option<((f64, u32), bool, usize)> = None;
         let candidates = match rule {
             Selection::Majority => &self.present,
             Selection::Scored(..) => &self.scored,
@@ -281,8 +283,8 @@ impl Tally {
                     (class.sums[place(scoring)], class.scored, class.right)
                 }
             };
-            if winner.is_none_or(|(best, _)| (weight, votes) > best) {
-                winner = Some(((weight, votes), right));
+            if winner.is_none_or(|(best, ..)| (weight, votes) > best) {
+                winner = Some(((weight, votes), right, number));
             }
         }
         let own = |&number: &usize| match rule {
@@ -290,10 +292,18 @@ impl Tally {
             Selection::Scored(..) => self.classes[number].scored,
         };
         let all = candidates.iter().map(own).sum();
-        winner.map_or(Taken::default(), |((_, votes), right)| Taken {
-            right,
-            votes,
-            all,
+        let score = |number: usize| match rule {
+            Selection::Majority => None,
+            Selection::Scored(scoring, _) => Some(self.classes[number].best[place(scoring)]),
+        };
+        winner.map_or(Taken::default(), |((_, votes), right, number)| {
+            let score = score(number);
+            Taken {
+                right,
+                votes,
+                all,
+                score,
+            }
         })
     }
 }

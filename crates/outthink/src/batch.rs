@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::Solve;
 use crate::failure::Failure;
 use crate::input::Input;
-use crate::strategy::{self, Loaded};
+use crate::strategy::{self, Loaded, Named};
 
 /// A problem of the file.
 #[derive(Deserialize)]
@@ -55,19 +55,19 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<ExitCode, Failure> {
     let Some(named) = &arguments.strategy else {
         return Err(Failure::Input(anyhow!("--jsonl needs a --strategy")));
     };
+    let parsed = Named::parse(named)?;
     let asked = read(file)?;
     let count = asked.len() as f64;
     let total = match (arguments.total, arguments.budget) {
-        (Some(total), _) if total.is_finite() && total > 0.0 => total,
-        (Some(_), _) => return Err(Failure::Input(anyhow!("--total must be more than 0"))),
-        (None, budget) => budget.unwrap_or(16) as f64 * count,
+        (Some(total), _) => total,
+        (None, budget) => budget.unwrap_or(16.0 * parsed.sample()) * count,
     };
     let share = total / count;
     let Loaded {
         strategy,
         policy,
         verifiers,
-    } = strategy::load(named, arguments, share)?;
+    } = strategy::load(parsed, arguments, share, true)?;
     let unit = strategy.unit();
     if unit == Unit::Seconds {
         return Err(Failure::Input(anyhow!(
@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<ExitCode, Failure> {
     let tariff = Tariff::new(unit, &policy.info, &infos).map_err(Failure::input)?;
     let mut out = Out::open(arguments.out.as_deref())?;
     let answers = MathAnswers;
-    let names = strategy.asks(share).map_err(Failure::input)?;
+    let names = strategy.asks(share, true).map_err(Failure::input)?;
     let batch = Batch {
         strategy: &strategy,
         policy: &policy,
@@ -120,8 +120,9 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<ExitCode, Failure> {
                 .and_then(|line| writeln!(out.lines, "{line}").and_then(|()| out.lines.flush()));
         }
     };
-    block_on(batch.run(&problems, share, total - before, &mut tell));
+    let ran = block_on(batch.run(&problems, share, total - before, &mut tell));
     bar.finish_and_clear();
+    ran.map_err(Failure::input)?;
     broken?;
     if let Some(error) = out.journal.failure() {
         return Err(anyhow!(error).context("cannot write the journal").into());

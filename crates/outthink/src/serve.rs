@@ -13,7 +13,7 @@ use outthink_gateway::{
     Forward, Forwarded, Gateway, Keys, Models, Performed, Piece, ServedPolicy, ServedVerifier,
     Settings, Strategist, Talk, Task, Utterance, Voice,
 };
-use outthink_lab::strategy::{Hands, Strategy, Unit};
+use outthink_lab::strategy::{Hands, Strategy};
 use outthink_lab::{MathAnswers, ModelInfo, VerifierModel};
 use outthink_micro::family::{POLICIES, VERIFIERS};
 use outthink_prompt::Message;
@@ -164,12 +164,6 @@ fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
     let infos: Vec<&ModelInfo> = read.iter().map(|own| &own.info).collect();
     let info = loaded.info.clone();
     let strategy = named.with(&info, &infos)?;
-    if strategy.unit() != Unit::Samples {
-        return Err(Failure::Input(anyhow!(
-            "the strategy counts {}, and clients and their keys count samples: tune one with --unit samples",
-            strategy.unit()
-        )));
-    }
     let mut policy = policy(loaded, &info.name);
     policy.strategist = Some(Strategic::of(strategy));
     let served = |own: VerifierModel| ServedVerifier {
@@ -184,7 +178,8 @@ fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
     })
 }
 
-/// A strategy as the gateway sees it.
+/// A strategy as the gateway sees it. Clients and their keys count samples; a strategy that counts otherwise gets what as many
+/// cost on average.
 struct Strategic(Strategy);
 
 impl Strategic {
@@ -196,9 +191,8 @@ impl Strategic {
 impl Strategist for Strategic {
     fn smallest(&self) -> usize {
         let fitted = self.0.budgets().unwrap_or_default();
-        fitted
-            .first()
-            .map_or(1, |smallest| smallest.ceil() as usize)
+        let least = |budget: &f64| (budget / self.0.sample()).ceil() as usize;
+        fitted.first().map_or(1, least)
     }
 
     fn answer<'a>(&'a self, task: Task<'a>) -> BoxFuture<'a, Result<Performed, ModelError>> {
@@ -212,14 +206,14 @@ impl Strategist for Strategic {
                 answers: &answers,
                 most: Some(task.most),
             };
-            let budget = task.budget as f64;
+            let budget = task.budget as f64 * self.0.sample();
             let solved = self
                 .0
                 .solve(task.problem, budget, task.seed, &hands)
                 .await?;
             let candidate = &solved.chosen.candidate;
             Ok(Performed {
-                plan: candidate.plan()?,
+                plan: candidate.at(solved.drawn).plan()?,
                 verifier: candidate.verifier.clone(),
                 selection: solved.selection,
                 reason: format!("{candidate}: {}", solved.chosen.reason),

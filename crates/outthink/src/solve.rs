@@ -83,9 +83,16 @@ fn one(arguments: &Solve) -> Result<(), Failure> {
             "{method} needs a verifier; name one with --verifier, or use --method majority"
         )));
     }
-    let budget = arguments
-        .budget
-        .unwrap_or(if method == Method::Cot { 1 } else { 16 });
+    let budget = match arguments.budget {
+        Some(budget) if budget.fract() > 0.0 => {
+            return Err(Failure::Input(anyhow!(
+                "--budget is a number of solutions, not {budget}"
+            )));
+        }
+        Some(budget) => budget as usize,
+        None if method == Method::Cot => 1,
+        None => 16,
+    };
     let plan =
         Plan::new(method, budget, arguments.width, arguments.finished).map_err(Failure::input)?;
     let by_reward = Selection::Scored(Scoring::Last, Voting::Vote);

@@ -25,7 +25,7 @@ struct Report {
     correct: Option<bool>,
     choice: String,
     reason: String,
-    budget: usize,
+    budget: f64,
     unit: &'static str,
     samples: usize,
     agreement: Option<f64>,
@@ -63,6 +63,14 @@ impl Named {
         Ok(Self::File(Box::new(file.map_err(Failure::Input)?)))
     }
 
+    /// What a sample costs on average, in its unit.
+    pub(crate) fn sample(&self) -> f64 {
+        match self {
+            Self::File(file) => file.sample(),
+            Self::Builtin(_) => 1.0,
+        }
+    }
+
     /// How its policy is loaded: as typed, else as a file says.
     pub(crate) fn policy(&self, choice: &PolicyChoice) -> ModelTable {
         let typed = wiring::policy_table(choice);
@@ -80,11 +88,12 @@ impl Named {
         }
     }
 
-    /// How its verifiers are loaded: all that a file may ask at a budget or, without one, ever; or the one that is typed.
+    /// How its verifiers are loaded: all that a file may ask at a budget, for one problem or for many that share a total, or without
+    /// a budget ever; or the one that is typed.
     pub(crate) fn verifiers(
         &self,
         choice: &VerifierChoice,
-        budget: Option<f64>,
+        budget: Option<(f64, bool)>,
     ) -> Result<Vec<ModelTable>, Failure> {
         match self {
             Self::File(_) if choice.verifier.is_some() || choice.verifier_profile.is_some() => {
@@ -94,7 +103,9 @@ impl Named {
             }
             Self::File(file) => {
                 let asked = match budget {
-                    Some(budget) => file.asks(budget).map_err(Failure::input)?,
+                    Some((budget, together)) => {
+                        file.asks(budget, together).map_err(Failure::input)?
+                    }
                     None => file.verifiers().iter().collect(),
                 };
                 Ok(asked.into_iter().map(|own| own.load.clone()).collect())
@@ -233,10 +244,14 @@ fn file_stem(name: &str) -> String {
     stem.map_or(name.to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
-/// A strategy by name, and the models that it needs at a budget.
-pub(crate) fn load(named: &str, arguments: &Solve, budget: f64) -> Result<Loaded, Failure> {
-    let named = Named::parse(named)?;
-    let tables = named.verifiers(&arguments.verifier, Some(budget))?;
+/// A strategy by name, and the models that it needs at a budget, for one problem or for many that share a total.
+pub(crate) fn load(
+    named: Named,
+    arguments: &Solve,
+    budget: f64,
+    together: bool,
+) -> Result<Loaded, Failure> {
+    let tables = named.verifiers(&arguments.verifier, Some((budget, together)))?;
     let policy = wiring::policy(&named.policy(&arguments.policy), &[])?;
     let verifiers = tables.iter().map(wiring::verifier);
     let verifiers = verifiers.collect::<Result<Vec<_>, _>>()?;
@@ -256,7 +271,7 @@ impl Loaded {
         budget: f64,
         answers: &'a MathAnswers,
     ) -> Result<Hands<'a>, Failure> {
-        let asked = self.strategy.asks(budget).map_err(Failure::input)?;
+        let asked = self.strategy.asks(budget, false).map_err(Failure::input)?;
         Ok(Hands {
             policy: self.policy.model.as_ref(),
             verifiers: asked
@@ -272,7 +287,8 @@ impl Loaded {
 }
 
 pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
-    let budget = arguments.budget.unwrap_or(16);
+    let parsed = Named::parse(named)?;
+    let budget = arguments.budget.unwrap_or(16.0 * parsed.sample());
     let text = arguments.problem.as_deref().unwrap_or_default().trim();
     if text.is_empty() {
         return Err(Failure::Input(anyhow!("the problem is empty")));
@@ -281,16 +297,16 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
         id: text.to_owned(),
         text: text.to_owned(),
     });
-    let loaded = load(named, arguments, budget as f64)?;
+    let loaded = load(parsed, arguments, budget, false)?;
     let answers = MathAnswers;
-    let hands = loaded.hands(budget as f64, &answers)?;
+    let hands = loaded.hands(budget, &answers)?;
     let Loaded {
         strategy,
         policy,
         verifiers,
     } = &loaded;
     let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
-    let solved = block_on(strategy.solve(problem, budget as f64, arguments.seed, &hands))?;
+    let solved = block_on(strategy.solve(problem, budget, arguments.seed, &hands))?;
     let costs = costs(&solved, &policy.info, &infos);
     let solutions = solved.answered().solutions();
     let answer = solved.answer.as_ref();
@@ -327,7 +343,7 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
     println!(
         "spent      {} samples; the budget was {} {}",
         solved.samples,
-        short(budget as f64),
+        short(budget),
         strategy.unit()
     );
     match solved.confidence {

@@ -70,7 +70,12 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
         Tuning::new(&split.tune, tariff, all, arguments.folds, arguments.seed)
     });
     let tunings: Vec<Tuning<'_>> = tunings.collect();
-    let tuned: Vec<Tuned> = tunings.iter().map(|own| own.fit(&budgets(own))).collect();
+    let fit = |own: &Tuning<'_>| {
+        let mut tuned = own.fit(&budgets(own));
+        own.share(&mut tuned);
+        tuned
+    };
+    let tuned: Vec<Tuned> = tunings.iter().map(fit).collect();
     let mut parts = Vec::new();
     for (((policy, split), tuning), tuned) in policies.iter().zip(&splits).zip(&tunings).zip(&tuned)
     {
@@ -80,7 +85,7 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
         } else {
             println!("{}", summary(policy, arguments, split, &compared));
         }
-        let strategy = StrategyFile::new(&study, &split.tune, arguments.unit, tuned)?;
+        let strategy = StrategyFile::new(&study, &split.tune, tuning.tariff, tuned)?;
         let file = match (&arguments.out, &arguments.report) {
             (Some(out), _) if policies.len() == 1 => out.clone(),
             (_, Some(folder)) => folder.join(format!("strategy-{policy}.toml")),

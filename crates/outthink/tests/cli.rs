@@ -49,7 +49,7 @@ fn bad_input_gets_one_clear_line_and_exit_status_2() {
     insta::assert_snapshot!(solve(&["--policy", "micro-9b"]), @"2: error: unknown model `micro-9b`: no folder or file of that name, no hub id, and none of micro-24k, micro-90k, micro-0.3m, micro-1.6m, micro-prm-likelihood, micro-prm, micro-prm-short");
     insta::assert_snapshot!(solve(&["--policy", "micro-prm"]), @"2: error: policy micro-prm: no policy profile fits this checkpoint, a Qwen2ForProcessRewardModel (tried: micro, deepseek-r1-distill, llama-3, qwen3, qwen2.5, chat); name one, or write one as in profiles/");
     insta::assert_snapshot!(solve(&["--budget", "6"]), @"2: error: beam cannot spend a budget of 6 with a beam width of 4: the width must divide the budget");
-    insta::assert_snapshot!(solve(&["--budget", "0"]), @"2: error: beam cannot spend a budget of 0 with a beam width of 4: a budget is at least one solution");
+    insta::assert_snapshot!(solve(&["--budget", "0"]), @"2: error: invalid value '0' for '--budget <N>': it is a number more than 0");
     insta::assert_snapshot!(solve(&["--verifier", "none", "--method", "beam"]), @"2: error: beam needs a verifier; name one with --verifier, or use --method majority");
     insta::assert_snapshot!(solve(&["--verifier", "none", "--selection", "last-max"]), @"2: error: majority scores no steps, so its selection is majority");
     insta::assert_snapshot!(solve(&["--method", "tree-of-thought"]), @"2: error: invalid value 'tree-of-thought' for '--method <METHOD>': unknown method `tree-of-thought` (one of cot, majority, best-of-n, beam, dvts)");

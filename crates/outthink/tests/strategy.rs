@@ -240,6 +240,54 @@ fn a_strategy_answers_what_is_left_to_auto() {
 }
 
 #[test]
+fn a_strategy_in_tokens_is_served_to_clients_who_count_samples() {
+    let folder = Folder::new("serve-tokens");
+    tuned(&folder);
+    let tune = ["tune", "tune", "--store", "s.sqlite", "--unit", "tokens"];
+    ok(&[&tune[..], &["-o", "t.toml"]].concat(), &folder);
+    let written = std::fs::read_to_string(folder.file("t.toml")).unwrap();
+    let sample = written
+        .lines()
+        .find_map(|line| line.strip_prefix("sample = "));
+    let sample: f64 = sample.unwrap().parse().unwrap();
+    assert!(sample > 10.0, "{sample} tokens a sample");
+    let solve = |budget: &[&str]| {
+        let solve = ["solve", "--strategy", "t.toml", "--json", "Evaluate $1+2$."];
+        let told = ok(&[&solve[..], budget].concat(), &folder);
+        serde_json::from_str::<serde_json::Value>(&told).unwrap()
+    };
+    let usual = solve(&[]);
+    assert_eq!(
+        (&usual["unit"], &usual["budget"]),
+        (&json!("tokens"), &json!(16.0 * sample))
+    );
+    let solved = solve(&["--budget", &(8.0 * sample).to_string()]);
+    let server = Served::start(&["--strategy", "t.toml"], &folder);
+    let reply = server.ask("auto@micro-24k", json!({"budget": 8}));
+    let told = &reply["outthink"];
+    for field in ["answer", "agreement", "confidence"] {
+        assert_eq!(told[field], solved[field], "{field}: {reply}");
+    }
+    let chosen = told["chosen"].as_str().unwrap();
+    assert!(
+        chosen.ends_with(solved["reason"].as_str().unwrap()),
+        "{chosen}"
+    );
+    let (code, told) = fails(
+        &[
+            "solve",
+            "--method",
+            "beam",
+            "--budget",
+            "1.5",
+            "Evaluate $1+2$.",
+        ],
+        &folder,
+    );
+    assert!(code == Some(2) && told.contains("not 1.5"), "{told}");
+}
+
+#[test]
 fn a_strategy_is_one_more_method_of_a_study() {
     let folder = Folder::new("study-strategy");
     tuned(&folder);

@@ -1,114 +1,213 @@
-//! One total budget over many problems: bandit elimination on votes (arXiv 2506.12721; 2511.12309 ranks alike).
+//! One total budget over many problems, by what the draws of each have shown so far.
 //!
-//! 1. Every problem gets a probe.
-//! 2. In each round every undecided problem draws on to its next look, the least certain first, while the budget lasts.
-//! 3. A problem whose vote is decided, or whose pool is at its end, draws no more.
+//! *Bandit elimination* (arXiv 2506.12721): in each round every problem that is still open draws on to its next look. One that
+//! is decided, or at the end of its looks, is out; when the total runs short, the least certain vote comes first, or where
+//! rewards decide, the best reward: the nearest to being solved.
 //!
-//! Where the pools are, this is replayed from them; the draws are the same that a live run would make.
+//! *Blend-ASC* (arXiv 2511.12309): in each round only those draw on of whom it helps most, by a blend of two ranks, that by the Beta
+//! posterior of the leading answer and that by the prior-posterior ratio (PPR-1v1). Ours goes from the first to the second as
+//! the total is spent.
 
 use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
 
-use super::evidence::Evidence;
-use super::stopping::{Ballot, PROBE, Stopping};
-use super::tariff::Tariff;
-use crate::binomial::Factorials;
+use super::stopping::Standing;
 
-/// How many samples each row gets of a total budget in the tariff's unit.
-///
-/// The cost of a problem's draws is that of its own pool; majority voting, so nothing is read by a verifier.
-pub fn allocate(
-    evidence: &Evidence,
-    tariff: &Tariff,
-    rows: &[usize],
-    stopping: Stopping,
-    most: usize,
-    total: f64,
-) -> Vec<usize> {
-    let factorials = Factorials::to(most as u64);
-    let pool = |row: usize| &evidence.rows[rows[row]].pool;
-    let cost = |row: usize, n: usize| tariff.drawing(&pool(row).cost(None, n, &factorials));
-    let mut drawn = vec![0; rows.len()];
-    let mut ballots = vec![Ballot::default(); rows.len()];
-    let mut open: Vec<usize> = (0..rows.len()).collect();
-    let mut left = total;
-    while !open.is_empty() {
-        let certainty: Vec<f64> = ballots.iter().map(Ballot::certainty).collect();
-        let least = |a: &usize, b: &usize| {
-            let by = certainty[*a].total_cmp(&certainty[*b]);
-            if by == Ordering::Equal { a.cmp(b) } else { by }
-        };
-        open.sort_by(least);
-        let mut still = Vec::new();
-        for &row in &open {
-            let limit = most.min(pool(row).plain.len());
-            let next = match drawn[row] {
-                0 => PROBE.min(limit),
-                drawn => Stopping::next_look(drawn, limit),
-            };
-            let price = cost(row, next) - cost(row, drawn[row]);
-            // Who cannot pay any more is out; a cheaper one may still go on.
-            if price > left || next == drawn[row] {
-                continue;
-            }
-            left -= price;
-            for sample in &pool(row).plain[drawn[row]..next] {
-                if let Some(class) = sample.class {
-                    ballots[row].add(class);
-                }
-            }
-            drawn[row] = next;
-            if !stopping.decided(&ballots[row]) && next < limit {
-                still.push(row);
-            }
-        }
-        open = still;
-    }
-    drawn
+/// Who draws on first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The least certain vote.
+    LeastCertain,
+    /// The least certain by a blend of ranks, a quarter of the open problems a round.
+    Blend,
+    /// The answer of the best reward.
+    BestReward,
 }
 
-/// Is the majority of each row's first samples right, and what do they cost?
-pub fn allocated(
-    evidence: &Evidence,
-    tariff: &Tariff,
-    rows: &[usize],
-    drawn: &[usize],
-) -> (Vec<f64>, Vec<f64>) {
-    let most = drawn.iter().copied().max().unwrap_or_default();
-    let factorials = Factorials::to(most as u64);
-    let one = |(&row, &n): (&usize, &usize)| {
-        let pool = &evidence.rows[row].pool;
-        let cost = tariff.drawing(&pool.cost(None, n, &factorials));
-        (f64::from(u8::from(pool.majority_right(n))), cost)
-    };
-    rows.iter().zip(drawn).map(one).unzip()
+impl Order {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::LeastCertain, Self::Blend, Self::BestReward];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LeastCertain => "least-certain",
+            Self::Blend => "blend",
+            Self::BestReward => "best-reward",
+        }
+    }
+
+    /// Those that go with a rule to stop by.
+    pub(super) fn of(by_reward: bool) -> &'static [Self] {
+        match by_reward {
+            true => &[Self::BestReward],
+            false => &[Self::LeastCertain, Self::Blend],
+        }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Order {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.map(Self::name).join(", ");
+        Self::ALL
+            .into_iter()
+            .find(|order| order.name() == name)
+            .ok_or_else(|| format!("unknown order `{name}` (one of {known})"))
+    }
+}
+
+/// How far a problem is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    /// Solutions' worth of draws.
+    pub(super) drawn: usize,
+    /// What they cost.
+    pub(super) spent: f64,
+    /// How sure they are.
+    pub(super) certainty: f64,
+    /// How little a tie is to be believed.
+    pub(super) against_a_tie: f64,
+    /// The reward of the answer.
+    pub(super) reward: Option<f64>,
+}
+
+impl Progress {
+    pub(super) fn new(drawn: usize, spent: f64, standing: &Standing) -> Self {
+        Self {
+            drawn,
+            spent,
+            certainty: standing.ballot.certainty(),
+            against_a_tie: standing.ballot.against_a_tie(),
+            reward: standing.reward,
+        }
+    }
+
+    /// What drawing on will cost, if a draw costs what it did.
+    fn price(&self, look: usize) -> f64 {
+        let more = look.saturating_sub(self.drawn) as f64;
+        self.spent / self.drawn.max(1) as f64 * more
+    }
+}
+
+/// Who draws on in a round: places among `open`, first in order, as far as what is `left` of the `total` goes. Empty when the
+/// total is spent. Everyone gets a first look, whose price is not known.
+pub(super) fn round(
+    open: &[&Progress],
+    looks: &[usize],
+    order: Order,
+    left: f64,
+    total: f64,
+) -> Vec<usize> {
+    let next = |own: &Progress| looks.iter().copied().find(|&look| look > own.drawn);
+    let mut places: Vec<usize> = (0..open.len())
+        .filter(|&place| next(open[place]).is_some())
+        .collect();
+    let by = |key: &dyn Fn(usize) -> f64, a: usize, b: usize| key(a).total_cmp(&key(b));
+    let certainty = |place: usize| open[place].certainty;
+    match order {
+        Order::LeastCertain => places.sort_by(|&a, &b| by(&certainty, a, b)),
+        Order::BestReward => {
+            let key = |place: usize| -open[place].reward.unwrap_or(0.0);
+            places.sort_by(|&a, &b| by(&key, a, b));
+        }
+        Order::Blend => {
+            let ratio = |place: usize| open[place].against_a_tie;
+            let (first, second) = (ranks(&places, &certainty), ranks(&places, &ratio));
+            let spent = (1.0 - left / total).clamp(0.0, 1.0);
+            let blended: Vec<f64> = first
+                .iter()
+                .zip(&second)
+                .map(|(first, second)| (1.0 - spent) * first + spent * second)
+                .collect();
+            let mut order: Vec<usize> = (0..places.len()).collect();
+            order.sort_by(|&a, &b| blended[a].total_cmp(&blended[b]));
+            places = order.into_iter().map(|place| places[place]).collect();
+            // Everyone is looked at once.
+            let seen = places.iter().all(|&place| open[place].drawn > 0);
+            if seen {
+                places.truncate(places.len().div_ceil(4));
+            }
+        }
+    }
+    let mut left = left;
+    places.retain(|&place| {
+        let own = open[place];
+        let price = own.price(next(own).unwrap_or(own.drawn));
+        let can = own.drawn == 0 || price <= left;
+        if can {
+            left -= price;
+        }
+        can
+    });
+    places
+}
+
+/// The rank of each place by a key, ascending; equals share the mean of theirs.
+fn ranks(places: &[usize], key: &dyn Fn(usize) -> f64) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by(|&a, &b| key(places[a]).total_cmp(&key(places[b])));
+    let mut ranks = vec![0.0; places.len()];
+    let same =
+        |a: &usize, b: &usize| key(places[*a]).total_cmp(&key(places[*b])) == Ordering::Equal;
+    let mut from = 0;
+    for run in order.chunk_by(same) {
+        let mean = from as f64 + (run.len() - 1) as f64 / 2.0;
+        for &place in run {
+            ranks[place] = mean;
+        }
+        from += run.len();
+    }
+    ranks
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::synthetic;
     use super::*;
 
+    /// Four draws each of these votes.
+    fn progress(votes: &[usize]) -> Progress {
+        let mut standing = Standing::default();
+        votes.iter().for_each(|&class| standing.ballot.add(class));
+        Progress::new(votes.len(), votes.len() as f64, &standing)
+    }
+
     #[test]
-    fn the_undecided_get_what_the_decided_save_and_the_total_holds() {
-        let evidence = synthetic::evidence(40, 1);
-        let tariff = synthetic::samples(&evidence);
-        let rows: Vec<usize> = (0..evidence.rows.len()).collect();
-        let total = 16.0 * rows.len() as f64;
-        let drawn = allocate(&evidence, &tariff, &rows, Stopping::Beta(0.95), 64, total);
-        assert!(drawn.iter().sum::<usize>() as f64 <= total);
-        assert!(drawn.iter().all(|&n| n >= PROBE));
-        let mean = |hard: bool| {
-            let own = rows
-                .iter()
-                .filter(|&&row| (evidence.rows[row].pass < 0.7) == hard);
-            let drawn: Vec<usize> = own.map(|&row| drawn[row]).collect();
-            drawn.iter().sum::<usize>() as f64 / drawn.len().max(1) as f64
-        };
-        assert!(
-            mean(true) > 1.5 * mean(false),
-            "{} {}",
-            mean(true),
-            mean(false)
+    fn the_least_certain_draw_on_as_far_as_the_total_goes() {
+        let open = [
+            progress(&[0, 0, 0, 0]),
+            progress(&[0, 0, 1, 1]),
+            progress(&[0, 0, 0, 1]),
+        ];
+        let open: Vec<&Progress> = open.iter().collect();
+        let looks = [4, 8];
+        for (left, wanted) in [
+            (100.0, vec![1, 2, 0]),
+            (9.0, vec![1, 2]),
+            (4.0, vec![1]),
+            (3.0, vec![]),
+        ] {
+            let drawn = round(&open, &looks, Order::LeastCertain, left, 100.0);
+            assert_eq!(drawn, wanted, "{left}");
+        }
+        assert_eq!(round(&open, &looks, Order::Blend, 100.0, 100.0), [1]);
+        assert!(round(&open, &[4], Order::LeastCertain, 100.0, 100.0).is_empty());
+    }
+
+    #[test]
+    fn equals_share_their_rank() {
+        let keys = [0.5, 0.9, 0.5, 0.1];
+        assert_eq!(
+            ranks(&[0, 1, 2, 3], &|place| keys[place]),
+            [1.5, 3.0, 1.5, 0.0]
         );
     }
 }

@@ -1,5 +1,6 @@
-//! One total budget over many problems, live: everyone's first samples are looked at, then one price of compute is found at
-//! which what all of them choose fits into the total. It is found anew as the real costs come in.
+//! One total budget over many problems, live. Either everyone's first samples are looked at, and one price of compute is found at
+//! which what all of them choose fits into the total, anew as the real costs come in; or all draw on in rounds as far as it goes
+//! ([`super::allocation`]), if that is what was better when the strategy was fitted.
 //!
 //! Where a strategy looks at nothing, or is fixed, everyone gets the same share.
 
@@ -9,6 +10,7 @@ use futures::stream::{StreamExt, iter};
 use outthink_core::{Answers, Problem, Usage, Verifier};
 
 use super::chooser::Predicted;
+use super::error::StrategyError;
 use super::evidence::Cost;
 use super::kind::{Bounds, Strategy};
 use super::multiplier::multiplier;
@@ -21,7 +23,7 @@ use crate::spent::Expected;
 use crate::study::hash64;
 
 /// Problems under way at once.
-const HANDFUL: usize = 16;
+pub(super) const HANDFUL: usize = 16;
 
 /// Many problems and what they are answered with.
 pub struct Batch<'a> {
@@ -41,6 +43,9 @@ pub struct Batch<'a> {
     pub journal: &'a JournalFile,
 }
 
+/// Who hears of each answer by its place, with what it cost.
+pub(super) type Done<'a> = dyn FnMut(usize, Result<(Solved, f64), SolveError>) + 'a;
+
 /// A problem's models, under its part of the journal.
 struct Recorded<'a> {
     policy: RecordedPolicy<'a>,
@@ -55,8 +60,8 @@ impl<'a> Batch<'a> {
         problems: &[Arc<Problem>],
         share: f64,
         total: f64,
-        done: &mut dyn FnMut(usize, Result<(Solved, f64), SolveError>),
-    ) {
+        done: &mut Done<'_>,
+    ) -> Result<(), StrategyError> {
         let journals: Vec<Journal<'_>> = problems
             .iter()
             .map(|problem| {
@@ -81,12 +86,25 @@ impl<'a> Batch<'a> {
         });
         let recorded: Vec<Recorded<'_>> = recorded.collect();
         let hands: Vec<Hands<'_>> = recorded.iter().map(|own| self.hands(own)).collect();
-        let beginnings = hands.iter().zip(problems);
-        let begun: Vec<Result<Begun<'_>, SolveError>> = iter(beginnings)
-            .map(|(hands, problem)| {
-                self.strategy
-                    .begin(Arc::clone(problem), share, self.seed, hands)
-            })
+        let asked: Vec<(&Arc<Problem>, &Hands<'_>)> = problems.iter().zip(&hands).collect();
+        match self.strategy.shared(share)? {
+            Some(how) => self.by_draws(&how, &asked, total, done).await,
+            None => self.by_price(&asked, share, total, done).await?,
+        }
+        Ok(())
+    }
+
+    /// What all choose by what is predicted of them, at one price.
+    async fn by_price(
+        &self,
+        asked: &[(&Arc<Problem>, &Hands<'_>)],
+        share: f64,
+        total: f64,
+        done: &mut Done<'_>,
+    ) -> Result<(), StrategyError> {
+        let reader = self.strategy.probe(share)?;
+        let begun: Vec<Result<Begun<'_>, SolveError>> = iter(asked)
+            .map(|(problem, hands)| Begun::new(Arc::clone(problem), reader, self.seed, hands))
             .buffered(HANDFUL)
             .collect()
             .await;
@@ -118,13 +136,14 @@ impl<'a> Batch<'a> {
             let answers: Vec<_> = answers.collect().await;
             for (place, solved) in answers {
                 let solved = solved.map(|solved| {
-                    let cost = self.cost(&solved);
+                    let cost = self.cost(solved.samples, &solved.policy, &solved.verifiers);
                     left -= cost;
                     (solved, cost)
                 });
                 done(place, solved);
             }
         }
+        Ok(())
     }
 
     fn hands<'h>(&self, own: &'h Recorded<'_>) -> Hands<'h>
@@ -155,19 +174,19 @@ impl<'a> Batch<'a> {
         self.strategy.finish(begun, share, chosen).await
     }
 
-    /// What an answer cost, in the strategy's unit.
-    fn cost(&self, solved: &Solved) -> f64 {
+    /// What draws and readings cost, in the strategy's unit.
+    pub(super) fn cost(&self, samples: usize, policy: &Usage, read: &[(String, Usage)]) -> f64 {
         let work = |usage: &Usage| Expected {
             generated: usage.generated as f64,
             computed: usage.computed as f64,
             attended: usage.attended as f64,
         };
         let drawn = Cost {
-            samples: solved.samples as f64,
-            policy: work(&solved.policy),
+            samples: samples as f64,
+            policy: work(policy),
             ..Cost::default()
         };
-        let read = solved.verifiers.iter().map(|(name, usage)| {
+        let read = read.iter().map(|(name, usage)| {
             let read = Cost {
                 verifier: work(usage),
                 ..Cost::default()
@@ -211,9 +230,14 @@ mod tests {
     }
 
     /// How many samples were drawn, and for each problem how many it got.
-    fn run(split: bool, total: f64, journal: &JournalFile) -> (usize, Vec<usize>) {
+    fn run(verified: bool, split: bool, total: f64, journal: &JournalFile) -> (usize, Vec<usize>) {
         let evidence = synthetic::evidence(80, 2);
-        let strategy = Strategy::Fitted(Box::new(synthetic::strategy(&evidence)));
+        let file = synthetic::strategy(&evidence, verified);
+        let strategy = Strategy::Fitted(Box::new(file));
+        // With a verifier the price decides, without one the draws, where there is something to decide.
+        let shared = strategy.shared(total / 40.0).unwrap().is_some();
+        let scarce = total > 160.0 && total < 2560.0;
+        assert_eq!(shared, !verified && scarce, "{total}");
         let model = mock(split);
         let policy = PolicyModel {
             info: evidence.policy.clone(),
@@ -258,15 +282,15 @@ mod tests {
             assert_eq!(solved.samples as f64, cost);
             samples[place] = solved.samples;
         };
-        block_on(batch.run(&problems, total / 40.0, total, &mut done));
+        block_on(batch.run(&problems, total / 40.0, total, &mut done)).unwrap();
         (model.drawn.load(Ordering::Relaxed), samples)
     }
 
     #[test]
     fn a_total_holds_whatever_the_problems_are_like() {
-        for split in [false, true] {
+        for (verified, split) in [(false, false), (false, true), (true, false), (true, true)] {
             for total in [160.0, 320.0, 640.0, 2560.0] {
-                let (drawn, samples) = run(split, total, &JournalFile::default());
+                let (drawn, samples) = run(verified, split, total, &JournalFile::default());
                 assert_eq!(drawn, samples.iter().sum::<usize>());
                 assert!(samples.iter().all(|&own| own > 0));
                 // The last ones may overshoot by what was predicted too low.
@@ -277,23 +301,22 @@ mod tests {
 
     #[test]
     fn what_a_journal_holds_is_not_drawn_again() {
-        let path = std::env::temp_dir().join(format!("outthink-batch-{}", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        let first = run(true, 640.0, &JournalFile::open(&path).unwrap());
-        assert!(first.0 > 0);
-        // Killed in the middle of a line.
-        let whole = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        let second = run(true, 640.0, &JournalFile::open(&path).unwrap());
-        assert!(
-            second.0 > 0 && second.0 < first.0,
-            "{} {}",
-            second.0,
-            first.0
-        );
-        assert_eq!(second.1, first.1);
-        let third = run(true, 640.0, &JournalFile::open(&path).unwrap());
-        assert_eq!(third, (0, first.1));
-        std::fs::remove_file(&path).unwrap();
+        for verified in [false, true] {
+            let name = format!("outthink-batch-{}-{verified}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            let _ = std::fs::remove_file(&path);
+            let run = || run(verified, true, 640.0, &JournalFile::open(&path).unwrap());
+            let first = run();
+            assert!(first.0 > 0);
+            // Killed in the middle of a line.
+            let whole = std::fs::read(&path).unwrap();
+            std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+            let second = run();
+            let (again, before) = (second.0, first.0);
+            assert!(again > 0 && again < before, "{again} {before}");
+            assert_eq!(second.1, first.1);
+            assert_eq!(run(), (0, first.1));
+            std::fs::remove_file(&path).unwrap();
+        }
     }
 }

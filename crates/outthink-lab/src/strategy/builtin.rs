@@ -124,6 +124,7 @@ impl Fixed {
             selection: Selection::Scored(Scoring::Last, Voting::Vote),
             verifier: Some(self.verifier.clone()),
             stopping: None,
+            rungs: Vec::new(),
         }
     }
 

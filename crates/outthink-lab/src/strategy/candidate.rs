@@ -6,7 +6,7 @@ use outthink_core::{Finished, Method, Plan, Selection};
 
 use super::stopping::Stopping;
 
-/// A method × width × `N` × selection × verifier, and for votes when to stop drawing.
+/// A method × width × `N` × selection × verifier, and when to stop before `N`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The method.
@@ -21,6 +21,9 @@ pub struct Candidate {
     pub verifier: Option<String>,
     /// When to stop before `N`.
     pub stopping: Option<Stopping>,
+    /// Of a tree search that may stop: the budgets below `N` after which it looks, ascending. Subtrees of DVTS are drawn alike
+    /// whatever `N` is, so each search is the beginning of the next and is not paid for again.
+    pub rungs: Vec<usize>,
 }
 
 impl Candidate {
@@ -33,6 +36,65 @@ impl Candidate {
     /// Do its draws begin with those of a probe? Whole solutions drawn at a temperature do.
     pub fn reuses_probe(&self) -> bool {
         matches!(self.method, Method::Majority | Method::BestOfN)
+    }
+
+    /// After how many solutions' worth of draws it looks whether to stop; the last is `N`.
+    pub fn looks(&self) -> Vec<usize> {
+        match self.stopping {
+            Some(_) if self.reuses_probe() => Stopping::looks(self.budget),
+            _ => self.rungs.iter().copied().chain([self.budget]).collect(),
+        }
+    }
+
+    /// The same, or as much of it as draws no more than `most`.
+    pub(super) fn within(&self, most: usize) -> Self {
+        if self.budget <= most {
+            return self.clone();
+        }
+        let most = most.max(1);
+        if let Some(look) = self.rungs.iter().rposition(|&rung| rung <= most) {
+            let rungs = self.rungs[..look].to_vec();
+            return Self {
+                budget: self.rungs[look],
+                stopping: self.stopping.filter(|_| !rungs.is_empty()),
+                rungs,
+                ..self.clone()
+            };
+        }
+        let width = self.width.map(|width| width.min(most));
+        Self {
+            budget: most - most % width.unwrap_or(1),
+            width,
+            stopping: self.stopping.filter(|_| self.reuses_probe()),
+            rungs: Vec::new(),
+            ..self.clone()
+        }
+    }
+
+    /// Does the way it stops go with its method? Whole solutions look by themselves; a tree search has rungs below `N`, and a
+    /// verifier.
+    pub(super) fn is_sound(&self) -> bool {
+        let rising = self.rungs.windows(2).all(|two| two[0] < two[1]);
+        let below = |rung: &usize| *rung < self.budget && self.at(*rung).plan().is_ok();
+        let by_reward = self.stopping.is_some_and(Stopping::needs_rewards);
+        match self.stopping {
+            None => self.rungs.is_empty(),
+            Some(_) if by_reward && self.selection == Selection::Majority => false,
+            Some(_) if self.reuses_probe() => self.rungs.is_empty(),
+            Some(_) => {
+                by_reward && !self.rungs.is_empty() && rising && self.rungs.iter().all(below)
+            }
+        }
+    }
+
+    /// The same without stopping, at one of [`Candidate::looks`].
+    pub fn at(&self, look: usize) -> Self {
+        Self {
+            budget: look,
+            stopping: None,
+            rungs: Vec::new(),
+            ..self.clone()
+        }
     }
 }
 

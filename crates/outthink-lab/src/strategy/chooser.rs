@@ -152,8 +152,21 @@ pub struct Predictor {
     pub probe: Probe,
     /// The scale of its features.
     pub scale: Scale,
-    /// For each candidate of the shortlist: its number, its chance (logistic) and its cost.
-    pub models: Vec<(usize, Linear, Linear)>,
+    /// Of each candidate of the shortlist.
+    pub models: Vec<Expected>,
+}
+
+/// What is expected of a candidate.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// Its number.
+    pub candidate: usize,
+    /// The logit of its chance.
+    pub chance: Linear,
+    /// Its cost.
+    pub cost: Linear,
+    /// The least that it has cost.
+    pub least: f64,
 }
 
 /// A prediction: candidates' numbers, chances and costs.
@@ -168,8 +181,7 @@ pub struct Predicted {
 }
 
 impl Predictor {
-    /// Fits on some rows. Of candidates that draw the same and only choose differently, the one that is best on those rows
-    /// is taken: less to be fooled by.
+    /// Fits on some rows, a shortlist of the candidates.
     pub fn fit(
         evidence: &Evidence,
         costs: &[Vec<f64>],
@@ -177,7 +189,7 @@ impl Predictor {
         allowed: &[usize],
         probe: Probe,
     ) -> Self {
-        let shortlist = shortlist(evidence, rows, allowed);
+        let shortlist = shortlist(evidence, costs, rows, allowed);
         let raw: Vec<Vec<f64>> = rows
             .iter()
             .map(|&row| probe.features(&evidence.rows[row]))
@@ -192,8 +204,12 @@ impl Predictor {
                 };
                 let chances = column(&|row| evidence.rows[row].chances[candidate]);
                 let costs = column(&|row| costs[row][candidate]);
-                let chance = Linear::fit_logistic(&inputs, &chances);
-                (candidate, chance, Linear::fit(&inputs, &costs))
+                Expected {
+                    candidate,
+                    chance: Linear::fit_logistic(&inputs, &chances),
+                    cost: Linear::fit(&inputs, &costs),
+                    least: costs.into_iter().fold(f64::INFINITY, f64::min),
+                }
             })
             .collect();
         Self {
@@ -207,33 +223,40 @@ impl Predictor {
     pub fn predict(&self, features: &[f64]) -> Predicted {
         let input = self.scale.apply(features);
         let mut predicted = Predicted::default();
-        for (candidate, chance, cost) in &self.models {
-            predicted.candidates.push(*candidate);
-            predicted.chances.push(logistic(chance.at(&input)));
-            predicted.costs.push(cost.at(&input).max(0.0));
+        for own in &self.models {
+            predicted.candidates.push(own.candidate);
+            predicted.chances.push(logistic(own.chance.at(&input)));
+            predicted.costs.push(own.cost.at(&input).max(own.least));
         }
         predicted
     }
 }
 
-fn shortlist(evidence: &Evidence, rows: &[usize], allowed: &[usize]) -> Vec<usize> {
-    let mut kept: Vec<(usize, f64)> = Vec::new();
-    for &number in allowed {
-        let own = &evidence.candidates[number];
-        let chance = mean(rows, |row| evidence.rows[row].chances[number]);
-        let same = kept.iter_mut().find(|(other, _)| {
-            let other = &evidence.candidates[*other];
-            (own.method, own.budget, own.width) == (other.method, other.budget, other.width)
-                && own.verifier == other.verifier
-                && own.stopping == other.stopping
-        });
-        match same {
-            Some(other) if chance > other.1 => *other = (number, chance),
-            Some(_) => {}
-            None => kept.push((number, chance)),
-        }
-    }
-    kept.into_iter().map(|(number, _)| number).collect()
+/// Of candidates with the same method, width and verifier, those that no other beats both in chance and in cost, on average: less
+/// to be fooled by. Of equals the first.
+fn shortlist(
+    evidence: &Evidence,
+    costs: &[Vec<f64>],
+    rows: &[usize],
+    allowed: &[usize],
+) -> Vec<usize> {
+    let worth = |own: usize| {
+        let chance = mean(rows, |row| evidence.rows[row].chances[own]);
+        (own, chance, mean(rows, |row| costs[row][own]))
+    };
+    let worths: Vec<(usize, f64, f64)> = allowed.iter().map(|&own| worth(own)).collect();
+    let beaten = |&(own, chance, cost): &(usize, f64, f64)| {
+        let me = &evidence.candidates[own];
+        worths.iter().any(|&(other, better, cheaper)| {
+            let kin = &evidence.candidates[other];
+            let same =
+                (me.method, me.width, &me.verifier) == (kin.method, kin.width, &kin.verifier);
+            let equal = better == chance && cheaper == cost;
+            same && better >= chance && cheaper <= cost && (!equal || other < own)
+        })
+    };
+    let kept = worths.iter().filter(|own| !beaten(own));
+    kept.map(|own| own.0).collect()
 }
 
 /// The multiplier at which rows choose within a budget, by predictions that were made without them.

@@ -1,4 +1,5 @@
-//! How sure one may be of an answer: what was predicted before the search, and how many of its draws agree in the end.
+//! How sure one may be of an answer: what was predicted before the search, and in the end how many of its draws agree and how a
+//! verifier rewards it.
 //!
 //! A logistic regression makes one score of both; isotonic regression (pool adjacent violators) corrects the chance that the
 //! score stands for, on scores of problems that the regression has not seen.
@@ -33,6 +34,8 @@ pub struct Ended {
     pub votes: f64,
     /// Draws with an answer.
     pub all: f64,
+    /// The reward of the best solution with the answer that was taken; none without a verifier.
+    pub reward: Option<f64>,
 }
 
 impl Ended {
@@ -42,16 +45,18 @@ impl Ended {
             stepwise,
             votes: f64::from(end.votes),
             all: f64::from(end.all),
+            reward: end.score,
         }
     }
 }
 
-/// The logits of the predicted chance and of the share of votes, which few votes leave near one half; the latter once more for
-/// a search step by step.
+/// The logits of the predicted chance, of the share of votes, which few votes leave near one half, of the latter once more for a
+/// search step by step, and of the reward.
 fn inputs(own: &Ended) -> Vec<f64> {
     let share = logit((own.votes + 1.0) / (own.all + 2.0));
     let stepwise = if own.stepwise { share } else { 0.0 };
-    vec![logit(own.said), share, stepwise]
+    let reward = own.reward.map_or(0.0, logit);
+    vec![logit(own.said), share, stepwise, reward]
 }
 
 pub(super) fn logit(chance: f64) -> f64 {
@@ -105,7 +110,7 @@ impl Confidence {
         let knots = &self.curve.knots;
         let sound =
             |(score, chance): &(f64, f64)| score.is_finite() && (0.0..=1.0).contains(chance);
-        self.weights.len() == 4
+        self.weights.len() == 5
             && self.weights.iter().all(|weight| weight.is_finite())
             && !knots.is_empty()
             && knots.iter().all(sound)
@@ -163,6 +168,7 @@ mod tests {
                 stepwise: false,
                 votes: (64.0 * share).round(),
                 all: 64.0,
+                reward: None,
             };
             (ended, f64::from(u8::from(rng.random_bool(share.powi(2)))))
         };

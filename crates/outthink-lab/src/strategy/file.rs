@@ -2,15 +2,17 @@
 
 use serde::Deserialize;
 
+use super::allocation::Order;
 use super::candidate::Candidate;
 use super::chooser::{Predicted, Predictor};
 use super::confidence::Ended;
+use super::elimination::Elimination;
 use super::error::StrategyError;
 use super::evidence::Evidence;
 use super::features::WITHOUT_REWARDS;
 use super::fitted::Fitted;
 use super::kind::{Bounds, Chosen};
-use super::tariff::Unit;
+use super::tariff::{Tariff, Unit};
 use super::tune::Tuned;
 use super::written::{Budgeted, Origin, VERSION, Written, predictor, read};
 use crate::study::{ModelInfo, Study, canonical, sha256};
@@ -28,10 +30,10 @@ impl StrategyFile {
     pub fn new(
         study: &Study,
         evidence: &Evidence,
-        unit: Unit,
+        tariff: &Tariff,
         tuned: &Tuned,
     ) -> Result<Self, StrategyError> {
-        Self::sound(Written::of(study, evidence, unit, tuned))
+        Self::sound(Written::of(study, evidence, tariff, tuned))
     }
 
     /// Reads a file's text.
@@ -52,6 +54,9 @@ impl StrategyFile {
         if written.probe != super::PROBE {
             return Err(damaged(format!("a probe has {} samples", super::PROBE)));
         }
+        if !(written.sample.is_finite() && written.sample > 0.0) {
+            return Err(damaged("a sample costs nothing".into()));
+        }
         let candidates: Vec<Candidate> = written
             .candidates
             .iter()
@@ -65,6 +70,9 @@ impl StrategyFile {
                     }
                     None if candidate.method.needs_verifier() => {
                         Err(damaged(format!("{candidate} has no verifier")))
+                    }
+                    _ if !candidate.is_sound() => {
+                        Err(damaged(format!("{candidate} cannot stop like that")))
                     }
                     _ => plan.map(|_| candidate),
                 }
@@ -83,7 +91,12 @@ impl StrategyFile {
                 }
                 _ => false,
             };
-            if !sound || !entry.confidence.is_sound() {
+            let shared = entry.shared.as_ref().is_none_or(|shared| {
+                let own = candidates.get(shared.candidate);
+                let stops = own.is_some_and(|own| own.stopping.is_some());
+                stops && shared.order.parse::<Order>().is_ok() && shared.confidence.is_sound()
+            });
+            if !sound || !shared || !entry.confidence.is_sound() {
                 let budget = entry.budget;
                 return Err(damaged(format!("what is done for {budget} is not clear")));
             }
@@ -109,6 +122,11 @@ impl StrategyFile {
         self.written.unit
     }
 
+    /// What a sample costs in that unit on average, drawn alone.
+    pub fn sample(&self) -> f64 {
+        self.written.sample
+    }
+
     /// The study it was fitted on.
     pub fn origin(&self) -> &Origin {
         &self.written.study
@@ -124,8 +142,8 @@ impl StrategyFile {
         &self.written.verifiers
     }
 
-    /// The verifiers that it may ask for at a budget.
-    pub fn asks(&self, budget: f64) -> Result<Vec<&Fitted>, StrategyError> {
+    /// The verifiers that it may ask at a budget, for one problem or for many that share a total.
+    pub fn asks(&self, budget: f64, together: bool) -> Result<Vec<&Fitted>, StrategyError> {
         let entry = self.entry(budget)?;
         let mut names: Vec<&str> = Vec::new();
         let mut add = |number: usize| names.extend(self.candidates[number].verifier.as_deref());
@@ -134,8 +152,11 @@ impl StrategyFile {
         }
         if let Some(predictor) = entry.predictor {
             let own = &self.predictors[predictor];
-            own.models.iter().for_each(|model| add(model.0));
+            own.models.iter().for_each(|model| add(model.candidate));
             names.extend(self.written.predictors[predictor].verifier.as_deref());
+        }
+        if let (true, Some(shared)) = (together, &entry.shared) {
+            names.extend(self.candidates[shared.candidate].verifier.as_deref());
         }
         let verifiers = self.written.verifiers.iter();
         Ok(verifiers
@@ -206,6 +227,20 @@ impl StrategyFile {
         Ok(self.entry(budget)?.confidence.at(ended))
     }
 
+    /// How a total of `budget` a problem is spent by what draws show, if it is.
+    pub(super) fn shared(&self, budget: f64) -> Result<Option<Elimination>, StrategyError> {
+        let Some(shared) = &self.entry(budget)?.shared else {
+            return Ok(None);
+        };
+        let order = shared.order.parse().map_err(StrategyError::Damaged)?;
+        Ok(Some(Elimination {
+            candidate: self.candidates[shared.candidate].clone(),
+            order,
+            accuracy: shared.accuracy,
+            confidence: shared.confidence.clone(),
+        }))
+    }
+
     /// What is predicted of each candidate, if the budget is one for which the first samples are looked at.
     pub(super) fn predicted(
         &self,
@@ -248,8 +283,9 @@ impl StrategyFile {
             (always, ..) => {
                 let taken = always.unwrap_or_default();
                 let mean = self.written.candidates[taken].accuracy;
+                let own = &self.candidates[taken];
                 Ok(Chosen {
-                    candidate: self.candidates[taken].clone(),
+                    candidate: own.within(bounds.most.unwrap_or(own.budget)),
                     predicted: Some(entry.accuracy),
                     reason: format!(
                         "best for all problems alike within {spent} {unit}: {:.1} % of {}, and looking at a problem first did not pay",
@@ -322,7 +358,7 @@ mod tests {
     #[test]
     fn a_strategy_that_was_written_and_read_chooses_the_same() {
         let evidence = synthetic::evidence(60, 1);
-        let strategy = synthetic::strategy(&evidence);
+        let strategy = synthetic::strategy(&evidence, true);
         let read = StrategyFile::parse(&strategy.text().unwrap()).unwrap();
         assert_eq!(read.written, strategy.written);
         for budget in [4.0, 10.0, 64.0, 1e6] {
@@ -346,6 +382,7 @@ mod tests {
                         right: true,
                         votes,
                         all: 64,
+                        score: None,
                     };
                     strategy
                         .confidence(budget, &Ended::of(said, false, end))
@@ -375,7 +412,7 @@ mod tests {
     #[test]
     fn another_policy_is_refused_and_another_profile_is_told() {
         let evidence = synthetic::evidence(20, 1);
-        let strategy = synthetic::strategy(&evidence);
+        let strategy = synthetic::strategy(&evidence, true);
         let good: Vec<&ModelInfo> = evidence.verifiers.iter().collect();
         assert_eq!(
             strategy.check(&evidence.policy, &good).unwrap(),
@@ -412,9 +449,10 @@ mod tests {
     #[test]
     fn a_damaged_or_foreign_file_is_told_as_such() {
         let evidence = synthetic::evidence(40, 1);
-        let text = synthetic::strategy(&evidence).text().unwrap();
+        let text = synthetic::strategy(&evidence, true).text().unwrap();
         let says = |text: &str| StrategyFile::parse(text).unwrap_err().to_string();
-        assert!(says(&text.replace("version = 2", "version = 9")).contains("version 9"));
+        let version = format!("version = {VERSION}");
+        assert!(says(&text.replace(&version, "version = 9")).contains("version 9"));
         assert!(says(&text.replace("probe = 4", "probe = 5")).contains("damaged"));
         assert!(
             says(&text.replace("verifier = \"good\"", "verifier = \"none\""))

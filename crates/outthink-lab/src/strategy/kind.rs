@@ -4,6 +4,7 @@ use super::builtin::Fixed;
 use super::candidate::Candidate;
 use super::chooser::Predicted;
 use super::confidence::Ended;
+use super::elimination::Elimination;
 use super::error::StrategyError;
 use super::features::Glimpse;
 use super::file::StrategyFile;
@@ -72,6 +73,14 @@ impl Strategy {
         }
     }
 
+    /// What a sample costs in that unit on average, drawn alone.
+    pub fn sample(&self) -> f64 {
+        match self {
+            Self::Fitted(file) => file.sample(),
+            Self::Fixed(_) => 1.0,
+        }
+    }
+
     /// The budgets that it was fitted for, ascending; a fixed one takes any.
     pub fn budgets(&self) -> Option<Vec<f64>> {
         match self {
@@ -80,11 +89,11 @@ impl Strategy {
         }
     }
 
-    /// The names of the verifiers that it may ask at a budget.
-    pub fn asks(&self, budget: f64) -> Result<Vec<&str>, StrategyError> {
+    /// The names of the verifiers that it may ask at a budget, for one problem or for many that share a total.
+    pub fn asks(&self, budget: f64, together: bool) -> Result<Vec<&str>, StrategyError> {
         match self {
             Self::Fitted(file) => {
-                let asked = file.asks(budget)?;
+                let asked = file.asks(budget, together)?;
                 Ok(asked.into_iter().map(|own| own.name.as_str()).collect())
             }
             Self::Fixed(fixed) => Ok(vec![fixed.verifier()]),
@@ -115,6 +124,14 @@ impl Strategy {
     pub fn confidence(&self, budget: f64, ended: &Ended) -> Result<Option<f64>, StrategyError> {
         match self {
             Self::Fitted(file) => file.confidence(budget, ended).map(Some),
+            Self::Fixed(_) => Ok(None),
+        }
+    }
+
+    /// How a total of `budget` a problem is spent by what draws show, if it is.
+    pub(super) fn shared(&self, budget: f64) -> Result<Option<Elimination>, StrategyError> {
+        match self {
+            Self::Fitted(file) => file.shared(budget),
             Self::Fixed(_) => Ok(None),
         }
     }

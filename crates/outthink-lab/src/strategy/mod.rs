@@ -5,11 +5,13 @@
 //! what it costs, and what a probe of the first few samples would have seen. [`Tuning`] fits on it; [`Tuned`] is what comes out.
 
 mod allocation;
+mod awareness;
 mod batch;
 mod builtin;
 mod candidate;
 mod chooser;
 mod confidence;
+mod elimination;
 mod error;
 mod evaluation;
 mod evidence;
@@ -21,9 +23,12 @@ mod kind;
 mod measured;
 mod memory;
 mod multiplier;
+mod options;
 mod predictor;
+mod reading;
 mod replay;
 mod report;
+mod sharing;
 mod solve;
 mod stopping;
 #[cfg(test)]
@@ -32,16 +37,17 @@ mod tariff;
 mod tune;
 mod written;
 
-pub use allocation::{allocate, allocated};
+pub use allocation::Order;
+pub use awareness::{Awareness, awareness};
 pub use batch::Batch;
 pub use builtin::{Builtin, Fixed};
 pub use candidate::Candidate;
-pub use chooser::{Predicted, Predictor, Probe};
+pub use chooser::{Expected, Predicted, Predictor, Probe};
 pub use confidence::{Confidence, Ended};
 pub use error::StrategyError;
 pub use evaluation::{
-    Awareness, Calibrated, Compared, Difference, Reliability, Rival, Split, Tested, TuneError,
-    awareness, budgets, commonest, compare, difference, fixed, majority, reliability, rivals,
+    Calibrated, Compared, Difference, Reliability, Rival, Split, Tested, TuneError, budgets,
+    commonest, compare, difference, fixed, majority, reliability, rivals,
 };
 pub use evidence::{Cost, Evidence, EvidenceError, Row, chains_of_thought, tunable};
 pub use features::Glimpse;
@@ -51,8 +57,9 @@ pub use kind::{Bounds, Chosen, Strategy};
 pub use measured::Measured;
 pub(crate) use measured::measured;
 pub use report::{Alone, Part, report};
+pub use sharing::{Shared, eliminated};
 pub use solve::{Hands, SolveError, Solved};
-pub use stopping::{Ballot, PROBE, Stopping};
+pub use stopping::{Ballot, PROBE, Standing, Stopping};
 pub use tariff::{Tariff, TariffError, Unit};
 pub use tune::{Decision, Entry, Outcome, Tuned, Tuning, calibrate};
 pub use written::Origin;

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::candidate::Candidate;
 use super::evidence::Cost;
-use super::stopping::{Ballot, PROBE, Stopping};
+use super::stopping::{PROBE, Standing, Stopping};
 use crate::binomial::Factorials;
 use crate::spent::Spent;
 use crate::votes::{Taken, Tally, Vote, numbered};
@@ -32,6 +32,7 @@ pub(super) struct Replayed {
 }
 
 /// One pool with what each verifier says of it.
+#[derive(Clone)]
 pub(super) struct Pool {
     pub(super) plain: Vec<Vote>,
     pub(super) spent: Spent,
@@ -75,15 +76,11 @@ impl Pool {
             if shuffle > 0 {
                 order[PROBE.min(size)..].shuffle(&mut rng);
             }
-            let mut rights: BTreeMap<(Option<&str>, usize), [Taken; 9]> = BTreeMap::new();
+            let mut draws = Draws::new(self, &order);
             for (place, candidate) in candidates.iter().enumerate() {
-                let n = self.stops_at(candidate, &order);
+                let n = draws.stops_at(candidate);
                 let verifier = candidate.verifier.as_deref();
-                let taken = rights
-                    .entry((verifier, n))
-                    .or_insert_with(|| self.taken(verifier, &order[..n]));
-                let rule = Selection::all().position(|rule| rule == candidate.selection);
-                let taken = taken[rule.unwrap_or_default()];
+                let taken = draws.taken(candidate, n);
                 sums[place] += f64::from(u8::from(taken.right));
                 if shuffle == 0 {
                     ends[place] = taken;
@@ -105,34 +102,6 @@ impl Pool {
             .collect()
     }
 
-    /// After how many draws in this order a candidate stops.
-    pub(super) fn stops_at(&self, candidate: &Candidate, order: &[usize]) -> usize {
-        let most = candidate.budget.min(order.len());
-        let Some(stopping) = candidate.stopping else {
-            return most;
-        };
-        let mut ballot = Ballot::default();
-        let mut counted = 0;
-        for look in Stopping::looks(most) {
-            for &sample in &order[counted..look] {
-                if let Some(class) = self.plain[sample].class {
-                    ballot.add(class);
-                }
-            }
-            counted = look;
-            if stopping.decided(&ballot) {
-                return look;
-            }
-        }
-        most
-    }
-
-    /// Is the majority of the first `n` samples right?
-    pub(super) fn majority_right(&self, n: usize) -> bool {
-        let order: Vec<usize> = (0..n.min(self.plain.len())).collect();
-        self.taken(None, &order)[0].right
-    }
-
     /// What each of [`Selection::all`] takes of these samples.
     fn taken(&self, verifier: Option<&str>, subset: &[usize]) -> [Taken; 9] {
         let votes = verifier
@@ -148,5 +117,70 @@ impl Pool {
             *own = tally.taken(rule);
         }
         taken
+    }
+}
+
+/// A pool's samples in an order, and what is known of their beginnings.
+pub(super) struct Draws<'a> {
+    pool: &'a Pool,
+    order: &'a [usize],
+    taken: BTreeMap<(Option<&'a str>, usize), [Taken; 9]>,
+}
+
+impl<'a> Draws<'a> {
+    pub(super) fn new(pool: &'a Pool, order: &'a [usize]) -> Self {
+        Self {
+            pool,
+            order,
+            taken: BTreeMap::new(),
+        }
+    }
+
+    /// What a candidate takes of the first `n`.
+    pub(super) fn taken(&mut self, candidate: &'a Candidate, n: usize) -> Taken {
+        let verifier = candidate.verifier.as_deref();
+        let taken = self.taken.entry((verifier, n));
+        let taken = taken.or_insert_with(|| self.pool.taken(verifier, &self.order[..n]));
+        let rule = Selection::all().position(|rule| rule == candidate.selection);
+        taken[rule.unwrap_or_default()]
+    }
+
+    /// How a candidate stands after each of its looks, until `reached` says that it is enough.
+    pub(super) fn climb(
+        &mut self,
+        candidate: &'a Candidate,
+        mut reached: impl FnMut(usize, &Standing) -> bool,
+    ) {
+        let mut standing = Standing::default();
+        let mut counted = 0;
+        let by_reward = candidate.stopping.is_some_and(Stopping::needs_rewards);
+        for look in candidate.looks() {
+            let look = look.min(self.order.len());
+            for &sample in &self.order[counted..look] {
+                if let Some(class) = self.pool.plain[sample].class {
+                    standing.ballot.add(class);
+                }
+            }
+            counted = look;
+            if by_reward {
+                standing.reward = self.taken(candidate, look).score;
+            }
+            if reached(look, &standing) {
+                return;
+            }
+        }
+    }
+
+    /// After how many draws a candidate stops.
+    pub(super) fn stops_at(&mut self, candidate: &'a Candidate) -> usize {
+        let Some(stopping) = candidate.stopping else {
+            return candidate.budget.min(self.order.len());
+        };
+        let mut last = 0;
+        self.climb(candidate, |look, standing| {
+            last = look;
+            stopping.decided(standing)
+        });
+        last
     }
 }

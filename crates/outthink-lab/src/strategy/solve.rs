@@ -14,7 +14,7 @@ use super::error::StrategyError;
 use super::features::Glimpse;
 use super::kind::{Bounds, Chosen, Strategy};
 use super::memory::{RememberingPolicy, RememberingVerifier};
-use super::stopping::{Ballot, PROBE, Stopping};
+use super::stopping::{Ballot, PROBE, Standing, Stopping};
 
 /// What a strategy works with.
 pub struct Hands<'a> {
@@ -45,6 +45,9 @@ pub enum SolveError {
     /// A verifier isn't there.
     #[error("the strategy needs the verifier {0}")]
     NoVerifier(String),
+    /// Nothing was drawn for the problem.
+    #[error("nothing was drawn for the problem")]
+    NothingDrawn,
 }
 
 /// What came of it.
@@ -65,7 +68,9 @@ pub struct Solved {
     pub probe: Option<(Tree, Option<String>)>,
     /// The search found no answer and the first samples had one.
     pub fell_back: bool,
-    /// Solutions' worth of draws, the probe's included.
+    /// Solutions' worth of draws of the search, which may have stopped before its `N`.
+    pub drawn: usize,
+    /// And with the probe's.
     pub samples: usize,
     /// All that the policy worked through.
     pub policy: Usage,
@@ -102,7 +107,8 @@ impl Strategy {
         seed: u64,
         hands: &Hands<'_>,
     ) -> Result<Solved, SolveError> {
-        let begun = self.begin(problem, budget, seed, hands).await?;
+        let reader = self.probe(budget)?;
+        let begun = Begun::new(problem, reader, seed, hands).await?;
         let bounds = Bounds {
             most: hands.most,
             price: None,
@@ -111,98 +117,15 @@ impl Strategy {
         self.finish(begun, budget, chosen).await
     }
 
-    /// Looks at the first samples, if that pays.
-    pub(super) async fn begin<'a>(
-        &self,
-        problem: Arc<Problem>,
-        budget: f64,
-        seed: u64,
-        hands: &'a Hands<'a>,
-    ) -> Result<Begun<'a>, SolveError> {
-        let mut work = Work {
-            problem,
-            seed,
-            hands,
-            policy: RememberingPolicy::new(hands.policy),
-            verifiers: HashMap::new(),
-            spent: Usage::default(),
-            read: Vec::new(),
-        };
-        let (glimpses, probed) = match self.probe(budget)? {
-            None => (Vec::new(), None),
-            Some(reader) => {
-                let method = reader.map_or(Method::Majority, |_| Method::BestOfN);
-                let tree = work.run(&whole(method, PROBE)?, reader).await?;
-                let glimpses = glimpses(&tree, hands.answers);
-                (glimpses, Some((tree, reader.map(str::to_owned))))
-            }
-        };
-        Ok(Begun {
-            work,
-            glimpses,
-            probed,
-        })
-    }
-
     /// Does what was chosen.
     pub(super) async fn finish(
         &self,
-        begun: Begun<'_>,
+        mut begun: Begun<'_>,
         budget: f64,
         chosen: Chosen,
     ) -> Result<Solved, SolveError> {
-        let Begun {
-            mut work, probed, ..
-        } = begun;
-        let hands = work.hands;
-        let candidate = &chosen.candidate;
-        let (tree, drawn) = work.search(candidate).await?;
-        let before = if probed.is_some() { PROBE } else { 0 };
-        let samples = match candidate.reuses_probe() {
-            true => drawn.max(before),
-            false => drawn + before,
-        };
-        let mut selection = candidate.selection;
-        let mut answer = selection.choose(&tree.solutions(), hands.answers);
-        // A search that was stopped, or lost its way, may have no answer where the first samples had.
-        let mut fell_back = false;
-        if answer.is_none()
-            && let Some((probe, _)) = &probed
-        {
-            answer = Selection::Majority.choose(&probe.solutions(), hands.answers);
-            if answer.is_some() {
-                (selection, fell_back) = (Selection::Majority, true);
-            }
-        }
-        let source = match &probed {
-            Some((probe, _)) if fell_back => probe,
-            _ => &tree,
-        };
-        let stepwise = candidate.method.is_stepwise() && !fell_back;
-        let ended = ended(
-            source,
-            selection,
-            stepwise,
-            &chosen,
-            answer.as_ref(),
-            hands.answers,
-        );
-        let confidence = match ended {
-            Some(ended) => self.confidence(budget, &ended)?,
-            None => None,
-        };
-        Ok(Solved {
-            answer,
-            confidence,
-            selection,
-            tree,
-            probe: probed,
-            fell_back,
-            samples,
-            policy: work.spent,
-            verifiers: work.read,
-            chosen,
-        })
+        let (tree, drawn) = begun.work.search(&chosen.candidate).await?;
+        begun.solved(tree, drawn, chosen, |ended| self.confidence(budget, ended))
     }
 }
 
@@ -228,7 +151,20 @@ fn ended(
         stepwise,
         votes: agreement * all,
         all,
+        reward: reward(selection, answer?, &tree.solutions()),
     })
+}
+
+/// The reward of the best solution with an answer, for selections that score.
+fn reward(
+    selection: Selection,
+    answer: &outthink_core::Chosen,
+    solutions: &[Solution],
+) -> Option<f64> {
+    match selection {
+        Selection::Majority => None,
+        Selection::Scored(scoring, _) => scoring.score(&solutions.get(answer.solution)?.rewards),
+    }
 }
 
 fn whole(method: Method, draws: usize) -> Result<Plan, outthink_core::Error> {
@@ -237,49 +173,171 @@ fn whole(method: Method, draws: usize) -> Result<Plan, outthink_core::Error> {
 
 /// A problem whose first samples are known, if its strategy looks at them.
 pub(super) struct Begun<'a> {
-    work: Work<'a>,
+    pub(super) work: Work<'a>,
     glimpses: Vec<Glimpse>,
     probed: Option<(Tree, Option<String>)>,
 }
 
-impl Begun<'_> {
+impl<'a> Begun<'a> {
+    /// Looks at the first samples, if somebody, or a verifier, reads them.
+    pub(super) async fn new(
+        problem: Arc<Problem>,
+        reader: Option<Option<&str>>,
+        seed: u64,
+        hands: &'a Hands<'a>,
+    ) -> Result<Begun<'a>, SolveError> {
+        let mut work = Work {
+            problem,
+            seed,
+            hands,
+            policy: RememberingPolicy::new(hands.policy),
+            verifiers: HashMap::new(),
+            spent: Usage::default(),
+            read: Vec::new(),
+        };
+        let (mut glimpsed, mut probed) = (Vec::new(), None);
+        if let Some(reader) = reader {
+            let method = reader.map_or(Method::Majority, |_| Method::BestOfN);
+            let tree = work.run(&whole(method, PROBE)?, reader).await?;
+            glimpsed = glimpses(&tree, hands.answers);
+            probed = Some((tree, reader.map(str::to_owned)));
+        }
+        Ok(Begun {
+            work,
+            glimpses: glimpsed,
+            probed,
+        })
+    }
+
     pub(super) fn glimpses(&self) -> &[Glimpse] {
         &self.glimpses
     }
+
+    /// The answer of a search's tree, with all that was spent.
+    pub(super) fn solved(
+        self,
+        tree: Tree,
+        drawn: usize,
+        chosen: Chosen,
+        confidence: impl FnOnce(&Ended) -> Result<Option<f64>, StrategyError>,
+    ) -> Result<Solved, SolveError> {
+        let Begun { work, probed, .. } = self;
+        let hands = work.hands;
+        let candidate = &chosen.candidate;
+        let before = if probed.is_some() { PROBE } else { 0 };
+        let samples = match candidate.reuses_probe() {
+            true => drawn.max(before),
+            false => drawn + before,
+        };
+        let mut selection = candidate.selection;
+        let mut answer = selection.choose(&tree.solutions(), hands.answers);
+        // A search that was stopped, or lost its way, may have no answer where the first samples had.
+        let mut fell_back = false;
+        if answer.is_none()
+            && let Some((probe, _)) = &probed
+        {
+            answer = Selection::Majority.choose(&probe.solutions(), hands.answers);
+            if answer.is_some() {
+                (selection, fell_back) = (Selection::Majority, true);
+            }
+        }
+        let source = match &probed {
+            Some((probe, _)) if fell_back => probe,
+            _ => &tree,
+        };
+        let stepwise = candidate.method.is_stepwise() && !fell_back;
+        let answered = answer.as_ref();
+        let ended = ended(
+            source,
+            selection,
+            stepwise,
+            &chosen,
+            answered,
+            hands.answers,
+        );
+        let confidence = match ended {
+            Some(ended) => confidence(&ended)?,
+            None => None,
+        };
+        Ok(Solved {
+            answer,
+            confidence,
+            selection,
+            tree,
+            probe: probed,
+            fell_back,
+            drawn,
+            samples,
+            policy: work.spent,
+            verifiers: work.read,
+            chosen,
+        })
+    }
 }
 
-struct Work<'a> {
+pub(super) struct Work<'a> {
     problem: Arc<Problem>,
     seed: u64,
     hands: &'a Hands<'a>,
     policy: RememberingPolicy<'a>,
     verifiers: HashMap<String, RememberingVerifier<'a>>,
-    spent: Usage,
-    read: Vec<(String, Usage)>,
+    pub(super) spent: Usage,
+    pub(super) read: Vec<(String, Usage)>,
 }
 
 impl Work<'_> {
     /// A search by a candidate, stopped early if it says so; and how many solutions' worth of draws that were.
     async fn search(&mut self, candidate: &Candidate) -> Result<(Tree, usize), SolveError> {
-        let reader = candidate.verifier.as_deref();
-        let Some(stopping) = candidate.stopping else {
-            let tree = self.run(&candidate.plan()?, reader).await?;
-            return Ok((tree, candidate.budget));
-        };
-        let mut drawn = candidate.budget;
-        for look in Stopping::looks(candidate.budget) {
-            let tree = self.run(&whole(Method::Majority, look)?, None).await?;
-            let mut ballot = Ballot::default();
-            for class in classes(&tree, self.hands.answers).into_iter().flatten() {
-                ballot.add(class);
+        for look in candidate.looks() {
+            let last = look == candidate.budget;
+            if let Some(stopping) = candidate.stopping
+                && !last
+            {
+                let (_, standing) = self.look(candidate, look).await?;
+                if !stopping.decided(&standing) {
+                    continue;
+                }
             }
-            if stopping.decided(&ballot) {
-                drawn = look;
-                break;
-            }
+            return Ok((self.take(candidate, look).await?, look));
         }
-        let tree = self.run(&whole(candidate.method, drawn)?, reader).await?;
-        Ok((tree, drawn))
+        Ok((
+            self.take(candidate, candidate.budget).await?,
+            candidate.budget,
+        ))
+    }
+
+    /// How a candidate stands after some draws. A verifier reads them only where its rewards decide.
+    pub(super) async fn look(
+        &mut self,
+        candidate: &Candidate,
+        look: usize,
+    ) -> Result<(Tree, Standing), SolveError> {
+        let by_reward = candidate.stopping.is_some_and(Stopping::needs_rewards);
+        if by_reward {
+            let tree = self.take(candidate, look).await?;
+            let solutions = tree.solutions();
+            let answer = candidate.selection.choose(&solutions, self.hands.answers);
+            let reward = answer.and_then(|own| reward(candidate.selection, &own, &solutions));
+            let ballot = Ballot::default();
+            return Ok((tree, Standing { ballot, reward }));
+        }
+        let tree = self.run(&whole(Method::Majority, look)?, None).await?;
+        let mut ballot = Ballot::default();
+        for class in classes(&tree, self.hands.answers).into_iter().flatten() {
+            ballot.add(class);
+        }
+        let reward = None;
+        Ok((tree, Standing { ballot, reward }))
+    }
+
+    /// What a candidate takes its answer from after some draws; what is known is not drawn or read again.
+    pub(super) async fn take(
+        &mut self,
+        candidate: &Candidate,
+        look: usize,
+    ) -> Result<Tree, SolveError> {
+        let plan = candidate.at(look).plan()?;
+        self.run(&plan, candidate.verifier.as_deref()).await
     }
 
     async fn run(&mut self, plan: &Plan, reader: Option<&str>) -> Result<Tree, SolveError> {
@@ -349,7 +407,7 @@ fn glimpses(tree: &Tree, answers: &dyn Answers) -> Vec<Glimpse> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use futures::executor::block_on;
     use outthink_core::ExactAnswers;
@@ -358,7 +416,10 @@ mod tests {
     use super::*;
 
     fn solve(split: bool, budget: f64) -> (Solved, usize, usize) {
-        let strategy = Strategy::Fitted(Box::new(synthetic::strategy(&synthetic::evidence(80, 2))));
+        let strategy = Strategy::Fitted(Box::new(synthetic::strategy(
+            &synthetic::evidence(80, 2),
+            true,
+        )));
         let mock = Mock {
             split,
             drawn: AtomicUsize::new(0),
@@ -397,6 +458,35 @@ mod tests {
         }
     }
 
+    /// How many solutions' worth of draws a candidate says that it took, was drawn, and was scored.
+    fn search(candidate: &Candidate, split: bool) -> (usize, usize, usize) {
+        let mock = Mock {
+            split,
+            drawn: AtomicUsize::new(0),
+            scored: AtomicUsize::new(0),
+        };
+        let hands = Hands {
+            policy: &mock,
+            verifiers: vec![(synthetic::GOOD, &mock)],
+            sampling: Sampling::at(1.0),
+            limits: Limits {
+                draw_tokens: 100,
+                solution_tokens: 100,
+                steps: 10,
+            },
+            answers: &ExactAnswers,
+            most: None,
+        };
+        let problem = Arc::new(Problem {
+            id: "p".into(),
+            text: "what?".into(),
+        });
+        let mut begun = block_on(Begun::new(problem, None, 1, &hands)).unwrap();
+        let (_, drawn) = block_on(begun.work.search(candidate)).unwrap();
+        let count = |counter: AtomicUsize| counter.into_inner();
+        (drawn, count(mock.drawn), count(mock.scored))
+    }
+
     #[test]
     fn a_vote_that_is_decided_draws_no_more() {
         let candidate = Candidate {
@@ -406,41 +496,43 @@ mod tests {
             selection: Selection::Majority,
             verifier: None,
             stopping: Some(Stopping::Beta(0.95)),
+            rungs: Vec::new(),
         };
-        for (split, most) in [(false, 4), (true, 64)] {
-            let mock = Mock {
-                split,
-                drawn: AtomicUsize::new(0),
-                scored: AtomicUsize::new(0),
-            };
-            let hands = Hands {
-                policy: &mock,
-                verifiers: Vec::new(),
-                sampling: Sampling::at(1.0),
-                limits: Limits {
-                    draw_tokens: 100,
-                    solution_tokens: 100,
-                    steps: 10,
-                },
-                answers: &ExactAnswers,
-                most: None,
-            };
-            let mut work = Work {
-                problem: Arc::new(Problem {
-                    id: "p".into(),
-                    text: "what?".into(),
-                }),
-                seed: 1,
-                hands: &hands,
-                policy: RememberingPolicy::new(&mock),
-                verifiers: HashMap::new(),
-                spent: Usage::default(),
-                read: Vec::new(),
-            };
-            let (tree, drawn) = block_on(work.search(&candidate)).unwrap();
-            assert_eq!(mock.drawn.load(Ordering::Relaxed), drawn);
-            assert_eq!(leaves(&tree).len(), drawn);
-            assert!(drawn <= most && (drawn > 4) == split, "{drawn}");
+        assert_eq!(search(&candidate, false), (4, 4, 0));
+        let (told, drawn, scored) = search(&candidate, true);
+        assert!(told == drawn && drawn > 4 && scored == 0, "{drawn}");
+    }
+
+    #[test]
+    fn subtrees_are_added_until_one_is_rewarded_and_none_is_drawn_twice() {
+        let last = Selection::Scored(outthink_core::Scoring::Last, outthink_core::Voting::Vote);
+        let whole = Candidate {
+            method: Method::BestOfN,
+            budget: 64,
+            width: None,
+            selection: last,
+            verifier: Some(synthetic::GOOD.to_owned()),
+            stopping: None,
+            rungs: Vec::new(),
+        };
+        let subtrees = Candidate {
+            method: Method::Dvts,
+            width: Some(4),
+            rungs: vec![4, 16],
+            ..whole.clone()
+        };
+        for own in [whole, subtrees] {
+            // Every solution gets 0.9.
+            for (wanted, draws) in [(0.9, 4), (0.95, 64)] {
+                let stopping = Some(Stopping::Rewarded(wanted));
+                let own = Candidate {
+                    stopping,
+                    ..own.clone()
+                };
+                let (told, drawn, scored) = search(&own, true);
+                assert_eq!((told, drawn), (draws, draws), "{own}");
+                assert!(scored <= drawn, "{own}");
+            }
         }
     }
 }

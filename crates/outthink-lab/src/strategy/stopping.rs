@@ -9,6 +9,8 @@
 //! supermartingale that starts at most at 1 if the rival is at least as likely; by Ville's inequality it ever exceeds
 //! `r (r + 1) / δ` with probability at most `δ / (r (r + 1))`, and these add up to at most δ over all answers. So the
 //! leader is the policy's commonest answer with confidence 1 - δ, whenever one stops. It says nothing of being right.
+//!
+//! *Rewarded* (arXiv 2506.12721): stop when a verifier gives the answer that is taken the wanted reward.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,27 +22,43 @@ pub enum Stopping {
     Beta(f64),
     /// The risk δ of stopping at an answer that is not the commonest.
     Certified(f64),
+    /// The reward of the best solution with the answer that is taken, by the selection's scoring.
+    Rewarded(f64),
+}
+
+/// What is known after some draws.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// The votes.
+    pub ballot: Ballot,
+    /// The reward of the best solution with the answer that is taken; none without a verifier or an answer.
+    pub reward: Option<f64>,
 }
 
 /// The first look at a vote, and the size of a probe: draws.
 pub const PROBE: usize = 4;
 
 impl Stopping {
-    /// Is the vote decided?
-    pub fn decided(self, ballot: &Ballot) -> bool {
-        let Some((leader, first, second)) = ballot.leaders() else {
-            return false;
-        };
+    /// Is it decided?
+    pub fn decided(self, standing: &Standing) -> bool {
+        let leaders = standing.ballot.leaders();
         match self {
-            Self::Beta(confidence) => beta_above_half(first, second) >= confidence,
-            Self::Certified(risk) => {
+            Self::Beta(confidence) => leaders
+                .is_some_and(|(_, first, second)| beta_above_half(first, second) >= confidence),
+            Self::Certified(risk) => leaders.is_some_and(|(leader, first, second)| {
                 let rank = (leader + 1) as f64;
                 evidence(first - 1, second) >= (rank * (rank + 1.0) / risk).ln()
-            }
+            }),
+            Self::Rewarded(wanted) => standing.reward.is_some_and(|reward| reward >= wanted),
         }
     }
 
-    /// When to look at the vote again: after a quarter more draws, at least four, at most all.
+    /// Does it go by rewards, not by votes?
+    pub fn needs_rewards(self) -> bool {
+        matches!(self, Self::Rewarded(_))
+    }
+
+    /// When to look again: after a quarter more draws, at least four, at most all.
     pub fn next_look(drawn: usize, most: usize) -> usize {
         (drawn + PROBE.max(drawn / 4)).min(most)
     }
@@ -57,6 +75,7 @@ impl fmt::Display for Stopping {
         match self {
             Self::Beta(confidence) => write!(f, "beta {confidence}"),
             Self::Certified(risk) => write!(f, "certified {risk}"),
+            Self::Rewarded(wanted) => write!(f, "rewarded {wanted}"),
         }
     }
 }
@@ -72,8 +91,9 @@ impl FromStr for Stopping {
         match parsed {
             Some(("beta", confidence)) => Ok(Self::Beta(confidence)),
             Some(("certified", risk)) => Ok(Self::Certified(risk)),
+            Some(("rewarded", wanted)) => Ok(Self::Rewarded(wanted)),
             _ => Err(format!(
-                "unknown rule to stop by `{text}` (`beta CONFIDENCE` or `certified RISK`, between 0 and 1)"
+                "unknown rule to stop by `{text}` (`beta CONFIDENCE`, `certified RISK` or `rewarded REWARD`, between 0 and 1)"
             )),
         }
     }
@@ -114,6 +134,15 @@ impl Ballot {
         self.leaders()
             .map_or(0.5, |(_, first, second)| beta_above_half(first, second))
     }
+
+    /// The prior-posterior ratio of "both are as common" (PPR-1v1): the logarithm of the prior's density at one half over the
+    /// posterior's. It is the larger the less a tie is to be believed; 0 without votes.
+    pub fn against_a_tie(&self) -> f64 {
+        self.leaders().map_or(0.0, |(_, first, second)| {
+            let throws = (first + second) as f64;
+            throws * std::f64::consts::LN_2 + log_beta(first, second)
+        })
+    }
 }
 
 /// `P(X > ½)` for X of Beta(a + 1, b + 1): that of at most `a` heads in `a + b + 1` throws of a fair coin.
@@ -129,12 +158,17 @@ pub(super) fn beta_above_half(a: u64, b: u64) -> f64 {
 
 /// The logarithm of the e-value: `2^(a+b+1) · B(a+1, b+1) · P(X > ½)`.
 fn evidence(a: u64, b: u64) -> f64 {
-    // 1 / B(a+1, b+1) = (a+b+1) · C(a+b, a)
-    let mut log_beta = -((a + b + 1) as f64).ln();
+    let throws = (a + b + 1) as f64;
+    throws * std::f64::consts::LN_2 + log_beta(a, b) + beta_above_half(a, b).ln()
+}
+
+/// The logarithm of `B(a+1, b+1)`, which is `1 / ((a+b+1) · C(a+b, a))`.
+fn log_beta(a: u64, b: u64) -> f64 {
+    let mut sum = -((a + b + 1) as f64).ln();
     for k in 1..=b {
-        log_beta += (k as f64).ln() - ((a + k) as f64).ln();
+        sum += (k as f64).ln() - ((a + k) as f64).ln();
     }
-    (a + b + 1) as f64 * std::f64::consts::LN_2 + log_beta + beta_above_half(a, b).ln()
+    sum
 }
 
 #[cfg(test)]
@@ -159,6 +193,12 @@ mod tests {
             assert!((beta_above_half(a, b) - posterior).abs() < 1e-6, "{a} {b}");
             let value = 2f64.powi((a + b + 1) as i32) * above;
             assert!((evidence(a, b).exp() / value - 1.0).abs() < 1e-6, "{a} {b}");
+            let mut ballot = Ballot::default();
+            (0..a).for_each(|_| ballot.add(0));
+            (0..b).for_each(|_| ballot.add(1));
+            let ratio = integral(a, b, 0.0) * 2f64.powi((a + b) as i32);
+            let told = if a + b == 0 { 1.0 } else { ratio };
+            assert!((ballot.against_a_tie().exp() / told - 1.0).abs() < 1e-6);
         }
     }
 
@@ -174,10 +214,10 @@ mod tests {
         };
         let rule = |stopping: Stopping, coin: &mut dyn FnMut() -> u64| {
             let stopped = (0..1000).filter(|_| {
-                let mut ballot = Ballot::default();
+                let mut standing = Standing::default();
                 (0..256).any(|_| {
-                    ballot.add(coin() as usize);
-                    stopping.decided(&ballot)
+                    standing.ballot.add(coin() as usize);
+                    stopping.decided(&standing)
                 })
             });
             stopped.count()

@@ -70,6 +70,7 @@ pub(super) fn evidence(problems: usize, seed: u64) -> Evidence {
             selection: Selection::Majority,
             verifier: None,
             stopping: None,
+            rungs: Vec::new(),
         };
         candidates.push(majority.clone());
         if budget > PROBE {
@@ -79,12 +80,19 @@ pub(super) fn evidence(problems: usize, seed: u64) -> Evidence {
             });
         }
         for name in [GOOD, BIASED] {
-            candidates.push(Candidate {
+            let scored = Candidate {
                 method: Method::BestOfN,
                 selection: vote,
                 verifier: Some(name.to_owned()),
                 ..majority.clone()
-            });
+            };
+            candidates.push(scored.clone());
+            if budget > PROBE {
+                candidates.push(Candidate {
+                    stopping: Some(Stopping::Rewarded(0.5)),
+                    ..scored
+                });
+            }
         }
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -229,10 +237,13 @@ pub(super) fn study(evidence: &Evidence) -> crate::study::Study {
     }
 }
 
-/// A strategy fitted on it for 4 to 64 samples.
-pub(super) fn strategy(evidence: &Evidence) -> super::StrategyFile {
+/// A strategy fitted on it for 4 to 64 samples, with verifiers or without.
+pub(super) fn strategy(evidence: &Evidence, verified: bool) -> super::StrategyFile {
     let tariff = samples(evidence);
-    let all = (0..evidence.candidates.len()).collect();
-    let tuned = super::Tuning::new(evidence, &tariff, all, 5, 0).fit(&[4.0, 8.0, 16.0, 64.0]);
-    super::StrategyFile::new(&study(evidence), evidence, Unit::Samples, &tuned).expect("a strategy")
+    let open = |c: &usize| verified || evidence.candidates[*c].verifier.is_none();
+    let all = (0..evidence.candidates.len()).filter(open).collect();
+    let tuning = super::Tuning::new(evidence, &tariff, all, 5, 0);
+    let mut tuned = tuning.fit(&[4.0, 8.0, 16.0, 64.0]);
+    tuning.share(&mut tuned);
+    super::StrategyFile::new(&study(evidence), evidence, &tariff, &tuned).expect("a strategy")
 }

@@ -9,6 +9,7 @@ use super::evidence::Evidence;
 use super::folds::folds;
 use super::multiplier::{best, multiplier};
 use super::predictor::{Linear, logistic};
+use super::sharing::Shared;
 use super::tariff::Tariff;
 use crate::votes::Taken;
 
@@ -52,7 +53,16 @@ impl Outcome {
         self.costs.iter().sum::<f64>() / self.costs.len().max(1) as f64
     }
 
-    fn push(
+    /// What a row took, with what it said of its chance.
+    pub(super) fn push_end(&mut self, candidate: usize, taken: Taken, cost: f64, said: f64) {
+        self.chances.push(f64::from(u8::from(taken.right)));
+        self.costs.push(cost);
+        self.taken.push(candidate);
+        self.said.push(said);
+        self.ends.push(taken);
+    }
+
+    pub(super) fn push(
         &mut self,
         evidence: &Evidence,
         costs: &[Vec<f64>],
@@ -90,6 +100,8 @@ pub struct Entry {
     pub validated: Outcome,
     /// How sure one may be of the answer in the end.
     pub confidence: Confidence,
+    /// How a total over many problems is spent, if not at one price or as each by itself; see [`Tuning::share`].
+    pub shared: Option<Shared>,
     /// And without looking at the end: intercept and slope that turn the logit of the said chance into a calibrated one.
     pub calibration: [f64; 2],
 }
@@ -154,12 +166,12 @@ impl<'a> Tuning<'a> {
     }
 
     /// The rows of a fold, and all others.
-    fn split(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
+    pub(super) fn split(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
         let held = |row: &usize| self.folds[self.evidence.rows[*row].problem] == fold;
         self.all().into_iter().partition(held)
     }
 
-    fn fold_count(&self) -> usize {
+    pub(super) fn fold_count(&self) -> usize {
         self.folds.iter().max().map_or(1, |most| most + 1)
     }
 
@@ -254,7 +266,7 @@ impl<'a> Tuning<'a> {
     }
 
     /// What is said of each row by predictors that have not seen its problem.
-    fn unseen(&self, place: usize) -> Vec<Predicted> {
+    pub(super) fn unseen(&self, place: usize) -> Vec<Predicted> {
         let mut said = vec![Predicted::default(); self.evidence.rows.len()];
         for fold in 0..self.fold_count() {
             let (held, others) = self.split(fold);
@@ -306,6 +318,7 @@ impl<'a> Tuning<'a> {
                         },
                         decision,
                         validated,
+                        shared: None,
                     });
                 }
             }
@@ -359,37 +372,6 @@ impl Tuned {
             }
         }
         outcome
-    }
-
-    /// What an entry comes to where one total is shared by all of the evidence's rows: at the price at which what they would
-    /// take costs `budget` a row, by what is predicted of them. None where nothing is predicted.
-    pub fn share(
-        &self,
-        entry: &Entry,
-        evidence: &Evidence,
-        tariff: &Tariff,
-        budget: f64,
-    ) -> Option<Outcome> {
-        let Decision::Predicted { predictor, .. } = entry.decision else {
-            return None;
-        };
-        let predictor = &self.predictors[predictor];
-        let rows = evidence.rows.iter();
-        let predicted: Vec<Predicted> = rows
-            .map(|row| predictor.predict(&predictor.probe.features(row)))
-            .collect();
-        let column = |of: fn(&Predicted) -> &Vec<f64>| -> Vec<Vec<f64>> {
-            predicted.iter().map(|own| of(own).clone()).collect()
-        };
-        let expected = column(|own| &own.costs);
-        let price = multiplier(&column(|own| &own.chances), &expected, &expected, budget)?;
-        let costs = costs(evidence, tariff, Some(predictor.probe));
-        let mut outcome = Outcome::default();
-        for (row, own) in predicted.iter().enumerate() {
-            let (taken, said) = own.choose(price);
-            outcome.push(evidence, &costs, row, taken, said);
-        }
-        Some(outcome)
     }
 }
 

@@ -4,19 +4,20 @@ use outthink_core::{Method, Selection};
 use serde::{Deserialize, Serialize};
 
 use super::candidate::Candidate;
-use super::chooser::{Predictor, Probe};
+use super::chooser::{Expected, Predictor, Probe};
 use super::confidence::Confidence;
+use super::evaluation::majority;
 use super::evidence::Evidence;
 use super::features::{NAMES, WITHOUT_REWARDS};
 use super::fitted::Fitted;
 use super::predictor::{Linear, Scale};
 use super::stopping::Stopping;
-use super::tariff::Unit;
+use super::tariff::{Tariff, Unit};
 use super::tune::{Decision, Entry, Tuned};
 use crate::study::{ModelInfo, Study, canonical, sha256};
 
 /// The format that is written and read.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Where a strategy comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +47,8 @@ pub(super) struct Listed {
     pub(super) verifier: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stopping: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) rungs: Vec<usize>,
     /// On the problems that it was fitted on, all alike.
     pub(super) accuracy: f64,
 }
@@ -70,6 +73,8 @@ pub(super) struct Model {
     pub(super) candidate: usize,
     pub(super) chance: Vec<f64>,
     pub(super) cost: Vec<f64>,
+    /// The least that it has cost.
+    pub(super) least: f64,
 }
 
 /// What is done for a budget.
@@ -87,6 +92,19 @@ pub(super) struct Budgeted {
     pub(super) accuracy: f64,
     pub(super) spent: f64,
     pub(super) confidence: Confidence,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shared: Option<Eliminated>,
+}
+
+/// What is done where many problems share a total.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Eliminated {
+    pub(super) candidate: usize,
+    pub(super) order: String,
+    /// By cross-validation.
+    pub(super) accuracy: f64,
+    pub(super) confidence: Confidence,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,6 +112,8 @@ pub(super) struct Budgeted {
 pub(super) struct Written {
     pub(super) version: u32,
     pub(super) unit: Unit,
+    /// What a sample costs in it on average, drawn alone.
+    pub(super) sample: f64,
     pub(super) probe: usize,
     pub(super) study: Origin,
     pub(super) policy: Fitted,
@@ -107,7 +127,7 @@ pub(super) struct Written {
 
 impl Written {
     /// What was fitted; only what may be taken is written.
-    pub(super) fn of(study: &Study, evidence: &Evidence, unit: Unit, tuned: &Tuned) -> Self {
+    pub(super) fn of(study: &Study, evidence: &Evidence, tariff: &Tariff, tuned: &Tuned) -> Self {
         let load = |info: &ModelInfo, own: &[ModelInfo], entries: &[crate::recipe::ModelEntry]| {
             let place = own.iter().position(|other| other.name == info.name);
             let entry = place.and_then(|place| entries.get(place));
@@ -140,7 +160,13 @@ impl Written {
                 Decision::Always(taken) => Some(taken),
                 Decision::Predicted { .. } => None,
             });
-        let mut used: Vec<usize> = models.map(|model| model.0).chain(always).collect();
+        let shared = tuned
+            .entries
+            .iter()
+            .filter_map(|entry| entry.shared.as_ref());
+        let shared = shared.map(|shared| shared.candidate);
+        let models = models.map(|model| model.candidate);
+        let mut used: Vec<usize> = models.chain(always).chain(shared).collect();
         used.sort_unstable();
         used.dedup();
         let place = |of: &[usize], number: usize| of.binary_search(&number).unwrap_or_default();
@@ -160,15 +186,22 @@ impl Written {
                 accuracy: rounded(entry.validated.accuracy()),
                 spent: rounded(entry.validated.cost()),
                 confidence: entry.confidence.clone().rounded(rounded),
+                shared: entry.shared.as_ref().map(|shared| Eliminated {
+                    candidate: place(&used, shared.candidate),
+                    order: shared.order.to_string(),
+                    accuracy: rounded(shared.validated.accuracy()),
+                    confidence: shared.confidence.clone().rounded(rounded),
+                }),
             }
         });
         let all = |values: &[f64]| values.iter().copied().map(rounded).collect::<Vec<f64>>();
         let predictors = asked.iter().map(|&number| {
             let own = &tuned.predictors[number];
-            let models = own.models.iter().map(|(number, chance, cost)| Model {
-                candidate: place(&used, *number),
-                chance: all(&chance.0),
-                cost: all(&cost.0),
+            let models = own.models.iter().map(|model| Model {
+                candidate: place(&used, model.candidate),
+                chance: all(&model.chance.0),
+                cost: all(&model.cost.0),
+                least: rounded(model.least),
             });
             Probed {
                 verifier: match own.probe {
@@ -186,7 +219,8 @@ impl Written {
             .map(|&number| write(&evidence.candidates[number], rounded(mean(number))));
         Self {
             version: VERSION,
-            unit,
+            unit: tariff.unit(),
+            sample: rounded(sample(evidence, tariff)),
             probe: super::PROBE,
             study: Origin {
                 name: study.name.clone(),
@@ -202,6 +236,18 @@ impl Written {
             predictors: predictors.collect(),
         }
     }
+}
+
+/// What a whole solution costs on average, drawn alone.
+fn sample(evidence: &Evidence, tariff: &Tariff) -> f64 {
+    let Some(place) = majority(evidence, 1) else {
+        return 1.0;
+    };
+    let costs = evidence
+        .rows
+        .iter()
+        .map(|row| tariff.drawing(&row.costs[place]));
+    costs.sum::<f64>() / evidence.rows.len().max(1) as f64
 }
 
 /// To six digits, as written.
@@ -228,6 +274,7 @@ pub(super) fn write(candidate: &Candidate, accuracy: f64) -> Listed {
         selection: candidate.selection.to_string(),
         verifier: candidate.verifier.clone(),
         stopping: candidate.stopping.map(|stopping| stopping.to_string()),
+        rungs: candidate.rungs.clone(),
         accuracy,
     }
 }
@@ -244,6 +291,7 @@ pub(super) fn read(option: &Listed) -> Result<Candidate, String> {
         selection: option.selection.parse::<Selection>()?,
         verifier: option.verifier.clone(),
         stopping: stopping.transpose()?,
+        rungs: option.rungs.clone(),
     })
 }
 
@@ -269,6 +317,7 @@ pub(super) fn predictor(
             && model.chance.len() == count + 1
             && model.cost.len() == count + 1
             && all().all(|weight| weight.is_finite())
+            && model.least.is_finite()
     };
     if own.models.is_empty() || !own.models.iter().all(sound) {
         return Err("a predictor's weights do not fit its features".into());
@@ -276,9 +325,11 @@ pub(super) fn predictor(
     if own.deviations.iter().any(|deviation| *deviation <= 0.0) {
         return Err("a predictor's deviation is not positive".into());
     }
-    let models = own.models.iter().map(|model| {
-        let (chance, cost) = (model.chance.clone(), model.cost.clone());
-        (model.candidate, Linear(chance), Linear(cost))
+    let models = own.models.iter().map(|model| Expected {
+        candidate: model.candidate,
+        chance: Linear(model.chance.clone()),
+        cost: Linear(model.cost.clone()),
+        least: model.least,
     });
     Ok(Predictor {
         probe,

@@ -236,7 +236,7 @@ pub(crate) struct Solve {
     #[arg(long, value_name = "FILE", requires = "strategy", conflicts_with_all = ["problem", "gold", "json"])]
     pub(crate) jsonl: Option<PathBuf>,
     /// One budget for all of them, in the strategy's unit [default: --budget for each]
-    #[arg(long, value_name = "N", requires = "jsonl", conflicts_with = "budget")]
+    #[arg(long, value_name = "N", value_parser = positive, requires = "jsonl", conflicts_with = "budget")]
     pub(crate) total: Option<f64>,
     /// Where their answers go; the same command goes on where an earlier one was killed [default: standard output]
     #[arg(long, value_name = "FILE", requires = "jsonl")]
@@ -252,8 +252,8 @@ pub(crate) struct Solve {
     #[arg(long)]
     pub(crate) method: Option<Method>,
     /// N: at most this many solutions' worth of draws [default: 16; 1 for cot]; with --strategy in its unit
-    #[arg(long, value_name = "N")]
-    pub(crate) budget: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) budget: Option<f64>,
     /// M: draws of each kept step
     #[arg(long, default_value_t = 4, value_name = "M")]
     pub(crate) width: usize,
@@ -442,4 +442,12 @@ Example: outthink micro generate --seed 1 --count 3 | outthink micro check -"#
         /// JSONL, or `-` for standard input
         file: PathBuf,
     },
+}
+
+/// A number more than 0.
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
+        _ => Err("it is a number more than 0".into()),
+    }
 }

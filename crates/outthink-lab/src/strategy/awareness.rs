@@ -1,0 +1,137 @@
+//! Reward-aware and reward-blind choosing for one verifier: aware is fitted with it, blind with another one in its place, and both
+//! then run with it. Majority is open to both.
+
+use super::chooser::costs;
+use super::evaluation::{Difference, banded, commonest, difference};
+use super::evidence::Evidence;
+use super::tariff::{TariffError, Unit};
+use super::tune::{Outcome, Tuning};
+
+/// Both at a budget.
+pub struct Awareness {
+    /// The budget.
+    pub budget: f64,
+    /// The verifier that blind was fitted with.
+    pub other: String,
+    /// Do both choose as the paper does, by oracle bands, or else by what the first samples show?
+    pub bands: bool,
+    /// Fitted with this verifier.
+    pub aware: Outcome,
+    /// Fitted with the other.
+    pub blind: Outcome,
+    /// Aware minus blind.
+    pub gain: Difference,
+    /// The candidates taken most often: aware, blind.
+    pub usual: [usize; 2],
+}
+
+/// Both for a verifier of this number, with each of the others; none if there are no others or a budget buys nothing.
+pub fn awareness(
+    tune: &Evidence,
+    test: &Evidence,
+    verifier: usize,
+    unit: Unit,
+    budgets: &[f64],
+) -> Result<Vec<Awareness>, TariffError> {
+    let tariff = tune.tariff(unit)?;
+    let unseen = test.tariff(unit)?;
+    let plain = costs(test, &unseen, None);
+    let all: Vec<usize> = (0..tune.rows.len()).collect();
+    let fitted = |verifier: usize| Tuning::new(tune, &tariff, open_to(tune, verifier), 5, 0);
+    let aware = fitted(verifier);
+    let tuned = aware.fit(budgets);
+    let mut found = Vec::new();
+    for other in (0..tune.verifiers.len()).filter(|other| *other != verifier) {
+        let blind = fitted(other);
+        let mut pairs = Vec::new();
+        // Where the other stood, there is this one.
+        let swapped = test.swapped(verifier, other);
+        let misled = costs(&swapped, &unseen, None);
+        for &budget in budgets {
+            let with = banded(test, &plain, &aware.by_band(&all, budget));
+            let without = banded(&swapped, &misled, &blind.by_band(&all, budget));
+            pairs.push((budget, true, with.zip(without)));
+        }
+        let without = blind.fit(budgets);
+        for entry in &tuned.entries {
+            let same = without
+                .entries
+                .iter()
+                .find(|own| own.budget == entry.budget);
+            let outcomes = same.map(|own| {
+                let with = tuned.apply(entry, test, &unseen);
+                (with, without.apply(own, &swapped, &unseen))
+            });
+            pairs.push((entry.budget, false, outcomes));
+        }
+        for (budget, bands, outcomes) in pairs {
+            let Some((aware, blind)) = outcomes else {
+                continue;
+            };
+            found.push(Awareness {
+                budget,
+                bands,
+                other: tune.verifiers[other].name.clone(),
+                gain: difference(test, &aware.chances, &blind.chances),
+                usual: [
+                    commonest(&aware.taken),
+                    // By the verifier that it runs with.
+                    test.twin(commonest(&blind.taken), verifier, other),
+                ],
+                aware,
+                blind,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Candidates that ask no verifier or this one.
+fn open_to(evidence: &Evidence, verifier: usize) -> Vec<usize> {
+    let name = evidence.verifiers[verifier].name.as_str();
+    let open = |place: &usize| {
+        let asked = evidence.candidates[*place].verifier.as_deref();
+        asked.is_none_or(|asked| asked == name)
+    };
+    (0..evidence.candidates.len()).filter(open).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic::{self, BIASED, GOOD};
+    use super::*;
+
+    #[test]
+    fn who_does_not_know_that_a_verifier_is_biased_trusts_it() {
+        let (tune, test) = (synthetic::evidence(80, 5), synthetic::evidence(80, 6));
+        let biased = tune.verifiers.iter().position(|own| own.name == BIASED);
+        let biased = biased.unwrap_or_default();
+        let budgets = [16.0, 64.0];
+        let found = awareness(&tune, &test, biased, Unit::Samples, &budgets);
+        let found = found.unwrap_or_default();
+        assert_eq!(found.len(), 4);
+        for own in found {
+            let [aware, blind] = own.usual.map(|place| &test.candidates[place]);
+            assert_eq!(own.other, GOOD);
+            assert!(own.gain.interval.low > 0.2, "{:?}", own.gain);
+            assert_eq!(blind.verifier.as_deref(), Some(BIASED));
+            assert_ne!(aware.verifier.as_deref(), Some(BIASED));
+        }
+    }
+
+    #[test]
+    fn verifiers_that_change_places_twice_are_where_they_were() {
+        let evidence = synthetic::evidence(6, 1);
+        let swapped = evidence.swapped(0, 1);
+        let back = swapped.swapped(0, 1);
+        let differ = |a: &Evidence, b: &Evidence| {
+            let rows = a.rows.iter().zip(&b.rows);
+            rows.filter(|(a, b)| a.chances != b.chances || a.glimpses != b.glimpses)
+                .count()
+        };
+        assert_eq!(
+            (differ(&evidence, &back), differ(&evidence, &swapped)),
+            (0, 6)
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! A total that is spent by what draws show, live: all problems draw on in rounds ([`super::allocation`]).
+
+use std::sync::Arc;
+
+use futures::stream::{StreamExt, iter};
+use outthink_core::{Problem, Tree};
+
+use super::allocation::{Order, Progress, round};
+use super::batch::{Batch, Done, HANDFUL};
+use super::candidate::Candidate;
+use super::confidence::{Confidence, Ended};
+use super::kind::Chosen;
+use super::solve::{Begun, Hands, SolveError, Solved};
+
+/// What every problem does as far as it comes, and who draws on first.
+#[derive(Clone, Debug)]
+pub(super) struct Elimination {
+    pub(super) candidate: Candidate,
+    pub(super) order: Order,
+    /// What it came to when it was fitted.
+    pub(super) accuracy: f64,
+    pub(super) confidence: Confidence,
+}
+
+/// A problem on its way.
+struct Climber<'a> {
+    place: usize,
+    begun: Begun<'a>,
+    progress: Progress,
+    /// What its answer is taken from so far.
+    tree: Option<Tree>,
+    /// Is it decided, or at the end of its looks?
+    out: bool,
+}
+
+impl Batch<'_> {
+    /// All draw on in rounds, as far as the total goes. Everyone gets a first look.
+    pub(super) async fn by_draws(
+        &self,
+        how: &Elimination,
+        asked: &[(&Arc<Problem>, &Hands<'_>)],
+        total: f64,
+        done: &mut Done<'_>,
+    ) {
+        let looks = how.candidate.looks();
+        let mut left = total;
+        let mut open: Vec<Climber<'_>> = Vec::new();
+        for (place, (problem, hands)) in asked.iter().enumerate() {
+            match Begun::new(Arc::clone(problem), None, self.seed, hands).await {
+                Ok(begun) => open.push(Climber {
+                    place,
+                    begun,
+                    progress: Progress::default(),
+                    tree: None,
+                    out: false,
+                }),
+                Err(error) => done(place, Err(error)),
+            }
+        }
+        while !open.is_empty() {
+            let progress: Vec<&Progress> = open.iter().map(|own| &own.progress).collect();
+            let drawn = round(&progress, &looks, how.order, left, total);
+            if drawn.is_empty() {
+                break;
+            }
+            let mut waiting: Vec<Option<Climber<'_>>> = open.into_iter().map(Some).collect();
+            let climbing: Vec<Climber<'_>> = drawn
+                .into_iter()
+                .filter_map(|place| waiting[place].take())
+                .collect();
+            open = waiting.into_iter().flatten().collect();
+            let climbed = iter(climbing).map(|own| self.climb(own, how, &looks));
+            let mut climbed = climbed.buffered(HANDFUL);
+            while let Some((place, climbed)) = climbed.next().await {
+                match climbed {
+                    Ok((climber, cost)) => {
+                        left -= cost;
+                        match climber.out {
+                            true => done(climber.place, climber.answer(how)),
+                            false => open.push(climber),
+                        }
+                    }
+                    Err(error) => done(place, Err(error)),
+                }
+            }
+        }
+        for climber in open {
+            done(climber.place, climber.answer(how));
+        }
+    }
+
+    /// Draws on to the next look, and what that cost.
+    async fn climb<'h>(
+        &self,
+        mut own: Climber<'h>,
+        how: &Elimination,
+        looks: &[usize],
+    ) -> (usize, Result<(Climber<'h>, f64), SolveError>) {
+        let place = own.place;
+        let before = own.progress.spent;
+        let next = looks
+            .iter()
+            .copied()
+            .find(|&look| look > own.progress.drawn);
+        let look = next.unwrap_or(how.candidate.budget);
+        let climbed = async {
+            let work = &mut own.begun.work;
+            let (_, standing) = work.look(&how.candidate, look).await?;
+            // Votes are counted before a verifier reads them; here it will have to in any case.
+            own.tree = Some(work.take(&how.candidate, look).await?);
+            let spent = self.cost(look, &work.spent, &work.read);
+            own.progress = Progress::new(look, spent, &standing);
+            let decided = how
+                .candidate
+                .stopping
+                .is_some_and(|rule| rule.decided(&standing));
+            own.out = decided || look == how.candidate.budget;
+            Ok((own, spent - before))
+        };
+        (place, climbed.await)
+    }
+}
+
+impl Climber<'_> {
+    fn answer(self, how: &Elimination) -> Result<(Solved, f64), SolveError> {
+        let Progress { drawn, spent, .. } = self.progress;
+        let most = how.candidate.budget;
+        let ended = match self.out {
+            true if drawn < most => format!("decided after {drawn} of at most {most}"),
+            true => format!("open to the end, after {drawn}"),
+            false => format!("the total was spent after {drawn} of at most {most}"),
+        };
+        let chosen = Chosen {
+            candidate: how.candidate.clone(),
+            predicted: Some(how.accuracy),
+            reason: format!("all problems share one total, {} first: {ended}", how.order),
+        };
+        let tree = self.tree.ok_or(SolveError::NothingDrawn)?;
+        let confidence = |ended: &Ended| Ok(Some(how.confidence.at(ended)));
+        let solved = self.begun.solved(tree, drawn, chosen, confidence)?;
+        Ok((solved, spent))
+    }
+}

@@ -1,0 +1,376 @@
+//! How one total over many problems is best spent: at one price of what is predicted of each, or by what their draws show
+//! ([`super::allocation`]). Which, is chosen by cross-validation for each budget.
+
+use rayon::prelude::*;
+
+use super::allocation::{Order, Progress, round};
+use super::chooser::{Predicted, costs};
+use super::confidence::Confidence;
+use super::evidence::Evidence;
+use super::multiplier::multiplier;
+use super::reading::climb;
+use super::replay::Draws;
+use super::tariff::Tariff;
+use super::tune::{Decision, Entry, Outcome, Tuned, Tuning};
+use crate::binomial::Factorials;
+use crate::votes::Taken;
+
+/// A total is spent by what draws show.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// What every problem does, as far as it comes.
+    pub candidate: usize,
+    /// Who draws on first.
+    pub order: Order,
+    /// What it came to on problems of other folds than it was chosen on.
+    pub validated: Outcome,
+    /// How sure one may be of the answer in the end.
+    pub confidence: Confidence,
+}
+
+/// A look of one problem: what would be known and taken there.
+struct Rung {
+    progress: Progress,
+    decided: bool,
+    taken: Taken,
+}
+
+/// All looks of a candidate on a row, up to where it is decided.
+fn ladder(evidence: &Evidence, tariff: &Tariff, row: usize, candidate: usize) -> Vec<Rung> {
+    let own = &evidence.candidates[candidate];
+    let row = &evidence.rows[row];
+    let verifier = own.verifier.as_deref();
+    let Some(stopping) = own.stopping else {
+        return Vec::new();
+    };
+    let price = |cost| tariff.drawing(&cost) + tariff.reading(&cost, verifier);
+    if own.rungs.is_empty() {
+        let order: Vec<usize> = (0..row.pool.plain.len()).collect();
+        let factorials = Factorials::to(order.len() as u64);
+        let mut draws = Draws::new(&row.pool, &order);
+        let mut looks = Vec::new();
+        draws.climb(own, |look, standing| {
+            let spent = price(row.pool.cost(verifier, look, &factorials));
+            let decided = stopping.decided(standing);
+            looks.push((Progress::new(look, spent, standing), decided));
+            decided
+        });
+        let rung = |(progress, decided): (Progress, bool)| Rung {
+            taken: draws.taken(own, progress.drawn),
+            progress,
+            decided,
+        };
+        return looks.into_iter().map(rung).collect();
+    }
+    let looks = climb(&evidence.candidates, candidate);
+    let rung = |(place, look): (usize, usize)| {
+        let taken = row.ends[place];
+        let standing = super::stopping::Standing {
+            reward: taken.score,
+            ..super::stopping::Standing::default()
+        };
+        Rung {
+            decided: stopping.decided(&standing),
+            progress: Progress::new(look, price(row.costs[place]), &standing),
+            taken,
+        }
+    };
+    looks.into_iter().zip(own.looks()).map(rung).collect()
+}
+
+/// The look that each problem comes to when all share a total.
+fn allocate(ladders: &[&[Rung]], looks: &[usize], order: Order, total: f64) -> Vec<Option<usize>> {
+    let mut reached: Vec<Option<usize>> = vec![None; ladders.len()];
+    let mut open: Vec<usize> = (0..ladders.len()).collect();
+    let none = Progress::default();
+    let mut left = total;
+    loop {
+        let progress = open.iter().map(|&own| match reached[own] {
+            Some(rung) => &ladders[own][rung].progress,
+            None => &none,
+        });
+        let progress: Vec<&Progress> = progress.collect();
+        let drawn = round(&progress, looks, order, left, total);
+        if drawn.is_empty() {
+            return reached;
+        }
+        for place in drawn {
+            let own = open[place];
+            let before = reached[own].map_or(0.0, |rung| ladders[own][rung].progress.spent);
+            let next = reached[own].map_or(0, |rung| rung + 1);
+            reached[own] = Some(next);
+            left -= ladders[own][next].progress.spent - before;
+        }
+        let decided = |own: usize| reached[own].is_some_and(|rung| ladders[own][rung].decided);
+        open.retain(|&own| !decided(own));
+    }
+}
+
+/// What a row comes to at the look that it reached; nothing drawn is nothing right.
+fn ended(ladder: &[Rung], reached: Option<usize>) -> (Taken, f64) {
+    reached.map_or((Taken::default(), 0.0), |rung| {
+        (ladder[rung].taken, ladder[rung].progress.spent)
+    })
+}
+
+impl Tuning<'_> {
+    /// Finds for each entry whether its total is better spent by what draws show, and how.
+    pub fn share(&self, tuned: &mut Tuned) {
+        let budgets: Vec<f64> = tuned.entries.iter().map(|entry| entry.budget).collect();
+        let ways = self.ways();
+        // By way, budget and row: what was taken, and its cost.
+        let tried: Vec<Vec<Vec<(Taken, f64)>>> = ways
+            .par_iter()
+            .map(|&(candidate, order)| self.tried(candidate, order, &budgets))
+            .collect();
+        let rows = self.evidence.rows.len();
+        let priced: Vec<f64> = tuned
+            .entries
+            .iter()
+            .map(|entry| self.priced(entry).unwrap_or(entry.validated.accuracy()))
+            .collect();
+        for (place, entry) in tuned.entries.iter_mut().enumerate() {
+            let right =
+                |way: usize, row: usize| f64::from(u8::from(tried[way][place][row].0.right));
+            // Of those within the budget; the last to draw may spend a little more than is left.
+            let best = |among: &dyn Fn(usize) -> bool| {
+                let own: Vec<usize> = (0..rows).filter(|&row| among(row)).collect();
+                let sum = |of: &dyn Fn(usize) -> f64| own.iter().map(|&row| of(row)).sum::<f64>();
+                let most = entry.budget * own.len() as f64 * 1.02;
+                let can = |&way: &usize| sum(&|row| tried[way][place][row].1) <= most;
+                let ways = (0..ways.len()).filter(can);
+                let ways = ways.map(|way| (way, sum(&|row| right(way, row))));
+                // Of equals the first.
+                let best = ways.rev().max_by(|a, b| a.1.total_cmp(&b.1));
+                best.map(|own| own.0)
+            };
+            let fold = |row: usize| self.folds[self.evidence.rows[row].problem];
+            let mut outcome = Outcome::default();
+            let chosen: Vec<Option<usize>> = (0..self.fold_count())
+                .map(|held| best(&|row| fold(row) != held))
+                .collect();
+            for row in 0..rows {
+                let Some(way) = chosen[fold(row)] else { break };
+                let others = (0..rows).filter(|&other| fold(other) != fold(row));
+                let (sum, count) = others.fold((0.0, 0.0), |(sum, count), other| {
+                    (sum + right(way, other), count + 1.0)
+                });
+                let (taken, cost) = tried[way][place][row];
+                outcome.push_end(ways[way].0, taken, cost, sum / f64::max(count, 1.0));
+            }
+            let whole = best(&|_| true);
+            let better = outcome.accuracy() > priced[place];
+            entry.shared = whole.filter(|_| better).map(|way| {
+                let (ended, right) = outcome.ended(self.evidence);
+                let folds: Vec<usize> = (0..rows).map(fold).collect();
+                Shared {
+                    candidate: ways[way].0,
+                    order: ways[way].1,
+                    confidence: Confidence::fit(&ended, &right, &folds),
+                    validated: outcome,
+                }
+            });
+        }
+    }
+
+    /// What may be drawn on: of each candidate that stops the largest `N`, for the total bounds it.
+    fn ways(&self) -> Vec<(usize, Order)> {
+        let candidates = &self.evidence.candidates;
+        let largest = |own: usize| {
+            let own = &candidates[own];
+            let kin = self.allowed.iter().map(|&other| &candidates[other]);
+            kin.filter(|other| (other.method, other.width) == (own.method, own.width))
+                .all(|other| other.budget <= own.budget)
+        };
+        let own = self.allowed.iter().copied();
+        own.filter(|&own| candidates[own].stopping.is_some() && largest(own))
+            .flat_map(|own| {
+                let by_reward = candidates[own]
+                    .stopping
+                    .is_some_and(|rule| rule.needs_rewards());
+                Order::of(by_reward).iter().map(move |&order| (own, order))
+            })
+            .collect()
+    }
+
+    /// By budget and row: what a way comes to where the problems of each fold share their total.
+    fn tried(&self, candidate: usize, order: Order, budgets: &[f64]) -> Vec<Vec<(Taken, f64)>> {
+        let rows = 0..self.evidence.rows.len();
+        let ladders: Vec<Vec<Rung>> = rows
+            .map(|row| ladder(self.evidence, self.tariff, row, candidate))
+            .collect();
+        let looks = self.evidence.candidates[candidate].looks();
+        let one = |&budget: &f64| {
+            let mut found = vec![(Taken::default(), 0.0); ladders.len()];
+            for fold in 0..self.fold_count() {
+                let (held, _) = self.split(fold);
+                let own: Vec<&[Rung]> = held.iter().map(|&row| ladders[row].as_slice()).collect();
+                let total = budget * held.len() as f64;
+                for (&row, reached) in held.iter().zip(allocate(&own, &looks, order, total)) {
+                    found[row] = ended(&ladders[row], reached);
+                }
+            }
+            found
+        };
+        budgets.iter().map(one).collect()
+    }
+
+    /// The accuracy where the problems of each fold share their total at one price; none where nothing is predicted.
+    fn priced(&self, entry: &Entry) -> Option<f64> {
+        let Decision::Predicted { predictor, .. } = entry.decision else {
+            return None;
+        };
+        let said = self.unseen(predictor);
+        let (mut sum, mut count) = (0.0, 0usize);
+        for fold in 0..self.fold_count() {
+            let (held, _) = self.split(fold);
+            let own: Vec<&Predicted> = held.iter().map(|&row| &said[row]).collect();
+            let price = one_price(&own, entry.budget)?;
+            for (&row, predicted) in held.iter().zip(own) {
+                sum += self.evidence.rows[row].chances[predicted.choose(price).0];
+                count += 1;
+            }
+        }
+        Some(sum / count.max(1) as f64)
+    }
+}
+
+/// The price at which what all choose by what is predicted costs `budget` each.
+fn one_price(predicted: &[&Predicted], budget: f64) -> Option<f64> {
+    let column = |of: fn(&Predicted) -> &Vec<f64>| -> Vec<Vec<f64>> {
+        predicted.iter().map(|own| of(own).clone()).collect()
+    };
+    let expected = column(|own| &own.costs);
+    multiplier(&column(|own| &own.chances), &expected, &expected, budget)
+}
+
+impl Tuned {
+    /// Does an entry choose by what is predicted of a problem?
+    pub fn predicts(&self, entry: &Entry) -> bool {
+        matches!(entry.decision, Decision::Predicted { .. })
+    }
+
+    /// What an entry comes to where all rows of other evidence share one total of `budget` a row: as [`Entry::shared`] says, else at
+    /// one price of what is predicted of them, else as each by itself.
+    pub fn shared(
+        &self,
+        entry: &Entry,
+        evidence: &Evidence,
+        tariff: &Tariff,
+        budget: f64,
+    ) -> Outcome {
+        match &entry.shared {
+            Some(shared) => eliminated(shared.candidate, shared.order, evidence, tariff, budget),
+            None => {
+                let priced = self.priced(entry, evidence, tariff, budget);
+                priced.unwrap_or_else(|| self.apply(entry, evidence, tariff))
+            }
+        }
+    }
+
+    /// At the price at which what all rows would take costs `budget` a row, by what is predicted of them; none where nothing is.
+    pub fn priced(
+        &self,
+        entry: &Entry,
+        evidence: &Evidence,
+        tariff: &Tariff,
+        budget: f64,
+    ) -> Option<Outcome> {
+        let Decision::Predicted { predictor, .. } = entry.decision else {
+            return None;
+        };
+        let predictor = &self.predictors[predictor];
+        let rows = evidence.rows.iter();
+        let predicted: Vec<Predicted> = rows
+            .map(|row| predictor.predict(&predictor.probe.features(row)))
+            .collect();
+        let price = one_price(&predicted.iter().collect::<Vec<_>>(), budget)?;
+        let costs = costs(evidence, tariff, Some(predictor.probe));
+        let mut outcome = Outcome::default();
+        for (row, own) in predicted.iter().enumerate() {
+            let (taken, said) = own.choose(price);
+            outcome.push(evidence, &costs, row, taken, said);
+        }
+        Some(outcome)
+    }
+}
+
+/// What a candidate comes to where all rows share one total of `budget` a row by what their draws show.
+pub fn eliminated(
+    candidate: usize,
+    order: Order,
+    evidence: &Evidence,
+    tariff: &Tariff,
+    budget: f64,
+) -> Outcome {
+    let rows = 0..evidence.rows.len();
+    let ladders: Vec<Vec<Rung>> = rows
+        .map(|row| ladder(evidence, tariff, row, candidate))
+        .collect();
+    let looks = evidence.candidates[candidate].looks();
+    let own: Vec<&[Rung]> = ladders.iter().map(Vec::as_slice).collect();
+    let total = budget * own.len() as f64;
+    let mut outcome = Outcome::default();
+    for (ladder, reached) in own.iter().zip(allocate(&own, &looks, order, total)) {
+        let (taken, cost) = ended(ladder, reached);
+        outcome.push_end(candidate, taken, cost, f64::NAN);
+    }
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stopping::{PROBE, Stopping};
+    use super::super::synthetic;
+    use super::*;
+
+    #[test]
+    fn the_undecided_get_what_the_decided_save_and_the_total_holds() {
+        let evidence = synthetic::evidence(40, 1);
+        let tariff = synthetic::samples(&evidence);
+        let voted = |own: &super::super::Candidate| {
+            own.budget == 64 && own.verifier.is_none() && own.stopping == Some(Stopping::Beta(0.95))
+        };
+        let candidate = evidence
+            .candidates
+            .iter()
+            .position(voted)
+            .unwrap_or_default();
+        for order in Order::of(false) {
+            let outcome = eliminated(candidate, *order, &evidence, &tariff, 16.0);
+            assert!(outcome.cost() <= 16.0, "{order} {}", outcome.cost());
+            assert!(outcome.costs.iter().all(|&cost| cost >= PROBE as f64));
+            let mean = |hard: bool| {
+                let rows = evidence.rows.iter().zip(&outcome.costs);
+                let own = rows.filter(|(row, _)| (row.pass < 0.7) == hard);
+                let costs: Vec<f64> = own.map(|(_, cost)| *cost).collect();
+                costs.iter().sum::<f64>() / costs.len().max(1) as f64
+            };
+            let (hard, easy) = (mean(true), mean(false));
+            assert!(hard > 1.5 * easy, "{order} {hard} {easy}");
+        }
+    }
+
+    #[test]
+    fn where_votes_are_all_there_is_draws_show_more_than_predictions() {
+        let evidence = synthetic::evidence(400, 4);
+        let tariff = synthetic::samples(&evidence);
+        let votes = |c: &usize| evidence.candidates[*c].verifier.is_none();
+        let allowed: Vec<usize> = (0..evidence.candidates.len()).filter(votes).collect();
+        let tuning = Tuning::new(&evidence, &tariff, allowed, 5, 0);
+        let mut tuned = tuning.fit(&[12.0]);
+        tuning.share(&mut tuned);
+        let entry = &tuned.entries[0];
+        assert!(entry.shared.is_some());
+        let unseen = synthetic::evidence(400, 5);
+        let outcome = tuned.shared(entry, &unseen, &tariff, 12.0);
+        assert!(outcome.cost() <= 12.0 * 1.01, "{}", outcome.cost());
+        let alone = tuned.apply(entry, &unseen, &tariff);
+        assert!(
+            outcome.accuracy() > alone.accuracy(),
+            "{} {}",
+            outcome.accuracy(),
+            alone.accuracy()
+        );
+    }
+}
