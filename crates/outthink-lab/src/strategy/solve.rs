@@ -415,11 +415,11 @@ mod tests {
     use super::super::synthetic::{self, Mock};
     use super::*;
 
-    fn solve(split: bool, budget: f64) -> (Solved, usize, usize) {
-        let strategy = Strategy::Fitted(Box::new(synthetic::strategy(
-            &synthetic::evidence(80, 2),
-            true,
-        )));
+    /// What `with` comes to with a policy and verifiers that count: how many were drawn, and how many scored.
+    fn counted<T>(
+        split: bool,
+        with: impl AsyncFnOnce(Arc<Problem>, &Hands<'_>) -> Result<T, SolveError>,
+    ) -> (T, usize, usize) {
         let mock = Mock {
             split,
             drawn: AtomicUsize::new(0),
@@ -441,16 +441,20 @@ mod tests {
             id: "p".into(),
             text: "what?".into(),
         });
-        let solved = block_on(strategy.solve(problem, budget, 1, &hands)).unwrap();
+        let done = block_on(with(problem, &hands)).unwrap();
         let count = |counter: AtomicUsize| counter.into_inner();
-        (solved, count(mock.drawn), count(mock.scored))
+        (done, count(mock.drawn), count(mock.scored))
     }
 
     #[test]
     fn no_sample_is_drawn_and_none_is_scored_twice() {
+        let file = synthetic::strategy(&synthetic::evidence(80, 2), true);
+        let strategy = &Strategy::Fitted(Box::new(file));
         for split in [false, true] {
             for budget in [4.0, 8.0, 16.0, 64.0] {
-                let (solved, drawn, scored) = solve(split, budget);
+                let (solved, drawn, scored) = counted(split, async |problem, hands| {
+                    strategy.solve(problem, budget, 1, hands).await
+                });
                 assert_eq!(drawn, solved.samples, "{:?}", solved.chosen);
                 assert!(scored <= drawn);
                 assert!(solved.answer.is_some());
@@ -460,31 +464,11 @@ mod tests {
 
     /// How many solutions' worth of draws a candidate says that it took, was drawn, and was scored.
     fn search(candidate: &Candidate, split: bool) -> (usize, usize, usize) {
-        let mock = Mock {
-            split,
-            drawn: AtomicUsize::new(0),
-            scored: AtomicUsize::new(0),
-        };
-        let hands = Hands {
-            policy: &mock,
-            verifiers: vec![(synthetic::GOOD, &mock)],
-            sampling: Sampling::at(1.0),
-            limits: Limits {
-                draw_tokens: 100,
-                solution_tokens: 100,
-                steps: 10,
-            },
-            answers: &ExactAnswers,
-            most: None,
-        };
-        let problem = Arc::new(Problem {
-            id: "p".into(),
-            text: "what?".into(),
-        });
-        let mut begun = block_on(Begun::new(problem, None, 1, &hands)).unwrap();
-        let (_, drawn) = block_on(begun.work.search(candidate)).unwrap();
-        let count = |counter: AtomicUsize| counter.into_inner();
-        (drawn, count(mock.drawn), count(mock.scored))
+        counted(split, async |problem, hands| {
+            let mut begun = Begun::new(problem, None, 1, hands).await?;
+            let (_, drawn) = begun.work.search(candidate).await?;
+            Ok(drawn)
+        })
     }
 
     #[test]
