@@ -56,7 +56,7 @@ pub use recipe::{ModelEntry, ModelTable, PolicyPart, Recipe, RecipeError};
 pub use report::Report;
 pub use reuse::TokenTrie;
 pub use run::{Caps, Halt, Models, PolicyModel, Render, RunError, Status, VerifierModel, run};
-pub use short::short;
+pub use short::{chance, short};
 pub use spent::{Expected, SharedTokens, Spent, Work};
 pub use store::{Shard, Store, StoreError};
 pub use study::{Cell, Config, ModelInfo, Problem, StrategyInfo, Study, Unit, unit_id};

@@ -26,6 +26,15 @@ pub fn short(number: f64) -> String {
     }
 }
 
+/// A chance in per cent; none is so near to 0 or 1 that it could be called certain.
+pub fn chance(value: f64) -> String {
+    match value {
+        _ if value > 0.995 => "over 99 %".into(),
+        _ if value < 0.005 => "under 1 %".into(),
+        _ => format!("{:.0} %", value * 100.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -120,7 +120,7 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<ExitCode, Failure> {
                 .and_then(|line| writeln!(out.lines, "{line}").and_then(|()| out.lines.flush()));
         }
     };
-    let ran = block_on(batch.run(&problems, share, total - before, &mut tell));
+    let ran = block_on(batch.run(&problems, share, (total - before, total), &mut tell));
     bar.finish_and_clear();
     ran.map_err(Failure::input)?;
     broken?;

@@ -8,7 +8,7 @@ use outthink_core::{Answers, Problem, Usage};
 use outthink_lab::strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
 use outthink_lab::{
     MathAnswers, ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study,
-    VerifierModel, short,
+    VerifierModel, chance, short,
 };
 use serde::Serialize;
 
@@ -347,7 +347,7 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
         strategy.unit()
     );
     match solved.confidence {
-        Some(confidence) => println!("confidence {:.0} %", confidence * 100.0),
+        Some(confidence) => println!("confidence {}", chance(confidence)),
         None => println!("confidence none: nothing was fitted"),
     }
     Ok(())

@@ -98,8 +98,8 @@ impl Progress {
     }
 }
 
-/// Who draws on in a round: places among `open`, first in order, as far as what is `left` of the `total` goes. Empty when the
-/// total is spent. Everyone gets a first look, whose price is not known.
+/// Who draws on in a round: places among `open`, first in order, as far as what is `left` of the `total` goes. Empty when
+/// nobody can pay any more. Everyone gets a first look, whose price is not known.
 pub(super) fn round(
     open: &[&Progress],
     looks: &[usize],
@@ -108,8 +108,15 @@ pub(super) fn round(
     total: f64,
 ) -> Vec<usize> {
     let next = |own: &Progress| looks.iter().copied().find(|&look| look > own.drawn);
+    // Who cannot pay any more is out; a cheaper one may still go on.
+    let price = |place: usize| {
+        let own = open[place];
+        next(own)
+            .map(|look| own.price(look))
+            .filter(|price| own.drawn == 0 || *price <= left)
+    };
     let mut places: Vec<usize> = (0..open.len())
-        .filter(|&place| next(open[place]).is_some())
+        .filter(|&place| price(place).is_some())
         .collect();
     let by = |key: &dyn Fn(usize) -> f64, a: usize, b: usize| key(a).total_cmp(&key(b));
     let certainty = |place: usize| open[place].certainty;
@@ -140,9 +147,8 @@ pub(super) fn round(
     }
     let mut left = left;
     places.retain(|&place| {
-        let own = open[place];
-        let price = own.price(next(own).unwrap_or(own.drawn));
-        let can = own.drawn == 0 || price <= left;
+        let price = price(place).unwrap_or_default();
+        let can = open[place].drawn == 0 || price <= left;
         if can {
             left -= price;
         }
@@ -199,6 +205,19 @@ mod tests {
             assert_eq!(drawn, wanted, "{left}");
         }
         assert_eq!(round(&open, &looks, Order::Blend, 100.0, 100.0), [1]);
+        let mut dear = open.clone();
+        let far = Progress {
+            drawn: 4,
+            spent: 40.0,
+            ..Progress::default()
+        };
+        dear.insert(0, &far);
+        let drawn = round(&dear, &looks, Order::Blend, 10.0, 100.0);
+        assert_eq!(
+            drawn,
+            [2],
+            "the least certain cannot pay, so the next draws on"
+        );
         assert!(round(&open, &[4], Order::LeastCertain, 100.0, 100.0).is_empty());
     }
 

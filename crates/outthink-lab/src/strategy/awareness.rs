@@ -8,33 +8,34 @@ use super::tariff::{TariffError, Unit};
 use super::tune::{Outcome, Tuning};
 
 /// Both at a budget.
-pub struct Awareness {
+pub(super) struct Awareness {
     /// The budget.
-    pub budget: f64,
+    pub(super) budget: f64,
     /// The verifier that blind was fitted with.
-    pub other: String,
+    pub(super) other: String,
     /// Do both choose as the paper does, by oracle bands, or else by what the first samples show?
-    pub bands: bool,
+    pub(super) bands: bool,
     /// Fitted with this verifier.
-    pub aware: Outcome,
+    pub(super) aware: Outcome,
     /// Fitted with the other.
-    pub blind: Outcome,
+    pub(super) blind: Outcome,
     /// Aware minus blind.
-    pub gain: Difference,
+    pub(super) gain: Difference,
     /// The candidates taken most often: aware, blind.
-    pub usual: [usize; 2],
+    pub(super) usual: [usize; 2],
 }
 
-/// Both for a verifier of this number, with each of the others; none if there are no others or a budget buys nothing.
-pub fn awareness(
+/// Both for a verifier of this number, with each of the others, for budgets in samples; none if there are no others or a budget buys
+/// nothing.
+pub(super) fn awareness(
     tune: &Evidence,
     test: &Evidence,
     verifier: usize,
-    unit: Unit,
     budgets: &[f64],
 ) -> Result<Vec<Awareness>, TariffError> {
-    let tariff = tune.tariff(unit)?;
-    let unseen = test.tariff(unit)?;
+    // In samples: of verifiers that change places the work would be priced by the other's shape.
+    let tariff = tune.tariff(Unit::Samples)?;
+    let unseen = test.tariff(Unit::Samples)?;
     let plain = costs(test, &unseen, None);
     let all: Vec<usize> = (0..tune.rows.len()).collect();
     let fitted = |verifier: usize| Tuning::new(tune, &tariff, open_to(tune, verifier), 5, 0);
@@ -107,7 +108,7 @@ mod tests {
         let biased = tune.verifiers.iter().position(|own| own.name == BIASED);
         let biased = biased.unwrap_or_default();
         let budgets = [16.0, 64.0];
-        let found = awareness(&tune, &test, biased, Unit::Samples, &budgets);
+        let found = awareness(&tune, &test, biased, &budgets);
         let found = found.unwrap_or_default();
         assert_eq!(found.len(), 4);
         for own in found {

@@ -15,6 +15,7 @@ use super::evidence::Cost;
 use super::kind::{Bounds, Strategy};
 use super::multiplier::multiplier;
 use super::solve::{Begun, Hands, SolveError, Solved};
+use super::stopping::PROBE;
 use super::tariff::Tariff;
 use crate::journal_file::JournalFile;
 use crate::recorded::{Journal, RecordedPolicy, RecordedVerifier};
@@ -53,13 +54,13 @@ struct Recorded<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Answers all problems for `total` in the strategy's unit, which chooses as for `share` a problem; the costs of problems are predicted, so that the last ones may
-    /// spend a little more than is left. `done` hears of each by its place, with what it cost.
+    /// Answers all problems for what is `left` of a `total` in the strategy's unit, which chooses as for `share` a problem; costs are predicted, so that what is
+    /// under way at once may spend a little more than is left. `done` hears of each by its place, with what it cost.
     pub async fn run(
         &self,
         problems: &[Arc<Problem>],
         share: f64,
-        total: f64,
+        (left, total): (f64, f64),
         done: &mut Done<'_>,
     ) -> Result<(), StrategyError> {
         let journals: Vec<Journal<'_>> = problems
@@ -88,8 +89,8 @@ impl<'a> Batch<'a> {
         let hands: Vec<Hands<'_>> = recorded.iter().map(|own| self.hands(own)).collect();
         let asked: Vec<(&Arc<Problem>, &Hands<'_>)> = problems.iter().zip(&hands).collect();
         match self.strategy.shared(share)? {
-            Some(how) => self.by_draws(&how, &asked, total, done).await,
-            None => self.by_price(&asked, share, total, done).await?,
+            Some(how) => self.by_draws(&how, &asked, (left, total), done).await,
+            None => self.by_price(&asked, share, left, done).await?,
         }
         Ok(())
     }
@@ -99,7 +100,7 @@ impl<'a> Batch<'a> {
         &self,
         asked: &[(&Arc<Problem>, &Hands<'_>)],
         share: f64,
-        total: f64,
+        mut left: f64,
         done: &mut Done<'_>,
     ) -> Result<(), StrategyError> {
         let reader = self.strategy.probe(share)?;
@@ -109,7 +110,7 @@ impl<'a> Batch<'a> {
             .collect()
             .await;
         // Who cannot begin is told, and is no longer part of the plan.
-        let mut waiting: Vec<(usize, Begun<'_>, Option<Predicted>)> = Vec::new();
+        let mut waiting: Vec<Waiting<'_>> = Vec::new();
         for (place, begun) in begun.into_iter().enumerate() {
             let predicted = begun.and_then(|begun| {
                 let predicted = self.strategy.predicted(share, begun.glimpses())?;
@@ -120,17 +121,23 @@ impl<'a> Batch<'a> {
                 Err(error) => done(place, Err(error)),
             }
         }
-        let mut left = total;
         waiting.reverse();
         while !waiting.is_empty() {
             let price = price(&waiting, left);
             // Fewer at once towards the end, so that what is left is planned with what was really spent.
             let now = (waiting.len() / 8).clamp(1, HANDFUL);
             let next = waiting.split_off(waiting.len() - now);
+            // What a hard problem may draw: no more than is left when all that wait have taken the cheapest.
+            let open = left - waiting.iter().filter_map(least).sum::<f64>();
+            let most = (open / self.strategy.sample()).max(PROBE as f64) as usize;
+            let bounds = Bounds {
+                most: Some(most),
+                price,
+            };
             let answers =
                 iter(next.into_iter().rev())
                     .map(|(place, begun, _)| async move {
-                        (place, self.finish(begun, share, price).await)
+                        (place, self.finish(begun, share, bounds).await)
                     })
                     .buffered(now);
             let answers: Vec<_> = answers.collect().await;
@@ -167,9 +174,8 @@ impl<'a> Batch<'a> {
         &self,
         begun: Begun<'_>,
         share: f64,
-        price: Option<f64>,
+        bounds: Bounds,
     ) -> Result<Solved, SolveError> {
-        let bounds = Bounds { most: None, price };
         let chosen = self.strategy.choose(share, begun.glimpses(), bounds)?;
         self.strategy.finish(begun, share, chosen).await
     }
@@ -197,9 +203,18 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// A problem's place, its beginning, and what is predicted of it.
+type Waiting<'a> = (usize, Begun<'a>, Option<Predicted>);
+
+/// What the cheapest costs that it can do.
+fn least((.., predicted): &Waiting<'_>) -> Option<f64> {
+    let costs = predicted.as_ref()?.costs.iter().copied();
+    costs.reduce(f64::min)
+}
+
 /// The price at which those who wait spend what is left, by what is predicted of them; so high that everyone takes the
 /// cheapest if even that is too much. None where nothing is predicted.
-fn price(waiting: &[(usize, Begun<'_>, Option<Predicted>)], left: f64) -> Option<f64> {
+fn price(waiting: &[Waiting<'_>], left: f64) -> Option<f64> {
     let predicted: Vec<&Predicted> = waiting.iter().filter_map(|own| own.2.as_ref()).collect();
     if predicted.is_empty() {
         return None;
@@ -218,6 +233,8 @@ mod tests {
     use futures::executor::block_on;
     use outthink_core::{ExactAnswers, Limits, Sampling};
 
+    use super::super::sharing::eliminated;
+    use super::super::solve::classes;
     use super::super::synthetic::{self, Mock};
     use super::*;
 
@@ -227,6 +244,20 @@ mod tests {
             drawn: AtomicUsize::new(0),
             scored: AtomicUsize::new(0),
         })
+    }
+
+    const LIMITS: Limits = Limits {
+        draw_tokens: 100,
+        solution_tokens: 100,
+        steps: 10,
+    };
+
+    fn problems() -> Vec<Arc<Problem>> {
+        let problem = |number| Problem {
+            id: format!("p{number}"),
+            text: "what?".into(),
+        };
+        (0..40).map(problem).map(Arc::new).collect()
     }
 
     /// How many samples were drawn, and for each problem how many it got.
@@ -243,11 +274,7 @@ mod tests {
             info: evidence.policy.clone(),
             model: Arc::<Mock>::clone(&model),
             sampling: Sampling::at(1.0),
-            limits: Limits {
-                draw_tokens: 100,
-                solution_tokens: 100,
-                steps: 10,
-            },
+            limits: LIMITS,
             appetite: 64,
         };
         let judges = evidence.verifiers.iter().map(|info| VerifierModel {
@@ -268,21 +295,14 @@ mod tests {
             seed: 1,
             journal,
         };
-        let problems: Vec<Arc<Problem>> = (0..40)
-            .map(|number| {
-                Arc::new(Problem {
-                    id: format!("p{number}"),
-                    text: "what?".into(),
-                })
-            })
-            .collect();
+        let problems = problems();
         let mut samples = vec![0; problems.len()];
         let mut done = |place: usize, solved: Result<(Solved, f64), SolveError>| {
             let (solved, cost) = solved.unwrap();
             assert_eq!(solved.samples as f64, cost);
             samples[place] = solved.samples;
         };
-        block_on(batch.run(&problems, total / 40.0, total, &mut done)).unwrap();
+        block_on(batch.run(&problems, total / 40.0, (total, total), &mut done)).unwrap();
         (model.drawn.load(Ordering::Relaxed), samples)
     }
 
@@ -293,9 +313,44 @@ mod tests {
                 let (drawn, samples) = run(verified, split, total, &JournalFile::default());
                 assert_eq!(drawn, samples.iter().sum::<usize>());
                 assert!(samples.iter().all(|&own| own > 0));
-                // The last ones may overshoot by what was predicted too low.
-                assert!(drawn as f64 <= total * 1.1, "{drawn} of {total}");
+                assert!(drawn as f64 <= total, "{drawn} of {total}");
             }
+        }
+    }
+
+    #[test]
+    fn a_total_shared_by_draws_goes_where_its_replay_says() {
+        let mut evidence = synthetic::evidence(80, 2);
+        let file = synthetic::strategy(&evidence, false);
+        let strategy = Strategy::Fitted(Box::new(file));
+        let model = mock(true);
+        let hands = Hands {
+            policy: model.as_ref(),
+            verifiers: Vec::new(),
+            sampling: Sampling::at(1.0),
+            limits: LIMITS,
+            answers: &ExactAnswers,
+            most: None,
+        };
+        // The replay's pools hold what the policy will draw.
+        evidence.rows.truncate(40);
+        let whole = evidence.candidates[0].at(64);
+        for (row, problem) in evidence.rows.iter_mut().zip(problems()) {
+            let mut begun = block_on(Begun::new(problem, None, 1, &hands)).unwrap();
+            let (tree, _) = block_on(begun.work.look(&whole, 64)).unwrap();
+            let drawn = classes(&tree, &ExactAnswers);
+            for (vote, class) in row.pool.plain.iter_mut().zip(drawn) {
+                vote.class = class;
+            }
+        }
+        let tariff = synthetic::samples(&evidence);
+        for share in [8.0, 16.0] {
+            let how = strategy.shared(share).unwrap().unwrap();
+            let place = evidence.place(&how.candidate).unwrap();
+            let told = eliminated(place, how.order, &evidence, &tariff, share);
+            let (_, samples) = run(false, true, 40.0 * share, &JournalFile::default());
+            let live: Vec<f64> = samples.into_iter().map(|own| own as f64).collect();
+            assert_eq!(live, told.costs, "{} {}", how.candidate, how.order);
         }
     }
 

@@ -71,20 +71,23 @@ impl Candidate {
         }
     }
 
-    /// Does the way it stops go with its method? Whole solutions look by themselves; a tree search has rungs below `N`, and a
-    /// verifier.
+    /// Do its parts go together? Beams are what searches step by step have; whole solutions may stop at looks of their own, DVTS
+    /// at rungs below `N`, and for a reward there must be one.
     pub(super) fn is_sound(&self) -> bool {
+        let beams = self.method.is_stepwise() == self.width.is_some();
+        let by_reward = self.stopping.is_some_and(Stopping::needs_rewards);
+        let rewarded =
+            !by_reward || (self.verifier.is_some() && self.selection != Selection::Majority);
         let rising = self.rungs.windows(2).all(|two| two[0] < two[1]);
         let below = |rung: &usize| *rung < self.budget && self.at(*rung).plan().is_ok();
-        let by_reward = self.stopping.is_some_and(Stopping::needs_rewards);
-        match self.stopping {
-            None => self.rungs.is_empty(),
-            Some(_) if by_reward && self.selection == Selection::Majority => false,
-            Some(_) if self.reuses_probe() => self.rungs.is_empty(),
-            Some(_) => {
-                by_reward && !self.rungs.is_empty() && rising && self.rungs.iter().all(below)
-            }
-        }
+        let climbs = !self.rungs.is_empty() && rising && self.rungs.iter().all(below);
+        let stops = match (self.stopping, self.method) {
+            (None, _) => self.rungs.is_empty(),
+            (Some(_), Method::Majority | Method::BestOfN) => self.rungs.is_empty(),
+            (Some(_), Method::Dvts) => by_reward && climbs,
+            (Some(_), Method::Beam | Method::Cot) => false,
+        };
+        beams && rewarded && stops
     }
 
     /// The same without stopping, at one of [`Candidate::looks`].

@@ -29,21 +29,19 @@ struct Climber<'a> {
     progress: Progress,
     /// What its answer is taken from so far.
     tree: Option<Tree>,
-    /// Is it decided, or at the end of its looks?
-    out: bool,
+    decided: bool,
 }
 
 impl Batch<'_> {
-    /// All draw on in rounds, as far as the total goes. Everyone gets a first look.
+    /// All draw on in rounds, as far as what is left of the total goes. Everyone gets a first look.
     pub(super) async fn by_draws(
         &self,
         how: &Elimination,
         asked: &[(&Arc<Problem>, &Hands<'_>)],
-        total: f64,
+        (mut left, total): (f64, f64),
         done: &mut Done<'_>,
     ) {
         let looks = how.candidate.looks();
-        let mut left = total;
         let mut open: Vec<Climber<'_>> = Vec::new();
         for (place, (problem, hands)) in asked.iter().enumerate() {
             match Begun::new(Arc::clone(problem), None, self.seed, hands).await {
@@ -52,7 +50,7 @@ impl Batch<'_> {
                     begun,
                     progress: Progress::default(),
                     tree: None,
-                    out: false,
+                    decided: false,
                 }),
                 Err(error) => done(place, Err(error)),
             }
@@ -75,7 +73,7 @@ impl Batch<'_> {
                 match climbed {
                     Ok((climber, cost)) => {
                         left -= cost;
-                        match climber.out {
+                        match climber.decided || climber.progress.drawn == how.candidate.budget {
                             true => done(climber.place, climber.answer(how)),
                             false => open.push(climber),
                         }
@@ -83,6 +81,8 @@ impl Batch<'_> {
                     Err(error) => done(place, Err(error)),
                 }
             }
+            // Equals draw on in the order of the problems.
+            open.sort_by_key(|own| own.place);
         }
         for climber in open {
             done(climber.place, climber.answer(how));
@@ -105,16 +105,13 @@ impl Batch<'_> {
         let look = next.unwrap_or(how.candidate.budget);
         let climbed = async {
             let work = &mut own.begun.work;
-            let (_, standing) = work.look(&how.candidate, look).await?;
-            // Votes are counted before a verifier reads them; here it will have to in any case.
-            own.tree = Some(work.take(&how.candidate, look).await?);
+            let (tree, standing) = work.look(&how.candidate, look).await?;
+            // Here a verifier reads at every look what it will have to read in any case.
+            own.tree = Some(work.taken(&how.candidate, look, tree).await?);
             let spent = self.cost(look, &work.spent, &work.read);
             own.progress = Progress::new(look, spent, &standing);
-            let decided = how
-                .candidate
-                .stopping
-                .is_some_and(|rule| rule.decided(&standing));
-            own.out = decided || look == how.candidate.budget;
+            let stopping = how.candidate.stopping;
+            own.decided = stopping.is_some_and(|rule| rule.decided(&standing));
             Ok((own, spent - before))
         };
         (place, climbed.await)
@@ -125,9 +122,9 @@ impl Climber<'_> {
     fn answer(self, how: &Elimination) -> Result<(Solved, f64), SolveError> {
         let Progress { drawn, spent, .. } = self.progress;
         let most = how.candidate.budget;
-        let ended = match self.out {
-            true if drawn < most => format!("decided after {drawn} of at most {most}"),
-            true => format!("open to the end, after {drawn}"),
+        let ended = match self.decided {
+            true => format!("decided after {drawn} of at most {most}"),
+            false if drawn == most => format!("open to the end, after {drawn}"),
             false => format!("the total was spent after {drawn} of at most {most}"),
         };
         let chosen = Chosen {

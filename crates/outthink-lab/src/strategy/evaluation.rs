@@ -93,7 +93,7 @@ impl Split {
             policy: policy.to_owned(),
             what,
         };
-        let unseen = Evidence::of(test, store, policy)?;
+        let unseen = Evidence::like(&fitted, test, store, policy)?;
         if unseen.policy.identity != fitted.policy.identity {
             return Err(unlike("the policy is another model".into()));
         }
@@ -225,7 +225,7 @@ pub struct Calibrated {
     pub brier: f64,
 }
 
-/// The confidence by what was predicted alone, and with how the draws agree in the end.
+/// The confidence by what was predicted alone, and with how the draws agree and the reward in the end.
 pub fn reliability(entry: &Entry, outcome: &Outcome, evidence: &Evidence) -> [Calibrated; 2] {
     let (ended, right) = outcome.ended(evidence);
     let judged = |of: &dyn Fn(&Ended) -> f64| {

@@ -156,6 +156,25 @@ fn is_pool(cell: &Cell, policy: usize) -> bool {
 impl Evidence {
     /// Reads what a study says of a policy.
     pub fn of(study: &Study, store: &mut Store, policy: &str) -> Result<Self, EvidenceError> {
+        Self::read(study, store, policy, None)
+    }
+
+    /// Reads it for the candidates of other evidence, as far as the study has what they are made of.
+    pub(super) fn like(
+        other: &Self,
+        study: &Study,
+        store: &mut Store,
+        policy: &str,
+    ) -> Result<Self, EvidenceError> {
+        Self::read(study, store, policy, Some(&other.candidates))
+    }
+
+    fn read(
+        study: &Study,
+        store: &mut Store,
+        policy: &str,
+        candidates: Option<&[Candidate]>,
+    ) -> Result<Self, EvidenceError> {
         let names: Vec<&str> = study.policies.iter().map(|own| own.name.as_str()).collect();
         let index = names.iter().position(|own| *own == policy);
         let index = index.ok_or_else(|| EvidenceError::NoPolicy {
@@ -173,7 +192,7 @@ impl Evidence {
                 policy: policy.to_owned(),
             });
         };
-        let layout = Layout::new(study, &own, pool, draws);
+        let layout = Layout::new(study, &own, pool, draws, candidates);
         let mut done = HashMap::new();
         for unit in store.units(&study.name)? {
             if unit.took.is_some() {

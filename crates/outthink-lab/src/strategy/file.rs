@@ -147,16 +147,14 @@ impl StrategyFile {
         let entry = self.entry(budget)?;
         let mut names: Vec<&str> = Vec::new();
         let mut add = |number: usize| names.extend(self.candidates[number].verifier.as_deref());
-        if let Some(taken) = entry.always {
-            add(taken);
-        }
-        if let Some(predictor) = entry.predictor {
-            let own = &self.predictors[predictor];
-            own.models.iter().for_each(|model| add(model.candidate));
-            names.extend(self.written.predictors[predictor].verifier.as_deref());
-        }
-        if let (true, Some(shared)) = (together, &entry.shared) {
-            names.extend(self.candidates[shared.candidate].verifier.as_deref());
+        match (&entry.shared, entry.predictor) {
+            (Some(shared), _) if together => add(shared.candidate),
+            (_, Some(predictor)) => {
+                let own = &self.predictors[predictor];
+                own.models.iter().for_each(|model| add(model.candidate));
+                names.extend(self.written.predictors[predictor].verifier.as_deref());
+            }
+            _ => entry.always.into_iter().for_each(add),
         }
         let verifiers = self.written.verifiers.iter();
         Ok(verifiers
@@ -339,10 +337,10 @@ fn reason(
         _ => String::new(),
     };
     format!(
-        "{:.0} % of the first {} samples agree{reward}: right with a predicted chance of {:.0} % for about {} {unit} (a budget of {} a problem on average)",
+        "{:.0} % of the first {} samples agree{reward}: right with a predicted chance of {} for about {} {unit} (a budget of {} a problem on average)",
         input.first().copied().unwrap_or_default() * 100.0,
         super::PROBE,
-        predicted.chances[place] * 100.0,
+        crate::chance(predicted.chances[place]),
         crate::short(predicted.costs[place]),
         crate::short(entry.budget),
     )
@@ -399,7 +397,7 @@ mod tests {
                         },
                     )
                     .unwrap();
-                assert!(bounded.candidate.budget <= 4.max(budget as usize));
+                assert!(bounded.candidate.budget <= 4);
             }
         }
         let poor = strategy
@@ -458,6 +456,33 @@ mod tests {
             says(&text.replace("verifier = \"good\"", "verifier = \"none\""))
                 .contains("no verifier `none`")
         );
+        let votes = synthetic::strategy(&evidence, false).text().unwrap();
+        let order = votes.lines().find(|line| line.starts_with("order = "));
+        for (text, sound, unsound) in [
+            (
+                &text,
+                "method = \"best-of-n\"",
+                "method = \"best-of-n\"\nwidth = 0",
+            ),
+            (
+                &text,
+                "stopping = \"rewarded 0.5\"",
+                "stopping = \"rewarded 2\"",
+            ),
+            (&text, "sample = 1.0", "sample = 0.0"),
+            (
+                &votes,
+                "method = \"majority\"",
+                "method = \"majority\"\nrungs = [4]",
+            ),
+            (&votes, order.unwrap(), "order = \"most-certain\""),
+        ] {
+            assert!(text.contains(sound), "{sound}");
+            assert!(
+                says(&text.replace(sound, unsound)).contains("damaged"),
+                "{unsound}"
+            );
+        }
         assert!(says("what?").contains("cannot be read"));
     }
 }

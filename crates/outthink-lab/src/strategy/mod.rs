@@ -38,7 +38,6 @@ mod tune;
 mod written;
 
 pub use allocation::Order;
-pub use awareness::{Awareness, awareness};
 pub use batch::Batch;
 pub use builtin::{Builtin, Fixed};
 pub use candidate::Candidate;
@@ -57,7 +56,7 @@ pub use kind::{Bounds, Chosen, Strategy};
 pub use measured::Measured;
 pub(crate) use measured::measured;
 pub use report::{Alone, Part, report};
-pub use sharing::{Shared, eliminated};
+pub use sharing::Shared;
 pub use solve::{Hands, SolveError, Solved};
 pub use stopping::{Ballot, PROBE, Standing, Stopping};
 pub use tariff::{Tariff, TariffError, Unit};

@@ -32,8 +32,8 @@ const REWARDED: [Stopping; 4] = [
 /// A search step by step that a study has made: method, `N`, `M` and verifier.
 pub(super) type Searched = (Method, usize, usize, String);
 
-/// Chain of thought; whole solutions at every one of `budgets`, ascending, alone and with each verifier; the searches; and all
-/// of these that can stop early.
+/// Chain of thought; whole solutions at every one of `budgets`, ascending, alone and with each verifier, and those that may stop; and
+/// the searches.
 pub(super) fn options(
     greedy: bool,
     budgets: &[usize],
@@ -84,7 +84,12 @@ pub(super) fn options(
             ..one(*method, *budget, rule)
         }));
     }
-    // A search of more subtrees begins with those of a smaller one.
+    options
+}
+
+/// The searches that may stop: one of more subtrees begins with those of a smaller one.
+pub(super) fn growing(searches: &[Searched]) -> Vec<Candidate> {
+    let mut options = Vec::new();
     for (method, budget, width, verifier) in searches {
         let kin = searches.iter().filter(|other| {
             (other.0, other.2, &other.3) == (*method, *width, verifier) && other.1 < *budget
@@ -94,12 +99,15 @@ pub(super) fn options(
         if *method != Method::Dvts || rungs.is_empty() {
             continue;
         }
-        for rule in Selection::all().filter(|rule| *rule != Selection::Majority) {
+        for selection in Selection::all().filter(|rule| *rule != Selection::Majority) {
             let grown = Candidate {
+                method: *method,
+                budget: *budget,
                 width: Some(*width),
+                selection,
                 verifier: Some(verifier.clone()),
+                stopping: None,
                 rungs: rungs.clone(),
-                ..one(*method, *budget, rule)
             };
             options.extend(stopped(&grown, &REWARDED));
         }
@@ -130,7 +138,8 @@ mod tests {
             search(Method::Dvts, 16),
             search(Method::Dvts, 4),
         ];
-        let options = options(true, &[1, 4, 8], &["prm".to_owned()], &searches);
+        let mut options = options(true, &[1, 4, 8], &["prm".to_owned()], &searches);
+        options.extend(growing(&searches));
         for own in &options {
             match own.stopping {
                 None => assert!(own.rungs.is_empty()),
@@ -144,6 +153,22 @@ mod tests {
                 assert!(less.budget <= most.max(1) && less.is_sound() && less.plan().is_ok());
                 assert!(most < own.budget || less == *own);
             }
+        }
+        let damaged = |own: &Candidate, how: &dyn Fn(&mut Candidate)| {
+            let mut other = own.clone();
+            how(&mut other);
+            other.is_sound()
+        };
+        for own in &options {
+            assert!(own.is_sound());
+            assert!(!damaged(own, &|own| own.width = own.width.xor(Some(0))));
+            assert!(!damaged(own, &|own| own.rungs.insert(0, own.budget)));
+            let stepwise = own.method.is_stepwise();
+            let beam = stepwise && own.stopping.is_some();
+            assert!(!beam || !damaged(own, &|own| own.method = Method::Beam));
+            let rewarded = Some(Stopping::Rewarded(0.5));
+            let voted = own.selection == Selection::Majority;
+            assert!(!voted || !damaged(own, &|own| own.stopping = rewarded));
         }
         let growing = options.iter().filter(|own| !own.rungs.is_empty());
         assert_eq!(growing.count(), 8 * REWARDED.len());

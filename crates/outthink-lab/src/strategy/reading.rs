@@ -7,7 +7,7 @@ use outthink_core::{Method, Selection};
 use super::candidate::Candidate;
 use super::evidence::{Cost, Row};
 use super::features::Glimpse;
-use super::options::{self, options};
+use super::options::{self, growing, options};
 use super::replay::{Pool, Replayed};
 use super::stopping::{Ballot, PROBE, Standing};
 use crate::analysis::with_rewards;
@@ -46,7 +46,14 @@ pub(super) struct Raw {
 }
 
 impl<'a> Layout<'a> {
-    pub(super) fn new(study: &Study, own: &[&'a Cell], pool: &'a Cell, draws: usize) -> Self {
+    /// What a study has of a policy. Searches that may stop have the rungs that the study has, or those of other candidates.
+    pub(super) fn new(
+        study: &Study,
+        own: &[&'a Cell],
+        pool: &'a Cell,
+        draws: usize,
+        others: Option<&[Candidate]>,
+    ) -> Self {
         let scores: Vec<&Cell> = own
             .iter()
             .copied()
@@ -76,7 +83,18 @@ impl<'a> Layout<'a> {
             _ => None,
         });
         let searched: Vec<options::Searched> = searched.collect();
-        let candidates = options(greedy.is_some(), &budgets, &names, &searched);
+        let mut candidates = options(greedy.is_some(), &budgets, &names, &searched);
+        let grown = match others {
+            None => growing(&searched),
+            Some(others) => {
+                let mut grown: Vec<Candidate> = others.to_vec();
+                let has = |own: &Candidate, look: usize| candidates.contains(&own.at(look));
+                let whole = |own: &Candidate| own.looks().into_iter().all(|look| has(own, look));
+                grown.retain(|own| !own.rungs.is_empty() && whole(own));
+                grown
+            }
+        };
+        candidates.extend(grown);
         let climbs = (0..candidates.len()).filter(|&own| !candidates[own].rungs.is_empty());
         let climbs = climbs.map(|own| (own, climb(&candidates, own))).collect();
         Self {

@@ -35,14 +35,11 @@ struct Rung {
     taken: Taken,
 }
 
-/// All looks of a candidate on a row, up to where it is decided.
+/// The looks of a candidate on a row, up to where it is decided or the row's samples are at an end.
 fn ladder(evidence: &Evidence, tariff: &Tariff, row: usize, candidate: usize) -> Vec<Rung> {
     let own = &evidence.candidates[candidate];
     let row = &evidence.rows[row];
     let verifier = own.verifier.as_deref();
-    let Some(stopping) = own.stopping else {
-        return Vec::new();
-    };
     let price = |cost| tariff.drawing(&cost) + tariff.reading(&cost, verifier);
     if own.rungs.is_empty() {
         let order: Vec<usize> = (0..row.pool.plain.len()).collect();
@@ -51,9 +48,9 @@ fn ladder(evidence: &Evidence, tariff: &Tariff, row: usize, candidate: usize) ->
         let mut looks = Vec::new();
         draws.climb(own, |look, standing| {
             let spent = price(row.pool.cost(verifier, look, &factorials));
-            let decided = stopping.decided(standing);
+            let decided = own.stopping.is_some_and(|rule| rule.decided(standing));
             looks.push((Progress::new(look, spent, standing), decided));
-            decided
+            decided || look == order.len()
         });
         let rung = |(progress, decided): (Progress, bool)| Rung {
             taken: draws.taken(own, progress.drawn),
@@ -70,7 +67,7 @@ fn ladder(evidence: &Evidence, tariff: &Tariff, row: usize, candidate: usize) ->
             ..super::stopping::Standing::default()
         };
         Rung {
-            decided: stopping.decided(&standing),
+            decided: own.stopping.is_some_and(|rule| rule.decided(&standing)),
             progress: Progress::new(look, price(row.costs[place]), &standing),
             taken,
         }
@@ -101,8 +98,11 @@ fn allocate(ladders: &[&[Rung]], looks: &[usize], order: Order, total: f64) -> V
             reached[own] = Some(next);
             left -= ladders[own][next].progress.spent - before;
         }
-        let decided = |own: usize| reached[own].is_some_and(|rung| ladders[own][rung].decided);
-        open.retain(|&own| !decided(own));
+        let over = |own: usize| {
+            let rung = reached[own].map(|rung| (rung, ladders[own][rung].decided));
+            rung.is_some_and(|(rung, decided)| decided || rung + 1 >= ladders[own].len())
+        };
+        open.retain(|&own| !over(own));
     }
 }
 
@@ -124,10 +124,16 @@ impl Tuning<'_> {
             .map(|&(candidate, order)| self.tried(candidate, order, &budgets))
             .collect();
         let rows = self.evidence.rows.len();
+        let said: Vec<Vec<Predicted>> = (0..tuned.predictors.len())
+            .map(|predictor| self.unseen(predictor))
+            .collect();
         let priced: Vec<f64> = tuned
             .entries
             .iter()
-            .map(|entry| self.priced(entry).unwrap_or(entry.validated.accuracy()))
+            .map(|entry| {
+                self.priced(entry, &said)
+                    .unwrap_or(entry.validated.accuracy())
+            })
             .collect();
         for (place, entry) in tuned.entries.iter_mut().enumerate() {
             let right =
@@ -145,12 +151,14 @@ impl Tuning<'_> {
                 best.map(|own| own.0)
             };
             let fold = |row: usize| self.folds[self.evidence.rows[row].problem];
+            // A fold without any way within the budget: there is none for the file either.
+            let chosen = (0..self.fold_count()).map(|held| best(&|row| fold(row) != held));
+            let Some(chosen) = chosen.collect::<Option<Vec<usize>>>() else {
+                continue;
+            };
             let mut outcome = Outcome::default();
-            let chosen: Vec<Option<usize>> = (0..self.fold_count())
-                .map(|held| best(&|row| fold(row) != held))
-                .collect();
             for row in 0..rows {
-                let Some(way) = chosen[fold(row)] else { break };
+                let way = chosen[fold(row)];
                 let others = (0..rows).filter(|&other| fold(other) != fold(row));
                 let (sum, count) = others.fold((0.0, 0.0), |(sum, count), other| {
                     (sum + right(way, other), count + 1.0)
@@ -216,11 +224,11 @@ impl Tuning<'_> {
     }
 
     /// The accuracy where the problems of each fold share their total at one price; none where nothing is predicted.
-    fn priced(&self, entry: &Entry) -> Option<f64> {
+    fn priced(&self, entry: &Entry, said: &[Vec<Predicted>]) -> Option<f64> {
         let Decision::Predicted { predictor, .. } = entry.decision else {
             return None;
         };
-        let said = self.unseen(predictor);
+        let said = &said[predictor];
         let (mut sum, mut count) = (0.0, 0usize);
         for fold in 0..self.fold_count() {
             let (held, _) = self.split(fold);
@@ -269,7 +277,7 @@ impl Tuned {
     }
 
     /// At the price at which what all rows would take costs `budget` a row, by what is predicted of them; none where nothing is.
-    pub fn priced(
+    fn priced(
         &self,
         entry: &Entry,
         evidence: &Evidence,
@@ -296,7 +304,7 @@ impl Tuned {
 }
 
 /// What a candidate comes to where all rows share one total of `budget` a row by what their draws show.
-pub fn eliminated(
+pub(super) fn eliminated(
     candidate: usize,
     order: Order,
     evidence: &Evidence,
@@ -348,6 +356,28 @@ mod tests {
             };
             let (hard, easy) = (mean(true), mean(false));
             assert!(hard > 1.5 * easy, "{order} {hard} {easy}");
+        }
+    }
+
+    #[test]
+    fn a_pool_that_is_smaller_than_the_budget_is_drawn_to_its_end() {
+        let mut evidence = synthetic::evidence(12, 1);
+        let tariff = synthetic::samples(&evidence);
+        for (row, size) in evidence.rows.iter_mut().zip(1..) {
+            row.pool.plain.truncate(size * 5);
+        }
+        for candidate in 0..evidence.candidates.len() {
+            for order in Order::ALL {
+                let outcome = eliminated(candidate, order, &evidence, &tariff, 1e6);
+                let pools = evidence.rows.iter().map(|row| row.pool.plain.len() as f64);
+                assert!(
+                    outcome
+                        .costs
+                        .iter()
+                        .zip(pools)
+                        .all(|(cost, pool)| *cost <= pool)
+                );
+            }
         }
     }
 

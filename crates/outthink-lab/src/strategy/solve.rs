@@ -14,7 +14,7 @@ use super::error::StrategyError;
 use super::features::Glimpse;
 use super::kind::{Bounds, Chosen, Strategy};
 use super::memory::{RememberingPolicy, RememberingVerifier};
-use super::stopping::{Ballot, PROBE, Standing, Stopping};
+use super::stopping::{PROBE, Standing, Stopping};
 
 /// What a strategy works with.
 pub struct Hands<'a> {
@@ -57,7 +57,7 @@ pub struct Solved {
     pub chosen: Chosen,
     /// The answer.
     pub answer: Option<outthink_core::Chosen>,
-    /// The calibrated chance that it is right: by what was predicted and by how all draws agree; none where nothing was fitted
+    /// The calibrated chance that it is right: by what was predicted, how all draws agree and its reward; none where nothing was fitted
     /// or there is no answer.
     pub confidence: Option<f64>,
     /// How it was taken from [`Solved::answered`].
@@ -289,55 +289,56 @@ impl Work<'_> {
     /// A search by a candidate, stopped early if it says so; and how many solutions' worth of draws that were.
     async fn search(&mut self, candidate: &Candidate) -> Result<(Tree, usize), SolveError> {
         for look in candidate.looks() {
-            let last = look == candidate.budget;
-            if let Some(stopping) = candidate.stopping
-                && !last
-            {
-                let (_, standing) = self.look(candidate, look).await?;
-                if !stopping.decided(&standing) {
-                    continue;
-                }
+            let Some(stopping) = candidate.stopping else {
+                break;
+            };
+            let (tree, standing) = self.look(candidate, look).await?;
+            if stopping.decided(&standing) || look == candidate.budget {
+                return Ok((self.taken(candidate, look, tree).await?, look));
             }
-            return Ok((self.take(candidate, look).await?, look));
         }
-        Ok((
-            self.take(candidate, candidate.budget).await?,
-            candidate.budget,
-        ))
+        let plan = candidate.plan()?;
+        let tree = self.run(&plan, candidate.verifier.as_deref()).await?;
+        Ok((tree, candidate.budget))
     }
 
-    /// How a candidate stands after some draws. A verifier reads them only where its rewards decide.
+    /// The draws of a candidate that may stop at a look, and how it stands. A verifier reads them only where its rewards decide.
     pub(super) async fn look(
         &mut self,
         candidate: &Candidate,
         look: usize,
     ) -> Result<(Tree, Standing), SolveError> {
-        let by_reward = candidate.stopping.is_some_and(Stopping::needs_rewards);
-        if by_reward {
-            let tree = self.take(candidate, look).await?;
+        let mut standing = Standing::default();
+        if candidate.stopping.is_some_and(Stopping::needs_rewards) {
+            let plan = candidate.at(look).plan()?;
+            let tree = self.run(&plan, candidate.verifier.as_deref()).await?;
             let solutions = tree.solutions();
             let answer = candidate.selection.choose(&solutions, self.hands.answers);
-            let reward = answer.and_then(|own| reward(candidate.selection, &own, &solutions));
-            let ballot = Ballot::default();
-            return Ok((tree, Standing { ballot, reward }));
+            standing.reward = answer.and_then(|own| reward(candidate.selection, &own, &solutions));
+            return Ok((tree, standing));
         }
         let tree = self.run(&whole(Method::Majority, look)?, None).await?;
-        let mut ballot = Ballot::default();
         for class in classes(&tree, self.hands.answers).into_iter().flatten() {
-            ballot.add(class);
+            standing.ballot.add(class);
         }
-        let reward = None;
-        Ok((tree, Standing { ballot, reward }))
+        Ok((tree, standing))
     }
 
-    /// What a candidate takes its answer from after some draws; what is known is not drawn or read again.
-    pub(super) async fn take(
+    /// What a candidate takes its answer from at a look: its draws, read by its verifier if they are not yet.
+    pub(super) async fn taken(
         &mut self,
         candidate: &Candidate,
         look: usize,
+        drawn: Tree,
     ) -> Result<Tree, SolveError> {
-        let plan = candidate.at(look).plan()?;
-        self.run(&plan, candidate.verifier.as_deref()).await
+        let by_reward = candidate.stopping.is_some_and(Stopping::needs_rewards);
+        match &candidate.verifier {
+            Some(verifier) if !by_reward => {
+                let plan = candidate.at(look).plan()?;
+                self.run(&plan, Some(verifier)).await
+            }
+            _ => Ok(drawn),
+        }
     }
 
     async fn run(&mut self, plan: &Plan, reader: Option<&str>) -> Result<Tree, SolveError> {
@@ -377,7 +378,7 @@ fn leaves(tree: &Tree) -> &[NodeId] {
 }
 
 /// The answer class of each draw.
-fn classes(tree: &Tree, answers: &dyn Answers) -> Vec<Option<usize>> {
+pub(super) fn classes(tree: &Tree, answers: &dyn Answers) -> Vec<Option<usize>> {
     let found: Vec<Option<String>> = leaves(tree)
         .iter()
         .map(|&leaf| answers.extract(&tree.solution(leaf).text()))

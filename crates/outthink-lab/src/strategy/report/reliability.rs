@@ -11,7 +11,7 @@ use crate::strategy::evidence::Evidence;
 pub(super) fn diagram(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result {
     writeln!(
         text,
-        "\n**Reliability**: the confidence said and what came true, in tenths (rows in brackets), the mean distance (ECE) and Brier's score; *before* goes by the prediction alone (Platt), *after* also by how all draws agree (isotonic)\n\n| budget | said → came true | ECE before | after | Brier before | after |\n|---|---|---|---|---|---|"
+        "\n**Reliability**: the confidence said and what came true, in tenths (rows in brackets), the mean distance (ECE) and Brier's score; *before* goes by the prediction alone (Platt), *after* also by how all draws agree and by the reward (isotonic)\n\n| budget | said → came true | ECE before | after | Brier before | after |\n|---|---|---|---|---|---|"
     )?;
     for (entry, own) in part.tuned.entries.iter().zip(&part.compared) {
         let Some(tested) = &own.tested else { continue };

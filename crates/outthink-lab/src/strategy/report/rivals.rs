@@ -97,7 +97,7 @@ pub(super) fn reward_aware(
     );
     let budgets: Vec<f64> = test.budgets.iter().map(|&n| n as f64).collect();
     for (number, verifier) in part.split.tune.verifiers.iter().enumerate() {
-        for own in awareness(&part.split.tune, unseen, number, Unit::Samples, &budgets)? {
+        for own in awareness(&part.split.tune, unseen, number, &budgets)? {
             let [aware, blind] = own.usual.map(|place| &part.split.tune.candidates[place]);
             let _ = writeln!(
                 text,
