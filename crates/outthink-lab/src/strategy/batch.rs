@@ -128,8 +128,10 @@ impl<'a> Batch<'a> {
             let now = (waiting.len() / 8).clamp(1, HANDFUL);
             let next = waiting.split_off(waiting.len() - now);
             // What a hard problem may draw: no more than is left when all that wait have taken the cheapest.
-            let open = left - waiting.iter().filter_map(least).sum::<f64>();
-            let most = (open / self.strategy.sample()).max(PROBE as f64) as usize;
+            let (sample, few) = (self.strategy.sample(), PROBE as f64);
+            let cheapest = waiting.iter().map(|own| least(own).unwrap_or(few * sample));
+            let open = left - cheapest.sum::<f64>();
+            let most = (open / sample).max(few) as usize;
             let bounds = Bounds {
                 most: Some(most),
                 price,
@@ -206,7 +208,7 @@ impl<'a> Batch<'a> {
 /// A problem's place, its beginning, and what is predicted of it.
 type Waiting<'a> = (usize, Begun<'a>, Option<Predicted>);
 
-/// What the cheapest costs that it can do.
+/// What the cheapest costs that it can do; none where nothing is predicted.
 fn least((.., predicted): &Waiting<'_>) -> Option<f64> {
     let costs = predicted.as_ref()?.costs.iter().copied();
     costs.reduce(f64::min)

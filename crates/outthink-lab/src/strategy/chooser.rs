@@ -153,12 +153,12 @@ pub struct Predictor {
     /// The scale of its features.
     pub scale: Scale,
     /// Of each candidate of the shortlist.
-    pub models: Vec<Expected>,
+    pub models: Vec<Forecast>,
 }
 
 /// What is expected of a candidate.
 #[derive(Clone, Debug)]
-pub struct Expected {
+pub struct Forecast {
     /// Its number.
     pub candidate: usize,
     /// The logit of its chance.
@@ -204,7 +204,7 @@ impl Predictor {
                 };
                 let chances = column(&|row| evidence.rows[row].chances[candidate]);
                 let costs = column(&|row| costs[row][candidate]);
-                Expected {
+                Forecast {
                     candidate,
                     chance: Linear::fit_logistic(&inputs, &chances),
                     cost: Linear::fit(&inputs, &costs),

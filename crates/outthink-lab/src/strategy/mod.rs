@@ -41,7 +41,7 @@ pub use allocation::Order;
 pub use batch::Batch;
 pub use builtin::{Builtin, Fixed};
 pub use candidate::Candidate;
-pub use chooser::{Expected, Predicted, Predictor, Probe};
+pub use chooser::{Forecast, Predicted, Predictor, Probe};
 pub use confidence::{Confidence, Ended};
 pub use error::StrategyError;
 pub use evaluation::{

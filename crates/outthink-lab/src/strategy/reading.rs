@@ -9,7 +9,7 @@ use super::evidence::{Cost, Row};
 use super::features::Glimpse;
 use super::options::{self, growing, options};
 use super::replay::{Pool, Replayed};
-use super::stopping::{Ballot, PROBE, Standing};
+use super::stopping::{PROBE, Standing};
 use crate::analysis::with_rewards;
 use crate::binomial::Factorials;
 use crate::store::{Store, StoreError, UnitRow};
@@ -202,10 +202,7 @@ impl<'a> Layout<'a> {
         for (place, looks) in &self.climbs {
             let stopping = self.candidates[*place].stopping;
             let stops = |look: &&usize| {
-                let standing = Standing {
-                    ballot: Ballot::default(),
-                    reward: values[**look].end.score,
-                };
+                let standing = Standing::rewarded(values[**look].end.score);
                 stopping.is_some_and(|rule| rule.decided(&standing))
             };
             let last = looks.iter().find(stops).or(looks.last());

@@ -10,6 +10,7 @@ use super::evidence::Evidence;
 use super::multiplier::multiplier;
 use super::reading::climb;
 use super::replay::Draws;
+use super::stopping::Standing;
 use super::tariff::Tariff;
 use super::tune::{Decision, Entry, Outcome, Tuned, Tuning};
 use crate::binomial::Factorials;
@@ -62,10 +63,7 @@ fn ladder(evidence: &Evidence, tariff: &Tariff, row: usize, candidate: usize) ->
     let looks = climb(&evidence.candidates, candidate);
     let rung = |(place, look): (usize, usize)| {
         let taken = row.ends[place];
-        let standing = super::stopping::Standing {
-            reward: taken.score,
-            ..super::stopping::Standing::default()
-        };
+        let standing = Standing::rewarded(taken.score);
         Rung {
             decided: own.stopping.is_some_and(|rule| rule.decided(&standing)),
             progress: Progress::new(look, price(row.costs[place]), &standing),
@@ -156,15 +154,20 @@ impl Tuning<'_> {
             let Some(chosen) = chosen.collect::<Option<Vec<usize>>>() else {
                 continue;
             };
+            // What a way came to on the other folds is what it says of this one.
+            let said = chosen.iter().enumerate().map(|(held, &way)| {
+                let others = (0..rows).filter(|&row| fold(row) != held);
+                let (sum, count) = others.fold((0.0, 0.0), |(sum, count), row| {
+                    (sum + right(way, row), count + 1.0)
+                });
+                sum / f64::max(count, 1.0)
+            });
+            let said: Vec<f64> = said.collect();
             let mut outcome = Outcome::default();
             for row in 0..rows {
                 let way = chosen[fold(row)];
-                let others = (0..rows).filter(|&other| fold(other) != fold(row));
-                let (sum, count) = others.fold((0.0, 0.0), |(sum, count), other| {
-                    (sum + right(way, other), count + 1.0)
-                });
                 let (taken, cost) = tried[way][place][row];
-                outcome.push_end(ways[way].0, taken, cost, sum / f64::max(count, 1.0));
+                outcome.push_end(ways[way].0, taken, cost, said[fold(row)]);
             }
             let whole = best(&|_| true);
             let better = outcome.accuracy() > priced[place];
@@ -254,7 +257,7 @@ fn one_price(predicted: &[&Predicted], budget: f64) -> Option<f64> {
 
 impl Tuned {
     /// Does an entry choose by what is predicted of a problem?
-    pub fn predicts(&self, entry: &Entry) -> bool {
+    pub(super) fn predicts(&self, entry: &Entry) -> bool {
         matches!(entry.decision, Decision::Predicted { .. })
     }
 

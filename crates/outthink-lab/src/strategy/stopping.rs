@@ -38,6 +38,16 @@ pub struct Standing {
 /// The first look at a vote, and the size of a probe: draws.
 pub const PROBE: usize = 4;
 
+impl Standing {
+    /// Where only the reward counts.
+    pub(super) fn rewarded(reward: Option<f64>) -> Self {
+        Self {
+            reward,
+            ..Self::default()
+        }
+    }
+}
+
 impl Stopping {
     /// Is it decided?
     pub fn decided(self, standing: &Standing) -> bool {

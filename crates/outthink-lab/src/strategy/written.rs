@@ -4,7 +4,7 @@ use outthink_core::{Method, Selection};
 use serde::{Deserialize, Serialize};
 
 use super::candidate::Candidate;
-use super::chooser::{Expected, Predictor, Probe};
+use super::chooser::{Forecast, Predictor, Probe};
 use super::confidence::Confidence;
 use super::evaluation::majority;
 use super::evidence::Evidence;
@@ -325,7 +325,7 @@ pub(super) fn predictor(
     if own.deviations.iter().any(|deviation| *deviation <= 0.0) {
         return Err("a predictor's deviation is not positive".into());
     }
-    let models = own.models.iter().map(|model| Expected {
+    let models = own.models.iter().map(|model| Forecast {
         candidate: model.candidate,
         chance: Linear(model.chance.clone()),
         cost: Linear(model.cost.clone()),
