@@ -29,6 +29,37 @@ pub struct Limits {
 /// 3. *allocate*: the method keeps branches and says how many draws each gets next.
 ///
 /// The same run seed gives the same tree, whatever else the models are doing.
+///
+/// A model is a [`Policy`]; this one says the same whatever it is asked. `examples/beam_search.rs` has a verifier too.
+///
+/// ```
+/// use std::sync::Arc;
+/// use futures::{executor::block_on, future::{BoxFuture, FutureExt}};
+/// use outthink_core::*;
+///
+/// struct Seven;
+///
+/// impl Policy for Seven {
+///     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+///         let step = Step { text: r"It is \boxed{7}.".into(), tokens: vec![7], logprob: -0.1 };
+///         let solution = Continuation { steps: vec![step], stop: Stop::Answer };
+///         let reply = move |request: Extension| (vec![solution.clone(); request.seeds.len()], Usage::default());
+///         async move { Ok(requests.into_iter().map(reply).collect()) }.boxed()
+///     }
+/// }
+///
+/// let problem = Arc::new(Problem { id: "1".into(), text: "What is 3 + 4?".into() });
+/// let plan = Plan::new(Method::Majority, 4, 1, Finished::default())?;
+/// let limits = Limits { draw_tokens: 64, solution_tokens: 64, steps: 4 };
+/// let tree = block_on(search(problem, &plan, Sampling::at(1.0), limits, 0, &Seven, None))?;
+/// let chosen = Selection::Majority.choose(&tree.solutions(), &ExactAnswers);
+/// assert_eq!(chosen.map(|chosen| chosen.answer), Some("7".into()));
+/// # Ok::<(), outthink_core::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// A model that fails or answers something else than it was asked, and a method that needs a verifier without one.
 pub async fn search(
     problem: Arc<Problem>,
     plan: &Plan,
