@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::value::Answer;
+
 /// How an answer was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -19,14 +21,15 @@ pub enum Source {
 /// An answer as it stands in a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extracted {
-    /// The answer, for [`crate::Answer::parse`]; never blank.
+    /// The answer, for [`crate::Answer::parse`]; never one that reads as nothing.
     pub text: String,
     /// Where it stood.
     pub source: Source,
 }
 
 /// Finds the final answer of a response; nothing found is nothing. Where a response thinks first (`</think>`), only what
-/// follows counts. A box that never closes holds no answer, and neither do the words before it.
+/// follows counts. A box that never closes holds no answer, and neither do the words before it; one that reads as nothing,
+/// like `\boxed{...}`, is none either.
 pub fn extract(response: &str) -> Option<Extracted> {
     let response = response
         .rsplit_once("</think>")
@@ -34,7 +37,7 @@ pub fn extract(response: &str) -> Option<Extracted> {
     let response = first_turn(response);
     let found = |text: &str, source| {
         let text = text.trim();
-        (!text.is_empty()).then(|| Extracted {
+        (!Answer::parse(text).is_empty()).then(|| Extracted {
             text: text.to_owned(),
             source,
         })
@@ -120,14 +123,14 @@ fn has_prose(text: &str) -> bool {
         .any(|word| !word.contains('\\') && letters(word) >= 3)
 }
 
-enum Boxes {
+pub(crate) enum Boxes {
     None,
     /// There is one, and it does not close.
     Open,
     Closed(String),
 }
 
-fn boxes(response: &str) -> Boxes {
+pub(crate) fn boxes(response: &str) -> Boxes {
     // (start of the command, content, end)
     let mut closed: Vec<(usize, &str, usize)> = Vec::new();
     let mut any = false;
@@ -466,6 +469,16 @@ mod tests {
             r"The final answer is $\boxed{}$.",
             r"\boxed",
             "<think>it is 5</think>",
+            r"\boxed{...}",
+            r"\boxed{\text{}}",
+            r"$\boxed{~}$",
+            r"so \boxed{{,}}",
+            r"\boxed{$}",
+            r"\boxed{\quad}",
+            "The answer is $",
+            r"The answer is \(",
+            "Final Answer: $$",
+            r"**Answer:** \[",
         ] {
             assert_eq!(found(text), None, "{text}");
         }

@@ -1,17 +1,32 @@
 //! How answers are found in solutions and told apart.
 
+use std::collections::HashMap;
+
 /// Finds answers and groups equal ones. Real mathematical equivalence implements this too.
 pub trait Answers: Send + Sync {
     /// The final answer of a solution. Nothing found is `None`, never an empty answer.
     fn extract(&self, solution: &str) -> Option<String>;
 
-    /// The class of each answer: equal numbers for equal answers, numbered by first appearance.
-    fn group(&self, answers: &[&str]) -> Vec<usize>;
+    /// The class of each answer: equal numbers for equal answers, none for one that says nothing.
+    fn group(&self, answers: &[&str]) -> Vec<Option<usize>>;
 
     /// Is a predicted answer the gold one?
     fn equal(&self, gold: &str, prediction: &str) -> bool {
-        self.group(&[gold, prediction]) == [0, 0]
+        matches!(self.group(&[gold, prediction])[..], [Some(gold), Some(own)] if gold == own)
     }
+}
+
+/// The class of each answer, numbered by first appearance. Whatever [`Answers::group`] returns, there is one class or none
+/// for each answer, and no number is skipped: whoever counts votes may rely on it.
+pub fn classes(answers: &dyn Answers, texts: &[&str]) -> Vec<Option<usize>> {
+    let mut numbers = HashMap::new();
+    let number = |class: Option<usize>| {
+        let next = numbers.len();
+        Some(*numbers.entry(class?).or_insert(next))
+    };
+    let mut classes: Vec<Option<usize>> = answers.group(texts).into_iter().map(number).collect();
+    classes.resize(texts.len(), None);
+    classes
 }
 
 /// The last closed `\boxed{}`, compared as a string without surrounding space.
@@ -27,13 +42,14 @@ impl Answers for ExactAnswers {
         (!answer.is_empty()).then(|| answer.to_owned())
     }
 
-    fn group(&self, answers: &[&str]) -> Vec<usize> {
-        let mut classes = std::collections::HashMap::new();
+    fn group(&self, answers: &[&str]) -> Vec<Option<usize>> {
+        let mut classes = HashMap::new();
         answers
             .iter()
             .map(|answer| {
                 let next = classes.len();
-                *classes.entry(answer.trim()).or_insert(next)
+                let answer = answer.trim();
+                (!answer.is_empty()).then(|| *classes.entry(answer).or_insert(next))
             })
             .collect()
     }

@@ -18,7 +18,7 @@ mod selection;
 mod tree;
 mod verifier;
 
-pub use answers::{Answers, ExactAnswers};
+pub use answers::{Answers, ExactAnswers, classes};
 pub use capped::{Capped, Halt};
 pub use cost::{ModelCost, Usage};
 pub use error::{Error, ModelError};

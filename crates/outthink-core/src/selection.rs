@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Answers, Solution};
+use crate::{Answers, Solution, classes};
 
 /// How step rewards become one score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,9 +89,12 @@ impl Selection {
             })
             .collect();
         let texts: Vec<&str> = found.iter().map(|(_, answer, _)| answer.as_str()).collect();
-        let classes = answers.group(&texts);
+        let classes = classes(answers, &texts);
         let mut candidates: Vec<Candidate> = Vec::new();
         for (&(index, ref answer, score), class) in found.iter().zip(classes) {
+            let Some(class) = class else {
+                continue;
+            };
             if class == candidates.len() {
                 candidates.push(Candidate {
                     best: index,

@@ -141,7 +141,7 @@ impl Answers for Numbers {
         AfterEquals.extract(solution)
     }
 
-    fn group(&self, answers: &[&str]) -> Vec<usize> {
+    fn group(&self, answers: &[&str]) -> Vec<Option<usize>> {
         let canonical: Vec<String> = answers
             .iter()
             .map(|answer| {
@@ -172,6 +172,19 @@ fn equal_answers_vote_together_and_the_best_of_them_is_the_one_shown() {
     assert_eq!(shown(Selection::Majority), ("0.50".into(), 2));
     assert!(Numbers.equal("1", "1.0"));
     assert!(!Numbers.equal("1", "1.1"));
+}
+
+/// Answers that someone else groups: any class, none, too many of them or too few.
+struct Foreign(Vec<Option<usize>>);
+
+impl Answers for Foreign {
+    fn extract(&self, solution: &str) -> Option<String> {
+        AfterEquals.extract(solution)
+    }
+
+    fn group(&self, _: &[&str]) -> Vec<Option<usize>> {
+        self.0.clone()
+    }
 }
 
 #[test]
@@ -266,9 +279,9 @@ fn directly(selection: &str, draws: &[Draw]) -> Option<(u8, f64, usize)> {
             Reverse(voters(answer).next().unwrap().0),
         )
     };
-    let answers = (0..4).filter(|&answer| count(answer) > 0);
+    let answers = (0..12).filter(|&answer| count(answer) > 0);
     let winner = answers.max_by(|a, b| rank(a).partial_cmp(&rank(b)).unwrap())?;
-    let votes: usize = (0..4).map(count).sum();
+    let votes: usize = (0..12).map(count).sum();
     Some((winner, count(winner) as f64 / votes as f64, best(winner)?.0))
 }
 
@@ -309,6 +322,35 @@ proptest! {
             if exact && draws.iter().all(|draw| !draw.rewards.is_empty()) {
                 prop_assert_eq!(chosen(&draws), chosen(&permuted), "{}", selection);
             }
+        }
+    }
+
+    #[test]
+    fn classes_of_any_number_are_counted_and_no_class_is_no_vote(
+        draws in draws(),
+        classes in prop::collection::vec(prop::option::of(prop_oneof![0usize..3, any::<usize>()]), 0..12),
+    ) {
+        let solutions = as_solutions(&draws);
+        for selection in Selection::all() {
+            let chosen = selection.choose(&solutions, &Foreign(classes.clone()));
+            // Those that have an answer and may vote, each with the class it was given.
+            let mut given = classes.iter().copied().chain(std::iter::repeat(None));
+            let mut voters: Vec<Draw> = draws.clone();
+            let mut names: Vec<usize> = Vec::new();
+            for draw in &mut voters {
+                if score(&selection.to_string(), draw).is_some() {
+                    draw.answer = given.next().flatten().map(|class| {
+                        let known = names.iter().position(|name| *name == class);
+                        known.unwrap_or_else(|| {
+                            names.push(class);
+                            names.len() - 1
+                        }) as u8
+                    });
+                }
+            }
+            let expected = directly(&selection.to_string(), &voters);
+            let chosen = chosen.map(|chosen| (chosen.agreement, chosen.solution));
+            prop_assert_eq!(chosen, expected.map(|(_, share, best)| (share, best)), "{}", selection);
         }
     }
 

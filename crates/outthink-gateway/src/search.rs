@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::future::{Either, select};
 use outthink_core::{
     Capped, Halt, ModelCost, Plan, Policy, Problem, Sampling, Scoring, Selection, Solution, Stop,
-    Tree, Usage, Verifier, Voting, search,
+    Tree, Usage, Verifier, Voting, classes, search,
 };
 use serde::Serialize;
 
@@ -372,7 +372,10 @@ fn votes(solutions: &[Solution], selection: Selection, models: &Models) -> Vec<B
         .collect();
     let texts: Vec<&str> = found.iter().map(|(_, answer)| answer.as_str()).collect();
     let mut ballots: Vec<Ballot> = Vec::new();
-    for ((index, answer), class) in found.iter().zip(models.answers.group(&texts)) {
+    for ((index, answer), class) in found.iter().zip(classes(&*models.answers, &texts)) {
+        let Some(class) = class else {
+            continue;
+        };
         if class == ballots.len() {
             ballots.push(Ballot {
                 answer: answer.clone(),

@@ -279,11 +279,11 @@ pub(crate) fn grade(samples: &mut [Drawn], gold: &str, answers: &dyn Answers) {
             texts.len() - 1
         });
     }
-    let classes = answers.group(&texts);
+    let classes = outthink_core::classes(answers, &texts);
     let right: Vec<bool> = texts.iter().map(|text| answers.equal(gold, text)).collect();
     for (sample, answer) in samples.iter_mut().zip(&found) {
         let place = answer.as_deref().and_then(|answer| place.get(answer));
-        sample.class = place.map(|&place| classes[place]);
+        sample.class = place.and_then(|&place| classes[place]);
         sample.correct = place.is_some_and(|&place| right[place]);
         sample.answer.clone_from(answer);
     }

@@ -43,7 +43,7 @@ impl Answer {
         };
         let tokens = trim(&lexed.tokens);
         let mut readings = Vec::new();
-        if tokens.is_empty() {
+        if tokens.iter().all(|spaced| says_nothing(&spaced.token)) {
             return Self { readings, plain };
         }
         let mut last = read(tokens, 0);
@@ -100,6 +100,23 @@ impl Answer {
             readings.push(Value::Unread(unspaced(text)));
         }
         Self { readings, plain }
+    }
+}
+
+/// Punctuation, and marks that stand for something left out: `...`, `{,}`, `___`.
+fn says_nothing(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word == "…",
+        Token::Dot
+        | Token::Comma
+        | Token::Semicolon
+        | Token::Colon
+        | Token::Row
+        | Token::Minus
+        | Token::Underscore
+        | Token::OpenGroup
+        | Token::CloseGroup => true,
+        _ => false,
     }
 }
 

@@ -248,7 +248,7 @@ impl Answers for AfterEquals {
         Some(solution.rsplit_once('=')?.1.to_owned())
     }
 
-    fn group(&self, answers: &[&str]) -> Vec<usize> {
+    fn group(&self, answers: &[&str]) -> Vec<Option<usize>> {
         ExactAnswers.group(answers)
     }
 }

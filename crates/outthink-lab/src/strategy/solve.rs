@@ -384,8 +384,8 @@ pub(super) fn classes(tree: &Tree, answers: &dyn Answers) -> Vec<Option<usize>> 
         .map(|&leaf| answers.extract(&tree.solution(leaf).text()))
         .collect();
     let texts: Vec<&str> = found.iter().flatten().map(String::as_str).collect();
-    let mut groups = answers.group(&texts).into_iter();
-    let class = |answer: &Option<String>| answer.as_ref().and_then(|_| groups.next());
+    let mut groups = outthink_core::classes(answers, &texts).into_iter();
+    let class = |answer: &Option<String>| answer.as_ref().and_then(|_| groups.next().flatten());
     found.iter().map(class).collect()
 }
 
