@@ -25,7 +25,7 @@ pub fn extract_gold(written: &str) -> Option<String> {
         return read(last);
     }
     match boxes(written) {
-        Boxes::Closed(content) => read(&content),
+        Boxes::Closed { text, .. } => read(&text),
         Boxes::Open | Boxes::None => read(written),
     }
 }
