@@ -38,9 +38,19 @@ impl Checkpoint {
             std::fs::read(&path).map_err(|source| Error::File { path, source })
         };
         let optional = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
+        let config = file("config.json").map_err(|error| match gguf_files(folder) {
+            names if names.is_empty() => error,
+            names => Error::Weights {
+                file: folder.display().to_string(),
+                reason: format!(
+                    "it has no config.json, but GGUF files; name one of them: {}",
+                    names.join(", ")
+                ),
+            },
+        })?;
         let tokenizer_config = optional("tokenizer_config.json");
         Ok(Self {
-            config: file("config.json")?.into(),
+            config: config.into(),
             generation: optional("generation_config.json").into(),
             tokenizer: file("tokenizer.json")?.into(),
             template: outthink_prompt::template(
@@ -73,4 +83,12 @@ impl Checkpoint {
     pub(crate) fn end_tokens(&self) -> Result<Vec<u32>, Error> {
         Ok(outthink_prompt::end_tokens(&self.generation, &self.config)?)
     }
+}
+
+fn gguf_files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".gguf")).collect();
+    names.sort();
+    names
 }

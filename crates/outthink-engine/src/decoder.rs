@@ -155,7 +155,8 @@ impl Decoder {
             embedding
         };
         let eps = config.rms_norm_eps;
-        let mut layers = Vec::with_capacity(config.num_hidden_layers);
+        // Room for as many as there are, not as many as the config claims.
+        let mut layers = Vec::new();
         for index in 0..config.num_hidden_layers {
             let layer = format!("{root}.layers.{index}");
             let attention = |name: &str, width| (format!("{layer}.self_attn.{name}"), width);
@@ -367,10 +368,15 @@ impl Decoder {
                 role: "policy",
             });
         };
-        Ok(head
-            .forward(&self.gather(tree, nodes)?)?
-            .flatten_all()?
-            .to_vec1()?)
+        let logits = head.forward(&self.gather(tree, nodes)?)?;
+        let logits: Vec<f32> = logits.flatten_all()?.to_vec1()?;
+        if logits
+            .iter()
+            .any(|logit| logit.is_nan() || *logit == f32::INFINITY)
+        {
+            return Err(Error::NotANumber);
+        }
+        Ok(logits)
     }
 
     /// The number that each node is read as; not for likelihoods, which are read off the logits before.

@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::checkpoint::Checkpoint;
 use crate::decoder::{Decoder, Head, Readout};
 use crate::error::Error;
-use crate::sampler::{Distribution, log_softmax};
+use crate::sampler::{Distribution, log_total};
 use crate::tree::{Slot, TokenTree};
 
 /// Most tokens of one forward pass; longer prefixes are computed in several.
@@ -314,13 +314,7 @@ impl Worker {
             return Err(Box::new((reply, Arc::new(error))));
         }
         let Some(node) = self.tree.insert(&prefix) else {
-            return Err(Box::new((
-                reply,
-                Arc::new(Error::TooLong {
-                    tokens: 0,
-                    limit: 0,
-                }),
-            )));
+            return Err(Box::new((reply, Arc::new(Error::EmptyPrompt))));
         };
         let usage = arrived(&prefix);
         let left = max_tokens.min(self.decoder.config.max_position_embeddings - prefix.len());
@@ -457,7 +451,8 @@ impl Worker {
             let logits = self.decoder.logits(tree, &parents)?;
             let rows = logits.chunks_exact(self.decoder.config.vocab_size);
             for ((slot, _), row) in slots.iter().zip(rows) {
-                tree.set_value(*slot, log_softmax(row)[tree.token(*slot) as usize]);
+                let logit = row[tree.token(*slot) as usize];
+                tree.set_value(*slot, logit - log_total(row));
             }
             Ok::<(), Error>(())
         });
@@ -507,7 +502,7 @@ impl Worker {
                 done,
                 ..
             } = drawing;
-            let mut distributions: HashMap<Slot, Distribution> = HashMap::new();
+            let mut distributions: HashMap<Slot, Distribution<'_>> = HashMap::new();
             rows.retain_mut(|row| {
                 let Some(place) = places.get(&row.node) else {
                     return true;

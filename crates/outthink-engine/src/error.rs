@@ -31,7 +31,9 @@ pub enum Error {
         reason: String,
     },
     /// A model that the engine does not run.
-    #[error("cannot run {what}")]
+    #[error(
+        "cannot run {what}. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1"
+    )]
     Unsupported {
         /// What the checkpoint asks for.
         what: String,
@@ -66,6 +68,9 @@ pub enum Error {
         /// The model's `max_position_embeddings`.
         limit: usize,
     },
+    /// Nothing to go on from.
+    #[error("the prompt is empty: a model goes on from one token at least")]
+    EmptyPrompt,
     /// A token that the model has no embedding for.
     #[error("token {token} is not among the model's {vocabulary}")]
     UnknownToken {

@@ -15,6 +15,7 @@ mod gguf;
 mod linear;
 mod policy;
 mod precision;
+mod rotary;
 mod sampler;
 mod tree;
 mod verifier;

@@ -61,8 +61,8 @@ pub(crate) enum Kept {
     Blocks,
 }
 
-/// Models of up to this many bytes in f32 are small.
-const SMALL: u64 = 1 << 29;
+/// Models of up to this many bytes in f32 are small: those of 135 million parameters are.
+const SMALL: u64 = 5 << 27;
 
 /// A precision for a model of a certain size.
 #[derive(Clone, Copy, Debug)]

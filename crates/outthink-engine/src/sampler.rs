@@ -3,17 +3,17 @@
 use outthink_core::Sampling;
 
 /// The distribution after one prefix, ready to draw from many times.
-pub(crate) struct Distribution {
-    /// Log-probability of every token at temperature 1.
-    logprobs: Vec<f32>,
+pub(crate) struct Distribution<'l> {
+    logits: &'l [f32],
+    /// What a logit exceeds its token's log-probability by, at temperature 1.
+    excess: f32,
     /// (token, cumulative weight); one entry when greedy.
     cumulative: Vec<(u32, f64)>,
 }
 
-impl Distribution {
+impl<'l> Distribution<'l> {
     /// From the logits of the tokens that exist.
-    pub(crate) fn new(logits: &[f32], sampling: Sampling) -> Self {
-        let logprobs = log_softmax(logits);
+    pub(crate) fn new(logits: &'l [f32], sampling: Sampling) -> Self {
         let mut weights: Vec<(u32, f64)> = if sampling.temperature <= 0.0 {
             let best = (0..logits.len())
                 .rev()
@@ -31,7 +31,8 @@ impl Distribution {
             *weight = total;
         }
         Self {
-            logprobs,
+            logits,
+            excess: log_total(logits),
             cumulative: weights,
         }
     }
@@ -43,7 +44,7 @@ impl Distribution {
             .cumulative
             .partition_point(|(_, sum)| *sum <= uniform * total);
         let token = self.cumulative[at.min(self.cumulative.len() - 1)].0;
-        (token, f64::from(self.logprobs[token as usize]))
+        (token, f64::from(self.logits[token as usize] - self.excess))
     }
 }
 
@@ -58,12 +59,18 @@ fn truncate(weights: &mut Vec<(u32, f64)>, sampling: Sampling) {
     if top_k == 0 && top_p >= 1.0 && min_p <= 0.0 {
         return;
     }
-    weights.sort_by(|a, b| b.1.total_cmp(&a.1));
-    if top_k > 0 {
+    let best_first = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    // What is dropped anyway is not sorted: vocabularies are large.
+    if 0 < top_k && top_k < weights.len() {
+        weights.select_nth_unstable_by(top_k - 1, best_first);
         weights.truncate(top_k);
     }
-    let floor = weights.first().map_or(0.0, |(_, best)| best * min_p);
-    weights.retain(|(_, weight)| *weight >= floor);
+    let best = weights
+        .iter()
+        .map(|(_, weight)| *weight)
+        .fold(0.0, f64::max);
+    weights.retain(|(_, weight)| *weight >= best * min_p);
+    weights.sort_unstable_by(best_first);
     let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
     let mut sum = 0.0;
     let enough = weights.iter().position(|(_, weight)| {
@@ -73,11 +80,11 @@ fn truncate(weights: &mut Vec<(u32, f64)>, sampling: Sampling) {
     weights.truncate(enough.map_or(weights.len(), |at| at + 1));
 }
 
-pub(crate) fn log_softmax(logits: &[f32]) -> Vec<f32> {
+/// The logarithm of the sum of all logits' exponentials: what a logit exceeds its log-probability by.
+pub(crate) fn log_total(logits: &[f32]) -> f32 {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let total: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
-    let shift = highest + total.ln();
-    logits.iter().map(|logit| logit - shift).collect()
+    highest + total.ln()
 }
 
 #[cfg(test)]

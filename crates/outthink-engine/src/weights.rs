@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use candle_core::quantized::{GgmlDType, QStorage, QTensor, gguf_file};
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata};
 use serde::Deserialize;
@@ -23,8 +23,8 @@ pub enum Weights {
     Embedded(Cow<'static, [u8]>),
     /// Safetensors files.
     Files(Vec<PathBuf>),
-    /// One GGUF file.
-    Gguf(PathBuf),
+    /// A GGUF file, or the parts of one.
+    Gguf(Vec<PathBuf>),
 }
 
 #[derive(Deserialize)]
@@ -53,6 +53,10 @@ impl Weights {
                 shards.into_iter().map(|shard| folder.join(shard)).collect(),
             ));
         }
+        let shards = shards(folder)?;
+        if !shards.is_empty() {
+            return Ok(Self::Files(shards));
+        }
         for pickled in ["pytorch_model.bin", "pytorch_model.bin.index.json"] {
             if folder.join(pickled).is_file() {
                 return Err(Error::Weights {
@@ -60,6 +64,13 @@ impl Weights {
                     reason: "pickled weights are not read; `outthink convert` writes them as safetensors".into(),
                 });
             }
+        }
+        if folder.join("adapter_model.safetensors").is_file() {
+            return Err(Error::Weights {
+                file: folder.display().to_string(),
+                reason: "it holds an adapter (LoRA) and no model; merge it into its model first"
+                    .into(),
+            });
         }
         let path = single;
         let source = std::io::Error::from(std::io::ErrorKind::NotFound);
@@ -85,10 +96,40 @@ impl Weights {
                     open.add(&path.display().to_string(), Source::File(file), length)?;
                 }
             }
-            Self::Gguf(path) => open.add_gguf(path)?,
+            Self::Gguf(parts) => {
+                for part in parts {
+                    open.add_gguf(part)?;
+                }
+            }
         }
         Ok(open)
     }
+}
+
+/// Shards without an index, by their names: all that each says there are.
+fn shards(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let unreadable = |source| Error::File {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut count = None;
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        let name = name.to_string_lossy();
+        let numbers = name
+            .strip_prefix("model-")
+            .and_then(|name| name.strip_suffix(".safetensors"));
+        let of = numbers.and_then(|numbers| numbers.split_once("-of-"));
+        count = count.max(of.and_then(|(_, count)| count.parse::<u16>().ok()));
+    }
+    let shard = |number| {
+        folder.join(format!(
+            "model-{number:05}-of-{:05}.safetensors",
+            count.unwrap_or(0)
+        ))
+    };
+    // One that is missing is told when it is opened.
+    Ok((1..=count.unwrap_or(0)).map(shard).collect())
 }
 
 /// A file and its length.
@@ -101,6 +142,20 @@ pub(crate) fn opened(path: &Path) -> Result<(File, u64), Error> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// How a file begins that is not what it should be, and what that says of it.
+pub(crate) fn beginning(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        "it is empty".into()
+    } else if bytes.starts_with(b"version https://git-lfs") {
+        "it is a pointer of Git LFS; `git lfs pull` fetches the file itself".into()
+    } else if bytes.starts_with(b"<") {
+        "it is a web page; download the file itself".into()
+    } else {
+        let shown = &bytes[..bytes.len().min(12)];
+        format!("it begins with `{}`", shown.escape_ascii())
+    }
 }
 
 enum Source<'w> {
@@ -130,13 +185,13 @@ impl Source<'_> {
 }
 
 /// What the numbers of a tensor are stored as.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Stored {
     Plain(DType),
     /// In blocks of a quantized type.
     Blocks(GgmlDType),
-    /// Nothing that is read.
-    Other(Dtype),
+    /// A type that is not read: which, and what is.
+    Other(String),
 }
 
 struct Place {
@@ -166,13 +221,24 @@ impl<'w> OpenWeights<'w> {
                 _ => broken(error.to_string()),
             })
         };
+        if length < 8 {
+            let start = read(0, length as usize)?;
+            return Err(broken(match &*start {
+                [] => beginning(&start),
+                _ => "it is cut off".into(),
+            }));
+        }
         let size = read(0, 8)?;
         let size = size
             .first_chunk::<8>()
             .map_or(0, |bytes| u64::from_le_bytes(*bytes));
         // safetensors allows headers of up to 100 MB.
         if size > length.saturating_sub(8) || size > 100_000_000 {
-            return Err(broken("it is cut off, or no safetensors file".into()));
+            let start = read(0, length.min(32) as usize)?;
+            return Err(broken(format!(
+                "it is cut off, or no safetensors file: {}",
+                beginning(&start)
+            )));
         }
         let header = read(8, size as usize)?;
         let metadata: Metadata =
@@ -182,7 +248,7 @@ impl<'w> OpenWeights<'w> {
         infos.sort_by_key(|(_, info)| info.data_offsets);
         for (tensor, info) in infos {
             let (from, to) = info.data_offsets;
-            if start + to as u64 > length {
+            if start.saturating_add(to as u64) > length {
                 return Err(broken(format!("it is cut off within tensor {tensor}")));
             }
             let place = Place {
@@ -191,7 +257,10 @@ impl<'w> OpenWeights<'w> {
                     Dtype::F32 => Stored::Plain(DType::F32),
                     Dtype::F16 => Stored::Plain(DType::F16),
                     Dtype::BF16 => Stored::Plain(DType::BF16),
-                    other => Stored::Other(other),
+                    Dtype::F64 => Stored::Plain(DType::F64),
+                    other => Stored::Other(format!(
+                        "{other:?}, and F64, F32, F16 and BF16 are read; take the checkpoint that it was made from, or a GGUF file"
+                    )),
                 },
                 shape: info.shape.clone(),
                 start: start + from as u64,
@@ -206,36 +275,32 @@ impl<'w> OpenWeights<'w> {
 
     /// The tensors of a GGUF file under the names that transformers gives them.
     fn add_gguf(&mut self, path: &Path) -> Result<(), Error> {
-        let (file, length) = opened(path)?;
-        let content = gguf::content(path)?;
-        let mut infos: Vec<(&String, &gguf_file::TensorInfo)> =
-            content.tensor_infos.iter().collect();
-        infos.sort_by_key(|(_, info)| info.offset);
-        for (name, info) in infos {
-            let dtype = info.ggml_dtype;
-            let elements = info.shape.elem_count();
+        let (file, _) = opened(path)?;
+        let header = gguf::Header::read(path)?;
+        for info in &header.tensors {
             let place = Place {
                 source: self.sources.len(),
-                stored: match dtype {
-                    GgmlDType::F32 => Stored::Plain(DType::F32),
-                    GgmlDType::F16 => Stored::Plain(DType::F16),
-                    GgmlDType::BF16 => Stored::Plain(DType::BF16),
-                    blocks => Stored::Blocks(blocks),
+                stored: match info.dtype {
+                    Some(GgmlDType::F32) => Stored::Plain(DType::F32),
+                    Some(GgmlDType::F16) => Stored::Plain(DType::F16),
+                    Some(GgmlDType::BF16) => Stored::Plain(DType::BF16),
+                    Some(blocks) => Stored::Blocks(blocks),
+                    None => Stored::Other(format!(
+                        "{}, and {} are read; take another file of the model, as Q4_K_M or Q8_0",
+                        gguf::type_name(info.kind),
+                        gguf::types_read()
+                    )),
                 },
-                shape: info.shape.dims().to_vec(),
-                start: content.tensor_data_offset + info.offset,
-                length: elements / dtype.block_size() * dtype.type_size(),
+                shape: info.shape.clone(),
+                start: info.start,
+                length: info.length,
             };
-            if place.start.saturating_add(place.length as u64) > length {
-                return Err(Error::Weights {
-                    file: path.display().to_string(),
-                    reason: format!("it is cut off within tensor {name}"),
-                });
+            let name = gguf::tensor_name(&info.name);
+            if self.tensors.insert(name, place).is_some() {
+                return Err(header.broken(format!("it has tensor {} twice", info.name)));
             }
-            self.tensors.insert(gguf::tensor_name(name), place);
         }
-        self.sources
-            .push((path.display().to_string(), Source::File(file)));
+        self.sources.push((header.file, Source::File(file)));
         Ok(())
     }
 
@@ -248,23 +313,30 @@ impl<'w> OpenWeights<'w> {
         self.tensors
             .values()
             .map(|place| place.shape.iter().product::<usize>() as u64)
-            .sum()
+            .fold(0, u64::saturating_add)
     }
 
     /// A tensor of the given shape, in the type it is stored in; what is quantized comes as f32.
     pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
         let (place, bytes) = self.bytes(name, shape)?;
-        match place.stored {
+        match &place.stored {
             Stored::Plain(dtype) => {
-                Ok(Tensor::from_raw_buffer(&bytes, dtype, shape, &self.device)?)
+                let tensor = Tensor::from_raw_buffer(&bytes, *dtype, shape, &self.device)?;
+                // Nothing is computed in f64.
+                Ok(match dtype {
+                    DType::F64 => tensor.to_dtype(DType::F32)?,
+                    _ => tensor,
+                })
             }
             Stored::Blocks(dtype) => {
-                let storage = QStorage::from_data(bytes, &self.device, dtype)?;
+                let storage = QStorage::from_data(bytes, &self.device, *dtype)?;
                 Ok(QTensor::new(storage, shape)?.dequantize(&self.device)?)
             }
-            Stored::Other(other) => Err(Error::Weights {
-                file: self.sources[place.source].0.clone(),
-                reason: format!("tensor {name} is of type {other:?}; f32, f16 and bf16 are read"),
+            Stored::Other(other) => Err(Error::Unsupported {
+                what: format!(
+                    "{}: tensor {name} is of type {other}",
+                    self.sources[place.source].0
+                ),
             }),
         }
     }
@@ -280,7 +352,7 @@ impl<'w> OpenWeights<'w> {
     /// A quantized tensor as it is.
     pub(crate) fn quantized(&self, name: &str, shape: &[usize]) -> Result<QTensor, Error> {
         let (place, bytes) = self.bytes(name, shape)?;
-        let Stored::Blocks(dtype) = place.stored else {
+        let &Stored::Blocks(dtype) = &place.stored else {
             return Ok(QTensor::quantize(&self.get(name, shape)?, GgmlDType::Q8_0)?);
         };
         let storage = QStorage::from_data(bytes, &self.device, dtype)?;
@@ -289,10 +361,19 @@ impl<'w> OpenWeights<'w> {
 
     /// A tensor's place and bytes, once its shape and length are known to be right.
     fn bytes(&self, name: &str, shape: &[usize]) -> Result<(&Place, Cow<'_, [u8]>), Error> {
-        let place = self.tensors.get(name).ok_or_else(|| Error::Weights {
-            file: self.files(),
-            reason: format!("there is no tensor {name}"),
-        })?;
+        let missing = || {
+            let packed = name.replace(".weight", ".qweight");
+            if self.tensors.contains_key(&packed) {
+                return Error::Unsupported {
+                    what: format!("{}: its weights are those of GPTQ or AWQ", self.files()),
+                };
+            }
+            Error::Weights {
+                file: self.files(),
+                reason: format!("there is no tensor {name}"),
+            }
+        };
+        let place = self.tensors.get(name).ok_or_else(missing)?;
         let (file, source) = &self.sources[place.source];
         let broken = |reason: String| Error::Weights {
             file: file.clone(),
@@ -330,5 +411,86 @@ impl<'w> OpenWeights<'w> {
     fn files(&self) -> String {
         let names: Vec<&str> = self.sources.iter().map(|(name, _)| name.as_str()).collect();
         names.join(", ")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_its_weights_in_one_file_in_shards_or_says_what_it_has() {
+        let folder = std::env::temp_dir().join(format!("outthink-weights-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).unwrap();
+        let told = || {
+            let found = Weights::find(&folder).and_then(|weights| match &weights {
+                Weights::Files(files) => {
+                    let names = files
+                        .iter()
+                        .map(|file| file.file_name().unwrap().to_string_lossy());
+                    let names: Vec<_> = names.collect();
+                    weights.open(&Device::Cpu).map(|_| names.join(" "))
+                }
+                _ => unreachable!(),
+            });
+            found
+                .unwrap_or_else(|error| error.to_string())
+                .replace(&folder.display().to_string(), "FOLDER")
+        };
+        let save = |name: &str, dtype: DType| {
+            let tensor = Tensor::new(&[1f32, 2.0], &Device::Cpu)
+                .unwrap()
+                .to_dtype(dtype)
+                .unwrap();
+            let tensors = HashMap::from([(format!("of.{name}"), tensor)]);
+            candle_core::safetensors::save(&tensors, folder.join(name)).unwrap();
+        };
+        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
+        insta::assert_snapshot!(told(), @"cannot read FOLDER/model.safetensors");
+        write("adapter_model.safetensors", b"");
+        insta::assert_snapshot!(told(), @"FOLDER: it holds an adapter (LoRA) and no model; merge it into its model first");
+        write("pytorch_model.bin", b"");
+        insta::assert_snapshot!(told(), @"FOLDER/pytorch_model.bin: pickled weights are not read; `outthink convert` writes them as safetensors");
+        save("model-00002-of-00002.safetensors", DType::F64);
+        insta::assert_snapshot!(told(), @"cannot read FOLDER/model-00001-of-00002.safetensors");
+        save("model-00001-of-00002.safetensors", DType::F32);
+        insta::assert_snapshot!(told(), @"model-00001-of-00002.safetensors model-00002-of-00002.safetensors");
+        let f64s = Weights::find(&folder).unwrap();
+        let f64s = f64s.open(&Device::Cpu).unwrap();
+        let read = f64s
+            .stored("of.model-00002-of-00002.safetensors", &[2])
+            .unwrap();
+        assert_eq!(read.to_vec1::<f32>().unwrap(), [1.0, 2.0]);
+        write(
+            "model.safetensors.index.json",
+            br#"{"weight_map": {"a": "own.safetensors"}}"#,
+        );
+        insta::assert_snapshot!(told(), @"cannot read FOLDER/own.safetensors");
+        save("own.safetensors", DType::U8);
+        insta::assert_snapshot!(told(), @"own.safetensors");
+        write(
+            "model.safetensors",
+            b"version https://git-lfs.github.com/spec/v1\n",
+        );
+        insta::assert_snapshot!(told(), @"FOLDER/model.safetensors: it is cut off, or no safetensors file: it is a pointer of Git LFS; `git lfs pull` fetches the file itself");
+        write("model.safetensors", b"");
+        insta::assert_snapshot!(told(), @"FOLDER/model.safetensors: it is empty");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn numbers_of_other_types_are_refused_by_name() {
+        let mut bytes = Vec::new();
+        let header = r#"{"a.weight":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]},"b.qweight":{"dtype":"I32","shape":[1],"data_offsets":[2,6]}}"#;
+        bytes.extend((header.len() as u64).to_le_bytes());
+        bytes.extend(header.bytes().chain([0; 6]));
+        let weights = Weights::Embedded(bytes.into());
+        let weights = weights.open(&Device::Cpu).unwrap();
+        let refusal = |name| weights.get(name, &[2]).unwrap_err().to_string();
+        insta::assert_snapshot!(refusal("a.weight"), @"cannot run the embedded weights: tensor a.weight is of type F8_E4M3, and F64, F32, F16 and BF16 are read; take the checkpoint that it was made from, or a GGUF file. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
+        insta::assert_snapshot!(refusal("b.weight"), @"cannot run the embedded weights: its weights are those of GPTQ or AWQ. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
+        insta::assert_snapshot!(refusal("c.weight"), @"the embedded weights: there is no tensor c.weight");
     }
 }

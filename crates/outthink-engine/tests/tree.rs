@@ -180,7 +180,8 @@ fn a_request_that_cannot_be_served_says_why_and_harms_no_other() {
     insta::assert_snapshot!(error(vec![1; 600]), @"600 tokens exceed the model's context of 512");
     let [mut none, whole, mut dry] = <[Drawing; 3]>::try_from(drawings(&[1])).ok().unwrap();
     none.prefix.clear();
-    assert!(block_on(engine.draw(vec![none])).is_err());
+    let nothing = block_on(engine.draw(vec![none])).unwrap_err().to_string();
+    insta::assert_snapshot!(nothing, @"the prompt is empty: a model goes on from one token at least");
     dry.max_tokens = 0;
     let mut full = dry.clone();
     (full.prefix, full.max_tokens) = (vec![6; 512], 80);

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{Read, Result, Seek, SeekFrom};
 use std::path::Path;
-use std::slice;
 
 use outthink_engine::{Checkpoint, Weights};
 use sha2::{Digest, Sha256};
@@ -19,8 +18,7 @@ const BLOCKS: u64 = 64;
 pub(crate) fn digest(checkpoint: &Checkpoint) -> Result<Option<String>> {
     let files = match &checkpoint.weights {
         Weights::Embedded(_) => return Ok(None),
-        Weights::Files(files) => files,
-        Weights::Gguf(file) => slice::from_ref(file),
+        Weights::Files(files) | Weights::Gguf(files) => files,
     };
     let mut hash = Sha256::new();
     for text in [

@@ -221,7 +221,8 @@ fn remote_policy(policy: &RemotePolicy, checks: &mut Checks) -> Result<(), Failu
     Ok(())
 }
 
-/// The token that begins a text, where the family has one, stands at the front and nowhere else.
+/// The token that begins a text, where the family has one, begins the prompt once. Where the template alone puts it, it may
+/// begin every message too, as ChatML's does.
 fn beginnings(policy: &EmbeddedPolicy, prompt: &[u32]) -> Result<String, String> {
     let Some((token, expected)) = policy.bos() else {
         return Ok("this family has none".into());
@@ -232,6 +233,9 @@ fn beginnings(policy: &EmbeddedPolicy, prompt: &[u32]) -> Result<String, String>
     match places[..] {
         [0] => Ok(format!("token {token}")),
         [] if !expected => Ok("its template puts none".into()),
+        [0, ref more @ ..] if !expected && !more.contains(&1) => Ok(format!(
+            "token {token}, which also stands at {more:?}: it begins each message"
+        )),
         _ => Err(format!("token {token} stands at {places:?}")),
     }
 }

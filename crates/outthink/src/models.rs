@@ -1,5 +1,6 @@
 //! From what was typed to loaded models.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
@@ -348,8 +349,10 @@ pub(crate) fn checkpoint(name: &str, precision: Precision) -> Result<Checkpoint,
         member.checkpoint()
     } else if Path::new(name).exists() {
         read(Path::new(name))?
-    } else if let Some(id) = HubId::parse(name) {
+    } else if let Some(id) = HubId::parse(name).filter(|_| !is_file(name)) {
         read(&id.fetch().map_err(Failure::Input)?)?
+    } else if is_file(name) {
+        return Err(Failure::Input(anyhow!("there is no file or folder {name}")));
     } else {
         let known: Vec<&str> = Member::all().map(|member| member.name).collect();
         return Err(Failure::Input(anyhow!(
@@ -359,6 +362,15 @@ pub(crate) fn checkpoint(name: &str, precision: Precision) -> Result<Checkpoint,
     };
     checkpoint.precision = precision;
     Ok(checkpoint)
+}
+
+/// Does a name mean a file or a folder, there or not? It does if the folder that it would lie in is there, or if it is that
+/// of a GGUF file; `owner/name/FILE.gguf` is a file of the hub.
+fn is_file(name: &str) -> bool {
+    let path = Path::new(name);
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let of_gguf = name.to_ascii_lowercase().ends_with(".gguf");
+    folder.is_some_and(Path::is_dir) || (of_gguf && name.split('/').count() != 3)
 }
 
 /// What a model on this machine is known by: an embedded one by its name, others by what they hold, wherever they lie.
@@ -372,10 +384,15 @@ pub(crate) fn local(name: &str, precision: Precision) -> Result<Value, Failure> 
 }
 
 fn read(path: &Path) -> Result<Checkpoint, Failure> {
-    let gguf = path
-        .extension()
-        .is_some_and(|extension| extension == "gguf");
-    let read = if gguf {
+    let ending = path.extension().and_then(OsStr::to_str);
+    if path.is_file() && matches!(ending, Some("safetensors" | "bin" | "json" | "pt" | "pth")) {
+        return Err(Failure::Input(anyhow!(
+            "{} is one file of a checkpoint; name its folder",
+            path.display()
+        )));
+    }
+    // Of the files, only GGUF's are whole models, whatever they are called.
+    let read = if path.is_file() {
         Checkpoint::read_gguf(path)
     } else {
         Checkpoint::read(path)

@@ -47,6 +47,13 @@ const PROBLEM: &str = r"Solve $2(4(x+8)+38)=332$ for $x$.";
 fn bad_input_gets_one_clear_line_and_exit_status_2() {
     let solve = |arguments: &[&str]| refusal(&[&["solve", PROBLEM], arguments].concat(), "");
     insta::assert_snapshot!(solve(&["--policy", "micro-9b"]), @"2: error: unknown model `micro-9b`: no folder or file of that name, no hub id, and none of micro-24k, micro-90k, micro-0.3m, micro-1.6m, micro-prm-likelihood, micro-prm, micro-prm-short");
+    insta::assert_snapshot!(solve(&["--policy", "gguf/model.gguf"]), @"2: error: there is no file or folder gguf/model.gguf");
+    insta::assert_snapshot!(solve(&["--policy", "./model.gguf"]), @"2: error: there is no file or folder ./model.gguf");
+    insta::assert_snapshot!(solve(&["--policy", "tests/no-such-model"]), @"2: error: there is no file or folder tests/no-such-model");
+    insta::assert_snapshot!(solve(&["--policy", "tests/cli.rs"]), @"2: error: tests/cli.rs: this is no GGUF file: it begins with `//! The comm`");
+    insta::assert_snapshot!(solve(&["--policy", "tests"]), @"2: error: cannot read tests/config.json: No such file or directory (os error 2)");
+    insta::assert_snapshot!(solve(&["--policy", "../outthink-engine/tests/families/gguf"]), @"2: error: ../outthink-engine/tests/families/gguf: it has no config.json, but GGUF files; name one of them: deepseek-r1-distill.gguf, llama-3.gguf, qwen3.gguf");
+    insta::assert_snapshot!(solve(&["--policy", "../outthink-engine/tests/families/qwen3/config.json"]), @"2: error: ../outthink-engine/tests/families/qwen3/config.json is one file of a checkpoint; name its folder");
     insta::assert_snapshot!(solve(&["--policy", "micro-prm"]), @"2: error: policy micro-prm: no policy profile fits this checkpoint, a Qwen2ForProcessRewardModel (tried: micro, deepseek-r1-distill, llama-3, qwen3, qwen2.5, chat); name one, or write one as in profiles/");
     insta::assert_snapshot!(solve(&["--budget", "6"]), @"2: error: beam cannot spend a budget of 6 with a beam width of 4: the width must divide the budget");
     insta::assert_snapshot!(solve(&["--budget", "0"]), @"2: error: invalid value '0' for '--budget <N>': it is a number more than 0");

@@ -1,0 +1,270 @@
+//! Rotary positions and how they are stretched: `rope_parameters` and `rope_scaling` of `config.json`.
+
+use serde_json::{Map, Value};
+
+use crate::Error;
+use crate::config::malformed;
+
+/// How positions turn the numbers of a head.
+#[derive(Clone, Debug)]
+pub(crate) struct Rotary {
+    theta: f64,
+    scaling: Scaling,
+}
+
+/// How positions beyond those of the first training are reached.
+#[derive(Clone, Debug)]
+enum Scaling {
+    None,
+    /// All are that much closer.
+    Linear {
+        factor: f64,
+    },
+    /// The base grows with what is beyond this many positions. Keys are kept, so only up to there is it computed here, where
+    /// it is no scaling.
+    Dynamic {
+        context: usize,
+    },
+    /// Llama 3.1: long wavelengths are stretched, short ones kept, those between blended.
+    Llama3 {
+        factor: f64,
+        low: f64,
+        high: f64,
+        context: f64,
+    },
+    /// YaRN (arXiv 2309.00071) as transformers computes it: a ramp between the dimensions that turn `fast` and `slow` times
+    /// within the original context.
+    Yarn {
+        factor: f64,
+        attention: f64,
+        context: f64,
+        fast: f64,
+        slow: f64,
+        truncate: bool,
+    },
+}
+
+type Table = Map<String, Value>;
+
+impl Rotary {
+    /// From the two tables that may tell; the older one is asked first, as in transformers. `theta` is what stands outside
+    /// of them.
+    pub(crate) fn read(
+        [newer, older]: [&Option<Table>; 2],
+        theta: Option<f64>,
+        partial: Option<f64>,
+        positions: usize,
+    ) -> Result<Self, Error> {
+        let mut merged = Table::new();
+        for table in [newer, older].into_iter().flatten() {
+            let table = of_all_layers(table)?;
+            for (key, value) in table {
+                // The oldest files say `type`, newer ones `rope_type`, and transformers writes both.
+                let key = match key.as_str() {
+                    "type" if !table.contains_key("rope_type") => "rope_type",
+                    other => other,
+                };
+                if !value.is_null() {
+                    merged.insert(key.to_owned(), value.clone());
+                }
+            }
+        }
+        let parameters = Parameters(&merged);
+        let theta = parameters
+            .positive("rope_theta")?
+            .or(theta)
+            .unwrap_or(10_000.0);
+        if !(theta > 0.0 && theta.is_finite()) {
+            return Err(malformed(format!("rope_theta is {theta}")));
+        }
+        let partial = parameters.positive("partial_rotary_factor")?.or(partial);
+        if let Some(partial) = partial.filter(|&partial| partial != 1.0) {
+            return Err(Error::Unsupported {
+                what: format!("heads of which {partial} is rotated"),
+            });
+        }
+        Ok(Self {
+            theta,
+            scaling: parameters.scaling(positions)?,
+        })
+    }
+
+    /// Positions up to which this is right.
+    pub(crate) fn context(&self) -> usize {
+        match self.scaling {
+            Scaling::Dynamic { context } => context,
+            _ => usize::MAX,
+        }
+    }
+
+    /// Frequencies of half a head of this size, and what cosine and sine are multiplied by.
+    pub(crate) fn frequencies(&self, size: usize) -> Result<(Vec<f32>, f32), Error> {
+        let plain = (0..size / 2).map(|i| self.theta.powf(-2.0 * i as f64 / size as f64));
+        let (frequencies, attention): (Vec<f64>, f64) = match self.scaling {
+            Scaling::None | Scaling::Dynamic { .. } => (plain.collect(), 1.0),
+            Scaling::Linear { factor } => (plain.map(|f| f / factor).collect(), 1.0),
+            Scaling::Llama3 {
+                factor,
+                low,
+                high,
+                context,
+            } => {
+                let stretch = |frequency: f64| {
+                    let wavelength = 2.0 * std::f64::consts::PI / frequency;
+                    if wavelength < context / high {
+                        frequency
+                    } else if wavelength > context / low {
+                        frequency / factor
+                    } else {
+                        let smooth = (context / wavelength - low) / (high - low);
+                        (1.0 - smooth) * frequency / factor + smooth * frequency
+                    }
+                };
+                (plain.map(stretch).collect(), 1.0)
+            }
+            Scaling::Yarn {
+                factor,
+                attention,
+                context,
+                fast,
+                slow,
+                truncate,
+            } => {
+                let dimension = |rotations: f64| {
+                    size as f64 * (context / (rotations * 2.0 * std::f64::consts::PI)).ln()
+                        / (2.0 * self.theta.ln())
+                };
+                let (mut low, mut high) = (dimension(fast), dimension(slow));
+                if truncate {
+                    (low, high) = (low.floor(), high.ceil());
+                }
+                let (low, mut high) = (low.max(0.0), high.min(size as f64 - 1.0));
+                if low == high {
+                    high += 0.001;
+                }
+                let blend = |(i, frequency): (usize, f64)| {
+                    let stretched = ((i as f64 - low) / (high - low)).clamp(0.0, 1.0);
+                    frequency / factor * stretched + frequency * (1.0 - stretched)
+                };
+                (plain.enumerate().map(blend).collect(), attention)
+            }
+        };
+        if !frequencies
+            .iter()
+            .chain([&attention])
+            .all(|x| x.is_finite())
+        {
+            return Err(malformed("its rotary frequencies are no numbers".into()));
+        }
+        Ok((
+            frequencies.into_iter().map(|f| f as f32).collect(),
+            attention as f32,
+        ))
+    }
+}
+
+/// A table that tells by types of layers, as models with several have, is that of their one type here.
+fn of_all_layers(table: &Table) -> Result<&Table, Error> {
+    let mut nested = table.values().filter_map(Value::as_object);
+    let Some(first) = nested.next() else {
+        return Ok(table);
+    };
+    if nested.any(|other| other != first) {
+        return Err(Error::Unsupported {
+            what: "rotary positions that differ between layers".into(),
+        });
+    }
+    Ok(first)
+}
+
+/// What tells of rotary positions, without what is null.
+struct Parameters<'t>(&'t Table);
+
+impl Parameters<'_> {
+    fn number(&self, key: &str) -> Result<Option<f64>, Error> {
+        let Some(value) = self.0.get(key) else {
+            return Ok(None);
+        };
+        let number = value.as_f64().filter(|x| x.is_finite());
+        let wrong = || malformed(format!("{key} of its rotary positions is {value}"));
+        number.map(Some).ok_or_else(wrong)
+    }
+
+    fn positive(&self, key: &str) -> Result<Option<f64>, Error> {
+        match self.number(key)? {
+            Some(number) if number <= 0.0 => Err(malformed(format!(
+                "{key} of its rotary positions is {number}"
+            ))),
+            number => Ok(number),
+        }
+    }
+
+    fn needed(&self, key: &str) -> Result<f64, Error> {
+        self.positive(key)?
+            .ok_or_else(|| malformed(format!("the rotary scaling has no {key}")))
+    }
+
+    fn scaling(&self, positions: usize) -> Result<Scaling, Error> {
+        let kind = self
+            .0
+            .get("rope_type")
+            .map(|kind| kind.as_str().unwrap_or("no text"));
+        Ok(match kind.unwrap_or("default") {
+            // With text alone, multimodal positions are plain ones.
+            "default" | "mrope" => Scaling::None,
+            "linear" => Scaling::Linear {
+                factor: self.needed("factor")?,
+            },
+            "dynamic" => {
+                self.needed("factor")?;
+                let original = self.positive("original_max_position_embeddings")?;
+                Scaling::Dynamic {
+                    context: original.map_or(positions, |original| original as usize),
+                }
+            }
+            "llama3" => Scaling::Llama3 {
+                factor: self.needed("factor")?,
+                low: self.needed("low_freq_factor")?,
+                high: self.needed("high_freq_factor")?,
+                context: self.needed("original_max_position_embeddings")?,
+            },
+            "yarn" => self.yarn(positions as f64)?,
+            other => {
+                return Err(Error::Unsupported {
+                    what: format!("rotary scaling of type {other}"),
+                });
+            }
+        })
+    }
+
+    fn yarn(&self, longest: f64) -> Result<Scaling, Error> {
+        let context = self
+            .positive("original_max_position_embeddings")?
+            .unwrap_or(longest);
+        let factor = self.positive("factor")?.unwrap_or(longest / context);
+        let scale = |mscale: f64| {
+            if factor <= 1.0 {
+                1.0
+            } else {
+                0.1 * mscale * factor.ln() + 1.0
+            }
+        };
+        let mscales = (self.number("mscale")?, self.number("mscale_all_dim")?);
+        let usual = match mscales {
+            (Some(a), Some(b)) if a != 0.0 && b != 0.0 => scale(a) / scale(b),
+            _ => scale(1.0),
+        };
+        Ok(Scaling::Yarn {
+            factor,
+            attention: self.number("attention_factor")?.unwrap_or(usual),
+            context,
+            fast: self.positive("beta_fast")?.unwrap_or(32.0),
+            slow: self.positive("beta_slow")?.unwrap_or(1.0),
+            truncate: self
+                .0
+                .get("truncate")
+                .and_then(Value::as_bool)
+                .unwrap_or(true),
+        })
+    }
+}
