@@ -1,11 +1,15 @@
-//! Problem sets in the layouts in which they are met: one JSON object a line, or CSV with a header.
+//! Problem sets: rows of any layout that people keep them in, as problems with their gold answers.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use outthink_answer::{Answer, Source, Value, extract, extract_gold};
+use outthink_core::Answers;
 
+use crate::answers::MathAnswers;
+use crate::columns::{self, Found, asked, text_of};
+use crate::rows::{Cells, Place, Row, read_rows, rows_of};
 use crate::study::Problem;
 
 /// Why a file is no problem set.
@@ -20,18 +24,18 @@ pub enum DatasetError {
         /// Why.
         source: std::io::Error,
     },
-    /// A line that cannot be read.
-    #[error("{file} line {line}: {reason}")]
-    Line {
+    /// A row that cannot be read.
+    #[error("{file} {place}: {reason}")]
+    Row {
         /// Which file.
         file: String,
-        /// Which line, from 1.
-        line: usize,
+        /// Which row.
+        place: Place,
         /// What is wrong.
         reason: String,
     },
-    /// A column is not there.
-    #[error("{file} has no column for the {what}; it has {known}: name one with --{what}-column")]
+    /// A column is not there, or several could be meant.
+    #[error("{file} has no column for the {what}; {known}: name one with --{what}-column")]
     Column {
         /// Which file.
         file: String,
@@ -47,10 +51,12 @@ pub enum DatasetError {
         file: String,
     },
     /// Another kind of file.
-    #[error("{file} is no problem set: its name ends with none of .jsonl, .csv, .parquet")]
+    #[error("{file} is {is}")]
     Kind {
         /// Which file.
         file: String,
+        /// What it is.
+        is: String,
     },
     /// A Parquet file that cannot be read.
     #[error("{file} cannot be read as Parquet: {reason}")]
@@ -62,7 +68,7 @@ pub enum DatasetError {
     },
 }
 
-/// Which columns hold problem and answer, where they are not to be guessed.
+/// Which columns hold problem and answer, where they are not to be guessed. A dot leads into a column: `extra_info.answer`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
     /// The problem's.
@@ -71,158 +77,323 @@ pub struct Columns {
     pub answer: Option<String>,
 }
 
-/// The usual names, the surest first.
-const PROBLEM: [&str; 6] = [
-    "problem", "question", "Problem", "Question", "prompt", "input",
-];
-const ANSWER: [&str; 8] = [
-    "answer",
-    "Answer",
-    "extracted_groundtruth",
-    "final_answer",
-    "gold",
-    "target",
-    "expected_answer",
-    "solution",
-];
-const ID: [&str; 5] = ["unique_id", "id", "ID", "problem_id", "url"];
-const LEVEL: [&str; 2] = ["level", "difficulty"];
-const SUBJECT: [&str; 4] = ["subject", "type", "category", "kind"];
-
-/// Reads a problem set from a `.jsonl` (or `.json`), `.csv` or `.parquet` file.
-pub fn read_dataset(file: &Path, columns: &Columns) -> Result<Vec<Problem>, DatasetError> {
-    let name = file.display().to_string();
-    let kind = file
-        .extension()
-        .and_then(|kind| kind.to_str())
-        .unwrap_or_default();
-    let rows = match kind {
-        "jsonl" | "json" | "ndjson" => json_lines(file, &name)?,
-        "csv" => csv_rows(file, &name)?,
-        "parquet" => crate::parquet_file::rows(file).map_err(|reason| DatasetError::Parquet {
-            file: name.clone(),
-            reason,
-        })?,
-        _ => return Err(DatasetError::Kind { file: name }),
-    };
-    problems(&name, rows, columns)
+/// What a problem set is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Golds {
+    /// Every problem has a gold answer. A problem without an id is called by the file and its number.
+    Needed,
+    /// Problems may have none, which is a blank one. A problem without an id is called by its text.
+    IfAny,
 }
 
-type Rows = Vec<(usize, Map<String, Value>)>;
+/// A problem set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dataset {
+    /// The problems; no two have one id.
+    pub problems: Vec<Problem>,
+    /// Which columns were read, as `question → answer`.
+    pub columns: String,
+    /// What someone should know before anything is spent: golds that cannot be read, rows that stand there twice.
+    pub notes: Vec<String>,
+}
 
-fn open(file: &Path, name: &str) -> Result<File, DatasetError> {
-    File::open(file).map_err(|source| DatasetError::File {
-        file: name.to_owned(),
-        source,
+/// Reads a problem set from a file.
+pub fn read_dataset(file: &Path, columns: &Columns, golds: Golds) -> Result<Dataset, DatasetError> {
+    let name = file.display().to_string();
+    dataset(&name, &read_rows(file)?, columns, golds)
+}
+
+/// Reads a problem set from what a reader gives; the name is for messages and ids.
+pub fn read_dataset_from(
+    name: &str,
+    reader: impl Read,
+    columns: &Columns,
+    golds: Golds,
+) -> Result<Dataset, DatasetError> {
+    dataset(name, &rows_of(name, reader)?, columns, golds)
+}
+
+fn dataset(
+    file: &str,
+    rows: &[Row],
+    columns: &Columns,
+    golds: Golds,
+) -> Result<Dataset, DatasetError> {
+    let needed = golds == Golds::Needed;
+    let found = columns::find(file, rows, columns, needed, |text| {
+        is_read(&gold_of(text, false))
+    })?;
+    let mut reader = Reader {
+        file,
+        golds,
+        found: &found,
+        problems: Vec::new(),
+        places: Vec::new(),
+        ids: HashSet::new(),
+        texts: HashMap::new(),
+        twice: Twice::default(),
+    };
+    for (number, row) in rows.iter().enumerate() {
+        reader.add(number, row)?;
+    }
+    let Reader {
+        problems, twice, ..
+    } = reader;
+    let mut notes = unreadable(&problems, &found)
+        .into_iter()
+        .collect::<Vec<_>>();
+    notes.extend(twice.notes(problems.len()));
+    if let Some(options) = &found.options {
+        notes.push(format!(
+            "column `{}` is not part of the problems' text: the policy does not see it",
+            options.name()
+        ));
+    }
+    let question: Vec<String> = found.problem.iter().map(columns::Path::name).collect();
+    let answer = found
+        .answer
+        .map_or(String::new(), |path| format!(" → {}", path.name()));
+    Ok(Dataset {
+        problems,
+        columns: format!("{}{answer}", question.join(" + ")),
+        notes,
     })
 }
 
-fn json_lines(file: &Path, name: &str) -> Result<Rows, DatasetError> {
-    let mut rows = Vec::new();
-    for (line, number) in BufReader::new(open(file, name)?).lines().zip(1..) {
-        let bad = |reason: String| DatasetError::Line {
-            file: name.to_owned(),
-            line: number,
-            reason,
+struct Reader<'r> {
+    file: &'r str,
+    golds: Golds,
+    found: &'r Found,
+    problems: Vec<Problem>,
+    /// Where each of them stands, and the id that it has there.
+    places: Vec<(Place, Option<String>)>,
+    ids: HashSet<String>,
+    /// The problems of each text.
+    texts: HashMap<String, Vec<usize>>,
+    twice: Twice,
+}
+
+impl Reader<'_> {
+    fn add(&mut self, number: usize, row: &Row) -> Result<(), DatasetError> {
+        let found = self.found;
+        let text = self.text(row)?;
+        let gold = match &found.answer {
+            Some(path) => {
+                let cell = path.of(&row.cells).and_then(text_of);
+                match (cell, self.golds) {
+                    (Some(cell), _) => gold_of(&cell, path.is_worked()),
+                    (None, Golds::IfAny) => String::new(),
+                    (None, Golds::Needed) => return Err(self.missing(row, "answer", &path.name())),
+                }
+            }
+            None => String::new(),
         };
-        let line = line.map_err(|error| bad(error.to_string()))?;
-        if line.trim().is_empty() {
-            continue;
+        let id = first(&found.id, &row.cells);
+        if let Some(known) = self.texts.get(&text) {
+            let same = known
+                .iter()
+                .copied()
+                .find(|&own| self.problems[own].gold == gold && self.places[own].1 == id);
+            if let Some(same) = same {
+                self.twice.rows.push((self.places[same].0, row.place));
+                return Ok(());
+            }
+            let other = known.iter().copied().find(|&own| {
+                let told = &self.problems[own].gold;
+                !told.is_empty() && !gold.is_empty() && !MathAnswers.equal(told, &gold)
+            });
+            match other {
+                Some(other) => self.twice.golds.push((
+                    self.places[other].0,
+                    row.place,
+                    [self.problems[other].gold.clone(), gold.clone()],
+                )),
+                None => self.twice.texts.push((self.places[known[0]].0, row.place)),
+            }
         }
-        let row = serde_json::from_str(&line).map_err(|error| bad(error.to_string()))?;
-        rows.push((number, row));
-    }
-    Ok(rows)
-}
-
-fn csv_rows(file: &Path, name: &str) -> Result<Rows, DatasetError> {
-    let bad = |line: usize, error: csv::Error| DatasetError::Line {
-        file: name.to_owned(),
-        line,
-        reason: error.to_string(),
-    };
-    let mut reader = csv::Reader::from_reader(open(file, name)?);
-    let header = reader.headers().map_err(|error| bad(1, error))?.clone();
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| bad(rows.len() + 2, error))?;
-        let line = record.position().map_or(0, |place| place.line() as usize);
-        let cells = header.iter().zip(record.iter());
-        let row = cells.map(|(column, cell)| (column.to_owned(), Value::String(cell.to_owned())));
-        rows.push((line, row.collect()));
-    }
-    Ok(rows)
-}
-
-fn problems(name: &str, rows: Rows, columns: &Columns) -> Result<Vec<Problem>, DatasetError> {
-    let Some((_, first)) = rows.first() else {
-        return Err(DatasetError::Empty {
-            file: name.to_owned(),
+        let wanted = match (&id, self.golds) {
+            (Some(id), _) => id.clone(),
+            (None, Golds::IfAny) => text.clone(),
+            (None, Golds::Needed) => format!("{}-{number}", stem(self.file)),
+        };
+        let own = self.distinct(&wanted);
+        if own != wanted && id.is_some() {
+            self.twice.ids.push((wanted, own.clone()));
+        }
+        self.texts
+            .entry(text.clone())
+            .or_default()
+            .push(self.problems.len());
+        self.places.push((row.place, id));
+        self.problems.push(Problem {
+            id: own,
+            text,
+            gold,
+            level: first(&found.level, &row.cells).and_then(|level| level_of(&level)),
+            subject: first(&found.subject, &row.cells),
         });
-    };
-    let pick = |named: &Option<String>, usual: &[&str], what| {
-        let known = |column: &str| first.contains_key(column);
-        let found = match named {
-            Some(column) => known(column).then(|| column.clone()),
-            None => usual
-                .iter()
-                .find(|column| known(column))
-                .map(|&column| column.to_owned()),
-        };
-        let keys: Vec<&str> = first.keys().map(String::as_str).collect();
-        found.ok_or_else(|| DatasetError::Column {
-            file: name.to_owned(),
-            what,
-            known: keys.join(", "),
-        })
-    };
-    let problem_column = pick(&columns.problem, &PROBLEM, "problem")?;
-    let answer_column = pick(&columns.answer, &ANSWER, "answer")?;
-    let stem = Path::new(name)
-        .file_stem()
-        .map_or("problem".into(), |stem| stem.to_string_lossy());
-    let mut problems = Vec::with_capacity(rows.len());
-    for (line, row) in &rows {
-        let missing = |column: &str| DatasetError::Line {
-            file: name.to_owned(),
-            line: *line,
-            reason: format!("it has no text in column `{column}`"),
-        };
-        let text = row.get(&problem_column).and_then(text_of);
-        let text = text.ok_or_else(|| missing(&problem_column))?;
-        let answer = row.get(&answer_column).and_then(text_of);
-        let answer = answer.ok_or_else(|| missing(&answer_column))?;
-        // A worked solution in the place of an answer ends with one.
-        let gold = match answer_column.as_str() {
-            "solution" => outthink_answer::extract(&answer).map_or(answer, |found| found.text),
-            _ => answer,
-        };
-        let usual = |names: &[&str]| {
-            names
-                .iter()
-                .find_map(|name| row.get(*name).and_then(text_of))
-        };
-        problems.push(Problem {
-            id: usual(&ID).unwrap_or_else(|| format!("{stem}-{}", problems.len())),
-            text: text.trim().to_owned(),
-            gold: gold.trim().to_owned(),
-            level: usual(&LEVEL).and_then(|level| level_of(&level)),
-            subject: usual(&SUBJECT),
-        });
+        Ok(())
     }
-    Ok(problems)
+
+    fn text(&self, row: &Row) -> Result<String, DatasetError> {
+        let mut text = String::new();
+        let last = self.found.problem.len().saturating_sub(1);
+        for (index, path) in self.found.problem.iter().enumerate() {
+            let cell = path.of(&row.cells);
+            let part = cell.and_then(|cell| text_of(cell).or_else(|| asked(cell)));
+            match part {
+                Some(part) => {
+                    if !text.is_empty() {
+                        // A sentence goes on; a passage stands apart.
+                        text.push(if text.len() > 300 { '\n' } else { ' ' });
+                    }
+                    text.push_str(&part);
+                }
+                None if index == last && text.is_empty() => {
+                    return Err(self.missing(row, "problem", &path.name()));
+                }
+                None => {}
+            }
+        }
+        Ok(text)
+    }
+
+    fn missing(&self, row: &Row, what: &str, column: &str) -> DatasetError {
+        DatasetError::Row {
+            file: self.file.to_owned(),
+            place: row.place,
+            reason: format!("it has no {what} in column `{column}`"),
+        }
+    }
+
+    /// The id, or with a number behind it if it is taken.
+    fn distinct(&mut self, wanted: &str) -> String {
+        let mut own = wanted.to_owned();
+        let mut count = 1;
+        while !self.ids.insert(own.clone()) {
+            count += 1;
+            own = format!("{wanted}#{count}");
+        }
+        own
+    }
 }
 
-/// A cell as text. A whole number that was written as a float (`27.0`) is that whole number.
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => (!text.trim().is_empty()).then(|| text.clone()),
-        Value::Number(number) => Some(match number.as_f64() {
-            Some(float) if float.fract() == 0.0 && float.abs() < 9e15 => format!("{float:.0}"),
-            _ => number.to_string(),
-        }),
-        _ => None,
+/// What stands in a problem set more than once.
+#[derive(Default)]
+struct Twice {
+    /// Whole rows: the first, and the one that was left out.
+    rows: Vec<(Place, Place)>,
+    /// Texts under different ids.
+    texts: Vec<(Place, Place)>,
+    /// Texts with different answers.
+    golds: Vec<(Place, Place, [String; 2])>,
+    /// Ids of different problems, and what the later one is called.
+    ids: Vec<(String, String)>,
+}
+
+impl Twice {
+    fn notes(&self, left: usize) -> Vec<String> {
+        let mut notes = Vec::new();
+        let count = |number: usize, one: &str, more: &str| match number {
+            1 => format!("1 {one}"),
+            _ => format!("{number} {more}"),
+        };
+        if let Some((first, again)) = self.rows.first() {
+            notes.push(format!(
+                "{} an earlier one (for example {again} is {first} again); each problem is used once, which leaves {left}",
+                count(self.rows.len(), "row repeats", "rows repeat"),
+            ));
+        }
+        if let Some((first, again)) = self.texts.first() {
+            notes.push(format!(
+                "{} an earlier one's text under another id (for example {again} that of {first}); all are used",
+                count(self.texts.len(), "problem has", "problems have"),
+            ));
+        }
+        if let Some((first, again, [one, other])) = self.golds.first() {
+            notes.push(format!(
+                "{} what an earlier one asks and has another answer (for example {first} `{}` and {again} `{}`); all are used, and not all can be right",
+                count(self.golds.len(), "problem asks", "problems ask"),
+                short(one),
+                short(other),
+            ));
+        }
+        if let Some((id, own)) = self.ids.first() {
+            notes.push(format!(
+                "{} another problem's (for example `{id}`, which is called `{own}` the second time)",
+                count(self.ids.len(), "id is", "ids are"),
+            ));
+        }
+        notes
     }
+}
+
+/// How many golds only the same text can match.
+fn unreadable(problems: &[Problem], found: &Found) -> Option<String> {
+    let golds = problems
+        .iter()
+        .map(|problem| &problem.gold)
+        .filter(|gold| !gold.is_empty());
+    let all = golds.clone().count();
+    let unread: Vec<&String> = golds.filter(|gold| !is_read(gold)).collect();
+    Some(format!(
+        "{} of {all} answers in column `{}` cannot be read as mathematics, for example `{}`; only identical text will match",
+        unread.len(),
+        found.answer.as_ref()?.name(),
+        short(unread.first()?),
+    ))
+}
+
+/// The start of a text, in one line.
+fn short(text: &str) -> String {
+    /// Characters shown.
+    const SHOWN: usize = 60;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// Is it mathematics, or a name of a few words? Longer prose is no answer that a model would give word for word.
+fn is_read(gold: &str) -> bool {
+    /// Words of the longest name.
+    const NAME: usize = 4;
+    match Answer::parse(gold).readings.first() {
+        None | Some(Value::Unread(_)) => false,
+        Some(Value::Text(text)) => text.split_whitespace().count() <= NAME,
+        Some(_) => true,
+    }
+}
+
+/// The answer in a cell. A worked solution ends with it: in a box, behind `####`, or in words.
+fn gold_of(cell: &str, worked: bool) -> String {
+    let whole = || cell.trim().to_owned();
+    if !worked {
+        return extract_gold(cell).unwrap_or_else(whole);
+    }
+    match extract(cell) {
+        Some(found) if found.source == Source::Box => found.text,
+        found => {
+            let own = extract_gold(cell).filter(|own| own.len() < cell.trim().len());
+            own.or(found.map(|found| found.text)).unwrap_or_else(whole)
+        }
+    }
+}
+
+/// The file's name without folders and endings.
+fn stem(file: &str) -> String {
+    let bare = file.strip_suffix(".gz").unwrap_or(file);
+    let stem = Path::new(bare).file_stem();
+    stem.map_or("problem".into(), |stem| stem.to_string_lossy().into_owned())
+}
+
+fn first(paths: &[columns::Path], cells: &Cells) -> Option<String> {
+    paths.iter().find_map(|path| {
+        let cell = path.of(cells)?;
+        // Some databases write ids as objects.
+        text_of(cell).or_else(|| cell.is_object().then(|| cell.to_string()))
+    })
 }
 
 /// `3` or `Level 3`.
@@ -231,46 +402,4 @@ fn level_of(text: &str) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(rows: &[&str]) -> Result<Vec<Problem>, DatasetError> {
-        let rows = rows.iter().zip(1..);
-        let parsed = rows.map(|(row, line)| (line, serde_json::from_str(row).expect("json")));
-        problems("set.jsonl", parsed.collect(), &Columns::default())
-    }
-
-    #[test]
-    fn every_layout_of_the_benchmarks_is_read() {
-        let found = read(&[
-            r#"{"problem": "p", "solution": "so \\boxed{2}", "answer": "2", "level": "Level 3", "unique_id": "a/1", "subject": "Algebra"}"#,
-            r#"{"problem": "p", "solution": "x", "answer": "2", "level": 4, "unique_id": "a/2", "subject": "Algebra"}"#,
-        ]);
-        let found = found.expect("rows");
-        assert_eq!((found[0].level, found[1].level), (Some(3), Some(4)));
-        assert_eq!(found[0].id, "a/1");
-        let amc = read(&[
-            r#"{"problem": "p", "solution": 27.0, "extracted_groundtruth": 27.0, "url": "u"}"#,
-        ]);
-        assert_eq!(amc.expect("rows")[0].gold, "27");
-        let aime = read(&[
-            r#"{"problem": "p", "solution": "s", "extracted_groundtruth": "025", "url": "u"}"#,
-        ]);
-        assert_eq!(aime.expect("rows")[0].gold, "025");
-        let worked = read(&[r#"{"question": "p", "solution": "so it is \\boxed{\\frac12}"}"#]);
-        assert_eq!(worked.expect("rows")[0].gold, r"\frac12");
-    }
-
-    #[test]
-    fn what_is_missing_is_named() {
-        let told = read(&[r#"{"text": "p", "answer": 1}"#])
-            .expect_err("no problem")
-            .to_string();
-        assert!(
-            told.contains("answer, text") && told.contains("--problem-column"),
-            "{told}"
-        );
-        let told = read(&[r#"{"problem": "p", "answer": 1}"#, r#"{"problem": "q"}"#]);
-        assert!(told.expect_err("no answer").to_string().contains("line 2"));
-    }
-}
+mod tests;

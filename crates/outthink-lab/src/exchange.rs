@@ -126,7 +126,7 @@ pub fn export_parquet(
 /// Reads samples from Parquet with search-and-learn's columns.
 pub fn read_parquet(file: &Path) -> Result<Vec<Line>, ExchangeError> {
     let rows = crate::parquet_file::rows(file).map_err(ExchangeError::Parquet)?;
-    lines_of_rows(rows.into_iter().map(|(_, row)| row).collect())
+    lines_of_rows(rows)
 }
 
 /// The pools of a study as rows with search-and-learn's columns, a row a problem, policy and run.

@@ -1,8 +1,11 @@
 //! What is asked for: a study as a person writes it, in TOML.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use outthink_core::{Finished, Limits, Method, Plan, Sampling};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::study::{Cell, Config, ModelInfo, Problem, Study};
@@ -18,7 +21,7 @@ pub enum RecipeError {
     #[error("the study has no {0}")]
     Nothing(&'static str),
     /// A method that needs rewards, and no verifier.
-    #[error("{0} needs a verifier; name one under `verifiers`")]
+    #[error("{0} needs a verifier; name one with --verifier, or under `verifiers` in a recipe")]
     NoVerifier(Method),
     /// A budget that a method cannot spend.
     #[error(transparent)]
@@ -31,10 +34,27 @@ pub enum RecipeError {
         /// Which.
         name: String,
     },
+    /// A number that no study can have.
+    #[error("{what} {value} is out of bounds: {bounds}")]
+    Bounds {
+        /// Of what.
+        what: &'static str,
+        /// The number.
+        value: u128,
+        /// What it may be.
+        bounds: String,
+    },
 }
 
+/// Most units of work of a study.
+const MOST_UNITS: u128 = 100_000_000;
+/// Most runs.
+const MOST_RUNS: usize = 1_000_000;
+/// The largest budget.
+const LARGEST_BUDGET: usize = 1_000_000;
+
 /// A model of a recipe: a name, or a table that says more.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum ModelEntry {
     /// A name, a folder or an address.
@@ -43,7 +63,33 @@ pub enum ModelEntry {
     Table(Box<ModelTable>),
 }
 
-/// A model of a recipe, in full.
+/// Not derived, so that what is wrong inside of a table is told there.
+impl<'de> Deserialize<'de> for ModelEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entry;
+
+        impl<'de> Visitor<'de> for Entry {
+            type Value = ModelEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a model's name, or a table with its `model`")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<ModelEntry, E> {
+                Ok(ModelEntry::Name(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ModelEntry, A::Error> {
+                let table = ModelTable::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(ModelEntry::Table(Box::new(table)))
+            }
+        }
+
+        deserializer.deserialize_any(Entry)
+    }
+}
+
+/// A model of a recipe, in full. Names of two words may have a hyphen or an underscore.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ModelTable {
@@ -64,17 +110,20 @@ pub struct ModelTable {
     /// Temperature of a policy, if not the profile's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
+    /// Probability that the likeliest tokens sampled from together reach, if not the profile's.
+    #[serde(alias = "top_p", skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
     /// Most tokens of a solution, if not the profile's.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "max_tokens", skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,
     /// Parameters, where the model does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,
     /// Parameters that one token uses (mixture of experts).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "active_parameters", skip_serializing_if = "Option::is_none")]
     pub active_parameters: Option<u64>,
     /// Tokens that it was trained on.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "training_tokens", skip_serializing_if = "Option::is_none")]
     pub training_tokens: Option<f64>,
     /// Money for a million prompt tokens and for a million generated ones.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,6 +226,7 @@ impl Recipe {
         policies: Vec<PolicyPart>,
         verifiers: Vec<ModelInfo>,
     ) -> Result<Study, RecipeError> {
+        self.check_bounds()?;
         let mut budgets = self.budgets.clone();
         budgets.sort_unstable();
         budgets.dedup();
@@ -189,7 +239,6 @@ impl Recipe {
                 "methods",
             ),
             (self.widths.is_empty(), "widths"),
-            (self.seeds == 0, "seeds"),
         ] {
             if empty {
                 return Err(RecipeError::Nothing(what));
@@ -257,6 +306,8 @@ impl Recipe {
                 }
             }
         }
+        let units = problems.len() as u128 * cells.len() as u128 * self.seeds as u128;
+        within("a study's number of units", units, 0..=MOST_UNITS)?;
         Ok(Study {
             name: self.name.clone(),
             dataset: self.dataset.clone(),
@@ -269,6 +320,22 @@ impl Recipe {
             seeds: (0..self.seeds as u64).map(|run| self.seed + run).collect(),
             recipe: self,
         })
+    }
+
+    fn check_bounds(&self) -> Result<(), RecipeError> {
+        for &budget in &self.budgets {
+            within("a budget of", budget as u128, 1..=LARGEST_BUDGET as u128)?;
+        }
+        for &width in &self.widths {
+            within("a width of", width as u128, 1..=LARGEST_BUDGET as u128)?;
+        }
+        within(
+            "a number of runs (seeds) of",
+            self.seeds as u128,
+            1..=MOST_RUNS as u128,
+        )?;
+        let last = u128::from(self.seed) + self.seeds as u128;
+        within("a seed of", last, 0..=i64::MAX as u128)
     }
 
     fn plans(&self, method: Method, budgets: &[usize]) -> Result<Vec<Plan>, RecipeError> {
@@ -285,6 +352,21 @@ impl Recipe {
     }
 }
 
+fn within(
+    what: &'static str,
+    value: u128,
+    bounds: std::ops::RangeInclusive<u128>,
+) -> Result<(), RecipeError> {
+    match bounds.contains(&value) {
+        true => Ok(()),
+        false => Err(RecipeError::Bounds {
+            what,
+            value,
+            bounds: format!("it is from {} to {}", bounds.start(), bounds.end()),
+        }),
+    }
+}
+
 fn unique<'n>(
     what: &'static str,
     names: impl Iterator<Item = &'n String>,
@@ -297,4 +379,93 @@ fn unique<'n>(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "name = 'x'\ndataset = 'micro'\nbudgets = [4]\nmethods = ['cot']\n";
+
+    fn parse(rest: &str) -> Result<Recipe, String> {
+        Recipe::parse(&format!("{HEAD}{rest}")).map_err(|error| match error {
+            RecipeError::Toml(error) => error.to_string(),
+            other => other.to_string(),
+        })
+    }
+
+    #[test]
+    fn a_field_may_have_hyphens_or_underscores_and_a_wrong_one_is_told_where_it_stands() {
+        let table = "[[policies]]\nmodel = 'm'\nmax-tokens = 5\ntop_p = 0.5\ntraining_tokens = 2.0\n[[policies]]\nmodel = 'n'\nmax_tokens = 6";
+        let recipe = parse(table).expect("a recipe");
+        let tables: Vec<ModelTable> = recipe.policies.iter().map(ModelEntry::table).collect();
+        assert_eq!(
+            (tables[0].max_tokens, tables[1].max_tokens),
+            (Some(5), Some(6))
+        );
+        assert_eq!(
+            (tables[0].top_p, tables[0].training_tokens),
+            (Some(0.5), Some(2.0))
+        );
+        let mixed = parse("policies = ['a', { model = 'b', temperature = 0 }]").expect("a recipe");
+        assert_eq!(mixed.policies[0], ModelEntry::Name("a".into()));
+        let text = toml::to_string(&recipe).expect("toml");
+        assert_eq!(Recipe::parse(&text).expect("a recipe"), recipe);
+
+        let told = parse("[[policies]]\nmodel = 'm'\nmax-tokns = 5").expect_err("no field");
+        assert!(
+            told.contains("line 7") && told.contains("max-tokns") && told.contains("`max-tokens`"),
+            "{told}"
+        );
+        let told = parse("policies = [5]").expect_err("no model");
+        assert!(told.contains("a model's name, or a table"), "{told}");
+        let told = parse("[[policies]]\nname = 'm'").expect_err("no model");
+        assert!(told.contains("missing field `model`"), "{told}");
+    }
+
+    #[test]
+    fn numbers_that_no_study_can_have_are_refused() {
+        let asked = |change: fn(&mut Recipe)| {
+            let mut recipe = parse("policies = ['m']").expect("a recipe");
+            change(&mut recipe);
+            let problem = Problem::default();
+            let info = ModelInfo {
+                name: "m".into(),
+                identity: serde_json::Value::Null,
+                cost: None,
+                active_parameters: None,
+                training_tokens: None,
+                price: None,
+                oracle: false,
+            };
+            let limits = Limits {
+                draw_tokens: 1,
+                solution_tokens: 1,
+                steps: 1,
+            };
+            let part = PolicyPart {
+                info,
+                sampling: Sampling::GREEDY,
+                limits,
+            };
+            recipe.resolve(vec![problem], vec![part], Vec::new())
+        };
+        assert!(asked(|_| ()).is_ok());
+        type Change = fn(&mut Recipe);
+        let changes: [(&str, Change); 7] = [
+            ("budget", |recipe| recipe.budgets = vec![4, 0]),
+            ("budget", |recipe| {
+                recipe.budgets = vec![1_000_000_000_000_000]
+            }),
+            ("width", |recipe| recipe.widths = vec![0]),
+            ("seeds", |recipe| recipe.seeds = 1_000_000_000_000_000_000),
+            ("seeds", |recipe| recipe.seeds = 0),
+            ("seed", |recipe| recipe.seed = u64::MAX),
+            ("budgets", |recipe| recipe.budgets = Vec::new()),
+        ];
+        for (what, change) in changes {
+            let told = asked(change).expect_err(what).to_string();
+            assert!(told.contains(what), "{told}");
+        }
+    }
 }

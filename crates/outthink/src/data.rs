@@ -3,51 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use outthink_lab::{Columns, read_dataset};
+use outthink_lab::{Columns, Dataset, Golds, Problem, read_dataset};
 use sha2::{Digest, Sha256};
 
 use crate::cli::Data;
 use crate::failure::Failure;
 use crate::hub;
+use crate::sets::{KNOWN, Known, Part};
 use crate::table::render;
-
-/// A set that is known by name.
-struct Known {
-    name: &'static str,
-    problems: usize,
-    /// Below the endpoint.
-    path: &'static str,
-    sha256: &'static str,
-    licence: &'static str,
-}
-
-/// The files of the paper's own code: what its numbers were measured on.
-const KNOWN: [Known; 3] = [
-    Known {
-        name: "math-500",
-        problems: 500,
-        path: "RyanLiu112/compute-optimal-tts/main/src/envs/MATH/dataset/test500.jsonl",
-        sha256: "5a424d924a5f09323bb008b487e6971210dc5b2846db0699c777cd53982f08eb",
-        licence: "MIT",
-    },
-    Known {
-        name: "aime24",
-        problems: 30,
-        path: "RyanLiu112/compute-optimal-tts/main/src/envs/MATH/dataset/test_aime.jsonl",
-        sha256: "05e3fec6cf168bdbadba7f737a47efff8fafef9a11bf2d8c93e4eb334c54251f",
-        licence: "problems (c) MAA",
-    },
-    Known {
-        name: "amc23",
-        problems: 40,
-        path: "RyanLiu112/compute-optimal-tts/main/src/envs/MATH/dataset/test_amc.jsonl",
-        sha256: "f05df430d24227cad6c2c1cafb1253fed25b96e2b568a469400e048accd57d26",
-        licence: "problems (c) MAA",
-    },
-];
-
-/// Where the known sets come from, if not from a mirror.
-const ENDPOINT: &str = "https://raw.githubusercontent.com";
 
 /// No problem set is larger.
 const LARGEST: u64 = 64 << 20;
@@ -60,10 +23,42 @@ pub(crate) fn run(command: Data) -> Result<(), Failure> {
         }
         Data::Get { name } => {
             let file = get(&name)?;
-            let problems = read_dataset(&file, &Columns::default()).map_err(Failure::input)?;
-            println!("{} problems in {}", problems.len(), file.display());
+            let set = read_dataset(&file, &Columns::default(), Golds::Needed);
+            let Dataset {
+                problems,
+                columns,
+                notes,
+            } = set
+                .with_context(|| format!("it is in {}, but is no problem set", file.display()))
+                .map_err(Failure::Input)?;
+            println!(
+                "{} problems in {} (columns {columns})",
+                problems.len(),
+                file.display()
+            );
+            tell(&notes);
             Ok(())
         }
+    }
+}
+
+/// The problems of a file or known set, for a study; says which columns were read, and what someone should know before anything
+/// is spent.
+pub(crate) fn problems(name: &str, columns: &Columns) -> Result<Vec<Problem>, Failure> {
+    let set = read_dataset(&find(name)?, columns, Golds::Needed).map_err(Failure::input)?;
+    eprintln!(
+        "{name}: {} problems, columns {}",
+        set.problems.len(),
+        set.columns
+    );
+    tell(&set.notes);
+    Ok(set.problems)
+}
+
+/// What someone should know of a problem set.
+pub(crate) fn tell(notes: &[String]) {
+    for note in notes {
+        eprintln!("note: {note}");
     }
 }
 
@@ -71,12 +66,11 @@ fn list() {
     let rows: Vec<Vec<String>> = KNOWN
         .iter()
         .map(|known| {
-            let here = folder().map(|folder| folder.join(known.name).with_extension("jsonl"));
             vec![
                 known.name.into(),
                 known.problems.to_string(),
                 known.licence.into(),
-                match here {
+                match place(known) {
                     Ok(file) if file.is_file() => file.display().to_string(),
                     _ => format!("outthink data get {}", known.name),
                 },
@@ -90,25 +84,36 @@ fn list() {
     println!("micro           any  made fresh: micro, micro:SEED, micro-tune:SEED");
 }
 
-/// The file of a set: one that is known by name and fetched, or the path itself.
+/// The file of a set: a file, or one that is known by name and fetched.
 pub(crate) fn find(name: &str) -> Result<PathBuf, Failure> {
-    let Some(known) = KNOWN.iter().find(|known| known.name == name) else {
-        return Ok(PathBuf::from(name));
-    };
-    let file = folder()
-        .map_err(Failure::Input)?
-        .join(known.name)
-        .with_extension("jsonl");
-    if file.is_file() {
-        return Ok(file);
+    let path = PathBuf::from(name);
+    if path.is_file() {
+        return Ok(path);
     }
+    if let Some(known) = Known::find(name) {
+        let file = place(known).map_err(Failure::Input)?;
+        return match file.is_file() {
+            true => Ok(file),
+            false => Err(Failure::Input(anyhow!(
+                "{} is not here yet; fetch it with `outthink data get {0}`",
+                known.name
+            ))),
+        };
+    }
+    if path.exists() {
+        return Ok(path);
+    }
+    let meant = match Known::like(name) {
+        Some(known) => format!("did you mean {}?", known.name),
+        None => format!("known sets are micro, {}", Known::names()),
+    };
     Err(Failure::Input(anyhow!(
-        "{name} is not here yet; fetch it with `outthink data get {name}`"
+        "there is no file `{name}` and no known set of that name; {meant} (`outthink data list` shows them)"
     )))
 }
 
 fn get(name: &str) -> Result<PathBuf, Failure> {
-    if let Some(known) = KNOWN.iter().find(|known| known.name == name) {
+    if let Some(known) = Known::find(name) {
         return fetch(known).map_err(Failure::Run);
     }
     // owner/name/FILE is a file of a dataset on the hub.
@@ -116,24 +121,42 @@ fn get(name: &str) -> Result<PathBuf, Failure> {
     if let [owner, set, file] = parts[..] {
         return hub::fetch_dataset(&format!("{owner}/{set}"), file).map_err(Failure::Run);
     }
-    let known: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+    let meant = Known::like(name).map_or(String::new(), |known| {
+        format!("; did you mean {}?", known.name)
+    });
     Err(Failure::Input(anyhow!(
-        "unknown set `{name}`: none of {}, and no file of a hub dataset (owner/name/FILE)",
-        known.join(", ")
+        "unknown set `{name}`: none of {}, and no file of a hub dataset (owner/name/FILE){meant}",
+        Known::names()
     )))
 }
 
-/// Fetches a known set, unless it is here; what does not have its checksum is never kept.
+/// Fetches a known set, unless it is here; what does not have its checksums is never kept.
 fn fetch(known: &Known) -> Result<PathBuf, anyhow::Error> {
-    let folder = folder()?;
-    let file = folder.join(known.name).with_extension("jsonl");
+    let file = place(known)?;
     if file.is_file() {
-        check(&std::fs::read(&file)?, known)
+        whole(&std::fs::read(&file)?, known)
             .with_context(|| format!("{} is damaged; remove it", file.display()))?;
         return Ok(file);
     }
-    let endpoint = std::env::var("OUTTHINK_DATA_ENDPOINT").unwrap_or_else(|_| ENDPOINT.into());
-    let url = format!("{endpoint}/{}", known.path);
+    let mut bytes = Vec::new();
+    for part in known.parts {
+        bytes.extend(download(known, part)?);
+    }
+    let folder = folder()?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    // Under another name until it is whole.
+    let unfinished = file.with_extension(format!("{}.part", std::process::id()));
+    std::fs::write(&unfinished, bytes)
+        .and_then(|()| std::fs::rename(&unfinished, &file))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}
+
+fn download(known: &Known, part: &Part) -> Result<Vec<u8>, anyhow::Error> {
+    let endpoint = std::env::var("OUTTHINK_DATA_ENDPOINT");
+    let endpoint = endpoint.unwrap_or_else(|_| known.endpoint.into());
+    let url = format!("{}/{}", endpoint.trim_end_matches('/'), part.path);
     let offline = || {
         format!(
             "cannot fetch {url}; without a network, bring the file here by other means and name its path as the dataset"
@@ -146,27 +169,39 @@ fn fetch(known: &Known) -> Result<PathBuf, anyhow::Error> {
         .limit(LARGEST)
         .read_to_vec()
         .with_context(offline)?;
-    check(&bytes, known).with_context(|| format!("what {url} sent"))?;
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make {}", folder.display()))?;
-    // Under another name until it is whole.
-    let unfinished = file.with_extension(format!("{}.part", std::process::id()));
-    std::fs::write(&unfinished, bytes)
-        .and_then(|()| std::fs::rename(&unfinished, &file))
-        .with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(file)
+    check(&bytes, known.name, part).with_context(|| format!("what {url} sent"))?;
+    Ok(bytes)
 }
 
-fn check(bytes: &[u8], known: &Known) -> Result<(), anyhow::Error> {
+/// Is it the set, part by part?
+fn whole(mut bytes: &[u8], known: &Known) -> Result<(), anyhow::Error> {
+    for (number, part) in known.parts.iter().enumerate() {
+        let last = number + 1 == known.parts.len();
+        let end = if last {
+            bytes.len()
+        } else {
+            part.bytes.min(bytes.len())
+        };
+        check(&bytes[..end], known.name, part)?;
+        bytes = &bytes[end..];
+    }
+    Ok(())
+}
+
+fn check(bytes: &[u8], name: &str, part: &Part) -> Result<(), anyhow::Error> {
     let found = hub::hex(&Sha256::digest(bytes));
-    if found != known.sha256 {
+    if found != part.sha256 {
         bail!(
-            "it is not {}: its SHA-256 is {found}, not {}",
-            known.name,
-            known.sha256
+            "it is not {name}: its SHA-256 is {found}, not {}",
+            part.sha256
         );
     }
     Ok(())
+}
+
+/// Where a known set is kept.
+fn place(known: &Known) -> Result<PathBuf, anyhow::Error> {
+    Ok(folder()?.join(known.name).with_extension(known.kind))
 }
 
 /// Where fetched sets are kept.

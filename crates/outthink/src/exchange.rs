@@ -1,7 +1,7 @@
 //! `outthink export` and `import`: samples as files.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
@@ -12,6 +12,7 @@ use outthink_lab::{
 
 use crate::cli::{ExportArguments, Format, ImportArguments};
 use crate::failure::Failure;
+use crate::input::Input;
 
 pub(crate) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
     let mut store = Store::existing(&arguments.store).map_err(Failure::input)?;
@@ -55,8 +56,7 @@ pub(crate) fn import_samples(arguments: &ImportArguments) -> Result<(), Failure>
     {
         read_parquet(&arguments.file)
     } else {
-        let file = File::open(&arguments.file).with_context(|| format!("cannot read {name}"));
-        read_lines(&mut BufReader::new(file.map_err(Failure::Input)?))
+        read_lines(&mut Input::open(&arguments.file)?.lines)
     };
     let read = read
         .with_context(|| name.to_string())

@@ -1,10 +1,11 @@
-//! A file of lines, or standard input by the name `-`.
+//! A file of JSON lines, or standard input by the name `-`; as `.gz`, with a mark of encoding or as one array as well.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, Read};
 use std::path::Path;
 
 use anyhow::Context;
+use outthink_lab::json_lines;
 
 use crate::failure::Failure;
 
@@ -16,17 +17,14 @@ pub(crate) struct Input {
 
 impl Input {
     pub(crate) fn open(file: &Path) -> Result<Self, Failure> {
-        if file == Path::new("-") {
-            return Ok(Self {
-                name: "standard input".into(),
-                lines: Box::new(std::io::stdin().lock()),
-            });
-        }
-        let name = file.display().to_string();
-        let opened = File::open(file).with_context(|| format!("cannot read {name}"));
-        Ok(Self {
-            lines: Box::new(BufReader::new(opened.map_err(Failure::Input)?)),
-            name,
-        })
+        let (name, reader): (String, Box<dyn Read>) = if file == Path::new("-") {
+            ("standard input".into(), Box::new(std::io::stdin().lock()))
+        } else {
+            let name = file.display().to_string();
+            let opened = File::open(file).with_context(|| format!("cannot read {name}"));
+            (name, Box::new(opened.map_err(Failure::Input)?))
+        };
+        let lines = json_lines(&name, reader).map_err(Failure::input)?;
+        Ok(Self { name, lines })
     }
 }

@@ -24,6 +24,7 @@ mod prm_serve;
 mod report;
 mod score;
 mod serve;
+mod sets;
 mod solve;
 mod strategy;
 mod study;

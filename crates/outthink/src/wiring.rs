@@ -8,7 +8,7 @@ use outthink_core::{Extension, Limits, Method, ModelCost, ModelError, Policy, Re
 use outthink_engine::Precision;
 use outthink_lab::{
     Columns, Config, ModelInfo, ModelTable, Models, PolicyModel, PolicyPart, Problem, Recipe,
-    Store, Study, VerifierModel, read_dataset,
+    Store, Study, VerifierModel,
 };
 use outthink_micro::domain::{self, Split};
 use serde_json::json;
@@ -210,6 +210,14 @@ pub(crate) fn load_policy(entry: &ModelTable) -> Result<LoadedPolicy, Failure> {
         }
         sampling.temperature = temperature;
     }
+    if let Some(top_p) = entry.top_p {
+        if !(top_p > 0.0 && top_p <= 1.0) {
+            return Err(Failure::Input(anyhow!(
+                "a top-p must be above 0 and at most 1"
+            )));
+        }
+        sampling.top_p = top_p;
+    }
     let mut limits: Limits = limits(policy.profile());
     limits.solution_tokens = entry.max_tokens.unwrap_or(limits.solution_tokens);
     // Servers come and go under other addresses; the model stays the same.
@@ -337,7 +345,7 @@ fn problems(recipe: &Recipe, columns: &Columns) -> Result<Vec<Problem>, Failure>
             let count = recipe.problems.unwrap_or(200);
             micro(seed, split, count)
         }
-        None => read_dataset(&data::find(&recipe.dataset)?, columns).map_err(Failure::input)?,
+        None => data::problems(&recipe.dataset, columns)?,
     };
     if let Some(count) = recipe.problems {
         if problems.len() < count {

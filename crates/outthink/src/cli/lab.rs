@@ -251,9 +251,9 @@ pub(crate) enum Data {
     List,
     /// Fetch a set and check it
     #[command(
-        after_help = "NAME is math-500, aime24 or amc23 (the files of the paper's own code, by checksum), or owner/name/FILE for a file of a
-dataset on the Hugging Face hub. Sets are kept in OUTTHINK_DATA [default: ~/.cache/outthink/data]; OUTTHINK_DATA_ENDPOINT and
-HF_ENDPOINT name mirrors.
+        after_help = "NAME is math-500, math, gsm8k, gsm8k-train, svamp, aime24, aime25 or amc23 (by checksum; MATH500 and aime-2024 are understood),
+or owner/name/FILE for a file of a dataset on the Hugging Face hub. Sets are kept in OUTTHINK_DATA [default:
+~/.cache/outthink/data]; OUTTHINK_DATA_ENDPOINT and HF_ENDPOINT name mirrors.
 
 Example: outthink data get math-500 && outthink study --dataset math-500 --policy micro-0.3m --methods majority --budgets 4"
     )]
