@@ -17,6 +17,7 @@ mod seed;
 mod selection;
 mod tree;
 mod verifier;
+mod visible;
 
 pub use answers::{Answers, ExactAnswers, classes};
 pub use capped::{Capped, Halt};
@@ -29,3 +30,4 @@ pub use seed::{draw_seed, problem_seed};
 pub use selection::{Chosen, Scoring, Selection, Voting};
 pub use tree::{Node, NodeId, Problem, Solution, Step, Tree};
 pub use verifier::{Judgement, Prefix, Verifier};
+pub use visible::{visible, visible_line};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
-    Continuation, Extension, ModelCost, ModelError, Policy, Problem, Sampling, Step, Usage,
+    Continuation, Extension, ModelCost, ModelError, Policy, Problem, Sampling, Step, Until, Usage,
 };
 use outthink_prompt::{ChatTemplate, Message, PolicyProfile, Profile, Role, Segmenter, Tokenizer};
 
@@ -198,6 +198,10 @@ impl Policy for EmbeddedPolicy {
                 prefix.extend(steps.iter().flat_map(|step| &step.tokens));
                 let texts = steps.iter().map(|step| step.text.as_str());
                 let segmenter = self.segmenter.clone().after(texts);
+                let segmenter = match until {
+                    Until::Step => segmenter,
+                    Until::Answer => segmenter.whole(),
+                };
                 drawings.push(Drawing {
                     prefix,
                     seeds,

@@ -70,7 +70,12 @@ pub struct PolicyProfile {
     pub step_separator: String,
     /// Does a step that closes a `\boxed{}` end the answer?
     pub answer_ends_with_box: bool,
-    /// Text that ends the thinking before the answer, for models that think first; until then a box ends nothing.
+    /// Only in a search over steps: a reply that is drawn as a whole may hold a box in its middle and goes on to its own end.
+    // Left out where it is false: a stored study is known by its profile's text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub box_ends_steps_only: bool,
+    /// Text that ends the thinking before the answer, for models whose prompt opens it; until then a box ends nothing. Thinking
+    /// that the model itself opens with `<think>` is known without.
     pub think_end: Option<String>,
     /// Tokens that end an answer, beside those of the generation config; unknown ones are passed over.
     #[serde(default)]

@@ -29,6 +29,8 @@ pub enum End {
 pub struct Segmenter {
     separator: String,
     box_ends: bool,
+    /// And in a draw of the whole answer?
+    box_ends_whole: bool,
     /// What ends the thinking, while it lasts.
     think_end: Option<String>,
     end_tokens: Vec<u32>,
@@ -45,6 +47,7 @@ impl Segmenter {
         Self {
             separator: profile.step_separator.clone(),
             box_ends: profile.answer_ends_with_box,
+            box_ends_whole: profile.answer_ends_with_box && !profile.box_ends_steps_only,
             think_end: profile.think_end.clone(),
             end_tokens,
             segments: Vec::new(),
@@ -56,19 +59,44 @@ impl Segmenter {
     /// The same, for text in which a box ends nothing.
     pub fn without_box(mut self) -> Self {
         self.box_ends = false;
+        self.box_ends_whole = false;
+        self
+    }
+
+    /// The same, for a draw of a whole answer, which the model itself ends unless its profile says that a box does.
+    pub fn whole(mut self) -> Self {
+        self.box_ends = self.box_ends_whole;
         self
     }
 
     /// The same, for a draw that goes on after some steps: the thinking may have ended in one of them.
     pub fn after<'s>(mut self, steps: impl IntoIterator<Item = &'s str>) -> Self {
         for step in steps {
-            self.leave_thinking(step);
+            self.answers(step);
         }
         self
     }
 
-    fn leave_thinking(&mut self, text: &str) {
-        self.think_end = self.think_end.take().filter(|end| !text.contains(end));
+    /// Does a step close a box where the model is not thinking, and is it not thinking after it?
+    fn answers(&mut self, step: &str) -> bool {
+        const OPEN: &str = "<think>";
+        const CLOSE: &str = "</think>";
+        let (mut rest, mut boxed) = (step, false);
+        loop {
+            if let Some(end) = &self.think_end {
+                let Some((_, after)) = rest.split_once(end.as_str()) else {
+                    return false;
+                };
+                rest = after;
+                self.think_end = None;
+            }
+            let Some((said, thought)) = rest.split_once(OPEN) else {
+                return boxed || closes_a_box(rest);
+            };
+            boxed |= closes_a_box(said);
+            rest = thought;
+            self.think_end = Some(CLOSE.to_owned());
+        }
     }
 
     /// Takes the next token. A step ends with the token that completes the separator after some text: separators before
@@ -112,11 +140,11 @@ impl Segmenter {
             return End::Nothing;
         }
         self.open = false;
-        let boxed = closes_a_box(text);
         let text = text.to_owned();
-        self.leave_thinking(&text);
-        let answered = self.box_ends && boxed && self.think_end.is_none();
-        if answered { End::Answer } else { End::Step }
+        match self.answers(&text) && self.box_ends {
+            true => End::Answer,
+            false => End::Step,
+        }
     }
 
     /// The steps so far; the last may be cut off.

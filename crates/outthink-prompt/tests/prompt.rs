@@ -69,6 +69,51 @@ fn a_box_ends_an_answer_only_when_the_thinking_is_over() {
     assert_eq!(end(&fresh.after(["$1+2$."]), boxed), End::Step);
 }
 
+/// Pushes a text byte by byte; what its last byte ended.
+fn end_of(segmenter: &Segmenter, text: &str) -> End {
+    let mut segmenter = segmenter.clone();
+    let bytes = text.as_bytes().iter();
+    bytes.fold(End::Nothing, |end, byte| match end {
+        End::Answer => End::Answer,
+        _ => segmenter.push_bytes(None, &[*byte], 0.0),
+    })
+}
+
+#[test]
+fn a_box_ends_a_search_over_steps_and_never_a_whole_reply_but_the_micro_familys() {
+    let boxed = "So it is $\\boxed{7}$.\n\n";
+    for profile in Profile::built_in().unwrap() {
+        let Some(policy) = profile.policy else {
+            continue;
+        };
+        let name = profile.name;
+        let thinks = policy.think_end.is_some();
+        let whole = if name == "micro" {
+            End::Answer
+        } else {
+            End::Step
+        };
+        let segmenter = Segmenter::new(&policy, Vec::new());
+        let thought = segmenter.clone().after(["Hm.</think>\n\n"]);
+        assert_eq!(end_of(&thought, boxed), End::Answer, "{name}");
+        assert_eq!(end_of(&thought.clone().whole(), boxed), whole, "{name}");
+        assert_eq!(end_of(&thought.without_box(), boxed), End::Step, "{name}");
+        // Thinking that the prompt opened, and thinking that the model opens.
+        let expected = if thinks { End::Step } else { End::Answer };
+        assert_eq!(end_of(&segmenter, boxed), expected, "{name}");
+        assert_eq!(
+            end_of(&segmenter, &format!("<think>\nHm.\n\n{boxed}")),
+            End::Step,
+            "{name}"
+        );
+        let again = format!("<think>\nHm \\boxed{{8}}.\n\nNo.</think>\n\n{boxed}");
+        assert_eq!(end_of(&segmenter, &again), End::Answer, "{name}");
+        // A box that only thinking holds is none, though the thinking ends in its step.
+        let inside = "<think>\\boxed{8}</think> Well.\n\n";
+        assert_eq!(end_of(&segmenter, inside), End::Step, "{name}");
+    }
+}
+
 #[test]
 fn what_a_person_wrote_must_be_in_the_alphabet_and_may_not_steer() {
     let tokenizer = tokenizer();
