@@ -1,12 +1,15 @@
 //! Where servers are and what they may be asked: `outthink.toml`, or `url,url#model` on the command line.
 
+use std::env::VarError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use outthink_core::visible_line;
 use serde::Deserialize;
 
-use crate::Error;
+use crate::key::Key;
+use crate::{Dialect, Error, address};
 
 /// What the servers are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +42,12 @@ pub struct Config {
 impl Config {
     /// Reads a file's text.
     pub fn parse(toml: &str) -> Result<Self, Error> {
-        let config: Self = toml::from_str(toml)?;
+        let config: Self = toml::from_str(toml).map_err(|error| malformed(&error, toml))?;
         for servers in [&config.policy, &config.verifier].into_iter().flatten() {
-            servers.urls.iter().try_for_each(|url| check(url))?;
+            servers
+                .urls
+                .iter()
+                .try_for_each(|url| address::check(url))?;
         }
         Ok(config)
     }
@@ -61,9 +67,12 @@ impl Config {
 #[serde(deny_unknown_fields)]
 pub struct Servers {
     /// Base addresses, `http://host:port/v1`.
+    #[serde(deserialize_with = "one_or_several")]
     pub urls: Vec<String>,
     /// The model's name there; not needed where there is only one.
     pub model: Option<String>,
+    /// Which kind of server it is, where it does not tell, as behind a proxy.
+    pub dialect: Option<Dialect>,
     /// A folder with the model's `tokenizer.json` and chat template; without, the server is asked.
     pub tokenizer: Option<PathBuf>,
     /// Profile, by name or as a file.
@@ -77,13 +86,13 @@ pub struct Servers {
     /// Seconds until an unanswered request is given up and sent again.
     #[serde(default = "default_timeout")]
     pub timeout_seconds: f64,
-    /// Seconds to wait for a server to come back when none answers.
+    /// Seconds to wait for a server to come back when none answers, after the first contact.
     #[serde(default = "default_patience")]
     pub patience_seconds: f64,
     /// Most times that one request is sent.
     #[serde(default = "default_attempts")]
     pub attempts: usize,
-    /// Draw whole answers as streams that are hung up on where the answer ends. Worth it for models that go on after
+    /// Draw whole answers as streams that are hung up on where the answer ends (vLLM). Worth it for models that go on after
     /// their answer; costs processor time per token on both sides.
     #[serde(default)]
     pub stream: bool,
@@ -102,22 +111,42 @@ fn default_attempts() -> usize {
 }
 
 impl Servers {
-    /// Is this a list of servers, rather than the name of a model or a folder?
+    /// Is this a list of servers, rather than the name of a model or a folder? What can be nothing else is, though it lacks
+    /// something: [`parse`](Self::parse) says what.
     pub fn recognises(text: &str) -> bool {
-        text.starts_with("http://") || text.starts_with("https://")
+        address::is_one(text)
     }
 
-    /// Reads `http://h1:8000/v1,http://h2:8000/v1#model`.
+    /// Reads `http://h1:8000/v1,http://h2:8000/v1#model`. A kind of server may follow an address, as
+    /// `http://h1:8000/v1?dialect=vllm#model`.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let (urls, model) = match text.split_once('#') {
-            Some((urls, model)) => (urls, Some(model.to_owned())),
+        let (listed, model) = match text.split_once('#') {
+            Some((urls, model)) => (urls, Some(model)),
             None => (text, None),
         };
-        let urls: Vec<String> = urls.split(',').map(|url| url.trim().to_owned()).collect();
-        urls.iter().try_for_each(|url| check(url))?;
+        // A password may hold the very characters that part addresses.
+        let secret = |model: &str| model.rfind('@').is_some_and(|at| at > 0);
+        if listed.contains('@') || model.is_some_and(secret) {
+            return Err(Error::Url {
+                url: address::shown(text),
+                reason: "keys come from the environment or a file".into(),
+            });
+        }
+        let mut dialect = None;
+        let mut urls = Vec::new();
+        for url in listed.split(',').map(str::trim) {
+            let (url, kind) = match url.split_once("?dialect=") {
+                Some((url, kind)) => (url, Some(kind.parse()?)),
+                None => (url, None),
+            };
+            address::check(url)?;
+            dialect = dialect.or(kind);
+            urls.push(url.to_owned());
+        }
         Ok(Self {
             urls,
-            model,
+            model: model.map(str::to_owned).filter(|model| !model.is_empty()),
+            dialect,
             tokenizer: None,
             profile: None,
             key_env: None,
@@ -145,7 +174,7 @@ impl Servers {
                 path: path.clone(),
                 source,
             })?;
-            return Ok(Some(Key(text.trim().to_owned())));
+            return Key::parse(&text, &path.display().to_string()).map(Some);
         }
         let usual = match role {
             Role::Policy => "OUTTHINK_POLICY_KEY",
@@ -153,8 +182,9 @@ impl Servers {
         };
         let name = self.key_env.as_deref().unwrap_or(usual);
         match std::env::var(name) {
-            Ok(key) if !key.trim().is_empty() => Ok(Some(Key(key.trim().to_owned()))),
-            _ if self.key_env.is_none() => Ok(None),
+            Ok(key) if !key.trim().is_empty() => Key::parse(&key, name).map(Some),
+            // An empty variable is how some unset one.
+            Ok(_) | Err(VarError::NotPresent) if self.key_env.is_none() => Ok(None),
             _ => Err(Error::Key {
                 name: name.to_owned(),
                 role,
@@ -169,43 +199,43 @@ fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).map_or(LONGEST, |duration| duration.min(LONGEST))
 }
 
-fn check(url: &str) -> Result<(), Error> {
-    let wrong = |reason: &str, url: &str| Error::Url {
-        url: url.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let parsed: hyper::Uri = url.parse().map_err(|_| wrong("it does not parse", url))?;
-    let Some(authority) = parsed.authority() else {
-        return Err(wrong("it names no host", url));
-    };
-    if !matches!(parsed.scheme_str(), Some("http" | "https")) {
-        return Err(wrong("it is neither http nor https", url));
+/// One address may stand without its brackets.
+fn one_or_several<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Urls {
+        One(String),
+        Several(Vec<String>),
     }
-    if let Some((_, host)) = authority.as_str().rsplit_once('@') {
-        // Not with the url: it holds a secret.
-        return Err(wrong("keys come from the environment or a file", host));
-    }
-    if parsed.query().is_some() {
-        let shown = url.split('?').next().unwrap_or_default();
-        return Err(wrong("it has a query", shown));
-    }
-    Ok(())
+    // Not with what was written: it may hold a secret.
+    let urls = Urls::deserialize(from)
+        .map_err(|_| serde::de::Error::custom("`urls` is a list of addresses"))?;
+    Ok(match urls {
+        Urls::One(url) => vec![url],
+        Urls::Several(urls) => urls,
+    })
 }
 
-/// A secret; it is sent to the servers and shown to nobody.
-#[derive(Clone)]
-pub(crate) struct Key(String);
-
-impl Key {
-    pub(crate) fn header(&self) -> Option<hyper::header::HeaderValue> {
-        let mut value = hyper::header::HeaderValue::try_from(format!("Bearer {}", self.0)).ok()?;
-        value.set_sensitive(true);
-        Some(value)
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(…)")
+/// What is wrong with a file and where, without the line: a key may stand in it.
+fn malformed(error: &toml::de::Error, toml: &str) -> Error {
+    let before = error.span().and_then(|span| toml.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    // A value of the wrong type is quoted.
+    let reason = match error.message().split_once(": string \"") {
+        Some((wrong, value)) => {
+            let expected = value
+                .rsplit_once("\", ")
+                .map_or("", |(_, expected)| expected);
+            format!("{wrong}: text, {expected}")
+        }
+        None => error.message().to_owned(),
+    };
+    let hint = match reason.contains("`api_key`") || reason.contains("`key`") {
+        true => "; a key stands in a variable or a file of its own: key_env or key_file",
+        false => "",
+    };
+    Error::Config {
+        line,
+        reason: format!("{}{hint}", visible_line(&reason)),
     }
 }

@@ -14,6 +14,7 @@ pub(crate) struct Cut {
     /// Without it, the server spells the tokens.
     tokenizer: Option<Arc<Tokenizer>>,
     until: Until,
+    begun: bool,
     tokens: u64,
     bytes: u64,
     stop: Option<Stop>,
@@ -30,6 +31,7 @@ impl Cut {
             segmenter,
             tokenizer,
             until,
+            begun: false,
             tokens: 0,
             bytes: 0,
             stop: None,
@@ -39,6 +41,7 @@ impl Cut {
 
     /// Takes the next piece; what comes after the end is nothing to us.
     pub(crate) fn push(&mut self, piece: &Piece) {
+        self.begun = true;
         self.tokens += u64::from(piece.token.is_some());
         self.bytes += piece.bytes.len() as u64;
         let (segmenter, stop, until) = (&mut self.segmenter, &mut self.stop, self.until);
@@ -76,6 +79,21 @@ impl Cut {
     /// Has the server said that it is over?
     pub(crate) fn is_finished(&self) -> bool {
         self.finish.is_some()
+    }
+
+    /// Has anything come?
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Fewer tokens cannot have been drawn: those that came, or without ids, so few that each would be as long as no
+    /// model's are.
+    pub(crate) fn least_tokens(&self) -> u64 {
+        const LONGEST: u64 = 16;
+        match self.tokens {
+            0 => self.bytes.div_ceil(LONGEST),
+            tokens => tokens,
+        }
     }
 
     /// Tokens that came, those after the end included; without ids, a guess of four bytes a token.

@@ -1,40 +1,72 @@
-//! One server: its address and its key.
+//! One server: its address, its key, and what it does not take.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use hyper::Uri;
-use hyper::header::HeaderValue;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 
-use crate::Error;
-use crate::config::Key;
+use crate::adapt::Changes;
+use crate::key::Key;
+use crate::{Error, address};
 
-/// A server's address, without the `/v1` that some of its paths begin with.
+/// A server that is asked.
 pub(crate) struct Endpoint {
     name: String,
+    base: RwLock<Base>,
+    key: Option<Key>,
+    changes: Mutex<Changes>,
+}
+
+/// Where its paths begin.
+#[derive(Clone)]
+struct Base {
     scheme: Scheme,
     authority: Authority,
     /// What stands before every path, at a gateway.
     prefix: String,
-    key: Option<HeaderValue>,
+    /// What stands before OpenAI's paths after it; some providers have another version there, or none.
+    version: &'static str,
+    /// Is that known?
+    sure: bool,
 }
 
 impl Endpoint {
     pub(crate) fn new(url: &str, key: Option<&Key>) -> Result<Self, Error> {
         let wrong = || Error::Url {
-            url: url.to_owned(),
+            url: address::shown(url),
             reason: "it does not parse".into(),
         };
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let path = uri.path().trim_end_matches('/');
-        let prefix = path.strip_suffix("/v1").unwrap_or(path).to_owned();
+        // As examples of requests have it.
+        let operation = [
+            "/chat/completions",
+            "/completions",
+            "/models",
+            "/embeddings",
+        ];
+        let stripped = operation.iter().find_map(|end| path.strip_suffix(end));
+        let base = stripped.unwrap_or(path).trim_end_matches('/');
+        let (prefix, version, sure) = match base.strip_suffix("/v1") {
+            Some(prefix) => (prefix, "/v1", true),
+            None if stripped.is_some() => (base, "", true),
+            None => (base, "/v1", false),
+        };
+        let prefix = prefix.trim_end_matches('/').to_owned();
         let parts = uri.into_parts();
         let scheme = parts.scheme.ok_or_else(wrong)?;
         let authority = parts.authority.ok_or_else(wrong)?;
         Ok(Self {
             name: format!("{scheme}://{authority}{prefix}"),
-            scheme,
-            authority,
-            prefix,
-            key: key.and_then(Key::header),
+            base: RwLock::new(Base {
+                scheme,
+                authority,
+                prefix,
+                version,
+                sure,
+            }),
+            key: key.cloned(),
+            changes: Mutex::default(),
         })
     }
 
@@ -43,28 +75,274 @@ impl Endpoint {
         &self.name
     }
 
-    pub(crate) fn is_https(&self) -> bool {
-        self.scheme == Scheme::HTTPS
+    /// Host and port.
+    pub(crate) fn host(&self) -> String {
+        self.base().authority.to_string()
     }
 
-    pub(crate) fn key(&self) -> Option<&HeaderValue> {
+    pub(crate) fn is_https(&self) -> bool {
+        self.base().scheme == Scheme::HTTPS
+    }
+
+    pub(crate) fn key(&self) -> Option<&Key> {
         self.key.as_ref()
     }
 
-    pub(crate) fn uri(&self, path: &'static str) -> Result<Uri, Error> {
-        let path = match self.prefix.is_empty() {
-            true => Ok(PathAndQuery::from_static(path)),
-            false => PathAndQuery::try_from(format!("{}{path}", self.prefix)),
+    /// A server's words, without the key.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        match &self.key {
+            Some(key) => key.hide(text),
+            None => text.to_owned(),
+        }
+    }
+
+    /// What it does not take, as known so far.
+    pub(crate) fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn base(&self) -> Base {
+        let base = self.base.read().unwrap_or_else(PoisonError::into_inner);
+        base.clone()
+    }
+
+    fn set(&self, base: Base) {
+        *self.base.write().unwrap_or_else(PoisonError::into_inner) = base;
+    }
+
+    /// May OpenAI's paths begin without `/v1`? Then they do from now on.
+    pub(crate) fn drops_version(&self) -> bool {
+        let base = self.base();
+        let drops = !base.sure && !base.version.is_empty();
+        if drops {
+            self.set(Base {
+                version: "",
+                ..base
+            });
+        }
+        drops
+    }
+
+    /// They begin with `/v1`, or without: known from now on. `plain`: if neither was seen to work.
+    pub(crate) fn settle(&self, listed: bool) {
+        let base = self.base();
+        if base.sure {
+            return;
+        }
+        // As OpenAI's own clients read an address, a path of its own is all that stands before the operation.
+        let version = match (listed, base.prefix.is_empty()) {
+            (true, _) => base.version,
+            (false, true) => "/v1",
+            (false, false) => "",
         };
+        self.set(Base {
+            version,
+            sure: true,
+            ..base
+        });
+    }
+
+    pub(crate) fn uri(&self, path: &'static str) -> Result<Uri, Error> {
+        let base = self.base();
         let wrong = || Error::Url {
             url: self.name.clone(),
             reason: "its path cannot be sent".into(),
         };
+        let path = match path.strip_prefix("/v1") {
+            Some(operation) => format!("{}{}{operation}", base.prefix, base.version),
+            None => format!("{}{path}", base.prefix),
+        };
         Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path.map_err(|_| wrong())?)
+            .scheme(base.scheme)
+            .authority(base.authority)
+            .path_and_query(PathAndQuery::try_from(path).map_err(|_| wrong())?)
             .build()
             .map_err(|_| wrong())
+    }
+
+    /// Where a redirect leads, if the key may go there. The address is remembered if all paths begin there.
+    pub(crate) fn redirected(
+        &self,
+        from: &Uri,
+        target: &str,
+        path: &'static str,
+    ) -> Result<Uri, Error> {
+        let elsewhere = || Error::Redirected {
+            endpoint: self.name.clone(),
+            target: self.hide(&address::shown(target)),
+        };
+        let to = match target.strip_prefix('/') {
+            Some(rest) if !rest.starts_with('/') => {
+                let parts = from.clone().into_parts();
+                let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+                    return Err(elsewhere());
+                };
+                let place = PathAndQuery::try_from(target).map_err(|_| elsewhere())?;
+                let builder = Uri::builder().scheme(scheme).authority(authority);
+                builder
+                    .path_and_query(place)
+                    .build()
+                    .map_err(|_| elsewhere())?
+            }
+            _ => target.parse::<Uri>().map_err(|_| elsewhere())?,
+        };
+        let (Some(scheme), Some(authority)) = (to.scheme(), to.authority()) else {
+            return Err(elsewhere());
+        };
+        let https = |scheme: Option<&Scheme>| scheme == Some(&Scheme::HTTPS);
+        let port = |uri: &Uri| {
+            let usual = if https(uri.scheme()) { 443 } else { 80 };
+            uri.port_u16().unwrap_or(usual)
+        };
+        let same_host = match (from.host(), to.host()) {
+            (Some(from), Some(to)) => from.eq_ignore_ascii_case(to),
+            _ => false,
+        };
+        let same = from.scheme() == Some(scheme) && port(from) == port(&to);
+        let upgrade = !https(from.scheme()) && https(Some(scheme));
+        if !same_host || authority.as_str().contains('@') || !(same || upgrade) {
+            return Err(elsewhere());
+        }
+        // Where the list of models or an answer moved to, all moved to; other questions may be anybody's.
+        if let Some(operation) = path.strip_prefix("/v1")
+            && to.query().is_none()
+        {
+            let base = self.base();
+            let start = to.path().strip_suffix(operation);
+            if let Some(prefix) = start.and_then(|start| start.strip_suffix(base.version)) {
+                self.set(Base {
+                    scheme: scheme.clone(),
+                    authority: authority.clone(),
+                    prefix: prefix.to_owned(),
+                    ..base
+                });
+            }
+        }
+        Ok(to)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+
+    fn at(url: &str) -> Endpoint {
+        Endpoint::new(url, None).unwrap()
+    }
+
+    #[test]
+    fn an_address_is_read_as_people_write_it() {
+        let chat = "/v1/chat/completions";
+        for url in [
+            "http://h:8000/v1",
+            "http://h:8000/v1/",
+            "http://h:8000/v1/chat/completions",
+            "http://h:8000/v1/chat/completions/",
+            "http://h:8000/v1/models",
+            "http://h:8000",
+            "http://h:8000/",
+        ] {
+            let server = at(url);
+            server.settle(false);
+            assert_eq!(
+                server.uri(chat).unwrap(),
+                "http://h:8000/v1/chat/completions",
+                "{url}"
+            );
+            assert_eq!(
+                server.uri("/tokenize").unwrap(),
+                "http://h:8000/tokenize",
+                "{url}"
+            );
+            assert_eq!(
+                (server.name(), &*server.host()),
+                ("http://h:8000", "h:8000")
+            );
+        }
+        // Known only once a list of models was found, or none.
+        let server = at("https://h/api/paas/v4");
+        assert_eq!(
+            server.uri(chat).unwrap(),
+            "https://h/api/paas/v4/v1/chat/completions"
+        );
+        assert!(server.drops_version() && !server.drops_version());
+        assert_eq!(
+            server.uri(chat).unwrap(),
+            "https://h/api/paas/v4/chat/completions"
+        );
+        let server = at("https://h/api");
+        server.settle(true);
+        assert_eq!(
+            server.uri(chat).unwrap(),
+            "https://h/api/v1/chat/completions"
+        );
+        let server = at("https://h/v1beta/openai/chat/completions");
+        assert!(!server.drops_version());
+        assert_eq!(
+            server.uri(chat).unwrap(),
+            "https://h/v1beta/openai/chat/completions"
+        );
+    }
+
+    #[test]
+    fn a_redirect_is_followed_at_the_server_and_to_its_https_and_nowhere_else() {
+        const PATH: &str = "/v1/models";
+        let to = |from: &str, target: &str| {
+            let server = at(from);
+            let uri = server.uri(PATH).unwrap();
+            let led = server.redirected(&uri, target, PATH);
+            led.map(|uri| {
+                (
+                    uri.to_string(),
+                    server.uri("/v1/chat/completions").unwrap().to_string(),
+                )
+            })
+        };
+        let moved = |url: &str| (format!("{url}/models"), format!("{url}/chat/completions"));
+        assert_eq!(
+            to("http://h/v1", "https://h/v1/models").unwrap(),
+            moved("https://h/v1")
+        );
+        assert_eq!(
+            to("http://h:80/v1", "https://H:8443/v1/models").unwrap(),
+            moved("https://H:8443/v1")
+        );
+        assert_eq!(
+            to("http://h/v1", "/api/v1/models").unwrap(),
+            moved("http://h/api/v1")
+        );
+        assert_eq!(
+            to("http://h/v1", "http://h:80/x/v1/models").unwrap(),
+            moved("http://h:80/x/v1")
+        );
+        let login = to("http://h/v1", "/login?next=%2Fv1%2Fmodels").unwrap();
+        assert_eq!(
+            login,
+            (
+                "http://h/login?next=%2Fv1%2Fmodels".into(),
+                "http://h/v1/chat/completions".into()
+            )
+        );
+        for elsewhere in [
+            "https://evil.example/v1/models",
+            "//evil.example/v1/models",
+            "http://h:81/v1/models",
+            "https://h.evil.example/v1/models",
+            "https://me:secret@h/v1/models",
+            "models",
+            "",
+            "\u{1b}[31m",
+        ] {
+            let error = to("http://h/v1", elsewhere).unwrap_err().to_string();
+            assert!(
+                !error.contains("secret") && !error.contains('\u{1b}'),
+                "{error}"
+            );
+        }
+        assert!(
+            to("https://h/v1", "http://h/v1/models").is_err(),
+            "never back to plain text"
+        );
     }
 }

@@ -10,16 +10,35 @@ use crate::Role;
 #[non_exhaustive]
 pub enum Error {
     /// An address that is none.
-    #[error("{url:?} is no server address ({reason}); write http://host:port/v1")]
+    #[error("{url} is no server address ({reason}); write http://host:port/v1")]
     Url {
-        /// What was written.
+        /// What was written, without its secrets.
         url: String,
         /// What is wrong with it.
         reason: String,
     },
+    /// An address without `http://`.
+    #[error("{url} is an address without its scheme; did you mean http://{url}?")]
+    NoScheme {
+        /// What was written.
+        url: String,
+    },
+    /// No such kind of server.
+    #[error("there is no kind of server `{name}` (one of {known})")]
+    UnknownDialect {
+        /// What was asked for.
+        name: String,
+        /// All there are.
+        known: String,
+    },
     /// `outthink.toml` is broken.
-    #[error("the server configuration cannot be read: {0}")]
-    Config(#[from] toml::de::Error),
+    #[error("the server configuration cannot be read: line {line}: {reason}")]
+    Config {
+        /// Where.
+        line: usize,
+        /// What is wrong there.
+        reason: String,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}", path = path.display())]
     File {
@@ -35,6 +54,24 @@ pub enum Error {
         name: String,
         /// Whose key.
         role: Role,
+    },
+    /// A key that cannot be sent.
+    #[error("the key of {key} cannot be used: {reason}")]
+    UnusableKey {
+        /// The variable or file that holds it.
+        key: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A redirect that would carry the question and the key to somebody else.
+    #[error(
+        "{endpoint} sends requests on to {target}; no key goes there unasked. If that is the right server, name it instead"
+    )]
+    Redirected {
+        /// Which server.
+        endpoint: String,
+        /// Where to.
+        target: String,
     },
     /// No threads to work on.
     #[error("cannot start the thread that talks to servers")]
@@ -52,8 +89,16 @@ pub enum Error {
         /// What it serves.
         known: String,
     },
+    /// The server does not say which models it has, and none was chosen.
+    #[error("{endpoint} does not list its models ({reason}); name one as {endpoint}/v1#NAME")]
+    NoModels {
+        /// Which server.
+        endpoint: String,
+        /// Why not.
+        reason: String,
+    },
     /// The server has several models and none was chosen.
-    #[error("{endpoint} serves several models: {known}; choose one as {endpoint}#NAME")]
+    #[error("{endpoint} serves several models: {known}; choose one as {endpoint}/v1#NAME")]
     WhichModel {
         /// Which server.
         endpoint: String,
@@ -98,6 +143,18 @@ pub enum Error {
         /// Why the last one failed.
         last: String,
     },
+    /// Nobody was there at the first contact.
+    #[error(
+        "no {role} server answers: {last}.{advice} A study that is under way waits for its servers; a first contact does not"
+    )]
+    Absent {
+        /// Which role.
+        role: Role,
+        /// What the last of them said.
+        last: String,
+        /// What may help.
+        advice: &'static str,
+    },
     /// No server of the role has answered for as long as was to be waited.
     #[error(
         "no {role} server has answered for {waited:?} ({last}); start one and run the same command again"
@@ -110,6 +167,9 @@ pub enum Error {
         /// What the last of them said.
         last: String,
     },
+    /// Something that this side cannot make.
+    #[error("the request cannot be made: {0}")]
+    Unsendable(String),
     /// A reply of another shape than was asked for.
     #[error("{endpoint} answered something else than was asked: {reason}")]
     Misshaped {

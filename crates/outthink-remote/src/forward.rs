@@ -12,6 +12,7 @@ use outthink_core::ModelError;
 use tokio::runtime::Handle;
 
 use crate::breaker::Fault;
+use crate::key::Striking;
 use crate::policy::{RemotePolicy, key};
 use crate::pool::Lease;
 use crate::{Error, background};
@@ -22,8 +23,8 @@ pub struct Forwarded {
     pub status: u16,
     /// Its `content-type`.
     pub content_type: String,
-    /// Its body as it comes; dropping it hangs up, and the server stops. Fails where the server breaks off, or says nothing
-    /// for as long as an answer may take.
+    /// Its body as it comes, without the key that it was sent; dropping it hangs up, and the server stops. Fails where the
+    /// server breaks off, or says nothing for as long as an answer may take.
     pub body: BoxStream<'static, Result<Bytes, ModelError>>,
 }
 
@@ -47,6 +48,7 @@ impl RemotePolicy {
             content_type: kind.unwrap_or("application/json").to_owned(),
             body: Passing {
                 status: response.status(),
+                striking: Striking::new(lease.key(), response.status().is_success()),
                 body: response.into_body().into_data_stream(),
                 lease,
                 bytes: 0,
@@ -61,6 +63,7 @@ impl RemotePolicy {
 struct Passing {
     status: StatusCode,
     body: BodyDataStream<Incoming>,
+    striking: Striking,
     lease: Lease,
     bytes: u64,
     timeout: Duration,
@@ -77,11 +80,13 @@ impl Passing {
             let reason = match next {
                 Ok(Some(Ok(data))) => {
                     passing.bytes += data.len() as u64;
+                    let data = passing.striking.push(data);
                     return Some((Ok(data), Some(passing)));
                 }
                 Ok(None) => {
+                    let rest = passing.striking.rest();
                     passing.end();
-                    return None;
+                    return (!rest.is_empty()).then_some((Ok(rest), None));
                 }
                 Ok(Some(Err(error))) => format!("the connection broke: {error}"),
                 Err(_) => format!("no word within {:?}", passing.timeout),

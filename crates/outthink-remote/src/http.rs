@@ -1,25 +1,40 @@
-//! One request and its answer, over connections that are kept.
+//! One request and its answer, over connections that are kept. What a server sends has bounds, and the key that it was sent
+//! is struck from it before anything else sees it.
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use serde::Deserialize;
+use outthink_core::visible_line;
 
 use crate::Error;
+use crate::endpoint::Endpoint;
+use crate::key::Striking;
+use crate::said::Said;
 
-/// Longer than it takes to reach any server that is there.
-const CONNECT: Duration = Duration::from_secs(10);
+/// Longer than it takes to reach any server that is there: a lost packet is sent again after 1 and 3 seconds.
+const CONNECT: Duration = Duration::from_secs(5);
 /// Servers close idle connections, some after 5 seconds; one that is older is not worth the race.
 const IDLE: Duration = Duration::from_secs(4);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// More than any answer holds that was asked for.
+const LARGEST: usize = 64 << 20;
+/// More than an error has to say.
+const LARGEST_ERROR: usize = 64 << 10;
+/// More than any stream holds that was asked for.
+const LONGEST_STREAM: usize = 256 << 20;
+/// More redirects than this lead in a circle.
+const REDIRECTS: usize = 3;
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -33,11 +48,11 @@ pub(crate) enum Trouble {
     /// The server has too much to do, and may say when to come back.
     Busy(Option<Duration>, String),
     /// The server failed.
-    Failed(StatusCode, String),
+    Failed(StatusCode, Said),
     /// An answer that cannot be read.
     Garbled(String),
     /// The server refuses, and would refuse again.
-    Refused(StatusCode, String),
+    Refused(StatusCode, Said),
     /// Asking again will not help.
     Fatal(Error),
 }
@@ -49,67 +64,75 @@ impl std::fmt::Display for Trouble {
             Self::Cut(reason) => write!(f, "the connection broke: {reason}"),
             Self::Late(after) => write!(f, "no answer within {after:?}"),
             Self::Busy(_, message) => write!(f, "it is overloaded: {message}"),
-            Self::Failed(status, message) => write!(f, "{}: {message}", status.as_u16()),
+            Self::Failed(status, said) => write!(f, "{}: {}", status.as_u16(), said.message),
             Self::Garbled(reason) => write!(f, "an answer that cannot be read: {reason}"),
-            Self::Refused(status, message) => write!(f, "refused ({}): {message}", status.as_u16()),
+            Self::Refused(status, said) => {
+                write!(f, "refused ({}): {}", status.as_u16(), said.message)
+            }
             Self::Fatal(error) => error.fmt(f),
         }
     }
 }
 
+/// A successful answer.
+pub(crate) struct Answer {
+    pub(crate) body: Bytes,
+    /// Is the body a list of events?
+    pub(crate) events: bool,
+}
+
+type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// The connections to all servers.
 pub(crate) struct Http {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    plain: Connections,
+    /// Made when a server needs it: it asks for the system's certificates.
+    secure: OnceLock<Connections>,
 }
 
 impl Http {
     /// `https`: is any server to be reached so? Without, the system's certificates are not asked for.
     pub(crate) fn new(https: bool) -> Result<Self, Error> {
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(CONNECT));
-        let provider = rustls::crypto::ring::default_provider();
-        let builder = HttpsConnectorBuilder::new();
-        let builder = if https {
-            builder
-                .with_provider_and_native_roots(provider)
-                .map_err(Error::Certificates)?
-        } else {
-            let config = rustls::ClientConfig::builder_with_provider(provider.into())
-                .with_safe_default_protocol_versions()
-                .map_err(|error| Error::Certificates(std::io::Error::other(error)))?
-                .with_root_certificates(rustls::RootCertStore::empty())
-                .with_no_client_auth();
-            builder.with_tls_config(config)
+        let http = Self {
+            plain: connections(false)?,
+            secure: OnceLock::new(),
         };
-        let connector = builder.https_or_http().enable_http1().wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .build(connector);
-        Ok(Self { client })
+        if https {
+            http.secure()?;
+        }
+        Ok(http)
+    }
+
+    fn secure(&self) -> Result<&Connections, Error> {
+        if let Some(client) = self.secure.get() {
+            return Ok(client);
+        }
+        let client = connections(true)?;
+        Ok(self.secure.get_or_init(|| client))
     }
 
     /// The whole body of a successful answer.
     pub(crate) async fn exchange(
         &self,
+        endpoint: &Endpoint,
         method: Method,
-        uri: Uri,
-        key: Option<&HeaderValue>,
+        path: &'static str,
         body: Bytes,
         timeout: Duration,
-    ) -> Result<Bytes, Trouble> {
+    ) -> Result<Answer, Trouble> {
         let work = async {
-            let response = self.open(method, uri, key, body).await?;
-            let status = response.status();
-            let headers = response.headers().clone();
-            let body = response.into_body().collect().await;
-            let body = body
-                .map_err(|error| Trouble::Cut(chain(&error)))?
-                .to_bytes();
-            check(status, &headers, &body)?;
-            Ok(body)
+            let response = self.open(endpoint, method, path, body).await?;
+            let response = check(endpoint, response).await?;
+            let events = is(response.headers(), "text/event-stream");
+            let mut body = response.into_body();
+            let data = collect(&mut body, LARGEST).await?;
+            if data.len() >= LARGEST {
+                return Err(too_long(endpoint, LARGEST));
+            }
+            Ok(Answer {
+                body: strike(endpoint, data),
+                events,
+            })
         };
         tokio::time::timeout(timeout, work)
             .await
@@ -117,34 +140,40 @@ impl Http {
     }
 
     /// Hands over the data of a successful answer as it comes, until `take` has enough: then the connection is closed,
-    /// which tells the server to stop.
+    /// which tells the server to stop. A server that does not stream answers with one body.
     pub(crate) async fn stream(
         &self,
-        uri: Uri,
-        key: Option<&HeaderValue>,
+        endpoint: &Endpoint,
+        path: &'static str,
         body: Bytes,
         timeout: Duration,
-        take: &mut (dyn FnMut(&[u8]) -> Result<bool, Trouble> + Send),
+        take: &mut (dyn FnMut(Streamed) -> Result<bool, Trouble> + Send),
     ) -> Result<(), Trouble> {
         let work = async {
-            let response = self.open(Method::POST, uri, key, body).await?;
-            let status = response.status();
-            if !status.is_success() {
-                let headers = response.headers().clone();
-                let body = response.into_body().collect().await;
-                let body = body
-                    .map_err(|error| Trouble::Cut(chain(&error)))?
-                    .to_bytes();
-                return check(status, &headers, &body);
-            }
+            let response = self.open(endpoint, Method::POST, path, body).await?;
+            let response = check(endpoint, response).await?;
+            let whole = is(response.headers(), "application/json");
             let mut body = response.into_body();
+            if whole {
+                let data = collect(&mut body, LARGEST).await?;
+                return take(Streamed::Whole(strike(endpoint, data))).map(|_| ());
+            }
+            let (mut striking, mut length) = (Striking::new(endpoint.key(), true), 0);
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|error| Trouble::Cut(chain(&error)))?;
-                if let Ok(data) = frame.into_data()
-                    && take(&data)?
-                {
+                let Ok(data) = frame.into_data() else {
+                    continue;
+                };
+                length += data.len();
+                if length > LONGEST_STREAM {
+                    return Err(too_long(endpoint, LONGEST_STREAM));
+                }
+                if take(Streamed::Data(striking.push(data)))? {
                     return Ok(());
                 }
+            }
+            if take(Streamed::Data(striking.rest()))? || take(Streamed::End)? {
+                return Ok(());
             }
             Err(Trouble::Cut(
                 "the stream ended before the answer did".into(),
@@ -155,22 +184,57 @@ impl Http {
             .unwrap_or(Err(Trouble::Late(timeout)))
     }
 
-    /// The head of an answer, with its body still to come.
+    /// The head of an answer, with its body still to come. A redirect is followed where it stays at the server, or goes from
+    /// http to https there; anywhere else the key and the question would be another's to read.
     pub(crate) async fn open(
         &self,
+        endpoint: &Endpoint,
         method: Method,
-        uri: Uri,
-        key: Option<&HeaderValue>,
+        path: &'static str,
         body: Bytes,
     ) -> Result<Response<Incoming>, Trouble> {
+        let mut uri = endpoint.uri(path).map_err(Trouble::Fatal)?;
+        for _ in 0..=REDIRECTS {
+            let response = self
+                .send(endpoint, method.clone(), uri.clone(), body.clone())
+                .await?;
+            let target = match response.status().as_u16() {
+                301 | 302 | 307 | 308 => response.headers().get(LOCATION),
+                _ => None,
+            };
+            let Some(target) = target else {
+                return Ok(response);
+            };
+            let target = String::from_utf8_lossy(target.as_bytes()).into_owned();
+            uri = endpoint
+                .redirected(&uri, &target, path)
+                .map_err(Trouble::Fatal)?;
+        }
+        Err(Trouble::Fatal(Error::Misshaped {
+            endpoint: endpoint.name().to_owned(),
+            reason: "redirects that lead in a circle".into(),
+        }))
+    }
+
+    async fn send(
+        &self,
+        endpoint: &Endpoint,
+        method: Method,
+        uri: Uri,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Trouble> {
+        let client = match uri.scheme_str() {
+            Some("https") => self.secure().map_err(Trouble::Fatal)?,
+            _ => &self.plain,
+        };
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         request.headers_mut().insert(CONTENT_TYPE, JSON);
-        if let Some(key) = key {
-            request.headers_mut().insert(AUTHORIZATION, key.clone());
+        if let Some(key) = endpoint.key() {
+            request.headers_mut().insert(AUTHORIZATION, key.header());
         }
-        self.client.request(request).await.map_err(|error| {
+        client.request(request).await.map_err(|error| {
             let reason = chain(&error);
             match error.is_connect() {
                 true => Trouble::Gone(reason),
@@ -180,54 +244,120 @@ impl Http {
     }
 }
 
+/// What comes of a stream.
+pub(crate) enum Streamed {
+    /// Some of it, however it was cut.
+    Data(Bytes),
+    /// All of it at once: it is no stream.
+    Whole(Bytes),
+    /// Nothing follows.
+    End,
+}
+
+fn connections(https: bool) -> Result<Connections, Error> {
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(CONNECT));
+    let provider = rustls::crypto::ring::default_provider();
+    let builder = HttpsConnectorBuilder::new();
+    let builder = if https {
+        builder
+            .with_provider_and_native_roots(provider)
+            .map_err(Error::Certificates)?
+    } else {
+        let config = rustls::ClientConfig::builder_with_provider(provider.into())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Certificates(std::io::Error::other(error)))?
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        builder.with_tls_config(config)
+    };
+    let connector = builder.https_or_http().enable_http1().wrap_connector(tcp);
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .build(connector))
+}
+
 /// Sorts an answer by its status.
-fn check(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<(), Trouble> {
+async fn check(
+    endpoint: &Endpoint,
+    response: Response<Incoming>,
+) -> Result<Response<Incoming>, Trouble> {
+    let status = response.status();
     if status.is_success() {
-        return Ok(());
+        return Ok(response);
     }
-    let message = message(body);
-    Err(match status.as_u16() {
-        429 | 503 | 529 => Trouble::Busy(headers.get(RETRY_AFTER).and_then(retry_after), message),
-        408 | 500.. => Trouble::Failed(status, message),
-        _ => Trouble::Refused(status, message),
+    let after = retry_after(response.headers());
+    let body = collect(&mut response.into_body(), LARGEST_ERROR).await?;
+    Err(said(endpoint, &body).trouble(Some(status), after))
+}
+
+/// An error body, without the key.
+pub(crate) fn said(endpoint: &Endpoint, body: &[u8]) -> Said {
+    let mut said = Said::read(body);
+    said.message = endpoint.hide(&said.message);
+    said
+}
+
+/// A body up to a length; what is longer is cut there.
+pub(crate) async fn collect(body: &mut Incoming, most: usize) -> Result<Bytes, Trouble> {
+    let mut data = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Trouble::Cut(chain(&error)))?;
+        if let Ok(part) = frame.into_data() {
+            let room = most - data.len();
+            data.extend_from_slice(&part[..part.len().min(room)]);
+            if data.len() == most {
+                break;
+            }
+        }
+    }
+    Ok(data.freeze())
+}
+
+fn too_long(endpoint: &Endpoint, most: usize) -> Trouble {
+    Trouble::Fatal(Error::Misshaped {
+        endpoint: endpoint.name().to_owned(),
+        reason: format!("more than {} MiB", most >> 20),
     })
 }
 
-/// Seconds, or a date.
-fn retry_after(value: &HeaderValue) -> Option<Duration> {
-    let text = value.to_str().ok()?.trim();
+fn strike(endpoint: &Endpoint, data: Bytes) -> Bytes {
+    match endpoint.key() {
+        Some(key) => key.strike(data),
+        None => data,
+    }
+}
+
+fn is(headers: &HeaderMap, kind: &str) -> bool {
+    let told = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    told.is_some_and(|told| told.trim_start().to_ascii_lowercase().starts_with(kind))
+}
+
+/// When to come back, as far as the head of an answer says so.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let milliseconds = HeaderName::from_static("retry-after-ms");
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let exact = text(milliseconds).and_then(|text| text.trim().parse::<f64>().ok());
+    let exact = exact.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok());
+    exact.or_else(|| text(RETRY_AFTER).and_then(seconds_or_date))
+}
+
+fn seconds_or_date(text: &str) -> Option<Duration> {
+    let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-/// What an error body says, in the shapes that servers use.
-fn message(body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Words {
-        Text(String),
-        Object { message: String },
-    }
-    #[derive(Deserialize)]
-    struct ErrorBody {
-        #[serde(alias = "detail", alias = "message")]
-        error: Words,
-    }
-    const LONGEST: usize = 300;
-    let text = match serde_json::from_slice::<ErrorBody>(body) {
-        Ok(ErrorBody {
-            error: Words::Text(text) | Words::Object { message: text },
-        }) => text,
-        Err(_) => String::from_utf8_lossy(body).trim().to_owned(),
-    };
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None if text.is_empty() => "no reason given".to_owned(),
-        None => text,
-    }
 }
 
 /// An error with its causes; each is said once.
@@ -242,7 +372,7 @@ fn chain(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    text
+    visible_line(&text).into_owned()
 }
 
 #[cfg(test)]
@@ -250,26 +380,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_say_in_many_ways_what_is_wrong() {
-        for body in [
-            r#"{"error":{"message":"too long","type":"BadRequestError"}}"#,
-            r#"{"detail":"too long"}"#,
-            r#"{"error":"too long"}"#,
-            r#"{"object":"error","message":"too long","code":400}"#,
-            " too long\n",
-        ] {
-            assert_eq!(message(body.as_bytes()), "too long");
-        }
-        assert_eq!(message(b""), "no reason given");
-    }
-
-    #[test]
     fn retry_after_is_seconds_or_a_date() {
-        let after = |text: &'static str| retry_after(&HeaderValue::from_static(text));
-        assert_eq!(after("2"), Some(Duration::from_secs(2)));
-        assert_eq!(after("0.5"), Some(Duration::from_millis(500)));
-        assert_eq!(after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(after("-1"), None);
-        assert_eq!(after("soon"), None);
+        let after = |name: &'static str, text: &'static str| {
+            let name = HeaderName::from_static(name);
+            retry_after(&HeaderMap::from_iter([(
+                name,
+                HeaderValue::from_static(text),
+            )]))
+        };
+        assert_eq!(after("retry-after", " 2"), Some(Duration::from_secs(2)));
+        assert_eq!(
+            after("retry-after", "0.5"),
+            Some(Duration::from_millis(500))
+        );
+        let past = "Wed, 21 Oct 2015 07:28:00 GMT";
+        assert_eq!(after("retry-after", past), Some(Duration::ZERO));
+        assert_eq!(after("retry-after", "-1"), None);
+        assert_eq!(after("retry-after", "soon"), None);
+        assert_eq!(
+            after("retry-after-ms", "250"),
+            Some(Duration::from_millis(250))
+        );
     }
 }

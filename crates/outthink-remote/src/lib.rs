@@ -4,6 +4,8 @@
 //! answers stands in `dialect/`, one file a kind; which kind a server is, it is asked at the start. Requests run on a
 //! thread of this crate's own, so whoever polls needs no runtime; dropping what is polled hangs up, and the server stops.
 
+mod adapt;
+mod address;
 mod background;
 mod breaker;
 mod choice;
@@ -14,12 +16,15 @@ mod endpoint;
 mod error;
 mod forward;
 mod http;
+mod key;
 mod limit;
+mod models;
 mod notice;
 mod policy;
 mod pool;
 mod probe;
 mod prompt;
+mod said;
 mod sse;
 mod verifier;
 

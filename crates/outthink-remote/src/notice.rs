@@ -1,6 +1,7 @@
 //! What a person who waits should know.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::Role;
 
@@ -13,6 +14,28 @@ pub enum Notice {
         role: Role,
         /// What the last one said.
         reason: String,
+        /// At most for how long.
+        patience: Duration,
+    },
+    /// A server has had too much to do for a while: the run waits for it.
+    Busy {
+        /// Which role.
+        role: Role,
+        /// Which server.
+        endpoint: String,
+        /// What it said.
+        reason: String,
+        /// At most for how long.
+        patience: Duration,
+    },
+    /// A server refuses a part of the requests and is asked without from now on.
+    Changed {
+        /// Which role.
+        role: Role,
+        /// Which server.
+        endpoint: String,
+        /// What it does not take.
+        change: String,
     },
     /// One answers again: the run goes on.
     Up {
@@ -26,9 +49,34 @@ pub enum Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Down { role, reason } => {
-                write!(f, "no {role} server answers; waiting ({reason})")
+            Self::Down {
+                role,
+                reason,
+                patience,
+            } => {
+                let seconds = patience.as_secs_f64().ceil();
+                write!(
+                    f,
+                    "no {role} server answers ({reason}); waiting up to {seconds} s (patience_seconds), Ctrl-C to stop"
+                )
             }
+            Self::Busy {
+                role,
+                endpoint,
+                reason,
+                patience,
+            } => {
+                let seconds = patience.as_secs_f64().ceil();
+                write!(
+                    f,
+                    "the {role} server {endpoint} is busy ({reason}); waiting up to {seconds} s (patience_seconds), Ctrl-C to stop"
+                )
+            }
+            Self::Changed {
+                role,
+                endpoint,
+                change,
+            } => write!(f, "the {role} server {endpoint} {change}"),
             Self::Up { role, endpoint } => {
                 write!(f, "the {role} server {endpoint} answers; going on")
             }

@@ -11,10 +11,10 @@ use outthink_prompt::{Message, PolicyProfile, Profile, PromptFiles, Segmenter};
 use siphasher::sip::SipHasher13;
 
 use crate::cut::Cut;
-use crate::dialect::{Asked, Dialect, Prefix, Told};
+use crate::dialect::{Asked, Dialect, Finish, Prefix, Told};
 use crate::http::Trouble;
 use crate::pool::{EndpointStats, Pool, Reader};
-use crate::probe::{Facts, Fleet, probe};
+use crate::probe::{Facts, Fleet, Wanted, probe};
 use crate::prompt::{Prompter, unsendable};
 use crate::{Error, Notice, Role, Servers, background};
 
@@ -53,8 +53,8 @@ impl RemotePolicy {
     ) -> Result<Self, Error> {
         let pool = Arc::new(Pool::new(Role::Policy, servers, notice)?);
         let probing = Arc::clone(&pool);
-        let model = servers.model.clone();
-        let fleet = background::wait_for(async move { probe(&probing, model).await })?;
+        let wanted = Wanted::of(servers);
+        let fleet = background::wait_for(async move { probe(&probing, &wanted).await })?;
         if fleet.dialect == Dialect::Sglang && files.is_none() {
             return Err(Error::NoTokenizer("SGLang takes token ids and makes none"));
         }
@@ -65,13 +65,15 @@ impl RemotePolicy {
                 &files.architecture,
                 &files.tokenizer,
             )?,
-            (None, None) => Profile::named("chat")?,
+            // Another outthink says how its policy is asked.
+            (None, None) => match fleet.profile().map(Profile::named) {
+                Some(Ok(profile)) if profile.policy.is_some() => profile,
+                _ => Profile::named("chat")?,
+            },
         };
         let name = profile.name;
-        let asked = profile.policy.ok_or_else(|| Error::Misshaped {
-            endpoint: "this side".into(),
-            reason: format!("the profile {name} is no policy's"),
-        })?;
+        let no_policy = || Error::Unsendable(format!("the profile {name} is no policy's"));
+        let asked = profile.policy.ok_or_else(no_policy)?;
         let mut end_tokens = files
             .as_ref()
             .map(|f| f.end_tokens.clone())
@@ -132,9 +134,17 @@ impl RemotePolicy {
         &self.0.fleet.facts
     }
 
-    /// The model's name at the servers.
+    /// The model's name at the servers: what the policy is called, too.
     pub fn model(&self) -> &str {
         &self.0.fleet.model
+    }
+
+    /// Host and port of its first server: what tells two policies apart that serve models of one name.
+    pub fn host(&self) -> String {
+        let first = self.0.pool.endpoints().first();
+        first
+            .map(crate::endpoint::Endpoint::host)
+            .unwrap_or_default()
     }
 
     pub(crate) fn pool(&self) -> Arc<Pool> {
@@ -252,11 +262,16 @@ impl Inner {
             max_tokens,
         } = request;
         let key = key(&problem.id);
+        let texts = steps.iter().map(|step| step.text.as_str());
+        let segmenter = self.segmenter.clone().after(texts);
         let shape = Shape {
             sampling,
             max_tokens,
             until,
-            segmenter: self.segmenter.clone(),
+            segmenter: match until {
+                Until::Step => segmenter,
+                Until::Answer => segmenter.whole(),
+            },
         };
         if !self.fleet.dialect.continues() {
             if until == Until::Step || !steps.is_empty() {
@@ -284,8 +299,8 @@ impl Inner {
         let max_tokens = shape.max_tokens.min(self.fleet.room(prefix.len())?);
         let Fleet { dialect, model, .. } = &self.fleet;
         let tokenizer = self.prompter.tokenizer();
-        // A stream is worth its events where the server may go on after what is wanted.
-        let stream = self.stream && shape.until == Until::Answer && *dialect != Dialect::Sglang;
+        // A stream is worth its events where the server may go on after what is wanted, and tells all of its tokens.
+        let stream = self.stream && shape.until == Until::Answer && *dialect == Dialect::Vllm;
         let draw = |seed: u64| async move {
             let separator = &self.prompter.profile().step_separator;
             let asked = Asked {
@@ -311,6 +326,7 @@ impl Inner {
                 told: None,
                 prompt: prefix.len() as u64,
                 stream,
+                done: false,
             };
             self.pool.ask(key, &question, reader).await
         };
@@ -333,7 +349,7 @@ impl Inner {
     ) -> Result<Reply, Error> {
         let mut drawn: Vec<Continuation> = Vec::with_capacity(seeds.len());
         let mut usage = Usage::default();
-        let mut at_once = seeds.len();
+        let mut at_once = seeds.len().min(self.pool.answers()).max(1);
         while drawn.len() < seeds.len() {
             let parts = seeds[drawn.len()..].chunks(at_once);
             let asked = parts.map(|seeds| self.choices(key, messages, seeds, shape));
@@ -372,10 +388,12 @@ impl Inner {
         let reader = || DrawReader {
             dialect: *dialect,
             spelled: true,
-            cuts: vec![Cut::new(shape.segmenter.clone(), None, shape.until); n],
+            // What is here whole is not cut short: the model ended it.
+            cuts: vec![Cut::new(shape.segmenter.clone().without_box(), None, shape.until); n],
             told: None,
             prompt: bytes.div_ceil(4) as u64,
             stream: false,
+            done: false,
         };
         self.pool.ask(key, &question, reader).await
     }
@@ -390,6 +408,8 @@ struct DrawReader {
     /// Tokens sent, as counted here.
     prompt: u64,
     stream: bool,
+    /// Has a stream said that it is over?
+    done: bool,
 }
 
 impl Reader for DrawReader {
@@ -401,6 +421,7 @@ impl Reader for DrawReader {
             .read(data, self.spelled)
             .map_err(|unreadable| unreadable.at(endpoint))?;
         self.told = parts.told.or(self.told);
+        self.done |= data == b"[DONE]";
         for part in parts.parts {
             // More choices than were asked for are nobody's.
             let Some(cut) = self.cuts.get_mut(part.index) else {
@@ -416,20 +437,21 @@ impl Reader for DrawReader {
         Ok(parts.last || (self.stream && self.cuts.iter().all(over)))
     }
 
-    fn finish(self, endpoint: &str) -> Result<(Self::Value, u64), Trouble> {
-        let tokens: u64 = self.cuts.iter().map(Cut::tokens).sum();
-        let drawn: Vec<Continuation> = self
-            .cuts
-            .into_iter()
-            .map_while(Cut::into_continuation)
-            .collect();
+    fn finish(self, _: &str) -> Result<(Self::Value, u64), Trouble> {
+        let counted = counted(&self.cuts);
+        let done = self.done;
+        let mut drawn = Vec::with_capacity(self.cuts.len());
+        for mut cut in self.cuts {
+            // Some streams end without a word for why.
+            if done && cut.has_begun() && !cut.is_finished() {
+                cut.finish(Finish::End);
+            }
+            drawn.extend(cut.into_continuation());
+        }
         if drawn.is_empty() {
             return Err(match self.stream {
                 true => Trouble::Cut("the stream ended before the answer did".into()),
-                false => Trouble::Fatal(Error::Misshaped {
-                    endpoint: endpoint.to_owned(),
-                    reason: "no choices".into(),
-                }),
+                false => Trouble::Garbled("no choices".into()),
             });
         }
         debug_assert!(
@@ -437,28 +459,52 @@ impl Reader for DrawReader {
                 .iter()
                 .all(|c| c.stop != Stop::Step || c.steps.len() <= 1)
         );
-        let usage = usage(self.told, self.prompt, tokens);
+        let usage = usage(self.told, self.prompt, counted);
         Ok(((drawn, usage), usage.computed))
     }
 }
 
+/// Tokens that were drawn, as counted here.
+#[derive(Clone, Copy)]
+pub(crate) struct Counted {
+    pub(crate) tokens: u64,
+    /// Fewer there cannot be.
+    pub(crate) least: u64,
+}
+
+impl Counted {
+    pub(crate) fn exactly(tokens: u64) -> Self {
+        Self {
+            tokens,
+            least: tokens,
+        }
+    }
+}
+
+fn counted(cuts: &[Cut]) -> Counted {
+    Counted {
+        tokens: cuts.iter().map(Cut::tokens).sum(),
+        least: cuts.iter().map(Cut::least_tokens).sum(),
+    }
+}
+
 /// What a request cost: as the server tells, or else as counted here and marked so.
-pub(crate) fn usage(told: Option<Told>, prompt: u64, generated: u64) -> Usage {
-    let exact = told.is_some_and(|told| told.cached.is_some());
-    let told = told.unwrap_or(Told {
-        prompt,
-        cached: None,
-        generated,
-    });
-    let cached = told.cached.unwrap_or(0).min(told.prompt);
+pub(crate) fn usage(told: Option<Told>, prompt: u64, drawn: Counted) -> Usage {
+    let told = told.unwrap_or_default();
+    let told_prompt = told.prompt.filter(|told| *told > 0 || prompt == 0);
+    let generated = told.generated.filter(|told| *told >= drawn.least);
+    let exact = told_prompt.is_some() && generated.is_some() && told.cached.is_some();
+    let prompt = told_prompt.unwrap_or(prompt);
+    let generated = generated.unwrap_or(drawn.tokens);
+    let cached = told.cached.unwrap_or(0).min(prompt);
     let up_to = |tokens: u64| tokens * (tokens + 1) / 2;
     Usage {
         requests: 1,
-        prompt: told.prompt,
+        prompt,
         cached,
-        generated: told.generated,
-        computed: told.prompt - cached + told.generated,
-        attended: up_to(told.prompt + told.generated) - up_to(cached),
+        generated,
+        computed: prompt - cached + generated,
+        attended: up_to(prompt + generated) - up_to(cached),
         estimated: u64::from(!exact),
     }
 }

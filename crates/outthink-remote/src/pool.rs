@@ -1,24 +1,33 @@
 //! The servers of one role: who is asked next, and what happens when one does not answer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::{Method, Response};
+use hyper::{Method, Response, StatusCode};
 use tokio::sync::{Notify, oneshot};
 
+use crate::adapt::{self, Change};
 use crate::breaker::Fault;
 use crate::choice::{Choice, Counts, State};
 use crate::config::{Role, Servers};
 use crate::endpoint::Endpoint;
-use crate::http::{Http, Trouble};
+use crate::http::{Http, Streamed, Trouble, said};
+use crate::key::Key;
+use crate::said::{Said, page};
 use crate::sse::Events;
 use crate::{Error, Notice};
 
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
+/// Longer than it takes to start a server that is being started; who is not there then is told about.
+const FIRST_CONTACT: Duration = Duration::from_secs(5);
+/// A person who waits longer than this wants to know for what.
+const UNTOLD: Duration = Duration::from_secs(5);
+/// More changes than this are not found for one request.
+const CHANGES: usize = 8;
 
 /// Takes an answer, whole or in events, and makes a value of it.
 pub(crate) trait Reader: Send {
@@ -67,6 +76,8 @@ pub(crate) struct Pool {
     timeout: Duration,
     patience: Duration,
     attempts: usize,
+    /// Was it told that a server is busy?
+    told_busy: AtomicBool,
     notice: Box<dyn Fn(Notice) + Send + Sync>,
     jitter: AtomicU64,
 }
@@ -98,6 +109,7 @@ impl Pool {
             timeout: servers.timeout(),
             patience: servers.patience(),
             attempts: servers.attempts.max(1),
+            told_busy: AtomicBool::new(false),
             notice: Box::new(notice),
             jitter: AtomicU64::new(u64::from(std::process::id())),
         })
@@ -141,31 +153,66 @@ impl Pool {
     pub(crate) async fn probe(
         &self,
         endpoint: &Endpoint,
-        method: Method,
         path: &'static str,
-        body: Bytes,
         timeout: Duration,
     ) -> Result<Bytes, Trouble> {
-        let uri = endpoint.uri(path).map_err(Trouble::Fatal)?;
-        self.http
-            .exchange(method, uri, endpoint.key(), body, timeout)
-            .await
+        let answer = self
+            .http
+            .exchange(
+                endpoint,
+                Method::GET,
+                path,
+                Bytes::new(),
+                timeout.min(self.timeout),
+            )
+            .await;
+        answer.map(|answer| answer.body)
     }
 
-    /// Waits a little for servers of which none answered since `started`; fails when patience is at its end.
-    pub(crate) async fn wait_for_any(&self, started: Instant, last: &str) -> Result<(), Error> {
+    /// Waits a little for servers of which none answered since `started`. Whoever is not there at the first contact is not
+    /// waited for long; a server that answers and has no time yet, for as long as patience lasts.
+    pub(crate) async fn wait_for_any(
+        &self,
+        started: Instant,
+        last: &Trouble,
+        name: &str,
+    ) -> Result<(), Error> {
         let waited = started.elapsed();
-        if waited >= self.patience {
-            return Err(self.down(waited, last));
+        let busy = matches!(last, Trouble::Busy(..));
+        let patience = match busy {
+            true => self.patience,
+            false => self.patience.min(FIRST_CONTACT),
+        };
+        let reason = format!("{name}: {last}");
+        if waited >= patience && busy {
+            return Err(self.down(waited, &reason));
+        }
+        if waited >= patience {
+            return Err(Error::Absent {
+                role: self.role,
+                advice: advice(last),
+                last: reason,
+            });
         }
         if self.state().goes_down() {
             (self.notice)(Notice::Down {
                 role: self.role,
-                reason: last.to_owned(),
+                reason,
+                patience,
             });
         }
-        tokio::time::sleep(self.backoff(4).min(self.patience)).await;
+        let left = patience.saturating_sub(waited);
+        tokio::time::sleep(self.backoff(3).min(left)).await;
         Ok(())
+    }
+
+    /// Most answers that one request may ask for, as far as a server has said so.
+    pub(crate) fn answers(&self) -> usize {
+        let told = self
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| endpoint.changes().answers());
+        told.min().unwrap_or(usize::MAX)
     }
 
     /// Tells of a server that answers after none did.
@@ -190,18 +237,31 @@ impl Pool {
         reader: impl Fn() -> R,
     ) -> Result<R::Value, Error> {
         let mut attempts = 0;
+        let mut busy = 0;
         let mut busy_since = None;
+        // What this question needed beside what the server was known not to take.
+        let mut found: Vec<Change> = Vec::new();
         loop {
             let lease = self.lease(key).await?;
             let endpoint = &self.endpoints[lease.endpoint];
             let name = endpoint.name();
             let mut reading = reader();
-            let trouble = match self.send(endpoint, question, &mut reading).await {
+            let mut changes = endpoint.changes().clone();
+            for change in &found {
+                changes.add(*change);
+            }
+            let body = changes.apply(&question.body);
+            let trouble = match self
+                .send(endpoint, question, body.clone(), &mut reading)
+                .await
+            {
                 Ok(()) => match reading.finish(name) {
                     Ok((value, work)) => {
                         let at = lease.endpoint;
                         lease.answered(work);
                         self.is_back(at);
+                        self.told_busy.store(false, Ordering::Relaxed);
+                        self.remember(endpoint, &found);
                         return Ok(value);
                     }
                     Err(trouble) => trouble,
@@ -214,24 +274,44 @@ impl Pool {
                     lease.answered(0);
                     return Err(error);
                 }
-                Trouble::Refused(status, message) => {
+                Trouble::Refused(status, said) => {
                     lease.answered(0);
+                    if learns(&said, status, &body, &mut found) {
+                        continue;
+                    }
                     return Err(Error::Refused {
                         endpoint: name.to_owned(),
                         status: status.as_u16(),
-                        message,
+                        message: said.message,
                     });
                 }
-                Trouble::Busy(after, _) => {
+                Trouble::Failed(status, ref said) if learns(said, status, &body, &mut found) => {
+                    lease.answered(0);
+                    continue;
+                }
+                Trouble::Busy(after, message) => {
                     // It was not worked on, so it is no attempt; but it does not go on forever either.
                     let since = *busy_since.get_or_insert_with(Instant::now);
+                    busy += 1;
                     if since.elapsed() >= self.patience {
-                        return Err(self.gave_up(name, attempts + 1, last));
+                        lease.busy(None);
+                        return Err(self.gave_up(name, attempts + busy, last));
+                    }
+                    let long =
+                        since.elapsed() >= UNTOLD || after.is_some_and(|after| after >= UNTOLD);
+                    if long && !self.told_busy.swap(true, Ordering::Relaxed) {
+                        (self.notice)(Notice::Busy {
+                            role: self.role,
+                            endpoint: name.to_owned(),
+                            reason: message,
+                            patience: self.patience,
+                        });
                     }
                     lease.busy(after);
+                    let left = self.patience.saturating_sub(since.elapsed());
                     match after {
                         Some(_) => Duration::ZERO,
-                        None => self.backoff(2),
+                        None => self.backoff(busy + 1).min(left),
                     }
                 }
                 Trouble::Gone(_) => {
@@ -275,12 +355,7 @@ impl Pool {
                 }
             };
             let endpoint = &self.endpoints[lease.endpoint];
-            let sent = self.http.open(
-                Method::POST,
-                endpoint.uri(path)?,
-                endpoint.key(),
-                body.clone(),
-            );
+            let sent = self.http.open(endpoint, Method::POST, path, body.clone());
             let sent = tokio::time::timeout(self.timeout, sent).await;
             let trouble = match sent.unwrap_or(Err(Trouble::Late(self.timeout))) {
                 Ok(response) => {
@@ -301,31 +376,64 @@ impl Pool {
     async fn send<R: Reader>(
         &self,
         endpoint: &Endpoint,
-        Question { path, body, stream }: &Question,
+        question: &Question,
+        body: Bytes,
         reader: &mut R,
     ) -> Result<(), Trouble> {
-        let uri = endpoint.uri(path).map_err(Trouble::Fatal)?;
-        let (key, body) = (endpoint.key(), body.clone());
-        if !stream {
-            let body = self
-                .http
-                .exchange(Method::POST, uri, key, body, self.timeout)
-                .await?;
-            return reader.take(endpoint.name(), &body).map(|_| ());
-        }
         let mut events = Events::default();
-        let mut take = |data: &[u8]| {
-            events.push(data);
+        let mut take = |part: Streamed| {
+            match part {
+                Streamed::Whole(body) => {
+                    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
+                    return read(reader, endpoint, body);
+                }
+                Streamed::Data(data) if events.push(&data) => {}
+                Streamed::Data(_) => {
+                    return Err(Trouble::Fatal(Error::Misshaped {
+                        endpoint: endpoint.name().to_owned(),
+                        reason: "an event without end".into(),
+                    }));
+                }
+                Streamed::End => events.end(),
+            }
             while let Some(event) = events.next() {
-                if reader.take(endpoint.name(), event)? {
+                if read(reader, endpoint, &event)? {
                     return Ok(true);
                 }
             }
             Ok(false)
         };
-        self.http
-            .stream(uri, key, body, self.timeout, &mut take)
-            .await
+        if question.stream {
+            return self
+                .http
+                .stream(endpoint, question.path, body, self.timeout, &mut take)
+                .await;
+        }
+        let answer = self
+            .http
+            .exchange(endpoint, Method::POST, question.path, body, self.timeout)
+            .await?;
+        // Some stream whatever they are asked.
+        match answer.events || answer.body.starts_with(b"data:") {
+            true => take(Streamed::Data(answer.body))
+                .and_then(|last| Ok(last || take(Streamed::End)?))
+                .map(|_| ()),
+            false => take(Streamed::Whole(answer.body)).map(|_| ()),
+        }
+    }
+
+    /// What a question needed, the server needs from now on.
+    fn remember(&self, endpoint: &Endpoint, found: &[Change]) {
+        for change in found {
+            let new = endpoint.changes().add(*change);
+            if new {
+                (self.notice)(Notice::Changed {
+                    role: self.role,
+                    endpoint: endpoint.name().to_owned(),
+                    change: change.to_string(),
+                });
+            }
+        }
     }
 
     /// A place at a server: at once, or when one is free.
@@ -413,6 +521,73 @@ impl Pool {
     }
 }
 
+/// Hands a body or an event to a reader. What it cannot read may be an error that has the status of a success.
+fn read<R: Reader>(reader: &mut R, endpoint: &Endpoint, data: &[u8]) -> Result<bool, Trouble> {
+    reader
+        .take(endpoint.name(), data)
+        .map_err(|trouble| match trouble {
+            Trouble::Garbled(_) | Trouble::Fatal(Error::Misshaped { .. })
+                if Said::read_success(data).is_some() =>
+            {
+                said(endpoint, data).trouble(None, None)
+            }
+            Trouble::Garbled(_) if page(data).is_some() => {
+                Trouble::Garbled(page(data).unwrap_or_default())
+            }
+            other => other,
+        })
+}
+
+/// Is there something to change of a refused request that was not tried yet?
+fn learns(said: &Said, status: StatusCode, body: &[u8], found: &mut Vec<Change>) -> bool {
+    if !matches!(status.as_u16(), 400 | 403 | 413 | 422 | 500 | 501) || found.len() >= CHANGES {
+        return false;
+    }
+    // A server that broke down is not one that refuses.
+    if status.is_server_error()
+        && !said.tells(&[
+            "not supported",
+            "unsupported",
+            "not implemented",
+            "unrecognized",
+            "unknown",
+        ])
+    {
+        return false;
+    }
+    match adapt::change(said, body) {
+        Some(change) if !found.contains(&change) => {
+            found.push(change);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// What may help where a server is not reached.
+fn advice(trouble: &Trouble) -> &'static str {
+    let Trouble::Gone(reason) = trouble else {
+        return match trouble {
+            Trouble::Late(_) => " Something is there that does not answer: is the port right?",
+            _ => " Is the address right?",
+        };
+    };
+    let reason = reason.to_lowercase();
+    if reason.contains("refused") {
+        " Is it running, and is the port right?"
+    } else if reason.contains("lookup") || reason.contains("dns") || reason.contains("name") {
+        " Is the host's name right?"
+    } else if reason.contains("certificate")
+        || reason.contains("invalidcontenttype")
+        || reason.contains("tls")
+        || reason.contains("corrupt")
+    {
+        " If it speaks plain http, write http://"
+    } else {
+        " Is it running, and is the address right?"
+    }
+}
+
 /// A place, handed to one who waited.
 pub(crate) struct Grant(Lease);
 
@@ -433,6 +608,11 @@ impl Lease {
             endpoint,
             told: false,
         }
+    }
+
+    /// The key that was sent.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        self.pool.endpoints[self.endpoint].key()
     }
 
     /// The answer has begun: whoever waits to see whether the server is back need not wait for its end.
@@ -476,6 +656,7 @@ impl Lease {
             (self.pool.notice)(Notice::Down {
                 role: self.pool.role,
                 reason: reason.to_owned(),
+                patience: self.pool.patience,
             });
         }
         self.pool.changed.notify_waiters();

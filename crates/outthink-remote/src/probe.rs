@@ -1,20 +1,40 @@
 //! Finding out what a server is, by asking it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use hyper::Method;
+use hyper::StatusCode;
 use serde::Deserialize;
 
 use crate::endpoint::Endpoint;
-use crate::http::Trouble;
+use crate::http::{Trouble, said};
+use crate::models::{self, Model};
 use crate::pool::Pool;
-use crate::{Dialect, Error};
+use crate::said::{Said, unreadable};
+use crate::{Dialect, Error, Servers};
 
 /// A server that is loaded may take its time; these questions cost it nothing.
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// Who does not know a question says so at once.
+const ASIDE: Duration = Duration::from_secs(5);
+
+/// What is asked of the servers of a role.
+pub(crate) struct Wanted {
+    model: Option<String>,
+    dialect: Option<Dialect>,
+}
+
+impl Wanted {
+    pub(crate) fn of(servers: &Servers) -> Self {
+        Self {
+            model: servers.model.clone(),
+            dialect: servers.dialect,
+        }
+    }
+}
 
 /// What a server said it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +61,8 @@ pub struct Facts {
     pub pools: bool,
     /// The model's parameters, if it told them.
     pub parameters: Option<u64>,
+    /// The profile that the server itself asks the model under, if it told one (`outthink serve`).
+    pub profile: Option<String>,
 }
 
 /// What the servers of a role have in common.
@@ -67,6 +89,11 @@ impl Fleet {
         }
     }
 
+    /// The profile that the servers ask the model under, if they tell.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.facts.iter().find_map(|facts| facts.profile.as_deref())
+    }
+
     /// The first server and its kind, for messages.
     pub(crate) fn name(&self) -> String {
         let endpoint = self.facts.first().map(|facts| facts.endpoint.as_str());
@@ -76,15 +103,15 @@ impl Fleet {
 
 /// Asks all servers what they are, and waits for the first to be there. Those that are not there yet must turn out to be of
 /// the same kind: a request that another kind refuses is an error.
-pub(crate) async fn probe(pool: &Arc<Pool>, model: Option<String>) -> Result<Fleet, Error> {
+pub(crate) async fn probe(pool: &Arc<Pool>, wanted: &Wanted) -> Result<Fleet, Error> {
     let started = Instant::now();
     let facts = loop {
         let asked = pool
             .endpoints()
             .iter()
-            .map(|endpoint| ask(pool, endpoint, model.as_deref()));
+            .map(|endpoint| ask(pool, endpoint, wanted));
         let mut facts = Vec::new();
-        let mut last = String::new();
+        let mut last = None;
         for (index, answer) in join_all(asked).await.into_iter().enumerate() {
             match answer {
                 Ok(known) => {
@@ -96,20 +123,18 @@ pub(crate) async fn probe(pool: &Arc<Pool>, model: Option<String>) -> Result<Fle
                     facts.push(known);
                 }
                 Err(Trouble::Fatal(error)) => return Err(error),
-                Err(Trouble::Refused(status, message)) => {
-                    return Err(Error::Refused {
-                        endpoint: pool.endpoints()[index].name().to_owned(),
-                        status: status.as_u16(),
-                        message,
-                    });
-                }
-                Err(trouble) => last = format!("{}: {trouble}", pool.endpoints()[index].name()),
+                // One that is loading will be there; one that is not may never be.
+                Err(trouble @ Trouble::Busy(..)) => last = Some((trouble, index)),
+                Err(trouble) => last = last.or(Some((trouble, index))),
             }
         }
         if !facts.is_empty() {
             break facts;
         }
-        pool.wait_for_any(started, &last).await?;
+        if let Some((trouble, index)) = last {
+            let name = pool.endpoints()[index].name();
+            pool.wait_for_any(started, &trouble, name).await?;
+        }
     };
     let first = &facts[0];
     if let Some(other) = facts
@@ -131,35 +156,15 @@ pub(crate) async fn probe(pool: &Arc<Pool>, model: Option<String>) -> Result<Fle
     })
 }
 
-#[derive(Deserialize)]
-struct Models {
-    data: Vec<Model>,
-}
-
-#[derive(Deserialize)]
-struct Model {
-    id: String,
-    #[serde(default)]
-    aliases: Vec<String>,
-    owned_by: Option<String>,
-    root: Option<String>,
-    max_model_len: Option<usize>,
-    meta: Option<Meta>,
-}
-
-#[derive(Deserialize)]
-struct Meta {
-    n_params: Option<u64>,
-}
-
 #[derive(Default, Deserialize)]
 struct Version {
     version: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Paths {
-    paths: std::collections::HashMap<String, serde::de::IgnoredAny>,
+struct Description {
+    paths: HashMap<String, serde::de::IgnoredAny>,
+    info: Option<Version>,
 }
 
 #[derive(Deserialize)]
@@ -174,97 +179,156 @@ struct Settings {
     n_ctx: Option<usize>,
 }
 
-async fn ask(pool: &Pool, endpoint: &Endpoint, wanted: Option<&str>) -> Result<Facts, Trouble> {
-    let get = |path| pool.probe(endpoint, Method::GET, path, Bytes::new(), TIMEOUT);
-    let body = get("/v1/models").await?;
-    let Models { data: models } = serde_json::from_slice(&body)
-        .map_err(|error| Trouble::Garbled(format!("/v1/models: {error}")))?;
-    let model = choose(endpoint, models, wanted)?;
+/// The models that a server lists. None where it keeps them to itself, and why.
+async fn list(pool: &Pool, endpoint: &Endpoint) -> Result<Result<Vec<Model>, String>, Trouble> {
+    loop {
+        let answer = pool.probe(endpoint, "/v1/models", TIMEOUT).await;
+        let unlisted = match answer {
+            Ok(body) => match models::read(&body) {
+                Ok(models) if !models.is_empty() || Said::read_success(&body).is_none() => {
+                    endpoint.settle(true);
+                    return Ok(Ok(models));
+                }
+                // An error that has the status of a success.
+                Ok(_) => match said(endpoint, &body).trouble(None, None) {
+                    Trouble::Refused(status, said) => (status.as_u16(), said.message),
+                    trouble => return Err(trouble),
+                },
+                Err(error) => (404, unreadable(&body, &error)),
+            },
+            Err(Trouble::Refused(status, said)) => (status.as_u16(), said.message),
+            Err(Trouble::Failed(status, said)) if status == StatusCode::NOT_IMPLEMENTED => {
+                (501, said.message)
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        let (status, message) = unlisted;
+        if !matches!(status, 401 | 403) && endpoint.drops_version() {
+            continue;
+        }
+        endpoint.settle(false);
+        let hint = match (status, endpoint.key()) {
+            (401 | 403, None) => "; it wants a key, see docs/servers.md",
+            _ => "",
+        };
+        return Ok(Err(format!("{status}: {message}{hint}")));
+    }
+}
+
+async fn ask(pool: &Pool, endpoint: &Endpoint, wanted: &Wanted) -> Result<Facts, Trouble> {
+    let name = wanted.model.as_deref();
+    let model = match (list(pool, endpoint).await?, name) {
+        (Ok(models), _) => models::choose(endpoint.name(), models, name).map_err(Trouble::Fatal)?,
+        // Whoever names a model need not be told of it.
+        (Err(_), Some(name)) => Model {
+            id: name.to_owned(),
+            ..Model::default()
+        },
+        (Err(reason), None) => {
+            return Err(Trouble::Fatal(Error::NoModels {
+                endpoint: endpoint.name().to_owned(),
+                reason,
+            }));
+        }
+    };
+    let told = match model.owned_by.as_deref() {
+        Some("vllm") => Some(Dialect::Vllm),
+        Some("sglang") => Some(Dialect::Sglang),
+        Some("llamacpp") => Some(Dialect::LlamaCpp),
+        Some("outthink") => Some(Dialect::Outthink),
+        _ => None,
+    };
+    let dialect = match wanted.dialect.or(told) {
+        Some(dialect) => dialect,
+        None => recognise(pool, endpoint).await,
+    };
     let mut facts = Facts {
         endpoint: endpoint.name().to_owned(),
-        dialect: match model.owned_by.as_deref() {
-            Some("vllm") => Dialect::Vllm,
-            Some("sglang") => Dialect::Sglang,
-            Some("llamacpp") => Dialect::LlamaCpp,
-            Some("outthink") => Dialect::Outthink,
-            _ => Dialect::Chat,
-        },
+        dialect,
         version: None,
         model: model.id,
         root: model.root,
-        context: model.max_model_len,
+        context: model.context,
         slots: None,
         prefix_caching: None,
         generates: true,
         pools: false,
-        parameters: model.meta.and_then(|meta| meta.n_params),
+        parameters: model.parameters,
+        profile: model.profile,
     };
-    match facts.dialect {
-        Dialect::Vllm | Dialect::Outthink => {
-            facts.version = value::<Version>(get("/version").await).and_then(|v| v.version);
+    let get = |path| pool.probe(endpoint, path, TIMEOUT);
+    match dialect {
+        Dialect::Vllm | Dialect::Outthink | Dialect::Gateway => {
+            facts.version = value::<Version>(get("/version").await.ok()).and_then(|v| v.version);
             // Its routes are those of the tasks that the model is run for. Behind a gateway nobody knows.
-            if let Some(Paths { paths }) = value(get("/openapi.json").await) {
+            if let Some(Description { paths, info }) = value(get("/openapi.json").await.ok()) {
                 facts.generates = paths.contains_key("/v1/completions");
                 facts.pools = paths.contains_key("/pooling");
+                if dialect == Dialect::Outthink && paths.contains_key("/v1/chat/completions") {
+                    facts.dialect = Dialect::Gateway;
+                }
+                facts.version = facts.version.or(info.and_then(|info| info.version));
             }
-            if let Ok(metrics) = get("/metrics").await {
+            if dialect == Dialect::Vllm
+                && let Ok(metrics) = get("/metrics").await
+            {
                 facts.prefix_caching = caching(&String::from_utf8_lossy(&metrics));
             }
         }
         Dialect::LlamaCpp => {
             facts.prefix_caching = Some(true);
-            if let Some(props) = value::<Props>(get("/props").await) {
+            if let Some(props) = value::<Props>(get("/props").await.ok()) {
                 facts.context = props.default_generation_settings.and_then(|s| s.n_ctx);
                 facts.slots = props.total_slots;
                 facts.version = props.build_info;
             }
         }
         Dialect::Sglang => {
-            facts.version = value::<Version>(get("/get_server_info").await).and_then(|v| v.version);
+            facts.version =
+                value::<Version>(get("/get_server_info").await.ok()).and_then(|v| v.version);
         }
         Dialect::Chat => {}
     }
     Ok(facts)
 }
 
-fn value<T: for<'a> Deserialize<'a>>(answer: Result<Bytes, Trouble>) -> Option<T> {
-    answer
-        .ok()
-        .and_then(|body| serde_json::from_slice(&body).ok())
+/// The kind of a server whose list of models does not tell, as behind a proxy that puts its own name there: by what only that
+/// kind answers.
+async fn recognise(pool: &Pool, endpoint: &Endpoint) -> Dialect {
+    let get = |path| pool.probe(endpoint, path, ASIDE);
+    let (metrics, description, props, info) = futures::join!(
+        get("/metrics"),
+        get("/openapi.json"),
+        get("/props"),
+        get("/get_model_info")
+    );
+    let metrics = metrics.unwrap_or_default();
+    let metric = |prefix: &str| {
+        String::from_utf8_lossy(&metrics)
+            .lines()
+            .any(|line| line.starts_with(prefix))
+    };
+    let routes = |routes: &[&str]| {
+        let description = value::<Description>(description.as_ref().ok().cloned());
+        description.is_some_and(|told| routes.iter().all(|route| told.paths.contains_key(*route)))
+    };
+    let has = |answer: Result<Bytes, Trouble>, fields: &[&str]| {
+        let told = value::<HashMap<String, serde::de::IgnoredAny>>(answer.ok());
+        told.is_some_and(|told| fields.iter().all(|field| told.contains_key(*field)))
+    };
+    if metric("vllm:") || routes(&["/tokenize", "/detokenize", "/v1/completions"]) {
+        Dialect::Vllm
+    } else if metric("sglang:") || has(info, &["model_path", "is_generation"]) {
+        Dialect::Sglang
+    } else if metric("llamacpp:") || has(props, &["default_generation_settings", "total_slots"]) {
+        Dialect::LlamaCpp
+    } else {
+        Dialect::Chat
+    }
 }
 
-/// The model of the wanted name; llama.cpp would answer to any name.
-fn choose(endpoint: &Endpoint, models: Vec<Model>, wanted: Option<&str>) -> Result<Model, Trouble> {
-    let names: Vec<String> = models.iter().map(|model| model.id.clone()).collect();
-    let known = match names.is_empty() {
-        true => "no model".to_owned(),
-        false => names.join(", "),
-    };
-    let endpoint = endpoint.name().to_owned();
-    let mut models = models.into_iter();
-    let Some(wanted) = wanted else {
-        return match (models.next(), models.next()) {
-            (Some(only), None) => Ok(only),
-            (None, _) => Err(Trouble::Fatal(Error::WrongModel {
-                endpoint,
-                model: String::new(),
-                known,
-            })),
-            _ => Err(Trouble::Fatal(Error::WhichModel { endpoint, known })),
-        };
-    };
-    let named = |model: &Model| model.id == wanted || model.aliases.iter().any(|a| a == wanted);
-    let model = models.find(named).ok_or_else(|| {
-        Trouble::Fatal(Error::WrongModel {
-            endpoint,
-            model: wanted.to_owned(),
-            known,
-        })
-    })?;
-    Ok(Model {
-        id: wanted.to_owned(),
-        ..model
-    })
+fn value<T: for<'a> Deserialize<'a>>(body: Option<Bytes>) -> Option<T> {
+    serde_json::from_slice(&body?).ok()
 }
 
 /// vLLM tells its cache's configuration as the labels of a metric.

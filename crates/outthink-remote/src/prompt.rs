@@ -143,9 +143,11 @@ impl Prompter {
                     .await?;
                 Ok(tokens)
             }
-            Dialect::Sglang | Dialect::Chat | Dialect::Outthink => Err(Error::NoTokenizer(
-                "SGLang takes a conversation as token ids only from who has its tokenizer",
-            )),
+            Dialect::Sglang | Dialect::Chat | Dialect::Gateway | Dialect::Outthink => {
+                Err(Error::NoTokenizer(
+                    "SGLang takes a conversation as token ids only from who has its tokenizer",
+                ))
+            }
         }
     }
 }
@@ -166,10 +168,7 @@ fn question(path: &'static str, body: &impl Serialize) -> Result<Question, Error
 
 /// JSON of numbers and strings can always be written; should it ever not, it is no server's fault.
 pub(crate) fn unsendable(error: serde_json::Error) -> Error {
-    Error::Misshaped {
-        endpoint: "this side".into(),
-        reason: error.to_string(),
-    }
+    Error::Unsendable(error.to_string())
 }
 
 /// Reads a body as one value.

@@ -6,55 +6,145 @@ pub(crate) struct Events {
     buffer: Vec<u8>,
     /// How far the buffer has been handed out.
     read: usize,
+    /// How far it holds no line break.
+    searched: usize,
+    /// Lines of data that are no whole event yet.
+    open: Vec<u8>,
 }
 
+/// No event that was asked for is as long.
+const LONGEST: usize = 16 << 20;
+
 impl Events {
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    /// False if an event has no end.
+    #[must_use]
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
         self.buffer.drain(..self.read);
+        self.searched -= self.read;
         self.read = 0;
         self.buffer.extend_from_slice(bytes);
+        self.buffer.len().max(self.open.len()) <= LONGEST
     }
 
-    /// The data of the next whole line that has any; each line is an event.
-    pub(crate) fn next(&mut self) -> Option<&[u8]> {
+    /// Nothing follows: the last line is one though nothing ends it.
+    pub(crate) fn end(&mut self) {
+        self.buffer.extend_from_slice(b"\n\n");
+    }
+
+    /// The data of the next event. Servers write a line an event, and not all write the empty line after it; what stands in
+    /// several lines is one event up to that.
+    pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
         loop {
-            let rest = &self.buffer[self.read..];
-            let length = rest.iter().position(|byte| *byte == b'\n')?;
-            let start = self.read;
-            self.read += length + 1;
-            if self.buffer[start..start + length].starts_with(b"data:") {
-                return Some(self.buffer[start + 5..start + length].trim_ascii());
+            let rest = &self.buffer[self.searched..];
+            let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
+                self.searched = self.buffer.len();
+                return None;
+            };
+            let end = self.searched + length;
+            let line = self.buffer[self.read..end].trim_ascii_end();
+            let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+            let data = line.strip_prefix(b"data:").map(<[u8]>::trim_ascii);
+            self.read = end + 1;
+            self.searched = self.read;
+            match data {
+                Some(data) if self.open.is_empty() && is_whole(data) => return Some(data.to_vec()),
+                Some(data) => {
+                    if !self.open.is_empty() {
+                        self.open.push(b'\n');
+                    }
+                    self.open.extend_from_slice(data);
+                }
+                None if line.is_empty() && !self.open.is_empty() => {
+                    return Some(std::mem::take(&mut self.open));
+                }
+                // A comment, or another field.
+                None => {}
             }
         }
     }
 }
 
+/// Can nothing follow this line in its event?
+fn is_whole(data: &[u8]) -> bool {
+    data == b"[DONE]" || (data.starts_with(b"{") && data.ends_with(b"}"))
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
+    fn events(pieces: &[&[u8]]) -> Vec<String> {
+        let mut events = Events::default();
+        let mut got = Vec::new();
+        for piece in pieces {
+            assert!(events.push(piece));
+            got.extend(std::iter::from_fn(|| events.next()));
+        }
+        events.end();
+        got.extend(std::iter::from_fn(|| events.next()));
+        got.into_iter()
+            .map(|event| String::from_utf8(event).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn events_are_read_as_servers_write_them() {
+        for (text, expected) in [
+            (
+                "\u{feff}data: {\"a\":1}\n\ndata:[DONE]\n\n",
+                vec!["{\"a\":1}", "[DONE]"],
+            ),
+            (
+                "data:{\"a\":1}\r\n\r\n: keep-alive\r\n\r\nevent: x\r\nid: 3\r\ndata: {}\r\n\r\n",
+                vec!["{\"a\":1}", "{}"],
+            ),
+            (
+                "data: {\"a\":1}\ndata: {\"a\":2}\ndata: [DONE]",
+                vec!["{\"a\":1}", "{\"a\":2}", "[DONE]"],
+            ),
+            (
+                "data: {\ndata: \"a\": 1\ndata: }\n\ndata: {}\n\n",
+                vec!["{\n\"a\": 1\n}", "{}"],
+            ),
+            ("data:\n\ndata: {}\n\nretry: 3\n\n", vec!["{}"]),
+            ("data: {\"cut", vec!["{\"cut"]),
+            (": only comments\n\n", vec![]),
+        ] {
+            assert_eq!(events(&[text.as_bytes()]), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_kept_for_ever() {
+        let mut events = Events::default();
+        let part = vec![b'x'; LONGEST / 4];
+        let taken = (0..8).take_while(|_| events.push(&part)).count();
+        assert_eq!(taken, 4);
+        let mut events = Events::default();
+        let line = [b"data: {".to_vec(), part, b"\n".to_vec()].concat();
+        let taken = (0..8).take_while(|_| {
+            let fits = events.push(&line);
+            assert_eq!(events.next(), None);
+            fits
+        });
+        assert!(taken.count() < 8);
+    }
+
     proptest! {
         #[test]
         fn events_are_the_same_however_the_stream_is_cut(
-            data in prop::collection::vec("[a-z{}\"é ]{0,12}", 0..8),
+            data in prop::collection::vec("\\{[a-z{}\"é ]{0,12}\\}", 0..8),
             cuts in prop::collection::vec(0usize..200, 0..8),
         ) {
             let text: String = data.iter().map(|data| format!(": note\r\ndata: {data}\r\n\r\n")).collect();
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
             cuts.extend([0, text.len()]);
             cuts.sort_unstable();
-            let mut events = Events::default();
-            let mut got = Vec::new();
-            for pair in cuts.windows(2) {
-                events.push(&text.as_bytes()[pair[0]..pair[1]]);
-                while let Some(event) = events.next() {
-                    got.push(String::from_utf8_lossy(event).into_owned());
-                }
-            }
-            let expected: Vec<&str> = data.iter().map(|data| data.trim_matches(' ')).collect();
-            prop_assert_eq!(got, expected);
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &text.as_bytes()[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(events(&pieces), data);
         }
     }
 }

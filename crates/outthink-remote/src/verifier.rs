@@ -13,9 +13,9 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::dialect::{Dialect, Told, Unreadable, llama, sglang, vllm};
 use crate::http::Trouble;
-use crate::policy::{key, usage};
+use crate::policy::{Counted, key, usage};
 use crate::pool::{EndpointStats, Pool, Question, Reader};
-use crate::probe::{Facts, Fleet, probe};
+use crate::probe::{Facts, Fleet, Wanted, probe};
 use crate::prompt::unsendable;
 use crate::{Error, Notice, Role, Servers, background};
 
@@ -71,8 +71,8 @@ impl RemoteVerifier {
     ) -> Result<Self, Error> {
         let pool = Arc::new(Pool::new(Role::Verifier, servers, notice)?);
         let probing = Arc::clone(&pool);
-        let model = servers.model.clone();
-        let fleet = background::wait_for(async move { probe(&probing, model).await })?;
+        let wanted = Wanted::of(servers);
+        let fleet = background::wait_for(async move { probe(&probing, &wanted).await })?;
         let profile = match profile {
             Some(profile) => profile,
             None => Profile::detect(
@@ -81,10 +81,9 @@ impl RemoteVerifier {
                 &files.tokenizer,
             )?,
         };
-        let shown = profile.verifier.as_ref().ok_or_else(|| Error::Misshaped {
-            endpoint: "this side".into(),
-            reason: format!("the profile {} is no verifier's", profile.name),
-        })?;
+        let no_verifier =
+            || Error::Unsendable(format!("the profile {} is no verifier's", profile.name));
+        let shown = profile.verifier.as_ref().ok_or_else(no_verifier)?;
         let layout = RewardLayout::new(shown, &files.tokenizer)?;
         let method = method(&fleet, layout.reward())?;
         Ok(Self(Arc::new(Inner {
@@ -160,7 +159,7 @@ fn method(fleet: &Fleet, reward: Reward) -> Result<Method, Error> {
         (Dialect::LlamaCpp, _) => Err(cannot(
             "it returns neither prompt log-probabilities nor a row a token; use vLLM or `outthink prm-serve`",
         )),
-        (Dialect::Chat, _) => Err(cannot("it is a chat endpoint")),
+        (Dialect::Chat | Dialect::Gateway, _) => Err(cannot("it is a chat endpoint")),
     }
 }
 
@@ -354,7 +353,7 @@ impl Inner {
                 kept.clear();
             }
             kept.insert(name, reward);
-            Ok((reward, usage(told, end as u64, 1)))
+            Ok((reward, usage(told, end as u64, Counted::exactly(1))))
         };
         let scored = try_join_all(rendered.steps.iter().map(|step| score(step.end))).await?;
         Ok(scored.into_iter().fold(
@@ -367,11 +366,7 @@ impl Inner {
     }
 
     fn usage(&self, told: Option<Told>, tokens: usize) -> Usage {
-        let mut told = told.unwrap_or(Told {
-            prompt: tokens as u64,
-            cached: None,
-            generated: 0,
-        });
+        let mut told = told.unwrap_or_else(|| Told::new(tokens as u64, None, 0));
         // A server without a prefix cache need not tell that nothing came from it.
         let caches = self
             .fleet
@@ -381,7 +376,9 @@ impl Inner {
         if !caches {
             told.cached = told.cached.or(Some(0));
         }
-        usage(Some(told), tokens as u64, 0)
+        // An endpoint that only reads may say nothing of what it drew.
+        told.generated = told.generated.or(Some(0));
+        usage(Some(told), tokens as u64, Counted::exactly(0))
     }
 
     /// The value of an answer, its usage and who gave it.
@@ -444,7 +441,8 @@ where
         let (value, told) = self
             .value
             .ok_or_else(|| Trouble::Garbled("no answer".into()))?;
-        let work = told.map_or(1, |told| told.prompt + told.generated);
+        let told_work = |told: Told| told.prompt.unwrap_or(0) + told.generated.unwrap_or(0);
+        let work = told.map_or(1, told_work).max(1);
         Ok(((value, told, endpoint.to_owned()), work))
     }
 }

@@ -215,7 +215,7 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
-fn a_run_ends_when_patience_does_and_says_what_to_do() {
+fn who_is_not_there_at_the_first_contact_is_not_waited_for_long() {
     let policy = Mock::absent(mock::policy);
     let mut servers = servers(&[policy.url()], "micro-0.3m");
     servers.patience_seconds = 0.2;
@@ -223,6 +223,22 @@ fn a_run_ends_when_patience_does_and_says_what_to_do() {
         .err()
         .unwrap()
         .to_string();
+    assert!(error.contains("no policy server answers"), "{error}");
+    assert!(
+        error.contains("Is it running, and is the port right?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_run_ends_when_patience_does_and_says_what_to_do() {
+    let mut policy = Mock::start(mock::policy);
+    let mut servers = servers(&[policy.url()], "micro-0.3m");
+    servers.patience_seconds = 0.2;
+    let client = RemotePolicy::connect(&servers, None, |_| {}).unwrap();
+    policy.kill();
+    let error = grow_problem(1, Method::Majority, &client, None).unwrap_err();
+    let error = std::error::Error::source(&error).unwrap().to_string();
     assert!(error.contains("no policy server has answered"), "{error}");
     assert!(error.contains("run the same command again"), "{error}");
 }

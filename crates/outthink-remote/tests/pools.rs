@@ -14,9 +14,10 @@ use futures::executor::block_on;
 use futures::stream::TryStreamExt;
 use mock::{Act, Mock, Request};
 use outthink_core::{
-    Extension, Finished, Limits, Method, Plan, Policy, Problem, Sampling, Selection, Stop, Tree,
-    Until, Verifier, search,
+    Extension, Finished, Limits, Method, Plan, Policy, Problem, Sampling, Selection, Step, Stop,
+    Tree, Until, Verifier, search,
 };
+use outthink_prompt::Profile;
 use outthink_remote::{Config, Dialect, RemotePolicy, RemoteVerifier, Servers};
 use serde_json::{Value, json};
 
@@ -452,4 +453,47 @@ fn what_is_passed_on_finds_a_servers_limit_and_its_way_back() {
     };
     assert_eq!(pass(8), 8, "not one at a time after the server came back");
     drop(begun);
+}
+
+#[test]
+fn thinking_that_ended_in_an_earlier_step_has_ended_as_embedded() {
+    use mock::token::{BOX, CLOSE, SEPARATOR, ZERO};
+    let boxes = |request: &Request| match request.path.as_str() {
+        "/v1/completions" => {
+            let mut reply = mock::completion(&request.body);
+            let choice = &mut reply["choices"][0];
+            choice["token_ids"] = json!([BOX, ZERO, CLOSE, SEPARATOR]);
+            choice["logprobs"]["token_logprobs"] = json!([-0.5, -0.5, -0.5, -0.5]);
+            choice["stop_reason"] = json!("\n\n");
+            Act::Json(reply)
+        }
+        _ => mock::policy(request),
+    };
+    let mock = Mock::start(boxes);
+    let mut profile = Profile::named("micro").unwrap();
+    if let Some(policy) = &mut profile.policy {
+        policy.think_end = Some("=$".into());
+    }
+    let servers = servers(&[&mock], Some("micro-0.3m"));
+    let client = RemotePolicy::connect(&servers, Some(profile), |_| {}).unwrap();
+    let stop = |steps: &[&str]| {
+        let step = |text: &&str| {
+            Arc::new(Step {
+                text: (*text).into(),
+                tokens: vec![ZERO, SEPARATOR],
+                logprob: 0.0,
+            })
+        };
+        let request = Extension {
+            problem: problem(1),
+            steps: steps.iter().map(step).collect(),
+            seeds: vec![1],
+            until: Until::Step,
+            sampling: Sampling::at(1.0),
+            max_tokens: 8,
+        };
+        block_on(client.extend(vec![request])).unwrap()[0].0[0].stop
+    };
+    assert_eq!(stop(&["$1+2$.\n\n"]), Stop::Step);
+    assert_eq!(stop(&["$1+2$.\n\n", "$3=$.\n\n"]), Stop::Answer);
 }

@@ -3,10 +3,13 @@
 //!
 //! Its samplers default to top-k 40, top-p 0.95 and min-p 0.05, so all are always sent. A seed has 32 bits, and 2³² − 1
 //! means any. It has no stop tokens beside the model's own.
+//!
+//! A token that ends inside a character has no log-probability of its own, and a stream leaves its id out altogether: answers
+//! are not streamed. Neither have the tokens of a text that it stopped at.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, Finish, Part, Parts, Piece, Prefix, Told, Unreadable, post};
+use super::{Asked, Finish, Part, Parts, Piece, Prefix, Told, Unreadable, logprob, post};
 use crate::pool::Question;
 
 #[derive(Serialize)]
@@ -99,33 +102,26 @@ pub(super) fn read(data: &[u8], spelled: bool) -> Result<Parts, Unreadable> {
         (true, Some(StopType::Word)) => Some(Finish::Separator),
         (true, Some(StopType::None) | None) => return Err("it does not say why it stopped".into()),
     };
-    // The tokens of the text that it stopped at come without theirs: a step's log-probability leaves them out.
-    let probabilities = reply.completion_probabilities;
-    if probabilities.len() < reply.tokens.len() && finish != Some(Finish::Separator) {
-        let (got, tokens) = (probabilities.len(), reply.tokens.len());
-        return Err(format!("{got} log-probabilities for {tokens} tokens").into());
-    }
-    let mut probabilities = probabilities.into_iter();
-    let pieces = reply.tokens.into_iter().map(|token| {
-        let probability = probabilities.next().unwrap_or(Probability {
-            id: token,
-            bytes: Vec::new(),
-            logprob: None,
-        });
-        if probability.id != token {
-            let other = probability.id;
-            return Err(format!("a log-probability of token {other} for {token}").into());
-        }
-        Ok(Piece {
+    // Some tokens have none, and a step's log-probability leaves them out. The text of a token inside a character comes with
+    // the token that ends it.
+    let mut probabilities = reply.completion_probabilities.into_iter().peekable();
+    let mut pieces = Vec::with_capacity(reply.tokens.len());
+    for token in reply.tokens {
+        let own = probabilities.next_if(|probability| probability.id == token);
+        let (bytes, value) = own.map_or((Vec::new(), None), |own| (own.bytes, own.logprob));
+        pieces.push(Piece {
             token: Some(token),
-            bytes: match spelled {
-                true => probability.bytes,
-                false => Vec::new(),
-            },
-            logprob: probability.logprob.unwrap_or_default(),
-        })
-    });
-    let mut pieces: Vec<Piece> = pieces.collect::<Result<_, Unreadable>>()?;
+            bytes: if spelled { bytes } else { Vec::new() },
+            logprob: logprob(value)?,
+        });
+    }
+    if let Some(other) = probabilities.next() {
+        return Err(format!(
+            "a log-probability of token {}, which was not drawn",
+            other.id
+        )
+        .into());
+    }
     if spelled
         && finish == Some(Finish::Separator)
         && let (Some((end, before)), Some(word)) = (pieces.split_last_mut(), reply.stopping_word)
@@ -143,10 +139,9 @@ pub(super) fn read(data: &[u8], spelled: bool) -> Result<Parts, Unreadable> {
             pieces,
             finish,
         }],
-        told: reply.stop.then(|| Told {
-            prompt: reply.tokens_evaluated,
-            cached: reply.timings.map(|timings| timings.cache_n),
-            generated: reply.tokens_predicted,
+        told: reply.stop.then(|| {
+            let cached = reply.timings.map(|timings| timings.cache_n);
+            Told::new(reply.tokens_evaluated, cached, reply.tokens_predicted)
         }),
         last: reply.stop,
     })
@@ -220,11 +215,8 @@ pub(crate) fn read_labels(
         (None, Some(_)) if top.len() == 1 => 0.0,
         _ => return Err("other tokens than the two labels: logit_bias is ignored".into()),
     };
-    let told = Told {
-        prompt: reply.tokens_evaluated,
-        cached: reply.timings.map(|timings| timings.cache_n),
-        generated: reply.tokens_predicted,
-    };
+    let cached = reply.timings.map(|timings| timings.cache_n);
+    let told = Told::new(reply.tokens_evaluated, cached, reply.tokens_predicted);
     Ok((share, Some(told)))
 }
 

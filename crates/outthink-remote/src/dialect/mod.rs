@@ -4,19 +4,27 @@
 pub(crate) mod chat;
 pub(crate) mod llama;
 pub(crate) mod sglang;
+mod usage;
 pub(crate) mod vllm;
 
 use std::fmt;
+use std::str::FromStr;
 
-use outthink_core::Sampling;
+use outthink_core::{Sampling, visible_line};
 use outthink_prompt::Message;
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::Error;
 use crate::http::Trouble;
 use crate::pool::Question;
+use crate::said::Said;
+
+pub(crate) use usage::Told;
 
 /// A kind of server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum Dialect {
     /// vLLM: token-id prompts, token ids back, seeds per request, `/pooling`.
@@ -27,6 +35,8 @@ pub enum Dialect {
     LlamaCpp,
     /// `outthink prm-serve`: the embedded engine behind `/pooling`.
     Outthink,
+    /// `outthink serve`: another outthink's policies, asked for whole answers.
+    Gateway,
     /// Any other OpenAI-compatible chat endpoint: whole answers only.
     Chat,
 }
@@ -38,8 +48,58 @@ impl fmt::Display for Dialect {
             Self::Sglang => "SGLang",
             Self::LlamaCpp => "llama.cpp",
             Self::Outthink => "outthink prm-serve",
+            Self::Gateway => "outthink serve",
             Self::Chat => "chat-only",
         })
+    }
+}
+
+impl Dialect {
+    const ALL: [Self; 6] = [
+        Self::Vllm,
+        Self::Sglang,
+        Self::LlamaCpp,
+        Self::Outthink,
+        Self::Gateway,
+        Self::Chat,
+    ];
+
+    /// As it is written in a configuration.
+    fn written(self) -> &'static str {
+        match self {
+            Self::Vllm => "vllm",
+            Self::Sglang => "sglang",
+            Self::LlamaCpp => "llama.cpp",
+            Self::Outthink => "prm-serve",
+            Self::Gateway => "outthink",
+            Self::Chat => "chat",
+        }
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let plain = |name: &str| name.to_lowercase().replace(['-', '_', '.', ' '], "");
+        let named = |dialect: &Self| {
+            plain(dialect.written()) == plain(name) || plain(&dialect.to_string()) == plain(name)
+        };
+        Self::ALL
+            .into_iter()
+            .find(named)
+            .ok_or_else(|| Error::UnknownDialect {
+                name: visible_line(name).into_owned(),
+                known: Self::ALL.map(Self::written).join(", "),
+            })
+    }
+}
+
+impl TryFrom<String> for Dialect {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self, Error> {
+        name.parse()
     }
 }
 
@@ -87,15 +147,6 @@ pub(crate) enum Finish {
     Length,
 }
 
-/// What a server says that a request cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub(crate) prompt: u64,
-    /// Not every server tells.
-    pub(crate) cached: Option<u64>,
-    pub(crate) generated: u64,
-}
-
 /// A piece of an answer: a token, or some text without its tokens.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Piece {
@@ -130,6 +181,8 @@ pub(crate) enum Unreadable {
     Broken(String),
     /// It is something else than was asked for, and will be again.
     Other(String),
+    /// It says what is wrong.
+    Said(Said),
 }
 
 impl From<serde_json::Error> for Unreadable {
@@ -161,6 +214,7 @@ impl Unreadable {
                 endpoint: endpoint.to_owned(),
                 reason,
             }),
+            Self::Said(said) => said.trouble(None, None),
         }
     }
 }
@@ -176,7 +230,7 @@ impl Dialect {
             Self::Vllm => vllm::question(asked),
             Self::Sglang => sglang::question(asked),
             Self::LlamaCpp => llama::question(asked),
-            Self::Chat | Self::Outthink => chat::question(asked),
+            Self::Chat | Self::Gateway | Self::Outthink => chat::question(asked),
         }
     }
 
@@ -192,7 +246,7 @@ impl Dialect {
             Self::Vllm => vllm::read(data, spelled),
             Self::Sglang => sglang::read(data),
             Self::LlamaCpp => llama::read(data, spelled),
-            Self::Chat | Self::Outthink => chat::read(data),
+            Self::Chat | Self::Gateway | Self::Outthink => chat::read(data),
         }
     }
 }
@@ -210,36 +264,121 @@ pub(crate) fn post(
     })
 }
 
-/// Usage as OpenAI's endpoints tell it.
-#[derive(Debug, serde::Deserialize)]
-struct OpenAiUsage {
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
-    prompt_tokens_details: Option<Details>,
-}
-
-#[derive(Debug, serde::Deserialize)]
-struct Details {
-    cached_tokens: Option<u64>,
-}
-
-impl From<OpenAiUsage> for Told {
-    fn from(usage: OpenAiUsage) -> Self {
-        Self {
-            prompt: usage.prompt_tokens,
-            cached: usage.prompt_tokens_details.and_then(|d| d.cached_tokens),
-            generated: usage.completion_tokens,
+/// OpenAI's word for why a draw ended, and those of others. A reply that is there and ended for a reason unheard of is whole.
+fn finish(reason: &Value, at_separator: bool) -> Result<Finish, Unreadable> {
+    let word = match reason {
+        Value::String(word) => word.as_str(),
+        Value::Object(reason) => reason
+            .get("type")
+            .and_then(Value::as_str)
+            .unwrap_or_default(),
+        _ => "",
+    };
+    let plain = word.trim().to_ascii_lowercase();
+    match plain.as_str() {
+        "stop" if at_separator => Ok(Finish::Separator),
+        "length"
+        | "max_tokens"
+        | "max_new_tokens"
+        | "max_output_tokens"
+        | "max_completion_tokens"
+        | "max_length"
+        | "model_length"
+        | "model_context_window_exceeded"
+        | "context_length"
+        | "context_length_exceeded"
+        | "context_window_exceeded"
+        | "token_limit"
+        | "limit"
+        | "incomplete"
+        | "truncated" => Ok(Finish::Length),
+        // What a filter cut off is not the model's whole answer.
+        "content_filter" | "content_filtered" | "safety" | "recitation" | "blocklist"
+        | "prohibited_content" | "spii" => Ok(Finish::Length),
+        "error"
+        | "abort"
+        | "aborted"
+        | "cancelled"
+        | "canceled"
+        | "timeout"
+        | "load"
+        | "insufficient_system_resource" => {
+            Err(Unreadable::Broken(format!("it ended with {word:?}")))
         }
+        _ => Ok(Finish::End),
     }
 }
 
-/// OpenAI's word for why a draw ended.
-fn finish(reason: &str, at_separator: bool) -> Result<Finish, Unreadable> {
-    match reason {
-        "stop" if at_separator => Ok(Finish::Separator),
-        "stop" => Ok(Finish::End),
-        "length" => Ok(Finish::Length),
-        other => Err(Unreadable::Broken(format!("it ended with {other:?}"))),
+/// A log-probability, if it can be one: not above 0, save for rounding.
+fn logprob(value: Option<f64>) -> Result<f64, Unreadable> {
+    const ROUNDING: f64 = 1e-3;
+    match value {
+        None => Ok(0.0),
+        Some(value) if value.is_finite() && value <= ROUNDING => Ok(value),
+        Some(value) => Err(format!("{value:?} where a log-probability should be").into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn servers_have_many_words_for_why_an_answer_ended() {
+        let ends = |reason: Value| finish(&reason, false).ok();
+        for word in [
+            "stop",
+            "eos",
+            "end_turn",
+            "",
+            "COMPLETE",
+            "stop_sequence",
+            "STOP",
+            "tool_calls",
+            "never heard of",
+        ] {
+            assert_eq!(ends(json!(word)), Some(Finish::End), "{word}");
+        }
+        assert_eq!(ends(Value::Null), Some(Finish::End));
+        assert_eq!(
+            ends(json!({"type": "stop", "matched": 2})),
+            Some(Finish::End)
+        );
+        for word in [
+            "length",
+            "max_tokens",
+            "MAX_TOKENS",
+            "model_length",
+            "content_filter",
+            "SAFETY",
+        ] {
+            assert_eq!(ends(json!(word)), Some(Finish::Length), "{word}");
+        }
+        for word in ["error", "abort"] {
+            assert_eq!(ends(json!(word)), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_log_probability_is_no_number_to_count_with() {
+        assert!(
+            logprob(Some(-3.5)).is_ok() && logprob(Some(1e-6)).is_ok() && logprob(None).is_ok()
+        );
+        for wrong in [1e308, 0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(logprob(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_kind_of_server_is_named_as_it_is_shown_or_as_it_is_written() {
+        for dialect in Dialect::ALL {
+            assert_eq!(dialect.to_string().parse::<Dialect>().ok(), Some(dialect));
+        }
+        assert_eq!("llama-cpp".parse::<Dialect>().ok(), Some(Dialect::LlamaCpp));
+        assert_eq!("chat".parse::<Dialect>().ok(), Some(Dialect::Chat));
+        let error = "tgi".parse::<Dialect>().map_err(|error| error.to_string());
+        assert!(error.is_err_and(|error| error.contains("vllm, sglang, llama.cpp")));
     }
 }

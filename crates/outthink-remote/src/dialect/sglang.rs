@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Asked, Finish, Part, Parts, Piece, Prefix, Told, Unreadable, post};
+use super::{Asked, Part, Parts, Piece, Prefix, Told, Unreadable, finish, logprob, post};
 use crate::pool::Question;
 
 #[derive(Serialize)]
@@ -95,11 +95,11 @@ struct Reason<'a> {
 
 impl Meta<'_> {
     fn told(&self) -> Told {
-        Told {
-            prompt: self.prompt_tokens,
-            cached: self.cached_tokens,
-            generated: self.completion_tokens,
-        }
+        Told::new(
+            self.prompt_tokens,
+            self.cached_tokens,
+            self.completion_tokens,
+        )
     }
 }
 
@@ -110,12 +110,7 @@ pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
     let at_separator = reason
         .matched
         .is_some_and(|matched| matched.get().starts_with('"'));
-    let finish = match reason.r#type.as_str() {
-        "stop" if at_separator => Finish::Separator,
-        "stop" => Finish::End,
-        "length" => Finish::Length,
-        other => return Err(Unreadable::Broken(format!("it ended with {other:?}"))),
-    };
+    let finish = finish(&reason.r#type.as_str().into(), at_separator)?;
     if meta.output_token_logprobs.len() as u64 != meta.completion_tokens {
         let got = meta.output_token_logprobs.len();
         return Err(format!(
@@ -125,15 +120,18 @@ pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
         .into());
     }
     let told = meta.told();
-    let piece = |(logprob, token, _): TokenLogprob| Piece {
-        token: Some(token),
-        bytes: Vec::new(),
-        logprob: logprob.unwrap_or_default(),
+    let piece = |(value, token, _): TokenLogprob| {
+        Ok(Piece {
+            token: Some(token),
+            bytes: Vec::new(),
+            logprob: logprob(value)?,
+        })
     };
+    let pieces = meta.output_token_logprobs.into_iter().map(piece);
     Ok(Parts {
         parts: vec![Part {
             index: 0,
-            pieces: meta.output_token_logprobs.into_iter().map(piece).collect(),
+            pieces: pieces.collect::<Result<_, Unreadable>>()?,
             finish: Some(finish),
         }],
         told: Some(told),

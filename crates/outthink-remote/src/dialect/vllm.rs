@@ -5,9 +5,10 @@
 //! (`logprobs_mode` `raw_logprobs`, the default).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Asked, Finish, OpenAiUsage, Part, Parts, Piece, Prefix, Unreadable, finish, post};
+use super::{Asked, Finish, Part, Parts, Piece, Prefix, Told, Unreadable, finish, logprob, post};
 use crate::pool::Question;
 
 #[derive(Serialize)]
@@ -69,17 +70,17 @@ pub(super) fn question(asked: &Asked<'_>) -> Result<Question, serde_json::Error>
 struct Reply<'a> {
     #[serde(borrow)]
     choices: Vec<Choice<'a>>,
-    usage: Option<OpenAiUsage>,
+    #[serde(default, deserialize_with = "super::usage::usage")]
+    usage: Option<Told>,
 }
 
 #[derive(Deserialize)]
 struct Choice<'a> {
-    #[serde(default)]
-    index: usize,
     token_ids: Option<Vec<u32>>,
     #[serde(borrow)]
     logprobs: Option<Logprobs<'a>>,
-    finish_reason: Option<String>,
+    #[serde(default)]
+    finish_reason: Value,
     #[serde(borrow)]
     stop_reason: Option<&'a RawValue>,
 }
@@ -97,19 +98,30 @@ pub(super) fn read(data: &[u8], spelled: bool) -> Result<Parts, Unreadable> {
     let parts = reply
         .choices
         .into_iter()
-        .map(|choice| part(choice, spelled));
+        .enumerate()
+        .map(|(place, choice)| part(place, choice, spelled));
     Ok(Parts {
         parts: parts.collect::<Result<_, _>>()?,
-        told: reply.usage.map(Into::into),
+        told: reply.usage,
         last,
     })
 }
 
-fn part(choice: Choice<'_>, spelled: bool) -> Result<Part, Unreadable> {
+fn part(place: usize, choice: Choice<'_>, spelled: bool) -> Result<Part, Unreadable> {
     let tokens = choice
         .token_ids
         .ok_or("no token_ids: this vLLM is older than return_token_ids (0.10.2)")?;
-    let logprobs = choice.logprobs.ok_or("no logprobs")?;
+    let logprobs = match choice.logprobs {
+        Some(logprobs) => logprobs,
+        // It takes no `logprobs`: whoever has the tokenizer can do without.
+        None if !spelled => Logprobs {
+            token_logprobs: vec![None; tokens.len()],
+            tokens: Vec::new(),
+        },
+        None => {
+            return Err("no logprobs, and no tokenizer is named to spell the tokens with".into());
+        }
+    };
     if logprobs.token_logprobs.len() != tokens.len() {
         let got = logprobs.token_logprobs.len();
         return Err(format!("{got} log-probabilities for {} tokens", tokens.len()).into());
@@ -118,19 +130,21 @@ fn part(choice: Choice<'_>, spelled: bool) -> Result<Part, Unreadable> {
     let at_separator = choice
         .stop_reason
         .is_some_and(|reason| reason.get().starts_with('"'));
-    let finish = choice
-        .finish_reason
-        .map(|reason| finish(&reason, at_separator))
-        .transpose()?;
-    let mut pieces: Vec<Piece> = tokens
-        .into_iter()
-        .zip(logprobs.token_logprobs)
-        .map(|(token, logprob)| Piece {
+    let finish = match &choice.finish_reason {
+        Value::Null => None,
+        reason => Some(finish(reason, at_separator)?),
+    };
+    let piece = |(token, value): (u32, Option<f64>)| {
+        Ok(Piece {
             token: Some(token),
             bytes: Vec::new(),
-            logprob: logprob.unwrap_or_default(),
+            logprob: logprob(value)?,
         })
-        .collect();
+    };
+    let drawn = tokens.into_iter().zip(logprobs.token_logprobs);
+    let mut pieces = drawn
+        .map(piece)
+        .collect::<Result<Vec<Piece>, Unreadable>>()?;
     if spelled {
         for (piece, text) in pieces.iter_mut().zip(logprobs.tokens) {
             let text: String = serde_json::from_str(text.get())?;
@@ -142,7 +156,7 @@ fn part(choice: Choice<'_>, spelled: bool) -> Result<Part, Unreadable> {
         }
     }
     Ok(Part {
-        index: choice.index,
+        index: place,
         pieces,
         finish,
     })
@@ -181,11 +195,12 @@ pub(crate) fn labels_question(
 pub(crate) fn read_labels(
     data: &[u8],
     labels: [u32; 2],
-) -> Result<([f64; 2], Option<super::Told>), Unreadable> {
+) -> Result<([f64; 2], Option<Told>), Unreadable> {
     #[derive(Deserialize)]
     struct Reply {
         choices: Vec<Choice>,
-        usage: Option<OpenAiUsage>,
+        #[serde(default, deserialize_with = "crate::dialect::usage::usage")]
+        usage: Option<Told>,
     }
     #[derive(Deserialize)]
     struct Choice {
@@ -206,10 +221,7 @@ pub(crate) fn read_labels(
             || format!("no log-probability of token {label}: logprob_token_ids is ignored");
         value.copied().ok_or_else(missing)
     };
-    Ok((
-        [of(labels[0])?, of(labels[1])?],
-        reply.usage.map(Into::into),
-    ))
+    Ok(([of(labels[0])?, of(labels[1])?], reply.usage))
 }
 
 /// Asks for the log-probability of every token of a text.
@@ -239,11 +251,12 @@ pub(crate) fn likelihood_question(
 pub(crate) fn read_likelihood(
     data: &[u8],
     tokens: &[u32],
-) -> Result<(Vec<f64>, Option<super::Told>), Unreadable> {
+) -> Result<(Vec<f64>, Option<Told>), Unreadable> {
     #[derive(Deserialize)]
     struct Reply {
         choices: Vec<Choice>,
-        usage: Option<OpenAiUsage>,
+        #[serde(default, deserialize_with = "crate::dialect::usage::usage")]
+        usage: Option<Told>,
     }
     #[derive(Deserialize)]
     struct Choice {
@@ -268,10 +281,7 @@ pub(crate) fn read_likelihood(
             .map(|entry| entry.logprob)
             .ok_or_else(|| format!("token {place} is another one")),
     });
-    Ok((
-        values.collect::<Result<_, _>>()?,
-        reply.usage.map(Into::into),
-    ))
+    Ok((values.collect::<Result<_, _>>()?, reply.usage))
 }
 
 /// Asks for the rows of a classifier.
@@ -297,13 +307,12 @@ pub(crate) fn pooling_question(
 }
 
 /// The rows: one a step tag or one a token, as the server is set up.
-pub(crate) fn read_pooling(
-    data: &[u8],
-) -> Result<(Vec<Vec<f64>>, Option<super::Told>), Unreadable> {
+pub(crate) fn read_pooling(data: &[u8]) -> Result<(Vec<Vec<f64>>, Option<Told>), Unreadable> {
     #[derive(Deserialize)]
     struct Reply {
         data: Vec<Item>,
-        usage: Option<OpenAiUsage>,
+        #[serde(default, deserialize_with = "crate::dialect::usage::usage")]
+        usage: Option<Told>,
     }
     #[derive(Deserialize)]
     struct Item {
@@ -324,5 +333,5 @@ pub(crate) fn read_pooling(
         Row::Labels(labels) => labels.into_iter().map(number).collect(),
         Row::Value(value) => vec![number(value)],
     });
-    Ok((rows.collect(), reply.usage.map(Into::into)))
+    Ok((rows.collect(), reply.usage))
 }

@@ -39,6 +39,8 @@ pub(crate) enum Act {
     Reset,
     /// No answer, until the client hangs up.
     Hang,
+    /// Something of a content type, as often as the client takes it.
+    Endless(&'static str, &'static [u8]),
 }
 
 type Acts = dyn Fn(&Request) -> Act + Send + Sync;
@@ -215,7 +217,12 @@ fn serve(mut stream: &TcpStream, acts: &Acts, shared: &Shared) -> std::io::Resul
 fn is_question(path: &str) -> bool {
     matches!(
         path,
-        "/v1/completions" | "/v1/chat/completions" | "/completion" | "/pooling" | "/generate"
+        "/v1/completions"
+            | "/v1/chat/completions"
+            | "/chat/completions"
+            | "/completion"
+            | "/pooling"
+            | "/generate"
     )
 }
 
@@ -260,6 +267,14 @@ fn perform(act: Act, stream: &mut &TcpStream, shared: &Shared) -> std::io::Resul
                 stream.write_all(b"0\r\n\r\n")?;
             }
             Ok(ends)
+        }
+        Act::Endless(kind, part) => {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n\r\n");
+            stream.write_all(head.as_bytes())?;
+            let much = part.repeat((1 << 20) / part.len());
+            while stream.write_all(&much).is_ok() {}
+            shared.hung_up.fetch_add(1, Ordering::SeqCst);
+            Ok(false)
         }
         Act::Reset => Ok(false),
         Act::Hang => {

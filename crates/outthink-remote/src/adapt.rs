@@ -1,0 +1,563 @@
+//! What a server does not take, found out by its refusals: it is asked again without, once, and remembered.
+//!
+//! Only what has a meaning of its own without it is left out: a prompt or the request for token ids never is. A number that
+//! the server takes at another value is left as it is, and the refusal stands.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::said::Said;
+
+/// How a request is changed for a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// `max_completion_tokens` for `max_tokens`.
+    CompletionTokens,
+    /// A parameter is left out.
+    Without(&'static str),
+    /// So many answers a request.
+    AtMost(usize),
+    /// A temperature just above 0 for 0.
+    Warm,
+    /// The system message stands at the head of the user's.
+    NoSystem,
+}
+
+/// For people, after the server's name.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CompletionTokens => {
+                f.write_str("takes `max_completion_tokens`, not `max_tokens`")
+            }
+            Self::Without("seed") => {
+                f.write_str("takes no `seed`: what it draws cannot be repeated")
+            }
+            Self::Without(name @ ("temperature" | "top_p" | "top_k" | "min_p")) => {
+                write!(f, "takes no such `{name}`: its own setting holds")
+            }
+            Self::Without(name @ ("max_tokens" | "max_completion_tokens")) => {
+                write!(f, "takes no such `{name}`: its own limit holds")
+            }
+            Self::Without(name) => write!(f, "takes no `{name}`: asked without"),
+            Self::AtMost(1) => f.write_str("gives one answer a request: asked as often as needed"),
+            Self::AtMost(n) => write!(f, "gives at most {n} answers a request"),
+            Self::Warm => f.write_str("takes no temperature of 0: asked with 0.01"),
+            Self::NoSystem => f.write_str("takes no system message: it stands before the question"),
+        }
+    }
+}
+
+/// Parameters that a request means something without.
+const OPTIONAL: [&str; 17] = [
+    "max_tokens",
+    "max_completion_tokens",
+    "seed",
+    "n",
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "stop",
+    "stop_token_ids",
+    "include_stop_str_in_output",
+    "logprobs",
+    "stream_options",
+    "stream",
+    "chat_template_kwargs",
+    "add_generation_prompt",
+    "cache_prompt",
+];
+
+/// Not "another value, please" but "not at all".
+const NOT_AT_ALL: [&str; 24] = [
+    "support",
+    "unknown",
+    "unrecognized",
+    "unrecognised",
+    "unexpected",
+    "extra",
+    "not permitted",
+    "not allowed",
+    "forbid",
+    "only the default",
+    "deprecated",
+    "cannot both",
+    "can't both",
+    "use only one",
+    "only one of",
+    "cannot be specified",
+    "cannot find field",
+    "no such",
+    "not available",
+    "not implemented",
+    "not enabled",
+    "additional propert",
+    "not accepted",
+    "does not accept",
+];
+
+/// All changes for one server.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes(Vec<Change>);
+
+impl Changes {
+    /// True if it is new.
+    pub(crate) fn add(&mut self, change: Change) -> bool {
+        let new = !self.0.contains(&change);
+        if new {
+            self.0.push(change);
+        }
+        new
+    }
+
+    /// Most answers that one request may ask for.
+    pub(crate) fn answers(&self) -> Option<usize> {
+        let most = self.0.iter().filter_map(|change| match change {
+            Change::AtMost(n) => Some(*n),
+            _ => None,
+        });
+        most.min()
+    }
+
+    /// A request's body under them.
+    pub(crate) fn apply(&self, body: &Bytes) -> Bytes {
+        if self.0.is_empty() {
+            return body.clone();
+        }
+        let Ok(mut asked) = serde_json::from_slice::<Map<String, Value>>(body) else {
+            return body.clone();
+        };
+        for change in &self.0 {
+            match change {
+                Change::CompletionTokens => {
+                    if let Some(most) = asked.remove("max_tokens") {
+                        asked.insert("max_completion_tokens".into(), most);
+                    }
+                }
+                Change::Without(name) => {
+                    asked.remove(*name);
+                }
+                Change::AtMost(most) => {
+                    if let Some(n) = asked.get("n").and_then(Value::as_u64) {
+                        match (*most as u64).min(n) {
+                            0 | 1 => asked.remove("n"),
+                            n => asked.insert("n".into(), n.into()),
+                        };
+                    }
+                }
+                Change::Warm => {
+                    if is(&asked, "temperature", 0.0) {
+                        asked.insert("temperature".into(), 0.01.into());
+                    }
+                }
+                Change::NoSystem => merge_system(&mut asked),
+            }
+        }
+        serde_json::to_vec(&asked).map_or_else(|_| body.clone(), Bytes::from)
+    }
+}
+
+/// What to change of a refused request, if that may help. `body`: as it was sent.
+pub(crate) fn change(said: &Said, body: &[u8]) -> Option<Change> {
+    let asked: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    if has_system(&asked)
+        && said.tells(&[
+            "system role",
+            "system message",
+            "system instruction",
+            "developer instruction",
+            "'system'",
+            "\"system\"",
+            "roles must alternate",
+        ])
+        && said.tells(&[
+            "support",
+            "not enabled",
+            "not allowed",
+            "must alternate",
+            "invalid",
+            "unknown",
+        ])
+    {
+        return Some(Change::NoSystem);
+    }
+    match culprit(said, &asked) {
+        Some(name) => cure(said, name, &asked),
+        None => beyond_context(said, &asked),
+    }
+}
+
+/// The sent parameter that a refusal is about: the one that it names apart, or else the first in its words.
+fn culprit(said: &Said, asked: &Map<String, Value>) -> Option<&'static str> {
+    let sent = || {
+        OPTIONAL
+            .into_iter()
+            .filter(|name| asked.contains_key(*name))
+    };
+    let named = |name: &&'static str| said.parameters.iter().any(|told| told == name);
+    if let Some(name) = sent().find(named) {
+        return Some(name);
+    }
+    let words = said.message.to_lowercase();
+    let first = sent()
+        .filter_map(|name| Some((mentioned(&words, name)?, name)))
+        .min();
+    if let Some((_, name)) = first {
+        return Some(name);
+    }
+    let several = [
+        "multiple candidates",
+        "candidate count",
+        "candidatecount",
+        "candidate_count",
+        "multiple completions",
+        "multiple choices",
+        "more than one completion",
+        "more than one choice",
+        "single completion",
+    ];
+    (asked.contains_key("n") && several.iter().any(|words_for| words.contains(words_for)))
+        .then_some("n")
+}
+
+/// Where a text names a parameter as a word of its own. One letter is a name only between quotes or before a condition.
+fn mentioned(words: &str, name: &str) -> Option<usize> {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    let at = words.match_indices(name).find(|(at, _)| {
+        let before = words[..*at].chars().next_back();
+        let after = words[at + name.len()..].trim_start_matches(['\'', '"', '`']);
+        let next = words[at + name.len()..].chars().next();
+        if before.is_some_and(part) || next.is_some_and(|c| part(c) || c == '-') {
+            return false;
+        }
+        let quoted = before.is_some_and(|c| "'\"`[(.".contains(c)) && next.is_some();
+        let condition = [
+            "must",
+            "should",
+            "value",
+            "parameter",
+            "is ",
+            "cannot",
+            ">",
+            "<",
+            "=",
+            "!",
+            ":",
+            "(",
+            "greater",
+            "larger",
+            "has to",
+        ];
+        name.len() > 1
+            || quoted
+            || (next.is_none() && before.is_some_and(|c| c == ' '))
+            || condition
+                .iter()
+                .any(|word| after.trim_start().starts_with(word))
+    });
+    at.map(|(at, _)| at)
+}
+
+fn cure(said: &Said, name: &'static str, asked: &Map<String, Value>) -> Option<Change> {
+    let not_at_all = said.tells(&NOT_AT_ALL);
+    if said.tells(&["field required", "is required", "missing"]) && !not_at_all {
+        return None;
+    }
+    match name {
+        "max_tokens" => {
+            let too_many = said.tells(&[
+                "too large",
+                "too big",
+                "at most",
+                "less than",
+                "maximum",
+                "exceed",
+                "<=",
+                "greater than",
+            ]);
+            Some(match too_many && !said.tells(&["instead"]) {
+                true => Change::Without(name),
+                false => Change::CompletionTokens,
+            })
+        }
+        "n" => {
+            let n = asked.get(name).and_then(Value::as_u64)?;
+            let told = said.message.split(|c: char| !c.is_ascii_digit());
+            let less = told.filter_map(|number| number.parse().ok());
+            let most = less.filter(|most| (1..n).contains(most)).max().unwrap_or(1);
+            Some(Change::AtMost(usize::try_from(most).unwrap_or(1)))
+        }
+        "temperature" => {
+            let positive = said.tells(&[
+                "positive",
+                "greater than 0",
+                "> 0",
+                "above 0",
+                "larger than 0",
+                "non-zero",
+                "nonzero",
+            ]);
+            match (positive && is(asked, name, 0.0), not_at_all) {
+                (true, _) => Some(Change::Warm),
+                // Of two that do not go together, one that changes nothing goes.
+                (_, true) if said.message.contains("top_p") && is(asked, "top_p", 1.0) => {
+                    Some(Change::Without("top_p"))
+                }
+                (_, true) => Some(Change::Without(name)),
+                (_, false) => None,
+            }
+        }
+        "top_p" | "top_k" | "min_p" => {
+            let neutral = if name == "top_p" { 1.0 } else { 0.0 };
+            (not_at_all || is(asked, name, neutral)).then_some(Change::Without(name))
+        }
+        _ => Some(Change::Without(name)),
+    }
+}
+
+/// A request may be too long only because of the answer that it leaves room for.
+fn beyond_context(said: &Said, asked: &Map<String, Value>) -> Option<Change> {
+    let long = said.tells(&[
+        "context length",
+        "context_length",
+        "context window",
+        "context size",
+        "maximum length",
+        "max_model_len",
+        "too many tokens",
+    ]);
+    let limit = ["max_completion_tokens", "max_tokens"]
+        .into_iter()
+        .find(|name| asked.contains_key(*name));
+    limit.filter(|_| long).map(Change::Without)
+}
+
+fn is(asked: &Map<String, Value>, name: &str, value: f64) -> bool {
+    asked.get(name).and_then(Value::as_f64) == Some(value)
+}
+
+fn messages(asked: &Map<String, Value>) -> &[Value] {
+    asked
+        .get("messages")
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+fn has_system(asked: &Map<String, Value>) -> bool {
+    let messages = messages(asked);
+    messages.len() > 1
+        && messages
+            .first()
+            .is_some_and(|first| first["role"] == "system")
+}
+
+fn merge_system(asked: &mut Map<String, Value>) {
+    if !has_system(asked) {
+        return;
+    }
+    let Some(Value::Array(messages)) = asked.get_mut("messages") else {
+        return;
+    };
+    let system = messages.remove(0);
+    let user = messages
+        .first_mut()
+        .and_then(|user| user.get_mut("content"));
+    if let (Some(system), Some(Value::String(text))) = (system["content"].as_str(), user) {
+        *text = format!("{system}\n\n{text}");
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn cured(refusal: &Value, asked: &Value) -> Option<Change> {
+        let refusal = match refusal {
+            Value::String(text) => text.clone().into_bytes(),
+            other => other.to_string().into_bytes(),
+        };
+        change(&Said::read(&refusal), asked.to_string().as_bytes())
+    }
+
+    fn usual() -> Value {
+        json!({"model": "m", "messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}],
+            "max_tokens": 100, "temperature": 0.7, "top_p": 1.0, "seed": 5, "n": 8})
+    }
+
+    #[test]
+    fn the_parameter_that_a_server_refuses_is_found_in_the_wordings_of_many() {
+        use Change::{AtMost, CompletionTokens, NoSystem, Without};
+        let openai = |message: &str, param: Value| json!({"error": {"message": message, "type": "invalid_request_error", "param": param, "code": null}});
+        for (refusal, change) in [
+            (
+                openai(
+                    "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+                    json!("max_tokens"),
+                ),
+                CompletionTokens,
+            ),
+            (
+                json!({"error": "this model uses max_completion_tokens and not max_tokens"}),
+                CompletionTokens,
+            ),
+            (
+                openai(
+                    "Unsupported value: 'temperature' does not support 0.7 with this model. Only the default (1) value is supported.",
+                    json!("temperature"),
+                ),
+                Without("temperature"),
+            ),
+            (
+                openai("Unrecognized request argument supplied: seed", Value::Null),
+                Without("seed"),
+            ),
+            (
+                openai(
+                    "Invalid 'n': integer above maximum value. Expected a value <= 4, but got 8 instead.",
+                    json!("n"),
+                ),
+                AtMost(4),
+            ),
+            (
+                openai(
+                    "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
+                    json!("messages[0].role"),
+                ),
+                NoSystem,
+            ),
+            (
+                openai(
+                    "max_tokens is too large: 100. This model supports at most 50 completion tokens.",
+                    json!("max_tokens"),
+                ),
+                Without("max_tokens"),
+            ),
+            (
+                openai(
+                    "This model's maximum context length is 64 tokens. However, you requested 120 tokens (20 in the messages, 100 in the completion).",
+                    json!("messages"),
+                ),
+                Without("max_tokens"),
+            ),
+            (
+                json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": 5}]}),
+                Without("seed"),
+            ),
+            (
+                json!({"object": "error", "message": {"detail": [{"type": "extra_forbidden", "loc": ["body", "top_p"], "msg": "Extra inputs are not permitted"}]}}),
+                Without("top_p"),
+            ),
+            (
+                json!({"detail": [{"loc": ["body", "n"], "msg": "Input should be less than or equal to 1", "type": "less_than_equal"}]}),
+                AtMost(1),
+            ),
+            (
+                json!({"error": {"message": "'n' : number must be at most 1"}}),
+                AtMost(1),
+            ),
+            (
+                json!({"error": {"message": "Invalid n value (currently only n = 1 is supported)"}}),
+                AtMost(1),
+            ),
+            (json!({"error": {"message": "n must be 1"}}), AtMost(1)),
+            (
+                json!({"error": {"message": "one reply a request: n is 1"}}),
+                AtMost(1),
+            ),
+            (
+                json!({"message": "Multiple candidates is not enabled for this model"}),
+                AtMost(1),
+            ),
+            (
+                json!([{"error": {"code": 400, "message": "Invalid JSON payload received. Unknown name \"seed\": Cannot find field.", "status": "INVALID_ARGUMENT"}}]),
+                Without("seed"),
+            ),
+            (
+                json!({"type": "error", "error": {"type": "invalid_request_error", "message": "`temperature` and `top_p` cannot both be specified for this model. Please use only one."}}),
+                Without("top_p"),
+            ),
+            (
+                json!({"type": "error", "error": {"type": "invalid_request_error", "message": "seed: Extra inputs are not permitted"}}),
+                Without("seed"),
+            ),
+            (
+                json!({"error": "Input validation error: `top_p` must be > 0.0 and < 1.0", "error_type": "validation"}),
+                Without("top_p"),
+            ),
+            (
+                json!(
+                    "Failed to deserialize the JSON body into the target type: unknown field `seed`, expected one of `model`, `messages`, `n`, `max_tokens`, `temperature` at line 1 column 90"
+                ),
+                Without("seed"),
+            ),
+            (
+                json!({"error": {"message": "`max_tokens` must be less than or equal to `64`, the maximum value for `max_tokens`"}}),
+                Without("max_tokens"),
+            ),
+            (
+                json!({"error": {"message": "Extra inputs are not permitted, field: 'seed', value: 5"}}),
+                Without("seed"),
+            ),
+            (
+                json!({"error": "Argument not supported on this model: seed"}),
+                Without("seed"),
+            ),
+            (
+                json!({"error": {"message": "System role not supported"}}),
+                NoSystem,
+            ),
+        ] {
+            assert_eq!(cured(&refusal, &usual()), Some(change), "{refusal}");
+        }
+        let greedy = json!({"temperature": 0.0, "messages": []});
+        assert_eq!(
+            cured(&json!("`temperature` must be strictly positive"), &greedy),
+            Some(Change::Warm)
+        );
+    }
+
+    #[test]
+    fn what_another_request_would_not_mend_is_left_alone() {
+        for refusal in [
+            json!({"error": {"message": "Incorrect API key provided"}}),
+            json!({"error": {"message": "The model `m` does not exist."}}),
+            json!({"error": {"message": "temperature: Input should be less than or equal to 1", "param": "temperature"}}),
+            json!({"error": {"message": "the prompt holds an n-gram that is blocked"}}),
+            json!("no"),
+            json!({}),
+        ] {
+            assert_eq!(cured(&refusal, &usual()), None, "{refusal}");
+        }
+        let prompt = json!({"prompt": [1, 2], "return_token_ids": true, "model": "m"});
+        assert_eq!(
+            cured(&json!("unknown field `return_token_ids`"), &prompt),
+            None
+        );
+    }
+
+    #[test]
+    fn a_body_is_changed_and_nothing_else_of_it() {
+        let mut changes = Changes::default();
+        for change in [
+            Change::CompletionTokens,
+            Change::Without("seed"),
+            Change::AtMost(1),
+            Change::NoSystem,
+        ] {
+            assert!(changes.add(change) && !changes.add(change));
+        }
+        let body = changes.apply(&usual().to_string().into());
+        assert_eq!(
+            serde_json::from_slice::<Value>(&body).unwrap(),
+            json!({"model": "m", "messages": [{"role": "user", "content": "S\n\nQ"}], "max_completion_tokens": 100, "temperature": 0.7, "top_p": 1.0})
+        );
+        assert_eq!(changes.answers(), Some(1));
+        assert_eq!(Changes::default().apply(&"x".into()), "x");
+    }
+}

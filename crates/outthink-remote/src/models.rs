@@ -1,0 +1,235 @@
+//! The models that a server lists, in the shapes that servers use, and which of them is asked.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::Error;
+
+/// One listed model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Model {
+    pub(crate) id: String,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) owned_by: Option<String>,
+    pub(crate) root: Option<String>,
+    /// Most tokens of a prompt with its answer.
+    pub(crate) context: Option<usize>,
+    pub(crate) parameters: Option<u64>,
+    /// The profile that it is asked under, where `outthink serve` tells it.
+    pub(crate) profile: Option<String>,
+}
+
+/// Names listed in a message.
+const SHOWN: usize = 12;
+
+/// Reads a list: bare, or under the names that servers have for it; of objects, or of names.
+pub(crate) fn read(body: &[u8]) -> Result<Vec<Model>, serde_json::Error> {
+    let value: Value = serde_json::from_slice(body)?;
+    let mut models: Vec<Model> = Vec::new();
+    for model in listed(&value).into_iter().filter_map(model) {
+        if !models.iter().any(|known| known.id == model.id) {
+            models.push(model);
+        }
+    }
+    Ok(models)
+}
+
+fn listed(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(models) => models.iter().collect(),
+        Value::Object(object) => {
+            let list = ["data", "models", "result"]
+                .into_iter()
+                .find_map(|name| object.get(name).filter(|list| !list.is_null()));
+            match list {
+                Some(Value::Array(models)) => models.iter().collect(),
+                Some(nested @ Value::Object(inner)) => match id(nested) {
+                    Some(_) => vec![nested],
+                    None => inner.values().filter(|model| id(model).is_some()).collect(),
+                },
+                Some(Value::String(_)) => list.into_iter().collect(),
+                _ => id(value).is_some().then_some(value).into_iter().collect(),
+            }
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn id(model: &Value) -> Option<&str> {
+    let names = ["id", "name", "model"].into_iter();
+    names
+        .filter_map(|name| model.get(name)?.as_str())
+        .find(|id| !id.is_empty())
+}
+
+fn model(value: &Value) -> Option<Model> {
+    if let Value::String(id) = value {
+        return Some(Model {
+            id: id.clone(),
+            ..Model::default()
+        });
+    }
+    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let aliases = value.get("aliases").and_then(Value::as_array);
+    let aliases = aliases.into_iter().flatten().filter_map(Value::as_str);
+    Some(Model {
+        id: id(value)?.to_owned(),
+        aliases: aliases.map(str::to_owned).collect(),
+        owned_by: text("owned_by"),
+        root: text("root"),
+        context: [
+            "max_model_len",
+            "context_length",
+            "context_window",
+            "max_context_length",
+        ]
+        .into_iter()
+        .find_map(|name| usize::deserialize(value.get(name)?).ok())
+        .filter(|context| *context > 0),
+        parameters: value.pointer("/meta/n_params").and_then(Value::as_u64),
+        profile: value
+            .pointer("/outthink/profile")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
+    })
+}
+
+/// The model of the wanted name, or the only one. llama.cpp would answer to any name.
+pub(crate) fn choose(
+    endpoint: &str,
+    models: Vec<Model>,
+    wanted: Option<&str>,
+) -> Result<Model, Error> {
+    let endpoint = endpoint.to_owned();
+    let known = names(&models);
+    let Some(wanted) = wanted else {
+        let mut models = models.into_iter();
+        return match (models.next(), models.next()) {
+            (Some(only), None) => Ok(only),
+            (None, _) => Err(Error::NoModels {
+                endpoint,
+                reason: "its list is empty".into(),
+            }),
+            _ => Err(Error::WhichModel { endpoint, known }),
+        };
+    };
+    if models.is_empty() {
+        return Ok(Model {
+            id: wanted.to_owned(),
+            ..Model::default()
+        });
+    }
+    // Ollama's names have a tag and Gemini's a folder, and both take a name without.
+    let full = |model: &Model| {
+        let id = model.id.as_str();
+        id.strip_suffix(":latest") == Some(wanted) || id.strip_prefix("models/") == Some(wanted)
+    };
+    let exact = |model: &Model| model.id == wanted || model.aliases.iter().any(|a| a == wanted);
+    let found = models
+        .iter()
+        .find(|model| exact(model))
+        .or_else(|| models.iter().find(|model| full(model)));
+    match found {
+        Some(model) => Ok(Model {
+            id: wanted.to_owned(),
+            ..model.clone()
+        }),
+        None => Err(Error::WrongModel {
+            endpoint,
+            model: wanted.to_owned(),
+            known,
+        }),
+    }
+}
+
+fn names(models: &[Model]) -> String {
+    let names: Vec<&str> = models
+        .iter()
+        .map(|model| model.id.as_str())
+        .take(SHOWN)
+        .collect();
+    match models.len().checked_sub(SHOWN) {
+        _ if models.is_empty() => "no model".to_owned(),
+        Some(more @ 1..) => format!("{} and {more} more", names.join(", ")),
+        _ => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+
+    fn ids(body: &str) -> Vec<String> {
+        let models = read(body.as_bytes()).unwrap();
+        models.into_iter().map(|model| model.id).collect()
+    }
+
+    #[test]
+    fn a_list_of_models_is_read_in_any_shape() {
+        for body in [
+            r#"{"object":"list","data":[{"id":"a"},{"id":"b","owned_by":"x"}]}"#,
+            r#"[{"id":"a"},{"name":"b"}]"#,
+            r#"["a","b"]"#,
+            r#"{"data":["a","b"]}"#,
+            r#"{"models":[{"name":"a","model":"a"},{"name":"b","model":"b"}]}"#,
+            r#"{"models":["a","b","a"]}"#,
+            r#"{"data":null,"models":[{"model":"a"},{"id":null,"model":"b"}]}"#,
+            r#"{"data":{"one":{"id":"a"},"two":{"id":"b"}}}"#,
+        ] {
+            assert_eq!(ids(body), ["a", "b"], "{body}");
+        }
+        for body in [
+            r#"{"id":"a","object":"model"}"#,
+            r#"{"data":{"id":"a"}}"#,
+            r#"{"data":"a"}"#,
+        ] {
+            assert_eq!(ids(body), ["a"], "{body}");
+        }
+        for body in [
+            "{}",
+            "[]",
+            "null",
+            "3",
+            r#"{"data":[]}"#,
+            r#"{"data":[{}, 3, null]}"#,
+        ] {
+            assert!(ids(body).is_empty(), "{body}");
+        }
+        assert!(read(b"<html>").is_err());
+    }
+
+    #[test]
+    fn the_wanted_model_is_found_under_the_names_it_goes_by() {
+        let choose = |wanted: Option<&str>, ids: &[&str]| {
+            let list = serde_json::to_string(ids).unwrap();
+            choose("http://h", read(list.as_bytes()).unwrap(), wanted)
+                .map(|model| model.id)
+                .map_err(|e| e.to_string())
+        };
+        assert_eq!(choose(None, &["a"]).unwrap(), "a");
+        assert_eq!(
+            choose(Some("llama3"), &["x", "llama3:latest"]).unwrap(),
+            "llama3"
+        );
+        assert_eq!(choose(Some("g"), &["models/g"]).unwrap(), "g");
+        assert_eq!(choose(Some("unlisted"), &[]).unwrap(), "unlisted");
+        assert!(
+            choose(None, &[])
+                .unwrap_err()
+                .contains("name one as http://h/v1#NAME")
+        );
+        assert!(
+            choose(None, &["a", "b"])
+                .unwrap_err()
+                .contains("a, b; choose one")
+        );
+        let many: Vec<String> = (0..300).map(|n| n.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(
+            choose(Some("a"), &many)
+                .unwrap_err()
+                .contains("and 288 more")
+        );
+    }
+}

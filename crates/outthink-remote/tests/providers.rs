@@ -1,0 +1,740 @@
+//! OpenAI-compatible servers as they are: what they list, answer, refuse and break.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod mock;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::executor::block_on;
+use futures::stream::TryStreamExt;
+use mock::{Act, Mock, Request};
+use outthink_core::{
+    Continuation, Extension, Policy, Problem, Reply, Sampling, Stop, Until, Usage,
+};
+use outthink_prompt::Profile;
+use outthink_remote::{Dialect, Notice, RemotePolicy, Servers};
+use serde_json::{Value, json};
+
+const CHAT: &str = "/v1/chat/completions";
+const TEXT: &str = "Add them.\n\n$3+4=7$.\n\nThe answer is $\\boxed{7}$.";
+
+/// A provider that lists one model and answers as `reply` says.
+fn provider(reply: impl Fn(&Request) -> Act + Send + Sync + 'static) -> Mock {
+    Mock::start(move |request| match request.path.as_str() {
+        "/v1/models" => Act::Json(json!({"data": [{"id": "big", "owned_by": "someone"}]})),
+        CHAT => reply(request),
+        _ => Act::Status(404, Value::Null),
+    })
+}
+
+fn servers(url: &str) -> Servers {
+    Servers {
+        timeout_seconds: 5.0,
+        patience_seconds: 0.3,
+        ..Servers::parse(url).unwrap()
+    }
+}
+
+fn client(mock: &Mock) -> RemotePolicy {
+    RemotePolicy::connect(&servers(&mock.url()), None, |_| {}).unwrap()
+}
+
+fn connect_error(servers: &Servers) -> String {
+    let connected = RemotePolicy::connect(servers, None, |_| {});
+    connected.err().unwrap().to_string()
+}
+
+fn draw(policy: &RemotePolicy, answers: u64, sampling: Sampling) -> Result<Reply, String> {
+    let request = Extension {
+        problem: Arc::new(Problem {
+            id: "p".into(),
+            text: "What is $3+4$?".into(),
+        }),
+        steps: Vec::new(),
+        seeds: (1..=answers).map(|seed| seed << 40).collect(),
+        until: Until::Answer,
+        sampling,
+        max_tokens: 100,
+    };
+    let replies = block_on(policy.extend(vec![request]));
+    replies
+        .map(|mut replies| replies.remove(0))
+        .map_err(|error| error.to_string())
+}
+
+fn text(continuation: &Continuation) -> String {
+    continuation
+        .steps
+        .iter()
+        .map(|step| step.text.as_str())
+        .collect()
+}
+
+fn choice(text: &str) -> Value {
+    json!({"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"})
+}
+
+fn reply(choices: &[Value]) -> Value {
+    json!({"choices": choices, "usage": {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}})
+}
+
+/// As many answers as were asked for.
+fn answers(request: &Request) -> Act {
+    let n = request.body["n"].as_u64().unwrap_or(1) as usize;
+    Act::Json(reply(&vec![choice(TEXT); n]))
+}
+
+#[test]
+fn all_answers_to_a_problem_are_asked_for_in_one_request() {
+    let mock = provider(answers);
+    let (drawn, usage) = draw(&client(&mock), 16, Sampling::at(0.7)).unwrap();
+    assert_eq!((drawn.len(), usage.requests), (16, 1));
+    assert_eq!(mock.bodies().len(), 1);
+    assert_eq!(mock.bodies()[0].1["n"], 16);
+}
+
+#[test]
+fn a_reply_that_is_there_is_a_sample_whatever_it_is_said_to_have_ended_by() {
+    for (reason, stop) in [
+        (json!("eos"), Stop::Answer),
+        (json!("end_turn"), Stop::Answer),
+        (json!(""), Stop::Answer),
+        (json!("unheard_of"), Stop::Answer),
+        (Value::Null, Stop::Answer),
+        (json!("MAX_TOKENS"), Stop::Length),
+        (json!("content_filter"), Stop::Length),
+    ] {
+        let mut ended = choice(TEXT);
+        ended["finish_reason"] = reason.clone();
+        let mock = provider(move |_| Act::Json(reply(&[ended.clone()])));
+        let (drawn, _) = draw(&client(&mock), 1, Sampling::at(0.7)).unwrap();
+        assert_eq!((&*text(&drawn[0]), drawn[0].stop), (TEXT, stop), "{reason}");
+        assert_eq!(mock.asked(), 1);
+    }
+}
+
+#[test]
+fn an_answer_goes_on_after_a_box_and_after_thinking_under_every_profile() {
+    let replies = [
+        "<think>\nMaybe \\boxed{8}?\n\nNo.\n</think>\n\nThe sum is $\\boxed{7}$.",
+        "Let me see.\n\n\\boxed{8}\n</think>\n\nThe sum is 7.\n\n\\boxed{7}",
+        "First $\\boxed{3}$.\n\nThen $\\boxed{4}$.\n\nTogether $\\boxed{7}$.\n\nThat is all.",
+    ];
+    for profile in Profile::built_in().unwrap() {
+        if profile.policy.is_none() {
+            continue;
+        }
+        for said in replies {
+            let mock = provider(move |_| Act::Json(reply(&[choice(said)])));
+            let client =
+                RemotePolicy::connect(&servers(&mock.url()), Some(profile.clone()), |_| {});
+            let (drawn, _) = draw(&client.unwrap(), 1, Sampling::at(0.7)).unwrap();
+            assert_eq!(
+                (&*text(&drawn[0]), drawn[0].stop),
+                (said, Stop::Answer),
+                "{}",
+                profile.name
+            );
+        }
+    }
+}
+
+#[test]
+fn choices_without_a_place_of_their_own_are_samples_of_their_own() {
+    let mock = provider(|_| {
+        let mut choices: Vec<Value> = (0..3)
+            .map(|n| choice(&format!("The answer is {n}.")))
+            .collect();
+        choices[2].as_object_mut().unwrap().remove("index");
+        Act::Json(reply(&choices))
+    });
+    let (drawn, _) = draw(&client(&mock), 2, Sampling::at(0.7)).unwrap();
+    let texts: Vec<String> = drawn.iter().map(text).collect();
+    assert_eq!(
+        texts,
+        ["The answer is 0.", "The answer is 1."],
+        "a third was not asked for"
+    );
+}
+
+#[test]
+fn a_server_that_streams_unasked_is_read_all_the_same() {
+    let mock = provider(|_| {
+        let event = |index: u64, text: &str, end: Value| {
+            json!({"choices": [{"index": index, "delta": {"content": text}, "finish_reason": end}]})
+                .to_string()
+        };
+        Act::Stream(
+            vec![
+                json!({"choices": [{"index": 0, "delta": {"role": "assistant", "content": null}}]})
+                    .to_string(),
+                event(0, "The answer", Value::Null),
+                event(1, "It is 8.", json!("stop")),
+                event(0, " is 7.", Value::Null),
+                json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 9}})
+                    .to_string(),
+                "[DONE]".into(),
+            ],
+            true,
+        )
+    });
+    let (drawn, usage) = draw(&client(&mock), 2, Sampling::at(0.7)).unwrap();
+    let texts: Vec<String> = drawn.iter().map(text).collect();
+    assert_eq!(texts, ["The answer is 7.", "It is 8."]);
+    assert_eq!((usage.prompt, usage.generated), (10, 9));
+}
+
+#[test]
+fn usage_that_cannot_be_is_estimated_and_marked() {
+    let cost = |usage: Value| -> Usage {
+        let mock = provider(move |_| {
+            let mut reply = reply(&[choice(TEXT)]);
+            reply["usage"] = usage.clone();
+            Act::Json(reply)
+        });
+        draw(&client(&mock), 1, Sampling::at(0.7)).unwrap().1
+    };
+    let details = json!({"prompt_tokens": 10, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 4}});
+    let exact = cost(details);
+    assert_eq!(
+        (exact.prompt, exact.cached, exact.generated, exact.estimated),
+        (10, 4, 20, 0)
+    );
+    let guess = (TEXT.len() as u64).div_ceil(4);
+    for usage in [
+        Value::Null,
+        json!({}),
+        json!({"prompt_tokens": u64::MAX, "completion_tokens": u64::MAX}),
+        json!({"prompt_tokens": -1, "completion_tokens": -1}),
+        json!({"prompt_tokens": 0, "completion_tokens": 0}),
+        json!({"prompt_tokens": 1e300, "completion_tokens": 1}),
+        json!("much"),
+    ] {
+        let cost = cost(usage.clone());
+        assert_eq!((cost.generated, cost.estimated), (guess, 1), "{usage}");
+        assert!(
+            cost.prompt > 10 && cost.prompt < 100,
+            "{usage}: {}",
+            cost.prompt
+        );
+    }
+}
+
+#[test]
+fn an_error_that_has_the_status_of_a_success_is_an_error() {
+    let busy = json!({"error": {"message": "slow down", "code": 429}});
+    let mock = provider(move |request| match request.number {
+        0 => Act::Json(busy.clone()),
+        _ => answers(request),
+    });
+    let (drawn, _) = draw(&client(&mock), 2, Sampling::at(0.7)).unwrap();
+    assert_eq!((drawn.len(), mock.asked()), (2, 2));
+    for (body, words) in [
+        (
+            json!({"error": {"message": "Provider returned error", "code": 429}}),
+            "overloaded: Provider returned error",
+        ),
+        (
+            json!({"object": "error", "message": "too many requests", "code": 429}),
+            "too many requests",
+        ),
+        (
+            json!({"error": {"message": "upstream is gone", "code": 502}}),
+            "502: upstream is gone",
+        ),
+        (
+            json!({"detail": "no credits", "code": "insufficient_quota"}),
+            "no credits",
+        ),
+        (
+            json!({"choices": [{"error": {"message": "cut short", "code": 400}, "finish_reason": "error", "message": {"content": "x"}}]}),
+            "cut short",
+        ),
+        (json!({"choices": []}), "no choices"),
+    ] {
+        let mock = provider(move |_| Act::Json(body.clone()));
+        let mut servers = servers(&mock.url());
+        servers.attempts = 2;
+        let client = RemotePolicy::connect(&servers, None, |_| {}).unwrap();
+        let error = draw(&client, 1, Sampling::at(0.7)).unwrap_err();
+        assert!(error.contains(words), "{error}");
+    }
+    let mock = provider(|_| {
+        Act::Garbage("<!DOCTYPE html><html><head><title>Sign in</title></head></html>")
+    });
+    let mut servers = servers(&mock.url());
+    servers.attempts = 1;
+    let client = RemotePolicy::connect(&servers, None, |_| {}).unwrap();
+    let error = draw(&client, 1, Sampling::at(0.7)).unwrap_err();
+    assert!(error.contains("a web page, “Sign in”"), "{error}");
+}
+
+/// A client of a server that refuses, and what it was told.
+fn refused(
+    reply: impl Fn(&Request) -> Act + Send + Sync + 'static,
+) -> (Mock, RemotePolicy, Arc<Mutex<Vec<Notice>>>) {
+    let mock = provider(reply);
+    let heard: Arc<Mutex<Vec<Notice>>> = Arc::default();
+    let hears = Arc::clone(&heard);
+    let notice = move |notice: Notice| hears.lock().unwrap().push(notice);
+    let client = RemotePolicy::connect(&servers(&mock.url()), None, notice).unwrap();
+    (mock, client, heard)
+}
+
+#[test]
+fn what_a_server_refuses_is_left_out_once_told_and_remembered() {
+    let (mock, client, heard) = refused(|request| {
+        if request.body.get("max_tokens").is_some() {
+            return Act::Status(
+                400,
+                json!({"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", "param": "max_tokens", "code": "unsupported_parameter"}}),
+            );
+        }
+        if request.body.get("seed").is_some() {
+            return Act::Status(
+                422,
+                json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": 1}]}),
+            );
+        }
+        answers(request)
+    });
+    for asked in [3, 4] {
+        assert_eq!(draw(&client, 2, Sampling::at(0.7)).unwrap().0.len(), 2);
+        assert_eq!(mock.asked(), asked);
+    }
+    let body = &mock.bodies()[3].1;
+    assert_eq!(
+        (&body["max_completion_tokens"], &body["seed"], &body["n"]),
+        (&json!(100), &Value::Null, &json!(2))
+    );
+    let heard: Vec<String> = heard
+        .lock()
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert!(
+        heard[1].contains("takes no `seed`: what it draws cannot be repeated"),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn a_server_that_gives_one_answer_a_request_is_asked_as_often_as_needed() {
+    let (mock, client, heard) = refused(|request| match request.body.get("n") {
+        Some(_) => Act::Status(
+            400,
+            json!({"error": {"message": "'n' : number must be at most 1"}}),
+        ),
+        None => answers(request),
+    });
+    assert_eq!(draw(&client, 3, Sampling::at(0.7)).unwrap().0.len(), 3);
+    assert_eq!(mock.asked(), 4);
+    assert_eq!(draw(&client, 3, Sampling::at(0.7)).unwrap().0.len(), 3);
+    assert_eq!(mock.asked(), 7, "it is not asked for several again");
+    let seeds: Vec<Value> = mock.bodies()[4..]
+        .iter()
+        .map(|(_, body)| body["seed"].clone())
+        .collect();
+    assert!(seeds[0] != seeds[1] && seeds[1] != seeds[2]);
+    assert_eq!(heard.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_limit_that_leaves_no_room_is_left_to_the_server_and_a_prompt_that_is_too_long_is_an_error() {
+    let long = json!({"error": {"message": "This model's maximum context length is 64 tokens. However, you requested 120 tokens.", "code": "context_length_exceeded"}});
+    let always = long.clone();
+    let (mock, client, _) = refused(move |request| match request.body.get("max_tokens") {
+        Some(_) => Act::Status(400, long.clone()),
+        None => answers(request),
+    });
+    assert!(draw(&client, 1, Sampling::at(0.7)).is_ok());
+    assert_eq!(mock.asked(), 2);
+    let (mock, client, heard) = refused(move |_| Act::Status(400, always.clone()));
+    let error = draw(&client, 1, Sampling::at(0.7)).unwrap_err();
+    assert!(error.contains("maximum context length"), "{error}");
+    assert_eq!(
+        (mock.asked(), heard.lock().unwrap().len()),
+        (2, 0),
+        "what did not help is not kept"
+    );
+}
+
+#[test]
+fn a_value_that_a_server_does_not_take_is_not_replaced() {
+    let (mock, client, _) = refused(|_| {
+        Act::Status(
+            400,
+            json!({"error": {"message": "temperature: Input should be less than or equal to 1", "param": "temperature"}}),
+        )
+    });
+    let error = draw(&client, 1, Sampling::at(1.5)).unwrap_err();
+    assert!(
+        error.contains("refuses the request (400): temperature"),
+        "{error}"
+    );
+    assert_eq!(mock.asked(), 1);
+}
+
+#[test]
+fn a_model_that_is_named_need_not_be_listed() {
+    for refusal in [
+        || Act::Status(404, json!({"detail": "Not Found"})),
+        || Act::Status(401, json!({"error": "no"})),
+        || Act::Status(405, Value::Null),
+        || Act::Garbage("<html></html>"),
+        || Act::Json(json!({"data": []})),
+        || Act::Json(json!(["unlisted", "other"])),
+        || Act::Json(json!({"models": [{"name": "unlisted"}]})),
+    ] {
+        let mock = Mock::start(move |request| match request.path.as_str() {
+            "/v1/models" => refusal(),
+            CHAT => answers(request),
+            _ => Act::Status(404, Value::Null),
+        });
+        let client =
+            RemotePolicy::connect(&servers(&format!("{}#unlisted", mock.url())), None, |_| {})
+                .unwrap();
+        assert_eq!(
+            (client.model(), client.facts()[0].dialect),
+            ("unlisted", Dialect::Chat)
+        );
+        assert!(draw(&client, 1, Sampling::at(0.7)).is_ok());
+    }
+    let silent = Mock::start(|_| Act::Status(401, json!({"error": {"message": "no key"}})));
+    let error = connect_error(&servers(&silent.url()));
+    assert!(
+        error.contains("401: no key")
+            && error.contains("it wants a key")
+            && error.contains("#NAME"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_provider_whose_paths_have_no_version_is_found_by_its_list() {
+    let mock = Mock::start(|request| match request.path.as_str() {
+        "/api/paas/v4/models" => Act::Json(json!({"data": [{"id": "big"}]})),
+        "/api/paas/v4/chat/completions" => answers(request),
+        _ => Act::Status(404, Value::Null),
+    });
+    let base = mock.url().replace("/v1", "/api/paas/v4");
+    for url in [
+        base.clone(),
+        format!("{base}/"),
+        format!("{base}/chat/completions"),
+    ] {
+        let client = RemotePolicy::connect(&servers(&url), None, |_| {}).unwrap();
+        assert!(draw(&client, 1, Sampling::at(0.7)).is_ok(), "{url}");
+    }
+}
+
+#[test]
+fn a_vllm_behind_a_proxy_that_names_itself_is_known_by_what_it_answers_or_by_its_configuration() {
+    let renamed = |request: &Request, tells: bool| match request.path.as_str() {
+        "/v1/models" => Act::Json(json!({"data": [{"id": "micro", "owned_by": "proxy"}]})),
+        "/metrics" | "/openapi.json" if !tells => Act::Status(404, Value::Null),
+        _ => mock::policy(request),
+    };
+    let telling = Mock::start(move |request| renamed(request, true));
+    let silent = Mock::start(move |request| renamed(request, false));
+    let dialect = |servers: &Servers| {
+        RemotePolicy::connect(servers, None, |_| {})
+            .unwrap()
+            .facts()[0]
+            .dialect
+    };
+    assert_eq!(dialect(&servers(&telling.url())), Dialect::Vllm);
+    assert_eq!(dialect(&servers(&silent.url())), Dialect::Chat);
+    assert_eq!(
+        dialect(&servers(&format!("{}?dialect=vllm#micro", silent.url()))),
+        Dialect::Vllm
+    );
+    let file = format!(
+        "[policy]\nurls = \"{}\"\ndialect = \"vllm\"\n",
+        silent.url()
+    );
+    let config = outthink_remote::Config::parse(&file).unwrap();
+    assert_eq!(dialect(&config.policy.unwrap()), Dialect::Vllm);
+    let llama = Mock::start(|request| match request.path.as_str() {
+        "/v1/models" => Act::Json(json!({"data": [{"id": "micro", "owned_by": "proxy"}]})),
+        "/props" => {
+            Act::Json(json!({"default_generation_settings": {"n_ctx": 512}, "total_slots": 2}))
+        }
+        _ => Act::Status(404, Value::Null),
+    });
+    assert_eq!(dialect(&servers(&llama.url())), Dialect::LlamaCpp);
+}
+
+#[test]
+fn another_outthink_is_asked_for_whole_answers_under_the_profile_that_it_names() {
+    let mock = Mock::start(|request| match request.path.as_str() {
+        "/v1/models" => Act::Json(json!({"data": [
+            {"id": "micro-0.3m", "owned_by": "outthink", "outthink": {"profile": "micro"}},
+            {"id": "majority:micro-0.3m", "owned_by": "outthink"}]})),
+        "/openapi.json" => Act::Json(
+            json!({"info": {"version": "0.9.0"}, "paths": {"/v1/chat/completions": {}, "/v1/completions": {}}}),
+        ),
+        CHAT => answers(request),
+        _ => Act::Status(404, Value::Null),
+    });
+    let client = RemotePolicy::connect(
+        &servers(&format!("{}#micro-0.3m", mock.url())),
+        None,
+        |_| {},
+    )
+    .unwrap();
+    let facts = &client.facts()[0];
+    assert_eq!(
+        format!("{} {}", facts.dialect, facts.version.as_deref().unwrap()),
+        "outthink serve 0.9.0"
+    );
+    assert_eq!(
+        (client.profile_name(), client.takes_steps()),
+        ("micro", false)
+    );
+    assert!(draw(&client, 4, Sampling::at(1.0)).is_ok());
+    assert_eq!(
+        mock.bodies()[0].1["messages"],
+        json!([{"role": "user", "content": "What is $3+4$?"}])
+    );
+}
+
+#[test]
+fn a_redirect_never_carries_a_key_to_another_server() {
+    let thief = provider(answers);
+    let target = thief.url();
+    let mock = Mock::start(move |request| {
+        Act::Headers(
+            307,
+            vec![("location", format!("{target}{}", &request.path[3..]))],
+            Value::Null,
+        )
+    });
+    let file = key_file("redirect", "sk-very-secret");
+    let asked = Servers {
+        key_file: Some(file.clone()),
+        ..servers(&format!("{}#big", mock.url()))
+    };
+    let error = connect_error(&asked);
+    assert!(
+        error.contains("sends requests on to") && error.contains(&thief.url()),
+        "{error}"
+    );
+    // At the server itself it is followed, the key too.
+    let seen: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+    let sees = Arc::clone(&seen);
+    let mock = Mock::start(move |request| {
+        sees.lock().unwrap().push(request.authorization.clone());
+        match request.path.as_str() {
+            "/api/v1/models" => Act::Json(json!({"data": [{"id": "big"}]})),
+            "/api/v1/chat/completions" => answers(request),
+            path => Act::Headers(308, vec![("location", format!("/api{path}"))], Value::Null),
+        }
+    });
+    let asked = Servers {
+        key_file: Some(file.clone()),
+        ..servers(&mock.url())
+    };
+    let client = RemotePolicy::connect(&asked, None, |_| {}).unwrap();
+    std::fs::remove_file(file).unwrap();
+    assert!(draw(&client, 1, Sampling::at(0.7)).is_ok());
+    assert!(
+        seen.lock()
+            .unwrap()
+            .iter()
+            .all(|key| key.as_deref() == Some("Bearer sk-very-secret"))
+    );
+}
+
+fn key_file(name: &str, key: &str) -> std::path::PathBuf {
+    let file = std::env::temp_dir().join(format!("outthink-{name}-{}", std::process::id()));
+    std::fs::write(&file, key).unwrap();
+    file
+}
+
+#[test]
+fn a_key_that_a_server_echoes_goes_nowhere() {
+    const KEY: &str = "sk-very-secret";
+    let mock = provider(|request| {
+        let echoed = request.authorization.clone().unwrap_or_default();
+        match request.body["temperature"].as_f64() {
+            Some(0.5) => Act::Status(
+                401,
+                json!({"error": {"message": format!("wrong key: {echoed}\u{1b}[2J")}}),
+            ),
+            _ => Act::Json(reply(&[choice(&format!("You sent {echoed}."))])),
+        }
+    });
+    let file = key_file("echo", KEY);
+    let asked = Servers {
+        key_file: Some(file.clone()),
+        ..servers(&mock.url())
+    };
+    let client = RemotePolicy::connect(&asked, None, |_| {}).unwrap();
+    std::fs::remove_file(file).unwrap();
+    let error = draw(&client, 1, Sampling::at(0.5)).unwrap_err();
+    assert!(
+        error.contains("wrong key: Bearer [key]\\u{1b}[2J"),
+        "{error}"
+    );
+    let (drawn, _) = draw(&client, 1, Sampling::at(0.7)).unwrap();
+    assert_eq!(text(&drawn[0]), "You sent Bearer [key].");
+    for temperature in [0.5, 0.7] {
+        let body = json!({"model": "big", "temperature": temperature}).to_string();
+        let passed = block_on(client.forward(CHAT, body.into())).unwrap();
+        let parts: Vec<u8> =
+            block_on(passed.body.map_ok(|part| part.to_vec()).try_concat()).unwrap();
+        let text = String::from_utf8(parts).unwrap();
+        assert!(text.contains("[key]") && !text.contains(KEY), "{text}");
+    }
+}
+
+#[test]
+fn what_a_server_sends_has_bounds() {
+    for (kind, part) in [
+        ("application/json", b"{\"data\": [".as_slice()),
+        ("text/event-stream", b"data: x"),
+    ] {
+        let mock = provider(move |_| Act::Endless(kind, part));
+        let error = draw(&client(&mock), 1, Sampling::at(0.7)).unwrap_err();
+        assert!(error.contains("more than 64 MiB"), "{error}");
+        assert_eq!(mock.asked(), 1);
+    }
+    let mock = Mock::start(|_| Act::Endless("application/json", b"{\"data\": ["));
+    assert!(connect_error(&servers(&mock.url())).contains("more than 64 MiB"));
+    let mock = Mock::start(|request| match request.path.as_str() {
+        "/v1/completions" => Act::Endless("text/event-stream", b"data: x"),
+        _ => mock::policy(request),
+    });
+    let stream = Servers {
+        stream: true,
+        ..servers(&mock.url())
+    };
+    let micro = Profile::named("micro").unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/micro/micro-0.3m");
+    let stream = Servers {
+        tokenizer: Some(folder.into()),
+        ..stream
+    };
+    let client = RemotePolicy::connect(&stream, Some(micro), |_| {}).unwrap();
+    let request = Extension {
+        problem: Arc::new(Problem {
+            id: "p".into(),
+            text: "Evaluate $3+4$.".into(),
+        }),
+        steps: Vec::new(),
+        seeds: vec![1],
+        until: Until::Answer,
+        sampling: Sampling::at(1.0),
+        max_tokens: 10,
+    };
+    let error = block_on(client.extend(vec![request]))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("an event without end"), "{error}");
+}
+
+#[test]
+fn probing_waits_no_longer_than_a_request_may_take() {
+    let mock = Mock::start(|_| Act::Hang);
+    let asked = Servers {
+        timeout_seconds: 0.2,
+        patience_seconds: 0.1,
+        ..servers(&mock.url())
+    };
+    let error = connect_error(&asked);
+    assert!(error.contains("no answer within 200ms"), "{error}");
+}
+
+#[test]
+fn a_server_that_is_loading_is_waited_for_and_that_is_told() {
+    let ready = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = Arc::clone(&ready);
+    let mock = Mock::start(move |request| match request.path.as_str() {
+        "/v1/models" if count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2 => Act::Status(
+            503,
+            json!({"error": {"message": "Loading model", "code": 503}}),
+        ),
+        "/v1/models" => Act::Json(json!({"data": [{"id": "big"}]})),
+        _ => Act::Status(404, Value::Null),
+    });
+    let asked = Servers {
+        patience_seconds: 60.0,
+        ..servers(&mock.url())
+    };
+    let heard: Arc<Mutex<Vec<Notice>>> = Arc::default();
+    let hears = Arc::clone(&heard);
+    RemotePolicy::connect(&asked, None, move |notice| {
+        hears.lock().unwrap().push(notice)
+    })
+    .unwrap();
+    let heard = heard.lock().unwrap();
+    assert!(
+        matches!(&heard[..], [Notice::Down { patience, .. }, Notice::Up { .. }] if *patience == Duration::from_secs(60)),
+        "{heard:?}"
+    );
+    assert!(heard[0].to_string().contains("Loading model"), "{heard:?}");
+    assert!(
+        heard[0]
+            .to_string()
+            .contains("waiting up to 60 s (patience_seconds), Ctrl-C to stop"),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn what_is_typed_wrong_is_told_without_its_secrets() {
+    for (text, words) in [
+        (
+            "localhost:8480/v1",
+            "did you mean http://localhost:8480/v1?",
+        ),
+        ("127.0.0.1:8000#m", "did you mean http://127.0.0.1:8000?"),
+        ("htp://h/v1", "neither http nor https"),
+        ("HTTP://me:sk-secret@h/v1", "keys come from"),
+        ("http://me:sk-sec#ret@h/v1", "keys come from"),
+        ("http://me:sk-sec,ret@h/v1", "keys come from"),
+        ("http://h/v1?key=sk-secret", "it has a query"),
+        ("http://h/v1?dialect=tgi", "one of vllm, sglang"),
+    ] {
+        assert!(Servers::recognises(text));
+        let error = Servers::parse(text).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(
+            shown.contains(words) && !shown.contains("sk-sec"),
+            "{shown}"
+        );
+    }
+    let at = Servers::parse("https://h/v1#@cf/meta/llama").unwrap();
+    assert_eq!(at.model.as_deref(), Some("@cf/meta/llama"));
+    for (file, words) in [
+        (
+            "[policy]\nurls = []\napi_key = \"sk-secret\"\n",
+            "line 3: unknown field `api_key`",
+        ),
+        (
+            "[policy]\nurls = \"http://h\"\ntimeout_seconds = \"sk-secret\"\n",
+            "line 3: invalid type: text, expected f64",
+        ),
+        (
+            "[policy]\nurls = \"http://me:sk-secret@h\"\n",
+            "keys come from",
+        ),
+        ("[policy]\nurls = sk-secret\n", "line 2"),
+        (
+            "[policy]\nurls = [\"http://h\"]\ndialect = \"tgi\"\n",
+            "no kind of server `tgi`",
+        ),
+    ] {
+        let error = outthink_remote::Config::parse(file).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(
+            shown.contains(words) && !shown.contains("sk-secret"),
+            "{shown}"
+        );
+    }
+}
