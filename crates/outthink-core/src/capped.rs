@@ -1,36 +1,50 @@
 //! A policy that stops when told: caps in time, tokens or anything else end a search at once, and it still answers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures::channel::oneshot;
-use futures::future::{BoxFuture, Either, FutureExt, Shared, join_all, select};
+use futures::future::{BoxFuture, Either, FutureExt, Shared, join_all, ready, select};
 
 use crate::{Continuation, Extension, ModelError, Policy, Reply, Stop, Until, Usage};
 
-/// Ends whatever is drawn through the [`Capped`] policies that hold it.
+/// Ends the draws that are under way: when it is told to, or once so many tokens have been drawn. Clones are one.
+#[derive(Clone, Debug)]
+pub struct Halt(Arc<State>);
+
 #[derive(Debug)]
-pub struct Halt {
-    sender: std::sync::Mutex<Option<oneshot::Sender<()>>>,
+struct State {
+    sender: Mutex<Option<oneshot::Sender<()>>>,
     stopped: Shared<oneshot::Receiver<()>>,
     told: AtomicBool,
+    drawn: AtomicU64,
+    most: u64,
 }
 
 impl Default for Halt {
+    /// Only when told.
     fn default() -> Self {
-        let (sender, receiver) = oneshot::channel();
-        Self {
-            sender: std::sync::Mutex::new(Some(sender)),
-            stopped: receiver.shared(),
-            told: AtomicBool::new(false),
-        }
+        Self::after(u64::MAX)
     }
 }
 
 impl Halt {
+    /// When told, and in any case after so many tokens.
+    pub fn after(tokens: u64) -> Self {
+        let (sender, receiver) = oneshot::channel();
+        Self(Arc::new(State {
+            sender: Mutex::new(Some(sender)),
+            stopped: receiver.shared(),
+            told: AtomicBool::new(false),
+            drawn: AtomicU64::new(0),
+            most: tokens,
+        }))
+    }
+
     /// Stops; again is the same as once.
     pub fn stop(&self) {
-        self.told.store(true, Ordering::Relaxed);
-        let sender = self.sender.lock().map(|mut sender| sender.take());
+        self.0.told.store(true, Ordering::Relaxed);
+        let sender = self.0.sender.lock().map(|mut sender| sender.take());
         if let Ok(Some(sender)) = sender {
             // Nobody may be drawing.
             let _ = sender.send(());
@@ -39,89 +53,115 @@ impl Halt {
 
     /// Has it been stopped?
     pub fn is_stopped(&self) -> bool {
-        self.told.load(Ordering::Relaxed)
+        self.0.told.load(Ordering::Relaxed)
+    }
+
+    /// Ends when it is stopped.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + Unpin + use<> {
+        self.0.stopped.clone().map(|_| ())
+    }
+
+    /// Hears of tokens as they are drawn, and stops where they are enough.
+    pub fn drew(&self, tokens: u64) {
+        let drawn = self.0.drawn.fetch_add(tokens, Ordering::Relaxed);
+        if drawn.saturating_add(tokens) >= self.0.most {
+            self.stop();
+        }
     }
 }
 
-/// A policy whose draws end when a [`Halt`] says so: what is not drawn by then has nothing and is cut off, so a search ends
+/// A policy whose draws end when a [`Halt`] stops: what is not drawn by then has no steps and is cut off, so a search ends
 /// after its round with what it has.
 pub struct Capped<'a> {
     policy: &'a dyn Policy,
     halt: &'a Halt,
-    /// Hears of every reply's usage, and may stop.
-    spent: &'a (dyn Fn(Usage) + Send + Sync),
 }
 
 impl<'a> Capped<'a> {
-    /// `spent` is called with what each reply cost.
-    pub fn new(
-        policy: &'a dyn Policy,
-        halt: &'a Halt,
-        spent: &'a (dyn Fn(Usage) + Send + Sync),
-    ) -> Self {
-        Self {
-            policy,
-            halt,
-            spent,
-        }
-    }
-
-    async fn one(&self, request: Extension) -> Result<Reply, ModelError> {
-        let wanted = request.seeds.len();
-        let nothing = || {
-            let cut_off = Continuation {
-                steps: Vec::new(),
-                stop: Stop::Length,
-            };
-            (vec![cut_off; wanted], Usage::default())
-        };
-        if self.halt.is_stopped() {
-            return Ok(nothing());
-        }
-        let drawn = self.policy.extend(vec![request]);
-        match select(drawn, self.halt.stopped.clone()).await {
-            Either::Left((replies, _)) => {
-                let reply = replies?.pop().unwrap_or_else(nothing);
-                (self.spent)(reply.1);
-                Ok(reply)
-            }
-            Either::Right(_) => Ok(nothing()),
-        }
+    /// Puts a policy under a halt.
+    pub fn new(policy: &'a dyn Policy, halt: &'a Halt) -> Self {
+        Self { policy, halt }
     }
 }
 
 impl Policy for Capped<'_> {
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
-        async move {
-            // Whole answers are drawn one by one: those that are done when the halt comes are kept.
-            let mut single = Vec::new();
-            let mut sizes = Vec::with_capacity(requests.len());
-            for request in requests {
-                if request.until == Until::Step {
-                    sizes.push(1);
-                    single.push(request);
-                    continue;
-                }
-                sizes.push(request.seeds.len());
-                single.extend(request.seeds.iter().map(|&seed| Extension {
-                    seeds: vec![seed],
-                    ..request.clone()
-                }));
-            }
-            let replies = join_all(single.into_iter().map(|request| self.one(request))).await;
-            let mut replies = replies.into_iter();
-            let mut merged = Vec::with_capacity(sizes.len());
-            for size in sizes {
-                let mut whole = (Vec::new(), Usage::default());
-                for reply in replies.by_ref().take(size) {
-                    let (continuations, usage) = reply?;
-                    whole.0.extend(continuations);
-                    whole.1 += usage;
-                }
-                merged.push(whole);
-            }
-            Ok(merged)
+        if self.halt.is_stopped() {
+            let nothing = requests.iter().map(undrawn).collect();
+            return ready(Ok(nothing)).boxed();
         }
-        .boxed()
+        self.policy.extend_until(requests, self.halt)
+    }
+}
+
+/// What a request comes to of which nothing was drawn.
+fn undrawn(request: &Extension) -> Reply {
+    let cut_off = Continuation {
+        steps: Vec::new(),
+        stop: Stop::Length,
+    };
+    (vec![cut_off; request.seeds.len()], Usage::default())
+}
+
+/// Draws under a halt with a policy that knows none: it is asked for each whole answer by itself, so that those that are done
+/// are kept, and the others are dropped.
+pub(crate) async fn apart(
+    policy: &(impl Policy + ?Sized),
+    requests: Vec<Extension>,
+    halt: &Halt,
+) -> Result<Vec<Reply>, ModelError> {
+    let whole = requests.iter().map(|request| async move {
+        let seeds = match request.until {
+            Until::Step => vec![request.seeds.clone()],
+            Until::Answer => request.seeds.iter().map(|&seed| vec![seed]).collect(),
+        };
+        let parts = seeds.into_iter().map(|seeds| Extension {
+            seeds,
+            ..request.clone()
+        });
+        let mut whole = (Vec::new(), Usage::default());
+        for reply in join_all(parts.map(|part| droppable(policy, part, halt))).await {
+            let (continuations, usage) = reply?;
+            whole.0.extend(continuations);
+            whole.1 += usage;
+        }
+        Ok::<Reply, ModelError>(whole)
+    });
+    join_all(whole).await.into_iter().collect()
+}
+
+async fn droppable(
+    policy: &(impl Policy + ?Sized),
+    request: Extension,
+    halt: &Halt,
+) -> Result<Reply, ModelError> {
+    let (continuations, usage) = undrawn(&request);
+    if halt.is_stopped() {
+        return Ok((continuations, usage));
+    }
+    let wanted = request.seeds.len();
+    let drawn = policy.extend(vec![request]);
+    match select(drawn, halt.stopped()).await {
+        Either::Left((replies, _)) => {
+            let replies = <[Reply; 1]>::try_from(replies?).map_err(|replies| {
+                format!("the policy returned {} replies to 1 request", replies.len())
+            })?;
+            let [(drawn, usage)] = replies;
+            if drawn.len() != wanted {
+                let told = format!("the policy returned {} draws for {wanted}", drawn.len());
+                return Err(told.into());
+            }
+            halt.drew(usage.generated);
+            Ok((drawn, usage))
+        }
+        // It was asked, and nobody knows how far it came.
+        Either::Right(_) => Ok((
+            continuations,
+            Usage {
+                requests: 1,
+                estimated: 1,
+                ..usage
+            },
+        )),
     }
 }

@@ -21,7 +21,7 @@ mod visible;
 
 pub use answers::{Answers, ExactAnswers, classes};
 pub use capped::{Capped, Halt};
-pub use cost::{ModelCost, Usage};
+pub use cost::{Expected, Flops, ModelCost, Spending, Usage};
 pub use error::{Error, ModelError};
 pub use kernel::{Limits, search};
 pub use method::{Finished, Method, Plan};

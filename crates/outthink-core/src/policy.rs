@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt};
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelError, Problem, Step, Usage};
+use crate::capped::apart;
+use crate::{Halt, ModelError, Problem, Step, Usage};
 
 /// How tokens are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,4 +93,17 @@ pub type Reply = (Vec<Continuation>, Usage);
 pub trait Policy: Send + Sync {
     /// For each request, one continuation a seed, in order, and what the request cost.
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>>;
+
+    /// The same, until `halt` stops. Draws that are done by then are whole; the others have no steps and
+    /// [`Stop::Length`], and the usage counts what was drawn of them. `halt` hears of tokens as they are drawn.
+    ///
+    /// Unless a policy brings its own way, whole answers are asked for one by one, and what was drawn of those that are not
+    /// done is unknown: such a request counts as [`Usage::estimated`]. A policy that wraps another hands this on.
+    fn extend_until<'a>(
+        &'a self,
+        requests: Vec<Extension>,
+        halt: &'a Halt,
+    ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
+        apart(self, requests, halt).boxed()
+    }
 }

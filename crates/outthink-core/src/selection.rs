@@ -25,6 +25,16 @@ impl Scoring {
     /// All scorings.
     pub const ALL: [Self; 4] = [Self::Min, Self::Last, Self::Mean, Self::Product];
 
+    /// Its place in [`Scoring::ALL`].
+    pub const fn place(self) -> usize {
+        match self {
+            Self::Min => 0,
+            Self::Last => 1,
+            Self::Mean => 2,
+            Self::Product => 3,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Min => "min",
@@ -183,5 +193,22 @@ impl FromStr for Selection {
                     Self::all().map(|selection| selection.to_string()).collect();
                 format!("unknown selection `{name}` (one of {})", known.join(", "))
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scoring_stands_at_its_place_and_every_selection_once() {
+        for (place, scoring) in Scoring::ALL.into_iter().enumerate() {
+            assert_eq!(scoring.place(), place);
+        }
+        let all: Vec<Selection> = Selection::all().collect();
+        for selection in &all {
+            assert_eq!(all.iter().filter(|own| *own == selection).count(), 1);
+            assert_eq!(selection.to_string().parse(), Ok(*selection));
+        }
     }
 }

@@ -119,6 +119,29 @@ impl TryFrom<Written> for Tree {
         if nodes.is_empty() || !known(&kept) || !nodes.iter().enumerate().all(sound) {
             return Err("its nodes are no tree");
         }
+        // Every node but the root is listed once, by its parent.
+        let mut listed = vec![false; nodes.len()];
+        for (id, node) in nodes.iter().enumerate() {
+            for &child in &node.children {
+                if nodes[child].parent != Some(id) || std::mem::replace(&mut listed[child], true) {
+                    return Err("its nodes do not agree on who is whose child");
+                }
+            }
+        }
+        if listed.iter().skip(1).any(|listed| !listed) {
+            return Err("a node is not among its parent's children");
+        }
+        let below = |id: NodeId, mut at: NodeId| loop {
+            match nodes[at].parent {
+                _ if at == id => return true,
+                Some(parent) if parent >= id => at = parent,
+                _ => return false,
+            }
+        };
+        let leads = |(id, node): (NodeId, &Node)| node.led_to.iter().all(|&to| below(id, to));
+        if !nodes.iter().enumerate().all(leads) {
+            return Err("a draw leads out of its branch");
+        }
         Ok(Self {
             problem,
             policy,

@@ -8,7 +8,8 @@ use std::sync::Mutex;
 
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
-    Extension, Judgement, Method, ModelCost, ModelError, Policy, Prefix, Reply, Usage, Verifier,
+    Extension, Judgement, Method, ModelCost, ModelError, Policy, Prefix, Reply, Spending, Usage,
+    Verifier,
 };
 use proptest::prelude::*;
 use scripted::{LIMITS, Scorer, Script, plan, run};
@@ -182,9 +183,13 @@ proptest! {
             attended,
             estimated: 0,
         };
-        let cost = ModelCost { parameters, layers, attention_width };
-        prop_assert_eq!(cost.full_flops(&usage), flops as f64);
-        prop_assert_eq!(cost.paper_flops(&usage), (2 * parameters * generated) as f64);
+        let cost = ModelCost { parameters, layers, attention_width, active: None };
+        prop_assert_eq!(cost.full_flops(usage), flops as f64);
+        prop_assert_eq!(cost.paper_flops(usage), (2 * parameters * generated) as f64);
+        // A mixture of experts is charged for what a token uses, however much there is.
+        let mixture = ModelCost { parameters: parameters + 1_000_000, active: Some(parameters), ..cost };
+        prop_assert_eq!(mixture.full_flops(usage), flops as f64);
+        prop_assert_eq!(mixture.paper_flops(usage), (2 * parameters * generated) as f64);
     }
 }
 
@@ -201,6 +206,7 @@ fn paper_flops_give_the_papers_table() {
             parameters,
             layers: 32,
             attention_width: 4096,
+            active: None,
         };
         // The paper counts neither prompts nor what was computed for them.
         let usage = Usage {
@@ -210,6 +216,43 @@ fn paper_flops_give_the_papers_table() {
             attended: 1 << 40,
             ..Usage::default()
         };
-        assert!((cost.paper_flops(&usage) / flops - 1.0).abs() < 0.005);
+        assert!((cost.paper_flops(usage) / flops - 1.0).abs() < 0.005);
     }
+}
+
+#[test]
+fn a_search_costs_what_its_policy_and_every_verifier_computed_and_is_unknown_if_one_of_them_is() {
+    let usage = |generated, computed| Usage {
+        generated,
+        computed,
+        ..Usage::default()
+    };
+    let (policy, verifier) = (ModelCost::of_size(30), ModelCost::of_size(7));
+    let mixture = ModelCost {
+        active: Some(3),
+        ..policy
+    };
+    let (drawn, read) = (usage(10, 100), usage(0, 1000));
+    let spent = |policy, verifiers: &[Option<ModelCost>]| {
+        let verifiers = verifiers.iter().map(|shape| (*shape, read));
+        let Spending {
+            flops_paper,
+            flops_full,
+            ..
+        } = Spending::of((policy, drawn), verifiers);
+        (flops_paper, flops_full)
+    };
+    let two = [Some(verifier), Some(verifier)];
+    assert_eq!(spent(Some(policy), &[]), (Some(600.0), Some(6000.0)));
+    assert_eq!(spent(Some(policy), &two), (Some(600.0), Some(34_000.0)));
+    assert_eq!(spent(Some(mixture), &two), (Some(60.0), Some(28_600.0)));
+    let checked = [Some(ModelCost::FREE), Some(verifier)];
+    assert_eq!(spent(Some(policy), &checked), (Some(600.0), Some(20_000.0)));
+    assert_eq!(
+        spent(Some(policy), &[Some(verifier), None]),
+        (Some(600.0), None)
+    );
+    assert_eq!(spent(None, &two), (None, None));
+    let spending = Spending::of((None, drawn), [(None, read), (None, read)]);
+    assert_eq!((spending.policy, spending.verifier), (drawn, read + read));
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 
 use futures::channel::oneshot;
 use futures::future::try_join_all;
-use outthink_core::{ModelCost, Sampling, Stop, Until, Usage};
+use outthink_core::{Halt, ModelCost, Sampling, Stop, Until, Usage};
 use outthink_prompt::{End, Segment, Segmenter, Tokenizer};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -49,6 +49,13 @@ pub struct Draw {
     pub stop: Stop,
 }
 
+impl Draw {
+    const NOTHING: Self = Self {
+        steps: Vec::new(),
+        stop: Stop::Length,
+    };
+}
+
 /// Read a number off some tokens of a sequence, in the engine's way.
 #[derive(Clone, Debug)]
 pub struct Reading {
@@ -70,7 +77,7 @@ pub struct Counts {
 type Reply<T> = oneshot::Sender<Result<(T, Usage), Arc<Error>>>;
 
 enum Message {
-    Draw(Drawing, Reply<Vec<Draw>>),
+    Draw(Drawing, Option<Halt>, Reply<Vec<Draw>>),
     Read(Reading, Reply<Vec<f32>>),
     Forget(oneshot::Sender<()>),
 }
@@ -117,6 +124,7 @@ impl Engine {
             parameters: decoder.parameters,
             layers: config.num_hidden_layers as u64,
             attention_width: (config.num_attention_heads * config.head_size()) as u64,
+            active: None,
         };
         let context = config.max_position_embeddings;
         let floats = config.num_hidden_layers * 2 * config.key_heads() * config.head_size()
@@ -169,7 +177,18 @@ impl Engine {
         &self,
         drawings: Vec<Drawing>,
     ) -> Result<Vec<(Vec<Draw>, Usage)>, Arc<Error>> {
-        self.ask(drawings, Message::Draw).await
+        let message = |drawing, reply| Message::Draw(drawing, None, reply);
+        self.ask(drawings, message).await
+    }
+
+    /// The same until a halt, which hears of every token: draws that are not done by then have no steps.
+    pub async fn draw_until(
+        &self,
+        drawings: Vec<Drawing>,
+        halt: &Halt,
+    ) -> Result<Vec<(Vec<Draw>, Usage)>, Arc<Error>> {
+        let message = |drawing, reply| Message::Draw(drawing, Some(halt.clone()), reply);
+        self.ask(drawings, message).await
     }
 
     /// Reads values, in order, with what each request cost.
@@ -219,6 +238,7 @@ struct Worker {
 
 struct ActiveDrawing {
     reply: Reply<Vec<Draw>>,
+    halt: Option<Halt>,
     usage: Usage,
     until: Until,
     sampling: Sampling,
@@ -256,6 +276,7 @@ impl Worker {
                 self.admit(message);
             }
             self.drop_cancelled();
+            self.end_halted();
             if let Err(error) = self.pass() {
                 self.fail(&Arc::new(error));
             }
@@ -264,8 +285,8 @@ impl Worker {
 
     fn admit(&mut self, message: Message) {
         match message {
-            Message::Draw(drawing, reply) => {
-                if let Err(error) = self.admit_drawing(drawing, reply) {
+            Message::Draw(drawing, halt, reply) => {
+                if let Err(error) = self.admit_drawing(drawing, halt, reply) {
                     let (reply, error) = *error;
                     // Nobody may be waiting any more; then nobody is told.
                     let _ = reply.send(Err(error));
@@ -300,6 +321,7 @@ impl Worker {
     fn admit_drawing(
         &mut self,
         drawing: Drawing,
+        halt: Option<Halt>,
         reply: Reply<Vec<Draw>>,
     ) -> Result<(), Box<(Reply<Vec<Draw>>, Arc<Error>)>> {
         let Drawing {
@@ -318,12 +340,8 @@ impl Worker {
         };
         let usage = arrived(&prefix);
         let left = max_tokens.min(self.decoder.config.max_position_embeddings - prefix.len());
-        let nothing = Draw {
-            steps: Vec::new(),
-            stop: Stop::Length,
-        };
         // A path that fills the context, or was given no tokens, is over.
-        let done = vec![(left == 0).then_some(nothing); seeds.len()];
+        let done = vec![(left == 0).then_some(Draw::NOTHING); seeds.len()];
         let mut rows = Vec::with_capacity(seeds.len());
         for (index, seed) in seeds.into_iter().enumerate().filter(|_| left > 0) {
             self.tree.pin(node);
@@ -339,6 +357,7 @@ impl Worker {
         self.tree.unpin(node);
         self.drawings.push(ActiveDrawing {
             reply,
+            halt,
             usage,
             until,
             sampling,
@@ -360,6 +379,27 @@ impl Worker {
         match tokens.iter().find(|&&token| token as usize >= vocabulary) {
             Some(&token) => Err(Error::UnknownToken { token, vocabulary }),
             None => Ok(()),
+        }
+    }
+
+    /// What a halt has stopped is over, with what is done.
+    fn end_halted(&mut self) {
+        let stopped = |drawing: &mut ActiveDrawing| {
+            let halt = drawing.halt.as_ref();
+            halt.is_some_and(Halt::is_stopped)
+        };
+        for ActiveDrawing {
+            reply,
+            usage,
+            rows,
+            done,
+            ..
+        } in self.drawings.extract_if(.., stopped)
+        {
+            rows.iter().for_each(|row| self.tree.unpin(row.node));
+            let draws = done.into_iter().map(|draw| draw.unwrap_or(Draw::NOTHING));
+            // A reply that nobody waits for is no loss.
+            let _ = reply.send(Ok((draws.collect(), usage)));
         }
     }
 
@@ -495,6 +535,7 @@ impl Worker {
         let mut finished = Vec::new();
         for (at, drawing) in self.drawings.iter_mut().enumerate() {
             let ActiveDrawing {
+                halt,
                 usage,
                 until,
                 sampling,
@@ -502,6 +543,7 @@ impl Worker {
                 done,
                 ..
             } = drawing;
+            let before = usage.generated;
             let mut distributions: HashMap<Slot, Distribution<'_>> = HashMap::new();
             rows.retain_mut(|row| {
                 let Some(place) = places.get(&row.node) else {
@@ -520,17 +562,20 @@ impl Worker {
                     _ if row.left == 0 => Some(Stop::Length),
                     _ => None,
                 };
-                let before = row.node;
+                let last = row.node;
                 if let Some(stop) = stop {
                     let steps = row.segmenter.clone().into_segments();
                     done[row.index] = Some(Draw { steps, stop });
                 } else {
-                    row.node = tree.child(Some(before), token);
+                    row.node = tree.child(Some(last), token);
                     tree.pin(row.node);
                 }
-                tree.unpin(before);
+                tree.unpin(last);
                 stop.is_none()
             });
+            if let Some(halt) = halt {
+                halt.drew(usage.generated - before);
+            }
             if rows.is_empty() {
                 finished.push(at);
             }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
-    Continuation, Extension, ModelCost, ModelError, Policy, Problem, Sampling, Step, Until, Usage,
+    Continuation, Extension, Halt, ModelCost, ModelError, Policy, Problem, Reply, Sampling, Step,
+    Until, Usage,
 };
 use outthink_prompt::{ChatTemplate, Message, PolicyProfile, Profile, Role, Segmenter, Tokenizer};
 
@@ -178,56 +179,73 @@ impl EmbeddedPolicy {
     }
 }
 
-impl Policy for EmbeddedPolicy {
-    fn extend(
-        &self,
-        requests: Vec<Extension>,
-    ) -> BoxFuture<'_, Result<Vec<(Vec<Continuation>, Usage)>, ModelError>> {
-        async move {
-            let mut drawings = Vec::with_capacity(requests.len());
-            for Extension {
+impl EmbeddedPolicy {
+    fn drawings(&self, requests: Vec<Extension>) -> Result<Vec<Drawing>, Error> {
+        let drawing = |request| {
+            let Extension {
                 problem,
                 steps,
                 seeds,
                 until,
                 sampling,
                 max_tokens,
-            } in requests
-            {
-                let mut prefix = self.prompt(&problem)?;
-                prefix.extend(steps.iter().flat_map(|step| &step.tokens));
-                let texts = steps.iter().map(|step| step.text.as_str());
-                let segmenter = self.segmenter.clone().after(texts);
-                let segmenter = match until {
+            } = request;
+            let mut prefix = self.prompt(&problem)?;
+            prefix.extend(steps.iter().flat_map(|step| &step.tokens));
+            let texts = steps.iter().map(|step| step.text.as_str());
+            let segmenter = self.segmenter.clone().after(texts);
+            Ok(Drawing {
+                prefix,
+                seeds,
+                until,
+                sampling,
+                max_tokens,
+                segmenter: match until {
                     Until::Step => segmenter,
                     Until::Answer => segmenter.whole(),
-                };
-                drawings.push(Drawing {
-                    prefix,
-                    seeds,
-                    until,
-                    sampling,
-                    max_tokens,
-                    segmenter,
-                });
-            }
-            let replies = self.engine.draw(drawings).await?;
-            let continuation = |draw: Draw| Continuation {
-                steps: draw
-                    .steps
-                    .into_iter()
-                    .map(|segment| Step {
-                        text: segment.text,
-                        tokens: segment.tokens,
-                        logprob: segment.logprob,
-                    })
-                    .collect(),
-                stop: draw.stop,
-            };
-            Ok(replies
-                .into_iter()
-                .map(|(draws, usage)| (draws.into_iter().map(continuation).collect(), usage))
-                .collect())
+                },
+            })
+        };
+        requests.into_iter().map(drawing).collect()
+    }
+}
+
+fn replies(drawn: Vec<(Vec<Draw>, Usage)>) -> Vec<Reply> {
+    let continuation = |draw: Draw| Continuation {
+        steps: draw
+            .steps
+            .into_iter()
+            .map(|segment| Step {
+                text: segment.text,
+                tokens: segment.tokens,
+                logprob: segment.logprob,
+            })
+            .collect(),
+        stop: draw.stop,
+    };
+    drawn
+        .into_iter()
+        .map(|(draws, usage)| (draws.into_iter().map(continuation).collect(), usage))
+        .collect()
+}
+
+impl Policy for EmbeddedPolicy {
+    fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+        async move {
+            let drawings = self.drawings(requests)?;
+            Ok(replies(self.engine.draw(drawings).await?))
+        }
+        .boxed()
+    }
+
+    fn extend_until<'a>(
+        &'a self,
+        requests: Vec<Extension>,
+        halt: &'a Halt,
+    ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
+        async move {
+            let drawings = self.drawings(requests)?;
+            Ok(replies(self.engine.draw_until(drawings, halt).await?))
         }
         .boxed()
     }

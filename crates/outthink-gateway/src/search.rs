@@ -1,12 +1,11 @@
 //! One search for one request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use outthink_core::{
-    Capped, Halt, ModelCost, Plan, Policy, Problem, Sampling, Scoring, Selection, Solution, Stop,
+    Capped, Halt, Plan, Policy, Problem, Sampling, Scoring, Selection, Solution, Spending, Stop,
     Tree, Usage, Verifier, Voting, classes, search,
 };
 use serde::Serialize;
@@ -66,15 +65,6 @@ pub(crate) struct Ballot {
     pub score: Option<f64>,
 }
 
-/// What it cost.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct Spending {
-    pub policy: Usage,
-    pub verifier: Usage,
-    pub flops_paper: Option<f64>,
-    pub flops_full: Option<f64>,
-}
-
 /// A node of the finished tree.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct TraceNode {
@@ -115,17 +105,15 @@ pub(crate) async fn run(
         policy: &*policy.model,
         watch: &watch,
     };
-    let halt = Halt::default();
-    let drawn = AtomicU64::new(0);
-    let spent = |usage: Usage| {
-        let total = drawn.fetch_add(usage.generated, Ordering::Relaxed) + usage.generated;
-        if ask.max_tokens_total.is_some_and(|most| total >= most) {
-            halt.stop();
-        }
+    let halt = ask.max_tokens_total.map_or_else(Halt::default, Halt::after);
+    let capped = Capped::new(&watched, &halt);
+    // What nothing can halt is asked for as the search asks for it.
+    let drawing: &dyn Policy = match (ask.max_tokens_total, ask.max_seconds) {
+        (None, None) => &watched,
+        _ => &capped,
     };
-    let capped = Capped::new(&watched, &halt, &spent);
     let start = Instant::now();
-    let growing = Box::pin(grow(models, policy, ask, &capped, &watch));
+    let growing = Box::pin(grow(models, policy, ask, drawing, &watch));
     let mut out_of_time = false;
     let grown = match ask.max_seconds {
         None => growing.await,
@@ -298,19 +286,9 @@ fn upstream(error: &(dyn std::error::Error + 'static)) -> ApiError {
 
 /// The sum of all that was drawn and read.
 fn spending(models: &Models, policy: &ServedPolicy, grown: &Grown) -> Spending {
-    let full = |cost: ModelCost| {
-        let mut sum = cost.full_flops(&grown.drawn);
-        for (name, usage) in &grown.read {
-            sum += models.verifier(Some(name))?.cost?.full_flops(usage);
-        }
-        Some(sum)
-    };
-    Spending {
-        policy: grown.drawn,
-        verifier: grown.read.iter().map(|(_, usage)| *usage).sum(),
-        flops_paper: policy.cost.map(|cost| cost.paper_flops(&grown.drawn)),
-        flops_full: policy.cost.and_then(full),
-    }
+    let shape = |name| models.verifier(Some(name)).and_then(|own| own.cost);
+    let read = grown.read.iter().map(|(name, usage)| (shape(name), *usage));
+    Spending::of((policy.cost, grown.drawn), read)
 }
 
 /// The solution that is taken: by the selection, or where no answer can be found in any, the one that the verifier likes

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
-    Extension, Judgement, ModelError, Policy, Prefix, Reply, Step, Stop, Verifier,
+    Continuation, Extension, Halt, Judgement, ModelError, Policy, Prefix, Reply, Step, Stop,
+    Verifier,
 };
 use serde::Serialize;
 
@@ -112,24 +113,45 @@ pub(crate) struct WatchedPolicy<'a> {
 
 impl Policy for WatchedPolicy<'_> {
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
-        let parents: Vec<usize> = requests
-            .iter()
-            .map(|request| self.watch.path(&request.steps))
-            .collect();
+        let parents = self.growing(&requests);
+        self.told(parents, self.policy.extend(requests)).boxed()
+    }
+
+    fn extend_until<'a>(
+        &'a self,
+        requests: Vec<Extension>,
+        halt: &'a Halt,
+    ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
+        let parents = self.growing(&requests);
+        let drawing = self.policy.extend_until(requests, halt);
+        self.told(parents, drawing).boxed()
+    }
+}
+
+impl WatchedPolicy<'_> {
+    /// Tells what is drawn from now.
+    fn growing(&self, requests: &[Extension]) -> Vec<usize> {
+        let steps = requests.iter().map(|request| &request.steps);
+        let nodes: Vec<usize> = steps.map(|steps| self.watch.path(steps)).collect();
         (self.watch.listener)(Event::Grow {
-            nodes: parents.clone(),
+            nodes: nodes.clone(),
         });
-        async move {
-            let replies = self.policy.extend(requests).await?;
-            for (parent, (continuations, _)) in parents.into_iter().zip(&replies) {
-                for continuation in continuations {
-                    self.watch
-                        .drawn(parent, &continuation.steps, continuation.stop);
-                }
+        nodes
+    }
+
+    /// Tells what was drawn.
+    async fn told(
+        &self,
+        parents: Vec<usize>,
+        drawing: impl Future<Output = Result<Vec<Reply>, ModelError>>,
+    ) -> Result<Vec<Reply>, ModelError> {
+        let replies = drawing.await?;
+        for (parent, (continuations, _)) in parents.into_iter().zip(&replies) {
+            for Continuation { steps, stop } in continuations {
+                self.watch.drawn(parent, steps, *stop);
             }
-            Ok(replies)
         }
-        .boxed()
+        Ok(replies)
     }
 }
 

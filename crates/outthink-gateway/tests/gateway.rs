@@ -285,6 +285,25 @@ fn keys_open_the_door_and_bound_what_is_asked() {
 }
 
 #[test]
+fn a_search_without_a_cap_asks_for_all_its_samples_at_once() {
+    let server = Server::open();
+    let requests = |caps: Value| {
+        let mut options = json!({"budget": 8});
+        if let (Some(options), Value::Object(caps)) = (options.as_object_mut(), caps) {
+            options.extend(caps);
+        }
+        let (status, reply) =
+            server.chat(&with(asked("majority:small", "say 5"), "outthink", options));
+        assert_eq!(status, 200, "{reply}");
+        assert_eq!(reply["outthink"]["samples"], 8);
+        reply["outthink"]["usage"]["policy"]["requests"].clone()
+    };
+    assert_eq!(requests(json!({})), 1);
+    // A policy that cannot hand over what it has is asked for each, so that what is done can be kept.
+    assert_eq!(requests(json!({"max_seconds": 60})), 8);
+}
+
+#[test]
 fn a_cap_before_the_first_draw_gives_an_empty_reply_that_is_cut_off() {
     let server = Server::open();
     let caps = json!({"budget": 4, "max_seconds": 0.2});

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use outthink_core::{Method, Scoring, Selection, Voting};
+use outthink_core::{Expected, Flops, Method, Scoring, Selection, Voting};
 use rayon::prelude::*;
 
 use crate::audit;
@@ -11,10 +11,11 @@ use crate::bootstrap::Values;
 use crate::difficulty::Difficulty;
 use crate::estimate::Interval;
 use crate::in_sample::{Choices, in_sample};
-use crate::spent::{Expected, Spent};
+use crate::regrade::old_verdicts;
+use crate::spent::Spent;
 use crate::store::{Count, Store, StoreError, UnitRow};
 use crate::strategy::{self, measured};
-use crate::study::{Config, Study};
+use crate::study::{Cell, Config, Study};
 use crate::votes::{Chance, Vote, ceiling, chances};
 
 /// Bootstrap draws behind an interval.
@@ -108,6 +109,8 @@ pub struct Analysis {
     pub difficulty: Vec<Difficulty>,
     /// Failures with their number.
     pub failures: BTreeMap<String, usize>,
+    /// What is to be said of verdicts that are not today's grader's.
+    pub old_verdicts: Option<String>,
     /// What strategies came to.
     pub strategies: Vec<strategy::Measured>,
     /// Which method the in-sample choice takes, by policy, verifier, budget and band.
@@ -127,7 +130,7 @@ struct Column {
 impl Analysis {
     /// Reads a study's units one at a time: memory is for one number a unit and rule, not for the samples.
     pub fn of(study: Study, store: &mut Store) -> Result<Self, StoreError> {
-        let units = store.units(&study.name)?;
+        let units = store.units(&study)?;
         let count = store.count(&study.name)?;
         let mut collected = Collected::new(&study);
         let mut failures = BTreeMap::new();
@@ -150,9 +153,11 @@ impl Analysis {
             .map(|(pass, agreement)| Difficulty::new(pass, agreement))
             .collect();
         let strategies = measured(&study, store, &units)?;
+        let old_verdicts = old_verdicts(&study, store)?;
         let mut analysis = Self::measured(study, count, columns, difficulty);
         analysis.strategies = strategies;
         analysis.failures = failures;
+        analysis.old_verdicts = old_verdicts;
         Ok(analysis)
     }
 
@@ -230,6 +235,7 @@ impl Analysis {
             values,
             difficulty,
             failures: BTreeMap::new(),
+            old_verdicts: None,
             strategies: Vec::new(),
             choices,
             index,
@@ -281,25 +287,12 @@ impl Analysis {
     /// Floating-point operations of a problem: the paper's count, and everything, as far as the models' shapes are known. A
     /// verifier that knows the answer is no model and costs nothing.
     pub fn flops(&self, entry: &Entry) -> (Option<f64>, Option<f64>) {
-        let policy = &self.study.policies[entry.key.policy];
-        let Some(shape) = policy.cost else {
-            return (None, None);
-        };
-        let work = entry.cost;
-        let paper = work.policy.paper_flops(&shape);
-        let drawing = work.policy.full_flops(&shape, policy.active_parameters);
-        let scoring = match entry.key.verifier {
-            None => Some(0.0),
-            Some(number) => {
-                let verifier = &self.study.verifiers[number];
-                let reading = |shape| work.verifier.full_flops(&shape, verifier.active_parameters);
-                verifier
-                    .cost
-                    .map(reading)
-                    .or(verifier.oracle.then_some(0.0))
-            }
-        };
-        (Some(paper), scoring.map(|scoring| drawing + scoring))
+        let Cost { policy, verifier } = entry.cost;
+        let drawing = (self.study.policies[entry.key.policy].cost, policy);
+        let verifiers = entry.key.verifier.iter();
+        let reading = verifiers.map(|&number| (self.study.verifiers[number].shape(), verifier));
+        let Flops { paper, full } = Flops::of(drawing, reading);
+        (paper, full)
     }
 }
 
@@ -307,10 +300,7 @@ impl Analysis {
 type Order = (usize, usize, usize, usize, usize, Rule);
 
 fn order(key: &Key) -> Order {
-    let method = Method::ALL
-        .iter()
-        .position(|own| *own == key.method)
-        .unwrap_or_default();
+    let method = key.method as usize;
     let verifier = key.verifier.map_or(0, |number| number + 1);
     let width = key.width.unwrap_or_default();
     (key.policy, method, verifier, width, key.budget, key.rule)
@@ -429,12 +419,20 @@ impl<'a> Collected<'a> {
                     scores: None,
                 })
                 .collect();
+            if votes.is_empty() || votes.len() as u64 != took.spent.draws {
+                return Err(StoreError::Malformed(format!(
+                    "{} samples in unit {}, which drew {}",
+                    votes.len(),
+                    unit.id,
+                    took.spent.draws
+                )));
+            }
             let mut scored = Vec::new();
             let of = (unit.cell.as_str(), unit.number, unit.seed);
             for (verifier, score) in scores.get(&of).into_iter().flatten() {
-                let spent = score.took.as_ref().map(|took| took.spent.clone());
+                let Some(took) = &score.took else { continue };
                 let votes = with_rewards(votes.clone(), store.rewards(score.id)?);
-                scored.push((*verifier, spent.unwrap_or_default(), votes));
+                scored.push((*verifier, took.spent.clone(), votes));
             }
             batch.push(Pool {
                 cell,
@@ -446,14 +444,13 @@ impl<'a> Collected<'a> {
                 scored,
             });
             if batch.len() == BATCH {
-                self.work(std::mem::take(&mut batch));
+                self.work(std::mem::take(&mut batch))?;
             }
         }
-        self.work(batch);
-        Ok(())
+        self.work(batch)
     }
 
-    fn work(&mut self, batch: Vec<Pool>) {
+    fn work(&mut self, batch: Vec<Pool>) -> Result<(), StoreError> {
         let rules: Vec<Selection> = Selection::all()
             .filter(|rule| *rule != Selection::Majority)
             .collect();
@@ -487,8 +484,9 @@ impl<'a> Collected<'a> {
             })
             .collect();
         for ((pool, budgets), curves) in batch.into_iter().zip(budgets).zip(curves) {
-            self.note_pool(&pool, &budgets, &curves, &rules, &factorials);
+            self.note_pool(&pool, &budgets, &curves, &rules, &factorials)?;
         }
+        Ok(())
     }
 
     fn note_pool(
@@ -498,7 +496,13 @@ impl<'a> Collected<'a> {
         curves: &Curves,
         rules: &[Selection],
         factorials: &Factorials,
-    ) {
+    ) -> Result<(), StoreError> {
+        let at = |curve: &[Chance], place: usize| {
+            let chance = curve.get(place).copied();
+            chance.ok_or_else(|| {
+                StoreError::Malformed(format!("a pool {} that ends too early", pool.seed))
+            })
+        };
         let cell = &self.study.cells[pool.cell];
         let key = |method, verifier, budget, rule| Key {
             policy: cell.policy,
@@ -515,12 +519,12 @@ impl<'a> Collected<'a> {
                 policy,
                 verifier: Expected::default(),
             };
-            let chance = curves.majority.first().copied().unwrap_or_default();
+            let chance = at(&curves.majority, 0)?;
             for run in 0..self.study.seeds.len() {
                 let key = key(Method::Cot, None, 1, majority);
                 self.note(key, pool.problem, run, chance, cost);
             }
-            return;
+            return Ok(());
         }
         let right = pool.votes.iter().filter(|vote| vote.right).count();
         let add = |slot: &mut (f64, usize), value: f64| *slot = (slot.0 + value, slot.1 + 1);
@@ -538,11 +542,22 @@ impl<'a> Collected<'a> {
                 policy,
                 verifier: Expected::default(),
             };
-            let at = |curve: &[Chance]| curve.get(place).copied().unwrap_or_default();
             let ceiling = key(Method::Majority, None, budget, Rule::Ceiling);
-            self.note(ceiling, pool.problem, pool.run, at(&curves.ceiling), cost);
+            self.note(
+                ceiling,
+                pool.problem,
+                pool.run,
+                at(&curves.ceiling, place)?,
+                cost,
+            );
             let voted = key(Method::Majority, None, budget, majority);
-            self.note(voted, pool.problem, pool.run, at(&curves.majority), cost);
+            self.note(
+                voted,
+                pool.problem,
+                pool.run,
+                at(&curves.majority, place)?,
+                cost,
+            );
             for ((verifier, curves), (_, spent, _)) in curves.scored.iter().zip(&pool.scored) {
                 let (_, read) = spent.at(budget as u64, factorials);
                 let cost = Cost {
@@ -552,24 +567,23 @@ impl<'a> Collected<'a> {
                 for (rule, curve) in rules.iter().zip(curves) {
                     let rule = Rule::Chosen(Choice(*rule));
                     let key = key(Method::BestOfN, Some(*verifier), budget, rule);
-                    self.note(key, pool.problem, pool.run, at(curve), cost);
+                    self.note(key, pool.problem, pool.run, at(curve, place)?, cost);
                 }
             }
         }
+        Ok(())
     }
 
     fn searches(&mut self, store: &mut Store, units: &[UnitRow]) -> Result<(), StoreError> {
         let rules: Vec<Selection> = Selection::all().collect();
         let factorials = Factorials::to(0);
+        let cells = self.study.cells.iter().map(|cell| (cell.hash(), cell));
+        let cells: HashMap<&str, &Cell> = cells.collect();
         for unit in units {
             let Some(took) = &unit.took else {
                 continue;
             };
-            let cell = self
-                .study
-                .cells
-                .iter()
-                .find(|cell| cell.hash() == unit.cell);
+            let cell = cells.get(unit.cell.as_str()).copied();
             let (Some(cell), Some(run)) = (cell, self.run_of(unit.seed)) else {
                 continue;
             };
@@ -602,8 +616,10 @@ impl<'a> Collected<'a> {
                     budget: plan.budget(),
                     rule: Rule::Chosen(Choice(*rule)),
                 };
-                let chance = chance.first().copied().unwrap_or_default();
-                self.note(key, unit.number, run, chance, Cost { policy, verifier });
+                // One whole search has one chance by every rule.
+                for chance in chance {
+                    self.note(key, unit.number, run, chance, Cost { policy, verifier });
+                }
             }
         }
         Ok(())
@@ -613,10 +629,10 @@ impl<'a> Collected<'a> {
 /// Votes with scores from the rewards, by number.
 pub(crate) fn with_rewards(mut votes: Vec<Vote>, rewards: Vec<(usize, Vec<f64>)>) -> Vec<Vote> {
     for (number, rewards) in rewards {
-        let scores = Scoring::ALL.map(|rule| rule.score(&rewards));
-        if let (Some(vote), [Some(a), Some(b), Some(c), Some(d)]) = (votes.get_mut(number), scores)
-        {
-            vote.scores = Some([a, b, c, d]);
+        if let (Some(vote), false) = (votes.get_mut(number), rewards.is_empty()) {
+            // Whoever has rewards has every score.
+            let score = |rule: Scoring| rule.score(&rewards).unwrap_or(f64::NAN);
+            vote.scores = Some(Scoring::ALL.map(score));
         }
     }
     votes

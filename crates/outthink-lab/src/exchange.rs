@@ -180,7 +180,7 @@ fn each(
     take: &mut dyn FnMut(Vec<Line>) -> Result<(), ExchangeError>,
 ) -> Result<(), ExchangeError> {
     let cells: HashMap<&str, &Cell> = study.cells.iter().map(|cell| (cell.hash(), cell)).collect();
-    let units = store.units(&study.name)?;
+    let units = store.units(study)?;
     let done = units.iter().filter(|unit| unit.took.is_some());
     let mut scores: HashMap<i64, Vec<(usize, i64)>> = HashMap::new();
     for unit in done.clone() {
@@ -421,7 +421,6 @@ pub fn import(
         name: model.clone(),
         identity: json!({ "imported": name, "model": model }),
         cost: None,
-        active_parameters: None,
         training_tokens: None,
         price: None,
         oracle: false,
@@ -488,10 +487,8 @@ pub fn import(
     store.put_study(&study)?;
     for ((policy, seed, number), mut lines) in groups {
         lines.sort_by_key(|line| line.index);
-        let policy = policies
-            .iter()
-            .position(|own| *own == policy)
-            .unwrap_or_default();
+        let policy = policies.binary_search(&policy);
+        let policy = policy.expect("the groups' policies are the study's, in order");
         store.write(units(&study, policy, seed, number, lines, answers))?;
     }
     Ok(study)

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use outthink_core::{Expected, Flops, ModelCost};
+
 use crate::store::{Store, StoreError};
 use crate::strategy::Unit;
-use crate::study::{Config, Study};
+use crate::study::{Cell, Config, Study};
 
 /// What is left to do of a study.
 #[derive(Clone, Debug, Default)]
@@ -22,12 +24,32 @@ pub struct Estimate {
 }
 
 /// What units of a cell took on average, as far as some are done.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Mean {
     units: f64,
     generated: f64,
     prompt: f64,
-    flops: f64,
+    flops: Option<f64>,
+}
+
+impl Mean {
+    const NONE: Self = Self {
+        units: 0.0,
+        generated: 0.0,
+        prompt: 0.0,
+        flops: Some(0.0),
+    };
+}
+
+/// Operations in full of a cell's models.
+fn flops(study: &Study, cell: &Cell, drawn: Expected, read: Expected) -> Option<f64> {
+    let policy = match cell.config() {
+        Config::Score { .. } => Some(ModelCost::FREE),
+        _ => study.policies[cell.policy].cost,
+    };
+    let verifier = cell.verifier.map(|number| &study.verifiers[number]);
+    let verifier = verifier.map(|verifier| (verifier.shape(), read));
+    Flops::of((policy, drawn), verifier).full
 }
 
 impl Estimate {
@@ -42,9 +64,9 @@ impl Estimate {
             .enumerate()
             .map(|(index, cell)| (cell.hash(), index))
             .collect();
-        let mut means = vec![Mean::default(); study.cells.len()];
+        let mut means = vec![Mean::NONE; study.cells.len()];
         let mut left = vec![0usize; study.cells.len()];
-        for unit in store.units(&study.name)? {
+        for unit in store.units(study)? {
             let Some(&cell) = index.get(unit.cell.as_str()) else {
                 continue;
             };
@@ -53,24 +75,19 @@ impl Estimate {
                 continue;
             };
             let mean = &mut means[cell];
-            let policy = &study.policies[study.cells[cell].policy];
-            let verifier = study.cells[cell]
-                .verifier
-                .map(|number| &study.verifiers[number]);
+            let cell = &study.cells[cell];
             mean.units += 1.0;
             mean.generated += took.policy.generated as f64;
             mean.prompt += took.policy.prompt as f64;
-            mean.flops += policy
-                .cost
-                .map_or(0.0, |cost| cost.full_flops(&took.policy));
-            mean.flops += verifier
-                .and_then(|verifier| verifier.cost)
-                .map_or(0.0, |cost| cost.full_flops(&took.verifier));
+            let flops = flops(study, cell, took.policy.into(), took.verifier.into());
+            mean.flops = mean.flops.zip(flops).map(|(sum, own)| sum + own);
         }
         let mut estimate = Self::default();
         let (mut measured, mut assumed) = (0, 0);
-        let mut flops = 0.0;
-        let mut known = true;
+        let mut total = Some(0.0);
+        let mut add = |flops: Option<f64>| {
+            total = total.zip(flops).map(|(sum, own)| sum + own);
+        };
         for ((cell, mean), left) in study.cells.iter().zip(&means).zip(left) {
             if left == 0 {
                 continue;
@@ -90,12 +107,11 @@ impl Estimate {
             let units = left as f64;
             estimate.draws += (draws * left) as u64;
             let policy = &study.policies[cell.policy];
-            let verifier = cell.verifier.map(|number| &study.verifiers[number]);
             let price = policy.price.unwrap_or_default();
             if mean.units > 0.0 {
                 measured += left;
                 estimate.generated += mean.generated / mean.units * units;
-                flops += mean.flops / mean.units * units;
+                add(mean.flops.map(|flops| flops / mean.units * units));
                 estimate.money +=
                     (price[0] * mean.prompt + price[1] * mean.generated) / mean.units * units / 1e6;
                 continue;
@@ -104,7 +120,7 @@ impl Estimate {
             if let Some((own, budget)) = study.strategy_of(cell) {
                 match study.strategies[own].unit {
                     Unit::Tokens => estimate.generated += budget * units,
-                    Unit::Flops => flops += budget * units,
+                    Unit::Flops => add(Some(budget * units)),
                     Unit::Money => estimate.money += budget * units,
                     Unit::Samples | Unit::Seconds => {}
                 }
@@ -125,15 +141,14 @@ impl Estimate {
                 }
                 _ => generated,
             };
-            match policy.cost {
-                Some(cost) => flops += 2.0 * cost.parameters as f64 * generated,
-                None => known = false,
-            }
-            if let Some(cost) = verifier.and_then(|verifier| verifier.cost) {
-                flops += 2.0 * cost.parameters as f64 * read;
-            }
+            // Prompts and attention are left out.
+            let computed = |computed| Expected {
+                computed,
+                ..Expected::default()
+            };
+            add(flops(study, cell, computed(generated), computed(read)));
         }
-        estimate.flops = known.then_some(flops);
+        estimate.flops = total;
         estimate.basis = match (measured, assumed) {
             (0, 0) => "nothing is left to do".into(),
             (_, 0) => "measured on the units that are done".into(),

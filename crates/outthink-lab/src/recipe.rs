@@ -189,7 +189,10 @@ pub struct Recipe {
     #[serde(default = "one")]
     pub seeds: usize,
     /// Where the store is.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "crate::store::serialize_place"
+    )]
     pub store: Option<String>,
 }
 
@@ -433,7 +436,6 @@ mod tests {
                 name: "m".into(),
                 identity: serde_json::Value::Null,
                 cost: None,
-                active_parameters: None,
                 training_tokens: None,
                 price: None,
                 oracle: false,

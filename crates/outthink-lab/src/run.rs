@@ -1,22 +1,20 @@
 //! Running a study: all problems and methods at once, as many draws in flight as the models have an appetite for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::channel::mpsc;
 use futures::future::{Either, select};
 use futures::stream::{FuturesUnordered, StreamExt};
-use outthink_core::{Answers, Limits, Policy, Prefix, Sampling, Usage, Verifier};
+use outthink_core::{Answers, Flops, Limits, ModelCost, Policy, Prefix, Sampling, Usage, Verifier};
 
 use crate::estimate::Proportion;
 use crate::keeper::{Ended, Keeper};
-use crate::recorded::Journal;
 use crate::store::{Claim, Count, Finished, Shard, Store, StoreError};
-use crate::strategic::Judge;
 use crate::strategy::Strategy;
 use crate::study::{Cell, Config, ModelInfo, Study};
-use crate::work::Bench;
+use crate::unit::Tools;
 
 /// The token ids that a verifier reads for a prefix, to count what it computes; none where that is not known.
 pub type Render = Box<dyn Fn(&Prefix) -> Option<Vec<u32>> + Send + Sync>;
@@ -66,6 +64,30 @@ pub struct Caps {
     pub money: Option<f64>,
 }
 
+impl Caps {
+    /// Can they be kept? Operations are those of models whose shapes are known; money is what models with a price take,
+    /// and at least one has one.
+    fn check(&self, study: &Study) -> Result<(), RunError> {
+        let models = || study.policies.iter().chain(&study.verifiers);
+        let (cap, unknown, model) = if self.flops.is_some() {
+            let shapeless = models().find(|model| model.shape().is_none());
+            ("flops", "parameters", shapeless)
+        } else if self.money.is_some() && models().all(|model| model.price.is_none()) {
+            ("cost", "price", models().next())
+        } else {
+            return Ok(());
+        };
+        match model {
+            None => Ok(()),
+            Some(model) => Err(RunError::Uncountable {
+                cap,
+                model: model.name.clone(),
+                unknown,
+            }),
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Halt {
@@ -82,6 +104,18 @@ pub enum RunError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A cap on what nobody can count.
+    #[error(
+        "--max-{cap} cannot be kept: {model} has no {unknown}; say `{unknown}` in its table of the recipe"
+    )]
+    Uncountable {
+        /// The cap.
+        cap: &'static str,
+        /// The model.
+        model: String,
+        /// What is missing.
+        unknown: &'static str,
+    },
     /// The store asks for what the study does not have.
     #[error("the store has a unit of cell {0}, which the study does not")]
     Cell(String),
@@ -100,8 +134,8 @@ pub struct Status {
     pub generated: u64,
     /// Tokens that any model computed in this run.
     pub computed: u64,
-    /// Floating-point operations in full in this run.
-    pub flops: f64,
+    /// Floating-point operations in full in this run; none once a model of unknown shape has worked.
+    pub flops: Option<f64>,
     /// Money spent in this run.
     pub money: f64,
     /// Share of right answers by policy and method at the largest budget, in this run.
@@ -122,20 +156,25 @@ pub async fn run(
     answers: &dyn Answers,
     watch: &mut dyn FnMut(&Status),
 ) -> Result<(Store, Halt, Status), RunError> {
+    caps.check(study)?;
     store.enlist()?;
     store.retry(&study.name)?;
     let count = store.count(&study.name)?;
     let keeper = Keeper::start(store);
     let mut runner = Runner {
-        study,
-        models,
-        answers,
-        keeper: &keeper,
+        tools: Tools {
+            study,
+            models,
+            answers,
+            keeper: &keeper,
+        },
+        cells: study.cells.iter().map(|cell| (cell.hash(), cell)).collect(),
         shard,
         caps,
         start: Instant::now(),
         status: Status {
             count,
+            flops: Some(0.0),
             ..Status::default()
         },
     };
@@ -152,7 +191,8 @@ pub async fn run(
     }
 }
 
-enum Trouble {
+/// Why a run cannot go on.
+pub(crate) enum Trouble {
     Run(RunError),
     Ended(Ended),
 }
@@ -170,10 +210,9 @@ impl From<StoreError> for Trouble {
 }
 
 struct Runner<'a> {
-    study: &'a Study,
-    models: &'a Models,
-    answers: &'a dyn Answers,
-    keeper: &'a Keeper,
+    tools: Tools<'a>,
+    /// The study's cells by hash.
+    cells: HashMap<&'a str, &'a Cell>,
     shard: Shard,
     caps: Caps,
     start: Instant,
@@ -194,12 +233,13 @@ impl<'a> Runner<'a> {
         /// Units that are leased at once, at most: few, for other workers want some too.
         const HANDFUL: usize = 16;
         let appetite: usize = self
+            .tools
             .models
             .policies
             .iter()
             .map(|policy| policy.appetite)
             .sum();
-        let cells = self.study.cells.iter();
+        let cells = self.tools.study.cells.iter();
         let heaviest = cells.map(appetite_of).max().unwrap_or(1).max(1);
         let mut ticks = ticker();
         let mut queue: VecDeque<Claim> = VecDeque::new();
@@ -212,11 +252,12 @@ impl<'a> Runner<'a> {
             }
             while flying.is_empty() || weight < appetite {
                 if queue.is_empty() {
-                    let (name, shard) = (self.study.name.clone(), self.shard);
+                    let (name, shard) = (self.tools.study.name.clone(), self.shard);
                     // No more than can begin now: what waits in a queue here could run elsewhere.
                     let room = appetite.saturating_sub(weight) / heaviest;
                     let limit = room.clamp(1, HANDFUL);
                     let claims = self
+                        .tools
                         .keeper
                         .ask(move |store| store.claim(&name, shard, limit));
                     queue.extend(claims.await??);
@@ -257,11 +298,7 @@ impl<'a> Runner<'a> {
     }
 
     fn cell(&self, claim: &Claim) -> Result<&'a Cell, Trouble> {
-        let found = self
-            .study
-            .cells
-            .iter()
-            .find(|cell| cell.hash() == claim.cell);
+        let found = self.cells.get(claim.cell.as_str()).copied();
         found.ok_or_else(|| Trouble::Run(RunError::Cell(claim.cell.clone())))
     }
 
@@ -271,84 +308,9 @@ impl<'a> Runner<'a> {
         cell: &'a Cell,
         claim: Claim,
     ) -> impl Future<Output = Result<Ending<'a>, Trouble>> + use<'a> {
-        let (models, keeper, answers) = (self.models, self.keeper, self.answers);
-        let study = self.study;
+        let tools = self.tools;
         async move {
-            let unit = claim.unit;
-            let known = keeper.ask(move |store| store.journal(unit)).await??;
-            let journal = Journal {
-                known,
-                note: Box::new(move |key, reply| keeper.journal(unit, key, reply)),
-            };
-            let bench = Bench {
-                claim: &claim,
-                journal: &journal,
-                answers,
-            };
-            let policy = &models.policies[cell.policy];
-            let verifier = cell.verifier.map(|number| &models.verifiers[number]);
-            let result = match (cell.config(), verifier) {
-                (
-                    Config::Pool {
-                        sampling,
-                        limits,
-                        draws,
-                        ..
-                    },
-                    _,
-                ) => {
-                    let done = bench.pool(policy, *sampling, *limits, *draws).await;
-                    done.map_err(|error| chain(&error))
-                }
-                (Config::Score { .. }, Some(verifier)) => {
-                    let source = claim.source.unwrap_or_default();
-                    let pool = keeper.ask(move |store| store.samples(source)).await??;
-                    let done = bench.score(verifier, &pool).await;
-                    done.map_err(|error| chain(&error))
-                }
-                (
-                    Config::Search {
-                        sampling,
-                        limits,
-                        plan,
-                        ..
-                    },
-                    Some(verifier),
-                ) => {
-                    let done = bench
-                        .search(policy, verifier, *sampling, *limits, plan)
-                        .await;
-                    done.map_err(|error| chain(&error))
-                }
-                (
-                    Config::Strategy {
-                        sampling, limits, ..
-                    },
-                    _,
-                ) => {
-                    let found = study.strategy_of(cell);
-                    let found = found.and_then(|(own, budget)| {
-                        Some((
-                            study.strategies.get(own)?,
-                            models.strategies.get(own)?,
-                            budget,
-                        ))
-                    });
-                    let Some((info, strategy, budget)) = found else {
-                        return Err(Trouble::Run(RunError::Cell(claim.cell.clone())));
-                    };
-                    let named = info.verifiers.iter();
-                    let judges: Vec<Judge<'_>> = named
-                        .map(|(name, number)| (name.as_str(), &models.verifiers[*number]))
-                        .collect();
-                    let done = bench
-                        .strategy(strategy, budget, policy, &judges, *sampling, *limits)
-                        .await;
-                    done.map_err(|error| chain(&error))
-                }
-                _ => return Err(Trouble::Run(RunError::Cell(claim.cell.clone()))),
-            };
-            drop(journal);
+            let result = tools.unit(cell, &claim).await?;
             Ok(Ending {
                 cell,
                 weight: appetite_of(cell),
@@ -370,12 +332,12 @@ impl<'a> Runner<'a> {
             Ok(finished) => {
                 self.tally(cell, &finished);
                 self.status.count.done += 1;
-                self.keeper.finish(finished).await?;
+                self.tools.keeper.finish(finished).await?;
             }
             Err(told) => {
                 self.status.count.failed += 1;
                 self.status.failure = Some(told.clone());
-                self.keeper.fail(claim.unit, told).await?;
+                self.tools.keeper.fail(claim.unit, told).await?;
             }
         }
         Ok(())
@@ -383,31 +345,37 @@ impl<'a> Runner<'a> {
 
     fn tally(&mut self, cell: &Cell, finished: &Finished) {
         let status = &mut self.status;
-        let policy = &self.study.policies[cell.policy];
-        let verifier = cell.verifier.map(|number| &self.study.verifiers[number]);
+        let policy = &self.tools.study.policies[cell.policy];
+        let verifier = cell
+            .verifier
+            .map(|number| &self.tools.study.verifiers[number]);
         status.done += 1;
         status.elapsed = self.start.elapsed();
         status.generated += finished.policy.generated;
         status.computed += finished.policy.computed + finished.verifier.computed;
-        let mut count = |model: &ModelInfo, usage: &Usage| {
-            status.flops += model.cost.map_or(0.0, |cost| cost.full_flops(usage));
-            let [prompt, generated] = model.price.unwrap_or_default();
-            status.money +=
-                (prompt * usage.prompt as f64 + generated * usage.generated as f64) / 1e6;
+        // A strategy asks the verifiers that it names, every other method its own.
+        let named = finished.choice.iter().flat_map(|choice| &choice.work);
+        let named = named.filter_map(|(name, usage, _)| {
+            let found = self
+                .tools
+                .study
+                .verifiers
+                .iter()
+                .find(|own| own.name == *name);
+            Some((found?, *usage))
+        });
+        let own = verifier.map(|verifier| (verifier, finished.verifier));
+        let asked: Vec<(&ModelInfo, Usage)> = own.into_iter().chain(named).collect();
+        let read = asked.iter().map(|(model, usage)| (model.shape(), *usage));
+        let drawing = match cell.config() {
+            Config::Score { .. } => Some(ModelCost::FREE),
+            _ => policy.cost,
         };
-        count(policy, &finished.policy);
-        if let Some(verifier) = verifier {
-            count(verifier, &finished.verifier);
-        }
-        if let Some(choice) = &finished.choice {
-            for (name, usage, _) in &choice.work {
-                let verifiers = &mut self.study.verifiers.iter();
-                if let Some(verifier) = verifiers.find(|own| own.name == *name) {
-                    count(verifier, usage);
-                }
-            }
-        }
-        let largest = self.study.budgets.last().copied();
+        let flops = Flops::of((drawing, finished.policy), read).full;
+        status.flops = status.flops.zip(flops).map(|(sum, own)| sum + own);
+        let read = asked.iter().map(|(model, usage)| model.money(usage));
+        status.money += policy.money(&finished.policy) + read.sum::<f64>();
+        let largest = self.tools.study.budgets.last().copied();
         let label = match cell.config() {
             Config::Pool { draws: 1, .. } => format!("{} cot", policy.name),
             Config::Search { plan, .. } if Some(plan.budget()) == largest => {
@@ -415,8 +383,10 @@ impl<'a> Runner<'a> {
                 format!("{} {} {verifier}", policy.name, plan.method())
             }
             Config::Strategy { budget, .. } if Some(*budget as usize) == largest => {
-                let own = self.study.strategy_of(cell);
-                let name = own.map_or("", |(own, _)| self.study.strategies[own].name.as_str());
+                let own = self.tools.study.strategy_of(cell);
+                let name = own.map_or("", |(own, _)| {
+                    self.tools.study.strategies[own].name.as_str()
+                });
                 format!("{} {name}", policy.name)
             }
             _ => return,
@@ -453,7 +423,10 @@ impl<'a> Runner<'a> {
                 "seconds",
                 over(self.caps.seconds, self.start.elapsed().as_secs_f64()),
             ),
-            ("flops", over(self.caps.flops, self.status.flops)),
+            (
+                "flops",
+                over(self.caps.flops, self.status.flops.unwrap_or_default()),
+            ),
             ("cost", over(self.caps.money, self.status.money)),
         ]
         .into_iter()
@@ -462,13 +435,18 @@ impl<'a> Runner<'a> {
 
     /// Is nothing left, neither for this worker nor for another one that may yet die?
     async fn is_over(&mut self) -> Result<bool, Trouble> {
-        let (name, shard) = (self.study.name.clone(), self.shard);
+        let (name, shard) = (self.tools.study.name.clone(), self.shard);
         let left = self
+            .tools
             .keeper
             .ask(move |store| store.left(&name, shard))
             .await??;
-        let name = self.study.name.clone();
-        self.status.count = self.keeper.ask(move |store| store.count(&name)).await??;
+        let name = self.tools.study.name.clone();
+        self.status.count = self
+            .tools
+            .keeper
+            .ask(move |store| store.count(&name))
+            .await??;
         Ok(left == 0)
     }
 }
@@ -482,18 +460,6 @@ fn appetite_of(cell: &Cell) -> usize {
         // About: one problem may get more than another.
         Config::Strategy { budget, .. } => budget.clamp(4.0, 256.0) as usize,
     }
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        told.push_str(": ");
-        told.push_str(&error.to_string());
-        cause = error.source();
-    }
-    told
 }
 
 /// Something to wake up by, four times a second.

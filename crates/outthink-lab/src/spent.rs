@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use outthink_core::{ModelCost, Usage};
+use outthink_core::{Expected, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::binomial::Factorials;
@@ -30,49 +30,6 @@ pub struct Work {
     pub generated: u64,
     /// `(c, tokens, attended)`: tokens that `c` draws share, and how many tokens they attend to together.
     pub shared: Vec<(u64, u64, u64)>,
-}
-
-/// An expected amount of work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Expected {
-    /// Tokens drawn.
-    pub generated: f64,
-    /// Tokens run through the model.
-    pub computed: f64,
-    /// Pairs of a computed token and one that it attends to.
-    pub attended: f64,
-}
-
-impl std::ops::AddAssign for Expected {
-    fn add_assign(&mut self, other: Self) {
-        self.generated += other.generated;
-        self.computed += other.computed;
-        self.attended += other.attended;
-    }
-}
-
-impl Expected {
-    /// The paper's convention: `2 · parameters · generated tokens`; see [`ModelCost::paper_flops`].
-    pub fn paper_flops(&self, cost: &ModelCost) -> f64 {
-        2.0 * cost.parameters as f64 * self.generated
-    }
-
-    /// Everything computed; `active` are the parameters that one token uses, where they are fewer than all. See
-    /// [`ModelCost::full_flops`].
-    pub fn full_flops(&self, cost: &ModelCost, active: Option<u64>) -> f64 {
-        let parameters = active.unwrap_or(cost.parameters) as f64;
-        2.0 * parameters * self.computed
-            + 4.0 * (cost.layers * cost.attention_width) as f64 * self.attended
-    }
-
-    /// A fraction of it.
-    pub fn scaled(self, by: f64) -> Self {
-        Self {
-            generated: self.generated * by,
-            computed: self.computed * by,
-            attended: self.attended * by,
-        }
-    }
 }
 
 impl Spent {

@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 
-use outthink_core::{Limits, Method, ModelCost, Plan, Sampling};
+use outthink_core::{Limits, Method, ModelCost, Plan, Sampling, Usage};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher13;
@@ -48,6 +48,7 @@ impl Problem {
 
 /// A model of a study.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredModel")]
 pub struct ModelInfo {
     /// What it is called in tables.
     pub name: String,
@@ -55,14 +56,56 @@ pub struct ModelInfo {
     pub identity: serde_json::Value,
     /// Its shape, if it is known.
     pub cost: Option<ModelCost>,
-    /// Parameters that one token uses, where they are fewer than all (mixture of experts).
-    pub active_parameters: Option<u64>,
     /// Tokens that it was trained on.
     pub training_tokens: Option<f64>,
     /// Money for a million prompt tokens and for a million generated ones.
     pub price: Option<[f64; 2]>,
     /// Does it know the answer? Then it is a ceiling, not something to choose.
     pub oracle: bool,
+}
+
+impl ModelInfo {
+    /// Its shape, as far as it is known: what knows the answer and tells no shape is no model, and computes nothing.
+    pub fn shape(&self) -> Option<ModelCost> {
+        self.cost.or(self.oracle.then_some(ModelCost::FREE))
+    }
+
+    /// What work costs by its price; nothing without one.
+    pub fn money(&self, usage: &Usage) -> f64 {
+        let [prompt, generated] = self.price.unwrap_or_default();
+        (prompt * usage.prompt as f64 + generated * usage.generated as f64) / 1e6
+    }
+}
+
+/// A model as any version of this program has stored it.
+#[derive(Deserialize)]
+struct StoredModel {
+    name: String,
+    identity: serde_json::Value,
+    cost: Option<ModelCost>,
+    /// Once stood beside the shape.
+    active_parameters: Option<u64>,
+    training_tokens: Option<f64>,
+    price: Option<[f64; 2]>,
+    #[serde(default)]
+    oracle: bool,
+}
+
+impl From<StoredModel> for ModelInfo {
+    fn from(stored: StoredModel) -> Self {
+        let active = stored.active_parameters;
+        Self {
+            name: stored.name,
+            identity: stored.identity,
+            cost: stored.cost.map(|cost| ModelCost {
+                active: cost.active.or(active),
+                ..cost
+            }),
+            training_tokens: stored.training_tokens,
+            price: stored.price,
+            oracle: stored.oracle,
+        }
+    }
 }
 
 /// What one cell of a study does, complete: its canonical JSON is what is hashed.
@@ -293,6 +336,32 @@ impl Study {
         Some((self.strategies.iter().position(same)?, *budget))
     }
 
+    /// Do its parts name models that it has? One from a store may have been written by anyone.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let (policies, verifiers) = (self.policies.len(), self.verifiers.len());
+        for cell in &self.cells {
+            let judged = matches!(cell.config(), Config::Score { .. } | Config::Search { .. });
+            let known = cell.policy < policies && cell.verifier.is_none_or(|own| own < verifiers);
+            if !known || (judged && cell.verifier.is_none()) {
+                return Err(format!(
+                    "study {}, whose cell {} is of models that the study does not have",
+                    self.name,
+                    cell.hash()
+                ));
+            }
+        }
+        for own in &self.strategies {
+            let known = own.verifiers.iter().all(|(_, number)| *number < verifiers);
+            if own.policy >= policies || !known {
+                return Err(format!(
+                    "study {}, whose strategy {} is of models that the study does not have",
+                    self.name, own.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// All units of work, problem by problem: what shares a question stands together, for the models' caches.
     pub fn units(&self) -> Vec<Unit> {
         let mut units = Vec::new();
@@ -361,6 +430,99 @@ pub(crate) fn canonical<T: Serialize>(value: &T) -> String {
             other => other,
         }
     }
-    let value = serde_json::to_value(value).unwrap_or_default();
+    // What is hashed is numbers, texts and lists: another one would share its hash with all that cannot be written.
+    let value = serde_json::to_value(value).expect("what is hashed can be written as JSON");
     sorted(value).to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use outthink_core::Finished;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Whoever changes one of these orphans every sample that was ever stored: what a cell adds to its configuration is left
+    /// out of its JSON where it says what was always so.
+    #[test]
+    fn cells_have_the_hashes_that_stores_know_them_by() {
+        let policy = json!({"model": "policy", "parameters": 303_744, "profile": "micro"});
+        let verifier = json!({"model": "verifier", "parameters": null, "profile": null});
+        let sampling = Sampling {
+            temperature: 0.8,
+            top_p: 0.95,
+            top_k: 40,
+            min_p: 0.0,
+        };
+        let limits = Limits {
+            draw_tokens: 64,
+            solution_tokens: 256,
+            steps: 12,
+        };
+        let pool = |sampling, draws| Config::Pool {
+            policy: policy.clone(),
+            sampling,
+            limits,
+            draws,
+        };
+        let score = Config::Score {
+            pool: "86217243ef392c0e291a98d286f05614".into(),
+            verifier: verifier.clone(),
+        };
+        let search = Config::Search {
+            policy: policy.clone(),
+            verifier: verifier.clone(),
+            sampling,
+            limits,
+            plan: Plan::new(Method::Beam, 16, 4, Finished::default()).unwrap(),
+        };
+        let strategy = Config::Strategy {
+            policy: policy.clone(),
+            verifiers: vec![verifier.clone()],
+            sampling,
+            limits,
+            strategy: "0123456789abcdef".into(),
+            budget: 16.0,
+        };
+        for (config, hash) in [
+            (pool(sampling, 64), "86217243ef392c0e291a98d286f05614"),
+            (
+                pool(Sampling::GREEDY, 1),
+                "2970e2de85289d8055ccc0970f87b97c",
+            ),
+            (score, "6e03db8c4dc942514d8109287e0ff136"),
+            (search, "35697dd44da2a553ac43c28707af1476"),
+            (strategy, "f2c92d4e0028d5af0c666ebd545afe82"),
+        ] {
+            let cell = Cell::new(0, None, config);
+            assert_eq!(cell.hash(), hash, "{}", cell.json());
+        }
+        let problem = Problem {
+            id: "p1".into(),
+            text: "What is 1+1?".into(),
+            gold: "2".into(),
+            ..Problem::default()
+        };
+        assert_eq!(problem.key(), 907_021_034_819_721_958);
+        assert_eq!(
+            unit_id("86217243ef392c0e291a98d286f05614", problem.key(), 7),
+            8_037_190_756_949_792_885
+        );
+    }
+
+    #[test]
+    fn a_password_is_neither_stored_nor_published() {
+        let store = Some("postgres://u:hunter2@h/db".to_owned());
+        let recipe = Recipe {
+            store,
+            ..Recipe::parse("name = 's'\ndataset = 'd'\npolicies = ['p']\nbudgets = [4]").unwrap()
+        };
+        for written in [
+            serde_json::to_string(&recipe).unwrap(),
+            toml::to_string(&recipe).unwrap(),
+        ] {
+            assert!(written.contains("postgres://u:***@h/db"), "{written}");
+        }
+    }
 }

@@ -15,6 +15,9 @@ const BLOCKS: usize = 8;
 /// Steps above which the exact vote is left to sampling.
 const EXACT_WORK: usize = 20_000;
 
+/// A score by each of [`Scoring::ALL`].
+pub(crate) type Scores = [f64; Scoring::ALL.len()];
+
 /// One sample, as a vote sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Vote {
@@ -23,7 +26,7 @@ pub struct Vote {
     /// Is the answer right?
     pub right: bool,
     /// Its score by each of [`Scoring::ALL`]; none without rewards.
-    pub scores: Option<[f64; 4]>,
+    pub scores: Option<Scores>,
 }
 
 /// The chance that a rule is right, with the standard error of the subsets drawn to find it; 0 where it is exact.
@@ -147,7 +150,7 @@ fn exact_curve(
             at(&|k| majority_at(&counts, silent, k, EXACT_WORK, factorials))
         }
         Selection::Scored(scoring, Voting::Max) => {
-            let place = place(scoring);
+            let place = scoring.place();
             let scored: Vec<Option<(f64, bool)>> = votes
                 .iter()
                 .map(|vote| {
@@ -177,13 +180,6 @@ pub(crate) fn numbered(votes: &[Vote]) -> (Vec<Vote>, usize) {
     (votes, numbers.len())
 }
 
-fn place(scoring: Scoring) -> usize {
-    Scoring::ALL
-        .iter()
-        .position(|own| *own == scoring)
-        .unwrap_or_default()
-}
-
 /// The answer that a rule takes: is it right, how many votes has it, how many have all, and the highest score of a sample with
 /// it, for rules that score. Nothing taken is nothing right.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -208,10 +204,10 @@ struct Class {
     count: u32,
     scored: u32,
     right: bool,
-    sums: [f64; 4],
-    best: [f64; 4],
+    sums: Scores,
+    best: Scores,
     /// Is the sample with the best score right? By scoring.
-    best_right: [bool; 4],
+    best_right: [bool; Scoring::ALL.len()],
 }
 
 impl Tally {
@@ -276,11 +272,11 @@ impl Tally {
             let (weight, votes, right) = match rule {
                 Selection::Majority => (f64::from(class.count), class.count, class.right),
                 Selection::Scored(scoring, Voting::Max) => {
-                    let place = place(scoring);
+                    let place = scoring.place();
                     (class.best[place], class.scored, class.best_right[place])
                 }
                 Selection::Scored(scoring, Voting::Vote) => {
-                    (class.sums[place(scoring)], class.scored, class.right)
+                    (class.sums[scoring.place()], class.scored, class.right)
                 }
             };
             if winner.is_none_or(|(best, ..)| (weight, votes) > best) {
@@ -294,7 +290,7 @@ impl Tally {
         let all = candidates.iter().map(own).sum();
         let score = |number: usize| match rule {
             Selection::Majority => None,
-            Selection::Scored(scoring, _) => Some(self.classes[number].best[place(scoring)]),
+            Selection::Scored(scoring, _) => Some(self.classes[number].best[scoring.place()]),
         };
         winner.map_or(Taken::default(), |((_, votes), right, number)| {
             let score = score(number);

@@ -60,8 +60,8 @@ fn start(place: &Place) -> Child {
 
 /// What must be the same however a study was run: everything but times and what models report of their caches.
 fn contents(study: &Study, store: &mut Store) -> Vec<String> {
-    let units = store.units(&study.name).unwrap();
-    let choices = store.choices(&study.name).unwrap();
+    let units = store.units(study).unwrap();
+    let choices = store.choices(study).unwrap();
     let strategic = units.iter().filter(|unit| {
         let cell = study.cells.iter().find(|cell| cell.hash() == unit.cell);
         unit.state == "done" && study.strategy_of(cell.unwrap()).is_some()

@@ -11,12 +11,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::executor::block_on;
+use futures::future::{BoxFuture, FutureExt};
 use mock::{ALL, Bench, Place, bench, bench_of};
-use outthink_core::{Answers, Selection, Tree};
+use outthink_core::{
+    Answers, Extension, Judgement, Method, ModelCost, ModelError, Policy, Prefix, Reply, Selection,
+    Tree, Verifier,
+};
 use outthink_lab::store::Sample;
 use outthink_lab::{
-    Analysis, Caps, Halt, Key, MathAnswers, Rule, Shard, Status, Store, Study, export_jsonl,
-    import, read_lines, run,
+    Analysis, Caps, Entry, Estimate, Halt, Key, MathAnswers, Rule, Shard, Status, Store, Study,
+    export_jsonl, import, read_lines, run,
 };
 
 fn go(bench: &Bench, store: Store, shard: Shard, caps: Caps) -> (Store, Halt, Status) {
@@ -44,7 +48,7 @@ type Held = (
 
 /// All that a store holds of a study, in its order.
 fn contents(study: &Study, store: &mut Store) -> Vec<Held> {
-    let units = store.units(&study.name).unwrap();
+    let units = store.units(study).unwrap();
     units
         .into_iter()
         .map(|unit| {
@@ -156,6 +160,186 @@ fn a_failed_problem_is_told_and_tried_again_and_never_becomes_a_score() {
         let analysis = Analysis::of(good.study, &mut store).unwrap();
         assert!(analysis.entries.iter().all(|entry| entry.problems == 5));
     }
+}
+
+/// A model that panics on a problem.
+struct Panics<M: ?Sized>(std::sync::Arc<M>, &'static str);
+
+impl Policy for Panics<dyn Policy> {
+    fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+        assert!(requests[0].problem.id != self.1, "the policy lost its head");
+        self.0.extend(requests)
+    }
+}
+
+impl Verifier for Panics<dyn Verifier> {
+    fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
+        async move {
+            assert!(
+                prefixes[0].problem.id != self.1,
+                "the verifier lost its head"
+            );
+            self.0.score(prefixes).await
+        }
+        .boxed()
+    }
+}
+
+/// A grader that panics on a gold answer.
+struct PanicsOn(&'static str);
+
+impl Answers for PanicsOn {
+    fn extract(&self, solution: &str) -> Option<String> {
+        MathAnswers.extract(solution)
+    }
+
+    fn group(&self, answers: &[&str]) -> Vec<Option<usize>> {
+        MathAnswers.group(answers)
+    }
+
+    fn equal(&self, gold: &str, prediction: &str) -> bool {
+        assert!(gold != self.0, "the grader lost its head");
+        MathAnswers.equal(gold, prediction)
+    }
+}
+
+#[test]
+fn a_panic_fails_its_unit_alone_and_the_unit_is_tried_again() {
+    for place in Place::all() {
+        let mut bad = bench(6, Duration::ZERO, 64).with_strategy();
+        let policy = &mut bad.models.policies[0].model;
+        *policy = std::sync::Arc::new(Panics::<dyn Policy>(policy.clone(), "problem-1"));
+        let verifier = &mut bad.models.verifiers[0].model;
+        *verifier = std::sync::Arc::new(Panics::<dyn Verifier>(verifier.clone(), "problem-2"));
+        let mut store = Store::open(&place.name()).unwrap();
+        store.put_study(&bad.study).unwrap();
+        let watch = &mut |_: &Status| {};
+        let grader = PanicsOn("3");
+        let ran = run(
+            &bad.study,
+            &bad.models,
+            store,
+            Shard::WHOLE,
+            Caps::default(),
+            &grader,
+            watch,
+        );
+        let (mut store, halt, status) = block_on(ran).unwrap();
+        assert_eq!(halt, Halt::Complete);
+        let mut blamed = [false; 3];
+        for unit in store.units(&bad.study).unwrap() {
+            // Problem 3 has the gold answer 3.
+            let blame = ["the policy", "the verifier", "the grader"];
+            let whose = unit.number.checked_sub(1).filter(|whose| *whose < 3);
+            match (unit.state.as_str(), unit.error, whose) {
+                ("done", None, _) => {}
+                ("failed", Some(error), Some(whose)) => {
+                    assert!(
+                        error.contains(&format!("{} lost its head", blame[whose])),
+                        "{error}"
+                    );
+                    blamed[whose] = true;
+                }
+                // A score of a pool that nobody could draw, or grade.
+                ("open", None, Some(0 | 2)) => {}
+                other => panic!("problem {}: {other:?}", unit.number),
+            }
+        }
+        assert_eq!(blamed, [true; 3]);
+        assert_eq!(store.count("mock").unwrap().failed, status.count.failed);
+        let good = bench(6, Duration::ZERO, 64).with_strategy();
+        let (mut store, ..) = go(&good, store, Shard::WHOLE, Caps::default());
+        let count = store.count("mock").unwrap();
+        assert_eq!((count.failed, count.open), (0, 0));
+    }
+}
+
+#[test]
+fn a_cap_that_nobody_can_count_is_refused() {
+    let place = Place::sqlite();
+    let mut bench = bench(1, Duration::ZERO, 64);
+    bench.study.verifiers[0].cost = None;
+    for (caps, told) in [
+        (
+            Caps {
+                flops: Some(1e9),
+                ..Caps::default()
+            },
+            "verifier has no parameters",
+        ),
+        (
+            Caps {
+                money: Some(1.0),
+                ..Caps::default()
+            },
+            "policy has no price",
+        ),
+    ] {
+        let mut store = Store::open(&place.name()).unwrap();
+        store.put_study(&bench.study).unwrap();
+        let watch = &mut |_: &Status| {};
+        let (study, models) = (&bench.study, &bench.models);
+        let ran = run(
+            study,
+            models,
+            store,
+            Shard::WHOLE,
+            caps,
+            &MathAnswers,
+            watch,
+        );
+        let refused = block_on(ran).err().map(|error| error.to_string());
+        assert!(
+            refused.as_ref().is_some_and(|said| said.contains(told)),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_mixture_of_experts_costs_what_its_tokens_use_in_the_run_the_plan_and_the_report() {
+    let place = Place::sqlite();
+    let mut bench = bench(3, Duration::ZERO, 64);
+    let mut flops = Vec::new();
+    for active in [None, Some(100)] {
+        let cost = |cost: Option<ModelCost>| cost.map(|cost| ModelCost { active, ..cost });
+        for model in bench
+            .study
+            .policies
+            .iter_mut()
+            .chain(&mut bench.study.verifiers)
+        {
+            model.cost = cost(model.cost);
+        }
+        bench.study.name = format!("mixture-{active:?}");
+        // Another seed is other units of the same kind.
+        bench.study.seeds = vec![active.unwrap_or_default()];
+        let mut store = Store::open(&place.name()).unwrap();
+        store.put_study(&bench.study).unwrap();
+        let planned = Estimate::of(&bench.study, &mut store)
+            .unwrap()
+            .flops
+            .unwrap();
+        let (mut store, _, status) = go(&bench, store, Shard::WHOLE, Caps::default());
+        let analysis = Analysis::of(bench.study.clone(), &mut store).unwrap();
+        let beam = |entry: &&Entry| entry.key.method == Method::Beam && entry.key.budget == 16;
+        let beam = analysis.entries.iter().find(beam).unwrap();
+        let (paper, full) = analysis.flops(beam);
+        let attention =
+            |computed: f64, full: f64| full - 2.0 * active.unwrap_or(1000) as f64 * computed;
+        let of_run = attention(status.computed as f64, status.flops.unwrap());
+        let of_beam = beam.cost.policy.computed + beam.cost.verifier.computed;
+        let of_beam = attention(of_beam, full.unwrap());
+        // The mock attends to nothing; a unit's own tokens do, to those before them.
+        assert!(of_run.abs() < 1e-6 && of_beam > 0.0);
+        let generated = beam.cost.policy.generated;
+        assert_eq!(
+            paper.unwrap(),
+            2.0 * active.unwrap_or(1000) as f64 * generated
+        );
+        flops.push(planned);
+    }
+    assert!((flops[0] / flops[1] - 10.0).abs() < 1e-9, "{flops:?}");
 }
 
 #[test]

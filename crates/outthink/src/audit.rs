@@ -47,7 +47,7 @@ struct Asked {
 pub(crate) fn run(arguments: &AuditArguments) -> Result<ExitCode, Failure> {
     let mut study = match (&arguments.study, &arguments.store) {
         (Some(name), Some(place)) => {
-            let mut store = Store::existing(place).map_err(Failure::input)?;
+            let mut store = Store::read(place).map_err(Failure::input)?;
             let study = store.study(Some(name)).map_err(Failure::input)?;
             let analysis = Analysis::of(study, &mut store)?;
             Some(Stored { store, analysis })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::{
-    Finished, Method, ModelCost, NodeId, Plan, Prefix, Problem, Scoring, Selection, Stop, Tree,
+    Finished, Method, NodeId, Plan, Prefix, Problem, Scoring, Selection, Spending, Stop, Tree,
     Usage, Verifier, Voting,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
@@ -226,18 +226,19 @@ fn measure(entry: Entry, questions: &[Question], arguments: &Demo) -> Result<Row
         &|correct| progress.tick(correct),
     ))?;
     progress.finish(&trial);
-    let (drawn, scored) = (trial.policy_usage(), trial.verifier_usage());
-    let cost = verifier.as_ref().and_then(AnyVerifier::cost);
-    let flops_full = policy.cost().full_flops(&drawn)
-        + cost.map_or(0.0, |cost: ModelCost| cost.full_flops(&scored));
+    let read = verifier
+        .as_ref()
+        .map(|own| (own.cost(), trial.verifier_usage()));
+    let spending = Spending::of((Some(policy.cost()), trial.policy_usage()), read);
     let reuse = reuse(&trial, &policy, verifier.as_ref())?;
     Ok(Row {
         entry,
         parameters: policy.cost().parameters,
-        flops_paper: policy.cost().paper_flops(&drawn),
-        flops_full,
-        policy: drawn,
-        verifier: scored,
+        // All models here are embedded, and know their shapes.
+        flops_paper: spending.flops_paper.unwrap_or(f64::NAN),
+        flops_full: spending.flops_full.unwrap_or(f64::NAN),
+        policy: spending.policy,
+        verifier: spending.verifier,
         reuse,
         trial,
     })

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use outthink_lab::store::shown;
 use outthink_lab::{
     ExchangeError, MathAnswers, Store, export_jsonl, export_parquet, import, read_lines,
     read_parquet,
@@ -15,7 +16,7 @@ use crate::failure::Failure;
 use crate::input::Input;
 
 pub(crate) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
-    let mut store = Store::existing(&arguments.store).map_err(Failure::input)?;
+    let mut store = Store::read(&arguments.store).map_err(Failure::input)?;
     let study = store
         .study(arguments.name.as_deref())
         .map_err(Failure::input)?;
@@ -26,19 +27,43 @@ pub(crate) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
             out.flush()?;
             return Ok(());
         }
-        (Format::Jsonl, Some(file)) => {
+        (Format::Jsonl, Some(file)) => whole(file, |file| {
             let mut out = BufWriter::new(create(file)?);
             let lines = export_jsonl(&study, &mut store, &mut out)?;
             out.flush()?;
-            lines
+            Ok(lines)
+        })?,
+        (Format::Parquet, Some(file)) => {
+            whole(file, |file| Ok(export_parquet(&study, &mut store, file)?))?
         }
-        (Format::Parquet, Some(file)) => export_parquet(&study, &mut store, file)?,
         (Format::Parquet, None) => {
             return Err(Failure::Input(anyhow!("name a file with --out")));
         }
     };
     println!("{written} rows");
     Ok(())
+}
+
+/// Has a file written beside its place, and puts it there when it is whole: what is killed leaves no half one under the name.
+fn whole<T>(file: &Path, write: impl FnOnce(&Path) -> Result<T, Failure>) -> Result<T, Failure> {
+    // A link stays one, and a pipe or a terminal has nothing beside it.
+    let place = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    if place.exists() && !place.is_file() {
+        return write(file);
+    }
+    let mut name = place.clone().into_os_string();
+    name.push(format!(".part-{}", std::process::id()));
+    let part = Path::new(&name);
+    let written = write(part).and_then(|done| {
+        let moved = std::fs::rename(part, &place);
+        moved.with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(done)
+    });
+    if written.is_err() {
+        // It may not have been begun.
+        let _ = std::fs::remove_file(part);
+    }
+    written
 }
 
 fn create(file: &Path) -> Result<File, Failure> {
@@ -74,7 +99,7 @@ pub(crate) fn import_samples(arguments: &ImportArguments) -> Result<(), Failure>
         study.problems.len(),
         study.name,
         study.name,
-        arguments.store
+        shown(&arguments.store)
     );
     Ok(())
 }

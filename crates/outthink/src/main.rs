@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         Command::Audit(arguments) => return audit::run(&arguments).unwrap_or_else(fail),
         Command::Tree(arguments) => tree::run(&arguments),
         Command::Sql(arguments) => report::sql(&arguments),
+        Command::Regrade(arguments) => report::grade_anew(&arguments),
         Command::Export(arguments) => exchange::export(&arguments),
         Command::Import(arguments) => exchange::import_samples(&arguments),
         Command::Data(command) => data::run(command),

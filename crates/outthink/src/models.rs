@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use futures::future::BoxFuture;
 use outthink_core::{
-    Extension, Judgement, Method, ModelCost, ModelError, Policy, Prefix, Problem, Reply, Sampling,
-    Verifier,
+    Extension, Halt, Judgement, Method, ModelCost, ModelError, Policy, Prefix, Problem, Reply,
+    Sampling, Verifier,
 };
 use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
 use outthink_lab::audit::{Calibrated, CalibrationFile};
@@ -92,6 +92,17 @@ impl Policy for AnyPolicy {
             Self::Remote(servers) => servers.extend(requests),
         }
     }
+
+    fn extend_until<'a>(
+        &'a self,
+        requests: Vec<Extension>,
+        halt: &'a Halt,
+    ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
+        match self {
+            Self::Model(model) => model.extend_until(requests, halt),
+            Self::Remote(servers) => servers.extend_until(requests, halt),
+        }
+    }
 }
 
 /// A verifier of any make.
@@ -119,7 +130,9 @@ impl AnyVerifier {
             Self::StepChecker(_) => json!({"model": STEP_CHECKER, "dtype": dtype.to_string()}),
             _ => local(choice.name(), dtype)?,
         };
-        identity["parameters"] = json!(self.cost().map(|cost| cost.parameters));
+        // Identities are hashed, and what is no model has always had no size in them.
+        let model = self.cost().filter(|cost| *cost != ModelCost::FREE);
+        identity["parameters"] = json!(model.map(|cost| cost.parameters));
         identity["profile"] = json!(self.profile_name());
         if let Some(reference) = &choice.verifier_reference {
             identity["reference"] = local(reference, dtype)?;
@@ -143,12 +156,12 @@ impl AnyVerifier {
         }
     }
 
-    /// The model's shape, as far as it is known; the step checker is no model.
+    /// The model's shape, as far as it is known; the step checker is no model and computes nothing.
     pub(crate) fn cost(&self) -> Option<ModelCost> {
         match self {
             Self::Model(model) => Some(model.cost()),
             Self::Remote(servers) => told(servers.facts()),
-            Self::StepChecker(_) => None,
+            Self::StepChecker(_) => Some(ModelCost::FREE),
             Self::Calibrated(calibrated) => calibrated.verifier.cost(),
         }
     }
@@ -174,11 +187,7 @@ pub(crate) fn served(model: &str, facts: &[Facts]) -> Value {
 /// Servers tell a model's parameters, if anything: what attention costs is left out.
 fn told(facts: &[Facts]) -> Option<ModelCost> {
     let parameters = facts.iter().find_map(|facts| facts.parameters)?;
-    Some(ModelCost {
-        parameters,
-        layers: 0,
-        attention_width: 0,
-    })
+    Some(ModelCost::of_size(parameters))
 }
 
 /// A profile by name, or from a file.

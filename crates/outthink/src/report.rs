@@ -3,12 +3,14 @@
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use outthink_core::Method;
-use outthink_lab::{Analysis, Choice, Key, Published, Report, Rule, Store};
+use outthink_lab::{
+    Analysis, Choice, Key, MathAnswers, Published, Regraded, Report, Rule, Store, regrade,
+};
 use serde::Serialize;
 
-use crate::cli::{ReportArguments, SqlArguments};
+use crate::cli::{RegradeArguments, ReportArguments, SqlArguments};
 use crate::failure::Failure;
 
 /// An entry, as `--json` prints it.
@@ -74,6 +76,9 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<(), Failure> {
     for (name, svg) in report.figures() {
         write(&figures.join(name), &svg)?;
     }
+    if let Some(told) = &analysis.old_verdicts {
+        eprintln!("{told}");
+    }
     let count = analysis.count;
     if count.open + count.failed > 0 {
         eprintln!(
@@ -86,7 +91,7 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<(), Failure> {
 }
 
 fn open(place: &str) -> Result<Store, Failure> {
-    Store::existing(place).map_err(Failure::input)
+    Store::read(place).map_err(Failure::input)
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
@@ -155,6 +160,29 @@ fn json(analysis: &Analysis) -> Result<(), Failure> {
     }
     out.flush()?;
     Ok(())
+}
+
+pub(crate) fn grade_anew(arguments: &RegradeArguments) -> Result<(), Failure> {
+    let mut store = Store::existing(&arguments.store).map_err(Failure::input)?;
+    let study = store
+        .study(arguments.study.as_deref())
+        .map_err(Failure::input)?;
+    let Regraded {
+        units,
+        solutions,
+        right,
+        wrong,
+        failed,
+    } = regrade(&study, &mut store, &MathAnswers)?;
+    println!(
+        "{units} units with {solutions} solutions graded anew: {right} right that were wrong, {wrong} wrong that were right"
+    );
+    match failed {
+        None => Ok(()),
+        Some((units, reason)) => Err(Failure::Run(anyhow!(
+            "{units} units could not be graded and stay as they were: {reason}"
+        ))),
+    }
 }
 
 pub(crate) fn sql(arguments: &SqlArguments) -> Result<(), Failure> {

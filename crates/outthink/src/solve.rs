@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use futures::executor::block_on;
 use outthink_core::{
-    Answers, Chosen, Limits, Method, Plan, Problem, Scoring, Selection, Solution, Tree, Usage,
+    Answers, Chosen, Limits, Method, Plan, Problem, Scoring, Selection, Solution, Spending,
     Verifier, Voting, search,
 };
 use outthink_lab::MathAnswers;
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::cli::Solve;
 use crate::failure::Failure;
-use crate::models::{self, AnyPolicy, AnyVerifier};
+use crate::models::{self, AnyVerifier};
 use crate::{batch, strategy};
 use outthink_lab::short;
 
@@ -33,17 +33,8 @@ struct Report {
     verifier_profile: Option<String>,
     selection: String,
     agreement: Option<f64>,
-    usage: Costs,
+    usage: Spending,
     solutions: Vec<Written>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct Costs {
-    pub(crate) policy: Usage,
-    pub(crate) verifier: Usage,
-    /// None where a server's model is of unknown shape.
-    pub(crate) flops_paper: Option<f64>,
-    pub(crate) flops_full: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -157,7 +148,8 @@ fn one(arguments: &Solve) -> Result<(), Failure> {
     let answers = MathAnswers;
     let solutions = tree.solutions();
     let chosen = selection.choose(&solutions, &answers);
-    let costs = costs(&tree, &policy, verifier.as_ref());
+    let read = verifier.as_ref().map(|own| (own.cost(), tree.verifier));
+    let costs = Spending::of((policy.cost(), tree.policy), read);
     let correct = arguments.gold.as_ref().map(|gold| {
         chosen
             .as_ref()
@@ -199,22 +191,6 @@ pub(crate) fn limits(profile: &PolicyProfile) -> Limits {
     }
 }
 
-fn costs(tree: &Tree, policy: &AnyPolicy, verifier: Option<&AnyVerifier>) -> Costs {
-    let full = || {
-        let policy = policy.cost()?.full_flops(&tree.policy);
-        match verifier.map(AnyVerifier::bare) {
-            Some(AnyVerifier::StepChecker(_)) | None => Some(policy),
-            Some(verifier) => Some(policy + verifier.cost()?.full_flops(&tree.verifier)),
-        }
-    };
-    Costs {
-        policy: tree.policy,
-        verifier: tree.verifier,
-        flops_paper: policy.cost().map(|cost| cost.paper_flops(&tree.policy)),
-        flops_full: full(),
-    }
-}
-
 pub(crate) fn write(solution: &Solution, selection: Selection, answers: &dyn Answers) -> Written {
     let rewards = solution
         .rewards
@@ -245,7 +221,7 @@ pub(crate) fn print(
     chosen: Option<&Chosen>,
     correct: Option<bool>,
     solutions: &[Solution],
-    costs: &Costs,
+    costs: &Spending,
 ) {
     if let Some(solution) = chosen.map(|chosen| &solutions[chosen.solution]) {
         println!();
@@ -269,7 +245,7 @@ pub(crate) fn print(
         }
         None => println!("answer     none was found{verdict}"),
     }
-    let Costs {
+    let Spending {
         policy, verifier, ..
     } = costs;
     let flops = match (costs.flops_paper, costs.flops_full) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{Answers, Problem, Usage};
-use outthink_lab::strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
+use outthink_core::{Answers, Problem, Spending};
+use outthink_lab::strategy::{Builtin, Fitted, Hands, Strategy, StrategyFile};
 use outthink_lab::{
     MathAnswers, ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study,
     VerifierModel, chance, short,
@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::cli::{PolicyChoice, Solve, VerifierChoice};
 use crate::failure::Failure;
-use crate::solve::{Costs, Written, print, write};
+use crate::solve::{Written, print, write};
 use crate::wiring;
 
 /// What `--json` prints.
@@ -30,7 +30,7 @@ struct Report {
     samples: usize,
     agreement: Option<f64>,
     confidence: Option<f64>,
-    usage: Costs,
+    usage: Spending,
     solutions: Vec<Written>,
 }
 
@@ -307,7 +307,11 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
     } = &loaded;
     let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
     let solved = block_on(strategy.solve(problem, budget, arguments.seed, &hands))?;
-    let costs = costs(&solved, &policy.info, &infos);
+    let read = solved.verifiers.iter().map(|(name, usage)| {
+        let own = infos.iter().find(|own| own.name == *name);
+        (own.and_then(|own| own.shape()), *usage)
+    });
+    let costs = Spending::of((policy.info.cost, solved.policy), read);
     let solutions = solved.answered().solutions();
     let answer = solved.answer.as_ref();
     let correct = arguments
@@ -351,24 +355,4 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
         None => println!("confidence none: nothing was fitted"),
     }
     Ok(())
-}
-
-fn costs(solved: &Solved, policy: &ModelInfo, verifiers: &[&ModelInfo]) -> Costs {
-    let usage: Usage = solved.verifiers.iter().map(|(_, usage)| *usage).sum();
-    let shape = policy.cost;
-    let mut read = Some(0.0);
-    for (name, usage) in &solved.verifiers {
-        let own = verifiers.iter().find(|own| own.name == *name);
-        let shape = own.and_then(|own| own.cost);
-        read = read
-            .zip(shape)
-            .map(|(sum, shape)| sum + shape.full_flops(usage));
-    }
-    let drawn = shape.map(|shape| shape.full_flops(&solved.policy));
-    Costs {
-        policy: solved.policy,
-        verifier: usage,
-        flops_paper: shape.map(|shape| shape.paper_flops(&solved.policy)),
-        flops_full: drawn.zip(read).map(|(drawn, read)| drawn + read),
-    }
 }

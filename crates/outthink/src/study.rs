@@ -8,10 +8,10 @@ use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::Method;
-use outthink_lab::store::Count;
+use outthink_lab::store::{Count, shown};
 use outthink_lab::{
     Caps, Columns, Estimate, Halt, MathAnswers, ModelEntry, ModelTable, Recipe, Shard, Status,
-    Store, Study, run,
+    Store, Study, old_verdicts, run,
 };
 
 use crate::cli::StudyArguments;
@@ -41,7 +41,12 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
     let count = store.count(&study.name)?;
     print!(
         "{}",
-        plan(&study, &place, count, &Estimate::of(&study, &mut store)?)
+        plan(
+            &study,
+            &shown(&place),
+            count,
+            &Estimate::of(&study, &mut store)?
+        )
     );
     if arguments.dry_run {
         return Ok(ExitCode::SUCCESS);
@@ -60,15 +65,18 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
     progress.end();
     let count = store.count(&study.name)?;
     println!(
-        "{} of {} units done in {:.0} s; {} FLOP, {} tokens drawn",
+        "{} of {} units done in {:.0} s; {}{} tokens drawn",
         status.done,
         count.done + count.failed + count.open,
         status.elapsed.as_secs_f64(),
-        short(status.flops),
+        flops(&status),
         short(status.generated as f64),
     );
     if let Halt::Capped(cap) = halt {
         println!("stopped by --max-{cap}; the same command goes on");
+    }
+    if let Some(told) = old_verdicts(&study, &mut store)? {
+        eprintln!("{told}");
     }
     if count.failed > 0 {
         eprintln!(
@@ -79,6 +87,7 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
         return Ok(ExitCode::FAILURE);
     }
     if count.open == 0 {
+        let place = shown(&place);
         println!("report: outthink report {} --store {place}", study.name);
     }
     Ok(ExitCode::SUCCESS)
@@ -259,6 +268,12 @@ fn plan(study: &Study, place: &str, count: Count, estimate: &Estimate) -> String
     told
 }
 
+/// Operations so far, where all models tell their shapes.
+fn flops(status: &Status) -> String {
+    let told = |flops| format!("{} FLOP, ", short(flops));
+    status.flops.map_or(String::new(), told)
+}
+
 fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 90.0 => format!("{s:.0} s"),
@@ -318,13 +333,13 @@ impl Progress {
             })
             .collect();
         let money = match status.money {
-            money if money > 0.0 => format!(", {money:.2} spent"),
+            money if money > 0.0 => format!("{money:.2} spent, "),
             _ => String::new(),
         };
         let told = format!(
-            "{} tokens/s, {} FLOP{money}, {eta} left  {}",
+            "{} tokens/s, {}{money}{eta} left  {}",
             short(status.generated as f64 / seconds),
-            short(status.flops),
+            flops(status),
             accuracy.join(", ")
         );
         if let Some(bar) = &self.bar {

@@ -21,7 +21,7 @@ const WIDTH: usize = 140;
 const BATCH: usize = 32;
 
 pub(crate) fn run(arguments: &TreeArguments) -> Result<(), Failure> {
-    let mut store = Store::existing(&arguments.store).map_err(Failure::input)?;
+    let mut store = Store::read(&arguments.store).map_err(Failure::input)?;
     let study = store
         .study(Some(&arguments.study))
         .map_err(Failure::input)?;

@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
     if arguments.folds < 2 {
         return Err(Failure::Input(anyhow!("--folds must be at least 2")));
     }
-    let mut store = Store::existing(&arguments.store).map_err(Failure::input)?;
+    let mut store = Store::read(&arguments.store).map_err(Failure::input)?;
     let study = store
         .study(arguments.study.as_deref())
         .map_err(Failure::input)?;

@@ -229,7 +229,7 @@ pub(crate) fn load_policy(entry: &ModelTable) -> Result<LoadedPolicy, Failure> {
     identity["profile"] = json!(policy.profile_name());
     identity["profile_text"] = serde_json::to_value(policy.profile())?;
     Ok(LoadedPolicy {
-        info: info(entry, identity, policy.cost()),
+        info: info(entry, identity, policy.cost())?,
         model: policy,
         sampling,
         limits,
@@ -283,7 +283,7 @@ pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
     let identity = verifier.identity(&choice)?;
     let reader = Arc::clone(&verifier);
     Ok(VerifierModel {
-        info: info(entry, identity, cost),
+        info: info(entry, identity, cost)?,
         model: verifier,
         render: Some(Box::new(move |prefix| match reader.bare() {
             AnyVerifier::Model(model) => Some(model.render(prefix).ok()?.tokens),
@@ -299,24 +299,39 @@ fn dtype(entry: &ModelTable) -> Result<Precision, Failure> {
         .map_err(|error| Failure::Input(anyhow!("{}: {error}", entry.model)))
 }
 
-fn info(entry: &ModelTable, identity: serde_json::Value, cost: Option<ModelCost>) -> ModelInfo {
-    let said = entry.parameters.map(|parameters| ModelCost {
-        parameters,
-        layers: 0,
-        attention_width: 0,
-    });
-    ModelInfo {
+/// What a study knows of a model: what it tells of itself, and what its table says.
+fn info(
+    entry: &ModelTable,
+    identity: serde_json::Value,
+    cost: Option<ModelCost>,
+) -> Result<ModelInfo, Failure> {
+    let mut cost = cost.or(entry.parameters.map(ModelCost::of_size));
+    if let Some(active) = entry.active_parameters {
+        let name = &entry.model;
+        let known = cost.as_mut().ok_or_else(|| {
+            Failure::Input(anyhow!(
+                "{name} does not tell its size; say `parameters` beside `active-parameters`"
+            ))
+        })?;
+        if active > known.parameters {
+            return Err(Failure::Input(anyhow!(
+                "{name} has {} parameters, so not {active} of them can be active",
+                known.parameters
+            )));
+        }
+        known.active = Some(active);
+    }
+    Ok(ModelInfo {
         name: entry.name.clone().unwrap_or_else(|| {
             let calibrated = entry.calibration.as_ref().map_or("", |_| "-calibrated");
             format!("{}{calibrated}", short_name(&entry.model))
         }),
         identity,
-        cost: cost.or(said),
-        active_parameters: entry.active_parameters,
+        cost,
         training_tokens: entry.training_tokens,
         price: entry.price,
         oracle: entry.oracle,
-    }
+    })
 }
 
 /// The last part of a path or hub id.

@@ -126,11 +126,35 @@ impl FromStr for Finished {
 
 /// A method with its budget laid out. `N` means the same for all: at most `N` solutions' worth of draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct Plan {
     method: Method,
     budget: usize,
     width: usize,
     finished: Finished,
+}
+
+/// A plan as it was written somewhere; whether it can be laid out is to be checked.
+#[derive(Deserialize)]
+struct Written {
+    method: Method,
+    budget: usize,
+    width: usize,
+    finished: Finished,
+}
+
+impl TryFrom<Written> for Plan {
+    type Error = Error;
+
+    fn try_from(written: Written) -> Result<Self, Error> {
+        let Written {
+            method,
+            budget,
+            width,
+            finished,
+        } = written;
+        Self::new(method, budget, width, finished)
+    }
 }
 
 impl Plan {

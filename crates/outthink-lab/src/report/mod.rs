@@ -16,6 +16,7 @@ use outthink_core::Method;
 
 use crate::analysis::{Analysis, HEADLINE};
 use crate::published::{Published, SOURCE};
+use crate::store::shown;
 use figure::Figure;
 use table::{Table, TableCell, escape, points};
 use view::method_name;
@@ -262,8 +263,8 @@ const READING: [&str; 6] = [
 /// The commands, and the recipe in full.
 fn made(analysis: &Analysis) -> Vec<Item> {
     let Analysis { study, count, .. } = analysis;
-    let place = study.recipe.store.clone();
-    let store = place.unwrap_or_else(|| format!("{}.sqlite", study.name));
+    let place = study.recipe.store.as_deref();
+    let store = place.map_or_else(|| format!("{}.sqlite", study.name), shown);
     let commands = format!(
         "outthink study recipe.toml --store {store}\noutthink report {} --store {store}",
         study.name
@@ -334,6 +335,9 @@ fn lead(analysis: &Analysis) -> Vec<String> {
             if failures.is_empty() { "" } else { ": " },
             failures.join("; ")
         ));
+    }
+    if let Some(told) = &analysis.old_verdicts {
+        lead.push(format!("**Graders**: {told}."));
     }
     lead.extend(headline(analysis));
     lead

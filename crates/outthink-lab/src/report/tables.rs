@@ -169,7 +169,7 @@ impl Analysis {
             let known = published.model(&model.name);
             let parameters = model
                 .cost
-                .map(|cost| cost.parameters as f64)
+                .map(|cost| cost.used() as f64)
                 .or(known.map(|known| known.parameters));
             let tokens = model.training_tokens.or(known.map(|known| known.tokens));
             let training = parameters

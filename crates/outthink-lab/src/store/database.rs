@@ -12,7 +12,22 @@ pub enum StoreError {
         /// What it says.
         source: rusqlite::Error,
     },
-    /// A file that is not there.
+    /// Neither a file nor a server.
+    #[error(
+        "{0} is no place of a store: a file, or postgres://USER:PASSWORD@HOST/DATABASE (in a password, @ is %40, / is %2F, # is %23)"
+    )]
+    Place(String),
+    /// A database of something else.
+    #[error(
+        "{place} is no store of outthink: it has {tables}; name another {}", match super::is_url(place) { true => "database", false => "file" }
+    )]
+    Foreign {
+        /// Where.
+        place: String,
+        /// What is there.
+        tables: String,
+    },
+    /// A store that is not there.
     #[error("there is no store {place}; `outthink study` makes one")]
     Missing {
         /// The file.
@@ -38,9 +53,9 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
-    /// Another version's store.
+    /// A later version's store.
     #[error(
-        "the store has schema {found}, this program has {known}; export with the program that wrote it"
+        "the store has schema {found}, and this program knows those up to {known}; use the program that wrote it, or a newer one"
     )]
     Schema {
         /// In the store.
@@ -48,6 +63,12 @@ pub enum StoreError {
         /// In this program.
         known: i64,
     },
+    /// A question that would change something.
+    #[error("this can only be asked of a store that may be changed; `outthink sql` reads")]
+    ReadsOnly,
+    /// Several statements.
+    #[error("ask one question at a time: there is another statement after the first")]
+    OneQuestion,
     /// No such study, or several and none named.
     #[error("{}; the store holds: {known}", match name { Some(name) => format!("there is no study `{name}`"), None => "name a study".into() })]
     NoStudy {
@@ -70,6 +91,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    pub(super) fn foreign(place: &str, tables: &[String]) -> Self {
+        /// Names that are shown.
+        const FEW: usize = 3;
+        let names = tables.iter().take(FEW).map(|name| format!("`{name}`"));
+        let names: Vec<String> = names.collect();
+        let more = if tables.len() > FEW { ", …" } else { "" };
+        Self::Foreign {
+            place: place.to_owned(),
+            tables: format!("the tables {}{more}", names.join(", ")),
+        }
+    }
+
     pub(crate) fn json(what: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
         move |source| Self::Json { what, source }
     }
@@ -146,6 +179,21 @@ impl Row {
         }
     }
 
+    /// A number of things, or a place in a row of them.
+    pub(crate) fn count(&self, column: usize) -> Result<usize, StoreError> {
+        match self.int(column)?.try_into() {
+            Ok(count) => Ok(count),
+            Err(_) => self.wrong(column, "a number from 0"),
+        }
+    }
+
+    pub(crate) fn maybe_count(&self, column: usize) -> Result<Option<usize>, StoreError> {
+        match self.0.get(column) {
+            Some(Value::Null) => Ok(None),
+            _ => self.count(column).map(Some),
+        }
+    }
+
     pub(crate) fn real(&self, column: usize) -> Result<f64, StoreError> {
         match self.0.get(column) {
             Some(Value::Real(value)) => Ok(*value),
@@ -211,6 +259,12 @@ pub(crate) trait Database: Send {
 
     /// Ends the transaction as if it had not been.
     fn rollback(&mut self) -> Result<(), StoreError>;
+
+    /// The names of the tables and views that there are.
+    fn tables(&mut self) -> Result<Vec<String>, StoreError>;
+
+    /// Makes ready to write.
+    fn prepare_to_write(&mut self) -> Result<(), StoreError>;
 
     /// A question of a user's, which may change nothing.
     fn ask(&mut self, sql: &str, row: &mut TextRow<'_>) -> Result<(), StoreError>;

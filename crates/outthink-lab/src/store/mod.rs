@@ -6,114 +6,124 @@
 
 mod claim;
 mod database;
+mod place;
 mod postgres;
 mod read;
+mod schema;
 mod sqlite;
 mod write;
 
 pub use claim::{Claim, Shard};
 pub use database::{StoreError, TextRow};
+pub(crate) use place::serialize as serialize_place;
+pub use place::{is_url, shown};
 pub use read::{Count, Sample, Took, UnitRow};
 pub(crate) use write::Write;
 pub use write::{Choice, Drawn, Finished};
 
 use database::{Database, Value};
+use schema::Held;
 
 use crate::study::{Problem, Study};
-
-/// Version of the schema; a store of another version is refused.
-const SCHEMA_VERSION: i64 = 1;
-
-/// One text for both databases: SQLite takes PostgreSQL's type names.
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, spec TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS cell (hash TEXT PRIMARY KEY, kind TEXT NOT NULL, config TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS problem (
-    key BIGINT PRIMARY KEY, id TEXT NOT NULL, text TEXT NOT NULL, gold TEXT NOT NULL, level BIGINT, subject TEXT);
-CREATE TABLE IF NOT EXISTS unit (
-    id BIGINT PRIMARY KEY, cell TEXT NOT NULL, problem BIGINT NOT NULL, seed BIGINT NOT NULL, source BIGINT,
-    state TEXT NOT NULL, worker TEXT, expires DOUBLE PRECISION, error TEXT, seconds DOUBLE PRECISION,
-    policy_usage TEXT, verifier_usage TEXT, spent TEXT, grader TEXT, tree BYTEA);
-CREATE TABLE IF NOT EXISTS member (
-    study TEXT NOT NULL, position BIGINT NOT NULL, problem_number BIGINT NOT NULL, unit BIGINT NOT NULL,
-    PRIMARY KEY (study, position));
-CREATE TABLE IF NOT EXISTS sample (
-    unit BIGINT NOT NULL, idx BIGINT NOT NULL, seed BIGINT, draws BIGINT NOT NULL, steps TEXT NOT NULL,
-    tokens BIGINT NOT NULL, token_ids BYTEA, stop TEXT NOT NULL, logprob DOUBLE PRECISION NOT NULL,
-    answer TEXT, class BIGINT, correct BIGINT NOT NULL, PRIMARY KEY (unit, idx));
-CREATE TABLE IF NOT EXISTS reward (
-    unit BIGINT NOT NULL, idx BIGINT NOT NULL, rewards TEXT NOT NULL, PRIMARY KEY (unit, idx));
-CREATE TABLE IF NOT EXISTS choice (
-    unit BIGINT PRIMARY KEY, candidate TEXT NOT NULL, reason TEXT NOT NULL, confidence DOUBLE PRECISION, answer TEXT,
-    agreement DOUBLE PRECISION, correct BIGINT NOT NULL, samples BIGINT NOT NULL, solutions BIGINT NOT NULL, work TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS journal (
-    unit BIGINT NOT NULL, key BIGINT NOT NULL, reply TEXT NOT NULL, PRIMARY KEY (unit, key));
-CREATE INDEX IF NOT EXISTS unit_cell ON unit (cell);
-CREATE INDEX IF NOT EXISTS unit_open ON unit (state, id);
-";
 
 /// A run store.
 pub struct Store {
     database: Box<dyn Database>,
+    /// Where it is, as it may be shown.
+    place: String,
     worker: String,
     lease: f64,
+    /// The first unit of a part of a study that may be open; those before it are done.
+    front: Option<(String, Shard, i64)>,
+}
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// To write, and to make it if it is not there.
+    Make,
+    /// To write.
+    Write,
+    /// To read: nothing changes, and whoever may only read can.
+    Read,
 }
 
 impl Store {
     /// Seconds until the lease of a worker that has gone silent runs out.
     pub const LEASE: f64 = 60.0;
 
-    /// Opens a store, and makes it if it is not there: a path is SQLite, `postgres://…` is PostgreSQL.
+    /// The longest lease, in seconds: one that ends later was dated by a clock that was wrong.
+    pub const LONGEST_LEASE: f64 = 86_400.0;
+
+    /// Opens a store to write, and makes it if it is not there: a path is SQLite, `postgres://…` is PostgreSQL. A store of an
+    /// earlier version of this program is brought up to this one's.
     pub fn open(place: &str) -> Result<Self, StoreError> {
-        Self::connect(place, true)
+        Self::connect(place, Access::Make)
     }
 
-    /// Opens a store that is there.
+    /// Opens a store that is there, to write.
     pub fn existing(place: &str) -> Result<Self, StoreError> {
-        Self::connect(place, false)
+        Self::connect(place, Access::Write)
     }
 
-    fn connect(place: &str, make: bool) -> Result<Self, StoreError> {
-        let mut database: Box<dyn Database> = if is_url(place) {
-            Box::new(postgres::Postgres::connect(place)?)
+    /// Opens a store that is there, to read: nothing is changed, nothing can be, and no right to write is needed.
+    pub fn read(place: &str) -> Result<Self, StoreError> {
+        Self::connect(place, Access::Read)
+    }
+
+    fn connect(place: &str, access: Access) -> Result<Self, StoreError> {
+        place::check(place)?;
+        let database: Box<dyn Database> = if is_url(place) {
+            Box::new(postgres::Postgres::connect(place, access)?)
         } else {
-            Box::new(sqlite::Sqlite::open(place.as_ref(), make)?)
+            Box::new(sqlite::Sqlite::open(place.as_ref(), access)?)
         };
-        database.begin()?;
-        // Workers that start together would trip over each other's CREATE TABLE.
-        database.script(database.guard())?;
-        database.script(SCHEMA)?;
-        database.commit()?;
-        database.execute(
-            "INSERT INTO meta (name, value) VALUES ('schema', $1) ON CONFLICT DO NOTHING",
-            &[SCHEMA_VERSION.to_string().into()],
-        )?;
-        let mut found = String::new();
-        database.query(
-            "SELECT value FROM meta WHERE name = 'schema'",
-            &[],
-            &mut |row| {
-                found = row.text(0)?;
-                Ok(())
-            },
-        )?;
-        if found != SCHEMA_VERSION.to_string() {
-            return Err(StoreError::Schema {
-                found,
-                known: SCHEMA_VERSION,
-            });
-        }
-        Ok(Self {
+        let mut store = Self {
             database,
+            place: shown(place),
             worker: String::new(),
             lease: Self::LEASE,
-        })
+            front: None,
+        };
+        // What is not ours is refused before anything is written.
+        match schema::held(store.database.as_mut())? {
+            Held::Foreign(tables) => return Err(StoreError::foreign(&store.place, &tables)),
+            Held::Store(version) if version > schema::VERSION => {
+                return Err(StoreError::Schema {
+                    found: version.to_string(),
+                    known: schema::VERSION,
+                });
+            }
+            Held::Nothing if access != Access::Make => {
+                return Err(StoreError::Missing { place: store.place });
+            }
+            _ if access == Access::Read => {}
+            Held::Store(schema::VERSION) => store.database.prepare_to_write()?,
+            Held::Nothing | Held::Store(_) => {
+                store.database.prepare_to_write()?;
+                store.migrate()?;
+            }
+        }
+        Ok(store)
     }
 
-    /// The same store with leases of another length, in seconds.
+    /// Does all or, if it fails, nothing.
+    fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.database.begin()?;
+        let done = work(self).and_then(|done| self.database.commit().map(|()| done));
+        if done.is_err() {
+            // The first error says what is wrong.
+            let _ = self.database.rollback();
+        }
+        done
+    }
+
+    /// The same store with leases of another length, in seconds; at most [`Store::LONGEST_LEASE`].
     pub fn with_lease(mut self, seconds: f64) -> Self {
-        self.lease = seconds;
+        self.lease = seconds.min(Self::LONGEST_LEASE);
         self
     }
 
@@ -130,10 +140,14 @@ impl Store {
                 Ok(())
             },
         )?;
-        if same {
-            return Ok(());
+        match same {
+            true => Ok(()),
+            false => self.transaction(|store| store.note(study, spec)),
         }
-        self.database.begin()?;
+    }
+
+    fn note(&mut self, study: &Study, spec: String) -> Result<(), StoreError> {
+        self.front = None;
         let problems = study.problems.iter().map(|problem| {
             vec![
                 problem.key().into(),
@@ -185,12 +199,35 @@ impl Store {
             "INSERT INTO study (name, spec) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET spec = excluded.spec",
             &[study.name.as_str().into(), spec.into()],
         )?;
-        self.database.commit()
+        Ok(())
     }
 
     /// A study by name; without a name, the only one that there is.
     pub fn study(&mut self, name: Option<&str>) -> Result<Study, StoreError> {
-        let mut studies: Vec<(String, String)> = Vec::new();
+        let studies = self.specs()?;
+        let names: Vec<String> = studies.iter().map(|(name, _)| name.clone()).collect();
+        let mut wanted = studies
+            .into_iter()
+            .filter(|(own, _)| name.is_none_or(|name| name == own));
+        match (wanted.next(), wanted.next()) {
+            (Some((_, spec)), None) => {
+                let mut study: Study =
+                    serde_json::from_str(&spec).map_err(StoreError::json("a study"))?;
+                // Earlier versions noted passwords with it.
+                study.recipe.store = study.recipe.store.as_deref().map(shown);
+                study.check().map_err(StoreError::Malformed)?;
+                Ok(study)
+            }
+            _ => Err(StoreError::NoStudy {
+                name: name.map(str::to_owned),
+                known: names.join(", "),
+            }),
+        }
+    }
+
+    /// The studies by name, as they are noted.
+    fn specs(&mut self) -> Result<Vec<(String, String)>, StoreError> {
+        let mut studies = Vec::new();
         self.database.query(
             "SELECT name, spec FROM study ORDER BY name",
             &[],
@@ -199,19 +236,7 @@ impl Store {
                 Ok(())
             },
         )?;
-        let names: Vec<String> = studies.iter().map(|(name, _)| name.clone()).collect();
-        let mut wanted = studies
-            .into_iter()
-            .filter(|(own, _)| name.is_none_or(|name| name == own));
-        match (wanted.next(), wanted.next()) {
-            (Some((_, spec)), None) => {
-                serde_json::from_str(&spec).map_err(StoreError::json("a study"))
-            }
-            _ => Err(StoreError::NoStudy {
-                name: name.map(str::to_owned),
-                known: names.join(", "),
-            }),
-        }
+        Ok(studies)
     }
 
     /// A question in SQL, answered with the names of the columns and rows of text. It cannot change anything.
@@ -238,9 +263,4 @@ impl Store {
         )?;
         found.ok_or_else(|| StoreError::Malformed("a unit without its problem".into()))
     }
-}
-
-/// Is it the address of a database server?
-pub fn is_url(place: &str) -> bool {
-    place.starts_with("postgres://") || place.starts_with("postgresql://")
 }

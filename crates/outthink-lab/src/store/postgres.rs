@@ -4,10 +4,12 @@ use fallible_iterator::FallibleIterator;
 use std::sync::Arc;
 
 use postgres::config::SslMode;
+use postgres::error::SqlState;
 use postgres::types::{IsNull, ToSql, Type, private::BytesMut};
 use postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::Access;
 use super::database::{Database, Row, StoreError, TextRow, Value};
 
 /// The first key of this program's advisory locks; the second is the slot.
@@ -20,13 +22,18 @@ pub(super) struct Postgres {
 
 impl Postgres {
     /// `sslmode=require` encrypts and checks the server's certificate; without it nothing is encrypted.
-    pub(super) fn connect(url: &str) -> Result<Self, StoreError> {
-        let config: Config = url.parse()?;
+    pub(super) fn connect(url: &str, access: Access) -> Result<Self, StoreError> {
+        // Schemes are the same in capitals.
+        let (scheme, rest) = url.split_at(url.find("://").unwrap_or_default());
+        let config: Config = format!("{}{rest}", scheme.to_lowercase()).parse()?;
         let mut client = match config.get_ssl_mode() {
             SslMode::Require => config.connect(tls()?)?,
             _ => config.connect(NoTls)?,
         };
         client.batch_execute("SET client_min_messages = warning")?;
+        if access == Access::Read {
+            client.batch_execute("SET default_transaction_read_only = on")?;
+        }
         Ok(Self {
             client,
             statements: std::collections::HashMap::new(),
@@ -96,6 +103,58 @@ fn value(row: &postgres::Row, column: usize) -> Result<Value, StoreError> {
     })
 }
 
+impl Postgres {
+    /// Rows of text to one question. A cursor is declared for one statement that reads, and for nothing else; it comes in a
+    /// message that holds one, in a transaction that may not write and cannot be left in it.
+    fn answer(&mut self, sql: &str, row: &mut TextRow<'_>) -> Result<(), StoreError> {
+        self.script("BEGIN READ ONLY")?;
+        let declared = format!("DECLARE question NO SCROLL CURSOR FOR {sql}");
+        let refused = |error: postgres::Error| match error.code() {
+            Some(code) if *code == SqlState::SYNTAX_ERROR => {
+                let several = error
+                    .as_db_error()
+                    .is_some_and(|said| said.message().contains("multiple commands"));
+                match several {
+                    true => StoreError::OneQuestion,
+                    false => error.into(),
+                }
+            }
+            Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::ReadsOnly,
+            _ => error.into(),
+        };
+        self.client.execute(&declared, &[]).map_err(refused)?;
+        let mut names: Vec<String> = Vec::new();
+        loop {
+            let mut some = false;
+            for message in self
+                .client
+                .simple_query("FETCH 1000 FROM question")
+                .map_err(refused)?
+            {
+                match message {
+                    SimpleQueryMessage::RowDescription(columns) => {
+                        names = columns.iter().map(|own| own.name().to_owned()).collect();
+                    }
+                    SimpleQueryMessage::Row(found) => {
+                        some = true;
+                        let cells = 0..found.len();
+                        row(
+                            &names,
+                            cells
+                                .map(|cell| found.get(cell).map(str::to_owned))
+                                .collect(),
+                        );
+                    }
+                    _ => {}
+                }
+            }
+            if !some {
+                return Ok(());
+            }
+        }
+    }
+}
+
 impl Database for Postgres {
     fn script(&mut self, sql: &str) -> Result<(), StoreError> {
         Ok(self.client.batch_execute(sql)?)
@@ -137,18 +196,28 @@ impl Database for Postgres {
     }
 
     fn ask(&mut self, sql: &str, row: &mut TextRow<'_>) -> Result<(), StoreError> {
-        self.script("SET default_transaction_read_only = on")?;
-        for message in self.client.simple_query(sql)? {
-            if let SimpleQueryMessage::Row(found) = message {
-                let names: Vec<String> = found
-                    .columns()
-                    .iter()
-                    .map(|column| column.name().to_owned())
-                    .collect();
-                let values = (0..found.len()).map(|column| found.get(column).map(str::to_owned));
-                row(&names, values.collect());
-            }
-        }
+        let asked = self.answer(sql, row);
+        let ended = self.script("ROLLBACK");
+        asked.and(ended)
+    }
+
+    fn tables(&mut self) -> Result<Vec<String>, StoreError> {
+        let mut tables = Vec::new();
+        // An extension's are nobody's.
+        self.query(
+            "SELECT CAST(relname AS TEXT) FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f')
+             AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+             AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e') ORDER BY relname",
+            &[],
+            &mut |row| {
+                tables.push(row.text(0)?);
+                Ok(())
+            },
+        )?;
+        Ok(tables)
+    }
+
+    fn prepare_to_write(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -7,12 +7,23 @@ use flate2::read::DeflateDecoder;
 use outthink_core::{Stop, Tree, Usage};
 
 use super::database::Row;
-use super::write::{Choice, Drawn, unpack_tokens};
+use super::write::{Choice, Drawn, stop_name, unpack_tokens};
 use super::{Store, StoreError};
 use crate::spent::Spent;
+use crate::study::{Problem, Study};
 
 /// A tree of more bytes than this is none of ours.
 const LARGEST_TREE: u64 = 1 << 30;
+
+/// More draws than this no unit has.
+const MOST_DRAWS: usize = 1 << 24;
+
+fn draws(count: usize) -> Result<usize, StoreError> {
+    match count {
+        0..=MOST_DRAWS => Ok(count),
+        _ => Err(StoreError::Malformed(format!("{count} draws in a unit"))),
+    }
+}
 
 /// How a study stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +66,8 @@ pub struct Took {
     pub verifier: Usage,
     /// What it costs by itself.
     pub spent: Spent,
+    /// Which grader judged its answers.
+    pub grader: String,
 }
 
 /// A solution with its number.
@@ -74,6 +87,14 @@ fn json<T: serde::de::DeserializeOwned>(
     serde_json::from_str(&row.text(column)?).map_err(StoreError::json(what))
 }
 
+/// Why a solution ended, by its stored name.
+fn stop(name: &str) -> Result<Stop, StoreError> {
+    [Stop::Step, Stop::Answer, Stop::Length]
+        .into_iter()
+        .find(|stop| stop_name(*stop) == name)
+        .ok_or_else(|| StoreError::Malformed(format!("a solution that ended by `{name}`")))
+}
+
 impl Store {
     /// How many units of a study are done, failed and open.
     pub fn count(&mut self, study: &str) -> Result<Count, StoreError> {
@@ -82,7 +103,7 @@ impl Store {
             "SELECT unit.state, count(*) FROM member JOIN unit ON unit.id = member.unit WHERE member.study = $1 GROUP BY unit.state",
             &[study.into()],
             &mut |row| {
-                let units = row.int(1)? as usize;
+                let units = row.count(1)?;
                 match row.text(0)?.as_str() {
                     "done" => count.done = units,
                     "failed" => count.failed = units,
@@ -94,30 +115,43 @@ impl Store {
         Ok(count)
     }
 
-    /// The units of a study, in its order.
-    pub fn units(&mut self, study: &str) -> Result<Vec<UnitRow>, StoreError> {
+    /// The units of a study, in its order. One of a problem that the study does not have is an error.
+    pub fn units(&mut self, study: &Study) -> Result<Vec<UnitRow>, StoreError> {
+        let keys: Vec<i64> = study.problems.iter().map(Problem::key).collect();
         let mut units = Vec::new();
         self.database.query(
             "SELECT unit.id, unit.cell, member.problem_number, unit.seed, unit.state, unit.error, unit.seconds,
-             unit.policy_usage, unit.verifier_usage, unit.spent
+             unit.policy_usage, unit.verifier_usage, unit.spent, unit.grader, unit.problem
              FROM member JOIN unit ON unit.id = member.unit WHERE member.study = $1 ORDER BY member.position",
-            &[study.into()],
+            &[study.name.as_str().into()],
             &mut |row| {
+                let number = row.count(2)?;
+                if keys.get(number) != Some(&row.int(11)?) {
+                    let id = row.int(0)?;
+                    let problems = keys.len();
+                    return Err(StoreError::Malformed(format!(
+                        "unit {id} of problem {number}, which is none of the {problems} of study {}",
+                        study.name
+                    )));
+                }
                 let state = row.text(4)?;
                 let took = (state == "done")
                     .then(|| {
+                        let spent: Spent = json(row, 9, "a unit's cost")?;
+                        draws(spent.draws as usize)?;
                         Ok::<_, StoreError>(Took {
                             seconds: row.real(6)?,
                             policy: json(row, 7, "a unit's usage")?,
                             verifier: json(row, 8, "a unit's usage")?,
-                            spent: json(row, 9, "a unit's cost")?,
+                            spent,
+                            grader: row.maybe_text(10)?.unwrap_or_default(),
                         })
                     })
                     .transpose()?;
                 units.push(UnitRow {
                     id: row.int(0)?,
                     cell: row.text(1)?,
-                    number: row.int(2)? as usize,
+                    number,
                     seed: row.int(3)? as u64,
                     state,
                     error: row.maybe_text(5)?,
@@ -127,6 +161,22 @@ impl Store {
             },
         )?;
         Ok(units)
+    }
+
+    /// Who judged the answers of a study, with the number of units, by name.
+    pub fn graders(&mut self, study: &str) -> Result<Vec<(String, usize)>, StoreError> {
+        let mut graders = Vec::new();
+        self.database.query(
+            "SELECT unit.grader, count(*) FROM member JOIN unit ON unit.id = member.unit
+             WHERE member.study = $1 AND unit.state = 'done' GROUP BY unit.grader ORDER BY unit.grader",
+            &[study.into()],
+            &mut |row| {
+                let grader = row.maybe_text(0)?.unwrap_or("an unknown grader".into());
+                graders.push((grader, row.count(1)?));
+                Ok(())
+            },
+        )?;
+        Ok(graders)
     }
 
     /// The solutions of a unit, by number.
@@ -139,12 +189,12 @@ impl Store {
             &mut |row| {
                 let tokens = row.maybe_blob(5)?.map(unpack_tokens);
                 samples.push(Sample {
-                    number: row.int(0)? as usize,
+                    number: row.count(0)?,
                     drawn: Drawn {
                         seed: row.maybe_int(1)?.map(|seed| seed as u64),
-                        draws: row.int(2)? as usize,
+                        draws: draws(row.count(2)?)?,
                         steps: json(row, 3, "a solution's steps")?,
-                        tokens: row.int(4)? as usize,
+                        tokens: row.count(4)?,
                         token_ids: match tokens {
                             None => Vec::new(),
                             Some(Some(tokens)) => tokens,
@@ -152,14 +202,10 @@ impl Store {
                                 return Err(StoreError::Malformed("tokens that are none".into()));
                             }
                         },
-                        stop: match row.text(6)?.as_str() {
-                            "answer" => Stop::Answer,
-                            "length" => Stop::Length,
-                            _ => Stop::Step,
-                        },
+                        stop: stop(&row.text(6)?)?,
                         logprob: row.real(7)?,
                         answer: row.maybe_text(8)?,
-                        class: row.maybe_int(9)?.map(|class| class as usize),
+                        class: row.maybe_count(9)?,
                         correct: row.int(10)? != 0,
                     },
                 });
@@ -179,8 +225,7 @@ impl Store {
             "SELECT draws, class, correct FROM sample WHERE unit = $1 ORDER BY idx",
             &[unit.into()],
             &mut |row| {
-                let class = row.maybe_int(1)?.map(|class| class as usize);
-                verdicts.push((row.int(0)? as usize, class, row.int(2)? != 0));
+                verdicts.push((draws(row.count(0)?)?, row.maybe_count(1)?, row.int(2)? != 0));
                 Ok(())
             },
         )?;
@@ -198,7 +243,7 @@ impl Store {
             "SELECT tokens, logprob FROM sample WHERE unit = $1 AND idx < $2 ORDER BY idx",
             &[unit.into(), (count as i64).into()],
             &mut |row| {
-                drawn.push((row.int(0)? as usize, row.real(1)?));
+                drawn.push((row.count(0)?, row.real(1)?));
                 Ok(())
             },
         )?;
@@ -212,7 +257,7 @@ impl Store {
             "SELECT idx, rewards FROM reward WHERE unit = $1 ORDER BY idx",
             &[unit.into()],
             &mut |row| {
-                rewards.push((row.int(0)? as usize, json(row, 1, "rewards")?));
+                rewards.push((row.count(0)?, json(row, 1, "rewards")?));
                 Ok(())
             },
         )?;
@@ -220,12 +265,16 @@ impl Store {
     }
 
     /// What strategies chose in a study, by unit.
-    pub fn choices(&mut self, study: &str) -> Result<HashMap<i64, Choice>, StoreError> {
+    pub fn choices(&mut self, study: &Study) -> Result<HashMap<i64, Choice>, StoreError> {
         let mut choices = HashMap::new();
+        // A store of version 1 that is only read may not have it.
+        if !self.database.tables()?.iter().any(|own| own == "choice") {
+            return Ok(choices);
+        }
         self.database.query(
             "SELECT choice.unit, candidate, reason, confidence, answer, agreement, correct, samples, solutions, work
              FROM member JOIN choice ON choice.unit = member.unit WHERE member.study = $1",
-            &[study.into()],
+            &[study.name.as_str().into()],
             &mut |row| {
                 let choice = Choice {
                     candidate: row.text(1)?,
@@ -234,8 +283,8 @@ impl Store {
                     answer: row.maybe_text(4)?,
                     agreement: row.maybe_real(5)?,
                     correct: row.int(6)? != 0,
-                    samples: row.int(7)? as usize,
-                    solutions: row.int(8)? as usize,
+                    samples: row.count(7)?,
+                    solutions: row.count(8)?,
                     work: json(row, 9, "a verifier's work")?,
                 };
                 choices.insert(row.int(0)?, choice);

@@ -1,5 +1,6 @@
 //! What goes into the store, many writes a transaction.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 
 use flate2::Compression;
@@ -92,15 +93,42 @@ pub(crate) enum Write {
 impl Store {
     /// Writes all or, if it fails, nothing.
     pub(crate) fn write(&mut self, batch: Vec<Write>) -> Result<(), StoreError> {
-        self.database.begin()?;
-        match self.write_each(batch) {
-            Ok(()) => self.database.commit(),
-            Err(error) => {
-                // The first error says what is wrong.
-                let _ = self.database.rollback();
-                Err(error)
+        self.transaction(|store| store.write_each(batch))
+    }
+
+    /// Writes another grader's verdicts of a unit: of its solutions by number, and of what a strategy chose.
+    pub(crate) fn judge<'s>(
+        &mut self,
+        unit: i64,
+        solutions: impl Iterator<Item = (usize, &'s Drawn)>,
+        chosen: Option<bool>,
+        grader: &str,
+    ) -> Result<(), StoreError> {
+        self.transaction(|store| {
+            for (number, drawn) in solutions {
+                store.database.execute(
+                    "UPDATE sample SET answer = $1, class = $2, correct = $3 WHERE unit = $4 AND idx = $5",
+                    &[
+                        drawn.answer.as_deref().into(),
+                        drawn.class.map(|class| class as i64).into(),
+                        i64::from(drawn.correct).into(),
+                        unit.into(),
+                        (number as i64).into(),
+                    ],
+                )?;
             }
-        }
+            if let Some(correct) = chosen {
+                store.database.execute(
+                    "UPDATE choice SET correct = $1 WHERE unit = $2",
+                    &[i64::from(correct).into(), unit.into()],
+                )?;
+            }
+            store.database.execute(
+                "UPDATE unit SET grader = $1 WHERE id = $2",
+                &[grader.into(), unit.into()],
+            )?;
+            Ok(())
+        })
     }
 
     fn write_each(&mut self, batch: Vec<Write>) -> Result<(), StoreError> {
@@ -121,7 +149,8 @@ impl Store {
             }
         }
         // What is done needs no journal: it is not even written.
-        journal.retain(|row| !finished.iter().any(|unit| row[0] == Value::Int(unit.unit)));
+        let done: HashSet<i64> = finished.iter().map(|unit| unit.unit).collect();
+        journal.retain(|row| !matches!(row[0], Value::Int(unit) if done.contains(&unit)));
         let columns = "unit, key, reply";
         insert(
             self.database.as_mut(),

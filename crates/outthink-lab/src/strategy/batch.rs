@@ -17,10 +17,10 @@ use super::multiplier::multiplier;
 use super::solve::{Begun, Hands, SolveError, Solved};
 use super::stopping::PROBE;
 use super::tariff::Tariff;
+use crate::guard::guarded;
 use crate::journal_file::JournalFile;
 use crate::recorded::{Journal, RecordedPolicy, RecordedVerifier};
 use crate::run::{PolicyModel, VerifierModel};
-use crate::spent::Expected;
 use crate::study::hash64;
 
 /// Problems under way at once.
@@ -105,7 +105,9 @@ impl<'a> Batch<'a> {
     ) -> Result<(), StrategyError> {
         let reader = self.strategy.probe(share)?;
         let begun: Vec<Result<Begun<'_>, SolveError>> = iter(asked)
-            .map(|(problem, hands)| Begun::new(Arc::clone(problem), reader, self.seed, hands))
+            .map(|(problem, hands)| async move {
+                guarded(Begun::new(Arc::clone(problem), reader, self.seed, hands)).await?
+            })
             .buffered(HANDFUL)
             .collect()
             .await;
@@ -136,12 +138,12 @@ impl<'a> Batch<'a> {
                 most: Some(most),
                 price,
             };
-            let answers =
-                iter(next.into_iter().rev())
-                    .map(|(place, begun, _)| async move {
-                        (place, self.finish(begun, share, bounds).await)
-                    })
-                    .buffered(now);
+            let answers = iter(next.into_iter().rev())
+                .map(|(place, begun, _)| async move {
+                    let finished = guarded(self.finish(begun, share, bounds)).await;
+                    (place, finished.unwrap_or_else(|panic| Err(panic.into())))
+                })
+                .buffered(now);
             let answers: Vec<_> = answers.collect().await;
             for (place, solved) in answers {
                 let solved = solved.map(|solved| {
@@ -184,19 +186,14 @@ impl<'a> Batch<'a> {
 
     /// What draws and readings cost, in the strategy's unit.
     pub(super) fn cost(&self, samples: usize, policy: &Usage, read: &[(String, Usage)]) -> f64 {
-        let work = |usage: &Usage| Expected {
-            generated: usage.generated as f64,
-            computed: usage.computed as f64,
-            attended: usage.attended as f64,
-        };
         let drawn = Cost {
             samples: samples as f64,
-            policy: work(policy),
+            policy: (*policy).into(),
             ..Cost::default()
         };
         let read = read.iter().map(|(name, usage)| {
             let read = Cost {
-                verifier: work(usage),
+                verifier: (*usage).into(),
                 ..Cost::default()
             };
             self.tariff.reading(&read, Some(name))

@@ -11,6 +11,7 @@ use super::candidate::Candidate;
 use super::confidence::{Confidence, Ended};
 use super::kind::Chosen;
 use super::solve::{Begun, Hands, SolveError, Solved};
+use crate::guard::guarded;
 
 /// What every problem does as far as it comes, and who draws on first.
 #[derive(Clone, Debug)]
@@ -44,7 +45,8 @@ impl Batch<'_> {
         let looks = how.candidate.looks();
         let mut open: Vec<Climber<'_>> = Vec::new();
         for (place, (problem, hands)) in asked.iter().enumerate() {
-            match Begun::new(Arc::clone(problem), None, self.seed, hands).await {
+            let begun = guarded(Begun::new(Arc::clone(problem), None, self.seed, hands)).await;
+            match begun.unwrap_or_else(|panic| Err(panic.into())) {
                 Ok(begun) => open.push(Climber {
                     place,
                     begun,
@@ -114,7 +116,8 @@ impl Batch<'_> {
             own.decided = stopping.is_some_and(|rule| rule.decided(&standing));
             Ok((own, spent - before))
         };
-        (place, climbed.await)
+        let climbed = guarded(climbed).await;
+        (place, climbed.unwrap_or_else(|panic| Err(panic.into())))
     }
 }
 

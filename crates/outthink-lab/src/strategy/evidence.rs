@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use outthink_core::Expected;
 use rayon::prelude::*;
 
 use super::candidate::Candidate;
@@ -11,7 +12,6 @@ use super::reading::{Layout, Raw, read_votes};
 use super::replay::Pool;
 use super::tariff::{Tariff, TariffError, Unit};
 use crate::binomial::Factorials;
-use crate::spent::Expected;
 use crate::store::{Store, StoreError};
 use crate::study::{Cell, Config, ModelInfo, Study};
 use crate::votes::Taken;
@@ -194,7 +194,7 @@ impl Evidence {
         };
         let layout = Layout::new(study, &own, pool, draws, candidates);
         let mut done = HashMap::new();
-        for unit in store.units(&study.name)? {
+        for unit in store.units(study)? {
             if unit.took.is_some() {
                 done.insert((unit.cell.clone(), unit.number, unit.seed), unit);
             }
@@ -306,7 +306,7 @@ pub fn chains_of_thought(
     study: &Study,
     store: &mut Store,
 ) -> Result<Vec<(String, Vec<f64>, f64)>, StoreError> {
-    let units = store.units(&study.name)?;
+    let units = store.units(study)?;
     let mut found = Vec::new();
     for cell in study.cells.iter().filter(|cell| cell.is_greedy()) {
         let policy = &study.policies[cell.policy];
@@ -320,7 +320,7 @@ pub fn chains_of_thought(
                 .is_some_and(|vote| vote.right);
             rights[unit.number] = f64::from(u8::from(right));
             let (work, _) = took.spent.at(1, &Factorials::to(took.spent.draws));
-            flops += work.full_flops(&shape, policy.active_parameters);
+            flops += shape.full_flops(work);
         }
         let done = rights.iter().filter(|right| !right.is_nan()).count();
         if done == rights.len() {

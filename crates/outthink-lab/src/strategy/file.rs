@@ -279,7 +279,11 @@ impl StrategyFile {
                 })
             }
             (always, ..) => {
-                let taken = always.unwrap_or_default();
+                let taken = always.ok_or_else(|| {
+                    StrategyError::Damaged(
+                        "a budget with neither a candidate nor a predictor".into(),
+                    )
+                })?;
                 let mean = self.written.candidates[taken].accuracy;
                 let own = &self.candidates[taken];
                 Ok(Chosen {
@@ -325,7 +329,7 @@ fn reason(
     input: &[f64],
 ) -> String {
     let place = predicted.candidates.iter().position(|own| *own == taken);
-    let place = place.unwrap_or_default();
+    let place = place.expect("what is taken was predicted");
     let unit = strategy.written.unit;
     let reward = match (
         &strategy.written.predictors[predictor].verifier,

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use outthink_core::{Expected, Flops};
+
 use super::evaluation::{Difference, Reliability, tenths};
 use crate::analysis::{Analysis, BOOTSTRAP, Entry, Rule};
 use crate::binomial::Factorials;
 use crate::bootstrap::{Values, percentiles};
 use crate::estimate::Interval;
-use crate::spent::{Expected, Spent};
+use crate::spent::Spent;
 use crate::store::{Choice, Store, StoreError, UnitRow};
-use crate::study::Study;
+use crate::study::{ModelInfo, Study};
 
 /// A strategy at one budget.
 #[derive(Clone, Debug)]
@@ -49,7 +51,7 @@ pub(crate) fn measured(
     if study.strategies.is_empty() {
         return Ok(Vec::new());
     }
-    let choices = store.choices(&study.name)?;
+    let choices = store.choices(study)?;
     let mut found = Vec::new();
     for cell in &study.cells {
         let Some((strategy, budget)) = study.strategy_of(cell) else {
@@ -90,10 +92,7 @@ fn one(
         let (work, _) = whole(spent);
         policy_work += work;
         samples += choice.samples as f64;
-        let model = &study.policies[policy];
-        let mut sum = model
-            .cost
-            .map(|shape| work.full_flops(&shape, model.active_parameters));
+        let mut readings = Vec::with_capacity(choice.work.len());
         for (name, _, work) in &choice.work {
             let (_, work) = whole(&Spent {
                 draws: spent.draws,
@@ -102,14 +101,9 @@ fn one(
             });
             read += work.computed;
             let model = study.verifiers.iter().find(|own| own.name == *name);
-            let price = model.and_then(|own| {
-                let shape = own
-                    .cost
-                    .map(|shape| work.full_flops(&shape, own.active_parameters));
-                shape.or(own.oracle.then_some(0.0))
-            });
-            sum = sum.zip(price).map(|(sum, price)| sum + price);
+            readings.push((model.and_then(ModelInfo::shape), work));
         }
+        let sum = Flops::of((study.policies[policy].cost, work), readings).full;
         flops = flops.zip(sum).map(|(flops, sum)| flops + sum);
         *counts.entry(&choice.candidate).or_insert(0) += 1;
         said.extend(choice.confidence.map(|said| (said, right)));

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use outthink_core::Selection;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -102,21 +101,16 @@ impl Pool {
             .collect()
     }
 
-    /// What each of [`Selection::all`] takes of these samples.
-    fn taken(&self, verifier: Option<&str>, subset: &[usize]) -> [Taken; 9] {
+    /// The votes of these samples.
+    fn tally(&self, verifier: Option<&str>, subset: &[usize]) -> Tally {
         let votes = verifier
             .and_then(|name| self.scored.get(name))
             .map_or(&self.plain, |(votes, ..)| votes);
         let chosen: Vec<Vote> = subset.iter().map(|&sample| votes[sample]).collect();
         let (chosen, classes) = numbered(&chosen);
         let mut tally = Tally::new(classes);
-        let all: Vec<usize> = (0..chosen.len()).collect();
-        tally.count(&chosen, &all);
-        let mut taken = [Taken::default(); 9];
-        for (own, rule) in taken.iter_mut().zip(Selection::all()) {
-            *own = tally.taken(rule);
-        }
-        taken
+        tally.count(&chosen, &(0..chosen.len()).collect::<Vec<usize>>());
+        tally
     }
 }
 
@@ -124,7 +118,7 @@ impl Pool {
 pub(super) struct Draws<'a> {
     pool: &'a Pool,
     order: &'a [usize],
-    taken: BTreeMap<(Option<&'a str>, usize), [Taken; 9]>,
+    tallies: BTreeMap<(Option<&'a str>, usize), Tally>,
 }
 
 impl<'a> Draws<'a> {
@@ -132,17 +126,16 @@ impl<'a> Draws<'a> {
         Self {
             pool,
             order,
-            taken: BTreeMap::new(),
+            tallies: BTreeMap::new(),
         }
     }
 
     /// What a candidate takes of the first `n`.
     pub(super) fn taken(&mut self, candidate: &'a Candidate, n: usize) -> Taken {
         let verifier = candidate.verifier.as_deref();
-        let taken = self.taken.entry((verifier, n));
-        let taken = taken.or_insert_with(|| self.pool.taken(verifier, &self.order[..n]));
-        let rule = Selection::all().position(|rule| rule == candidate.selection);
-        taken[rule.unwrap_or_default()]
+        let tally = self.tallies.entry((verifier, n));
+        let tally = tally.or_insert_with(|| self.pool.tally(verifier, &self.order[..n]));
+        tally.taken(candidate.selection)
     }
 
     /// How a candidate stands after each of its looks, until `reached` says that it is enough.

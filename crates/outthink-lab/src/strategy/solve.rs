@@ -45,6 +45,9 @@ pub enum SolveError {
     /// A verifier isn't there.
     #[error("the strategy needs the verifier {0}")]
     NoVerifier(String),
+    /// A model or our own code panicked.
+    #[error(transparent)]
+    Panicked(#[from] crate::guard::Panicked),
     /// Nothing was drawn for the problem.
     #[error("nothing was drawn for the problem")]
     NothingDrawn,

@@ -1,9 +1,9 @@
 //! What a budget is counted in.
 
+use outthink_core::Expected;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Cost;
-use crate::spent::Expected;
 use crate::study::ModelInfo;
 
 /// What a budget is counted in.
@@ -103,7 +103,7 @@ impl Tariff {
         for model in std::iter::once(policy).chain(verifiers) {
             let name = || model.name.clone();
             match unit {
-                Unit::Flops if model.cost.is_none() => {
+                Unit::Flops if model.shape().is_none() => {
                     return Err(TariffError::NoShape { model: name() });
                 }
                 Unit::Money if model.price.is_none() => {
@@ -155,9 +155,7 @@ impl Tariff {
         };
         match self.unit {
             Unit::Money => model.price.map_or(0.0, million),
-            _ => model.cost.map_or(0.0, |shape| {
-                work.full_flops(&shape, model.active_parameters)
-            }),
+            _ => model.shape().map_or(0.0, |shape| shape.full_flops(*work)),
         }
     }
 }

@@ -169,7 +169,10 @@ impl Written {
         let mut used: Vec<usize> = models.chain(always).chain(shared).collect();
         used.sort_unstable();
         used.dedup();
-        let place = |of: &[usize], number: usize| of.binary_search(&number).unwrap_or_default();
+        let place = |of: &[usize], number: usize| {
+            let found = of.binary_search(&number);
+            found.expect("what an entry uses is among what is written")
+        };
         let budgeted = tuned.entries.iter().map(|entry| {
             let (always, predictor, multiplier) = match entry.decision {
                 Decision::Always(taken) => (Some(place(&used, taken)), None, None),

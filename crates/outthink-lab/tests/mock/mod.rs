@@ -197,8 +197,8 @@ pub(crate) fn bench_of(
             parameters: 1000,
             layers: 2,
             attention_width: 8,
+            active: None,
         }),
-        active_parameters: None,
         training_tokens: Some(1e6),
         price: None,
         oracle: false,
@@ -290,6 +290,14 @@ impl Place {
             .unwrap();
         let (server, _) = server.rsplit_once('/').unwrap();
         Some(Self::Database(format!("{server}/{name}")))
+    }
+
+    /// Another one of the same kind.
+    pub(crate) fn like(other: &Self) -> Self {
+        match other {
+            Self::File(_) => Self::sqlite(),
+            Self::Database(_) => Self::postgres().unwrap(),
+        }
     }
 
     /// One of each kind that there is.

@@ -210,6 +210,15 @@ pub(crate) struct SqlArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RegradeArguments {
+    /// The study's name in the store [default: the only one]
+    pub(crate) study: Option<String>,
+    /// The store
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: String,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ExportArguments {
     /// The store
     #[arg(long, value_name = "PATH|URL")]

@@ -12,8 +12,8 @@ use outthink_core::{Finished, Method, Selection};
 use outthink_micro::domain::{Kind, Level, Split};
 
 pub(crate) use lab::{
-    AuditArguments, Data, ExportArguments, Format, ImportArguments, ReportArguments, SqlArguments,
-    StudyArguments, TreeArguments, TuneArguments,
+    AuditArguments, Data, ExportArguments, Format, ImportArguments, RegradeArguments,
+    ReportArguments, SqlArguments, StudyArguments, TreeArguments, TuneArguments,
 };
 pub(crate) use model::{PolicyChoice, VerifierChoice};
 
@@ -161,6 +161,9 @@ Examples:
 Example: outthink sql --store micro.sqlite 'select answer, count(*) from sample where correct = 1 group by answer limit 5'"
     )]
     Sql(SqlArguments),
+    /// Grade a study's stored solutions anew with this program's grader, where an earlier one judged them; no model is asked
+    #[command(after_help = "Example: outthink regrade micro --store micro.sqlite")]
+    Regrade(RegradeArguments),
     /// Write the samples of a study to a file: JSON, a line each, or Parquet with search-and-learn's columns
     #[command(after_help = "Examples:
   outthink export --store micro.sqlite --name micro > samples.jsonl
