@@ -21,6 +21,8 @@ pub struct EmbeddedPolicy {
     name: String,
     profile: PolicyProfile,
     segmenter: Segmenter,
+    /// Bytes of the longest token.
+    longest: usize,
 }
 
 impl EmbeddedPolicy {
@@ -58,7 +60,9 @@ impl EmbeddedPolicy {
             });
         }
         let segmenter = Segmenter::new(&asked, ends);
+        let spelled = (0..tokenizer.size() as u32).map(|id| tokenizer.bytes(id).len());
         Ok(Self {
+            longest: spelled.max().unwrap_or(1).max(1),
             engine,
             tokenizer,
             template,
@@ -122,7 +126,7 @@ impl EmbeddedPolicy {
             after_question,
             ..
         } = &self.profile;
-        self.tokenizer.check(&problem.text)?;
+        self.check(&problem.text)?;
         let question = format!("{}{after_question}", problem.text);
         self.chat(&Message::question(system.as_deref(), &question))
     }
@@ -166,8 +170,24 @@ impl EmbeddedPolicy {
         self.tokenizer.decode(&[token])
     }
 
+    /// Can the model read what a person wrote, and is none of it a control token?
+    pub fn check(&self, text: &str) -> Result<(), Error> {
+        self.fits(text.len())?;
+        Ok(self.tokenizer.check(text)?)
+    }
+
+    /// Is a text short enough to be worth looking at? What is too long even in the longest tokens is not tokenized first.
+    fn fits(&self, bytes: usize) -> Result<(), Error> {
+        let (tokens, limit) = (bytes / self.longest, self.engine.context());
+        match tokens < limit {
+            true => Ok(()),
+            false => Err(Error::TooLong { tokens, limit }),
+        }
+    }
+
     /// Token ids of a conversation that the model is to go on with.
     pub fn chat(&self, messages: &[Message]) -> Result<Vec<u32>, Error> {
+        self.fits(messages.iter().map(|message| message.content.len()).sum())?;
         let text = self.template.render(&self.tokenizer, messages, true)?;
         let prompt = self.tokenizer.encode(&text)?;
         let limit = self.engine.context();

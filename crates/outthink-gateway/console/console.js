@@ -35,15 +35,15 @@ function headers() {
 }
 
 async function models() {
-  const reply = await fetch("v1/models", { headers: headers() });
+  const reply = await ask("v1/models", { headers: headers() });
   if (reply.status === 401) {
     $("key-label").hidden = false;
     status("This server wants an API key.");
     return;
   }
+  if (!reply.ok) throw new Error(await refusal(reply));
   const listed = await reply.json();
-  const policies = listed.data.map((model) => model.id).filter((id) => !/[@:]/.test(id));
-  fill("policy", policies);
+  fill("policy", listed.outthink.policies);
   fill("verifier", [...listed.outthink.verifiers, "none"]);
   restore();
 }
@@ -80,7 +80,7 @@ $("stop").addEventListener("click", () => running?.abort());
 $("key").addEventListener("change", models);
 
 async function search(asked, signal) {
-  const reply = await fetch("v1/chat/completions", {
+  const reply = await ask("v1/chat/completions", {
     method: "POST",
     signal,
     headers: { "Content-Type": "application/json", ...headers() },
@@ -97,12 +97,31 @@ async function search(asked, signal) {
       },
     }),
   });
-  if (!reply.ok) throw new Error((await reply.json()).error.message);
+  if (!reply.ok) throw new Error(await refusal(reply));
   for await (const { name, data } of events(reply.body)) {
     if (data === "[DONE]") return;
     const heard = JSON.parse(data);
     if (heard.error) throw new Error(heard.error.message);
     if (name === "outthink") hear(heard, asked);
+  }
+  throw new Error("The server closed the connection before the search was done.");
+}
+
+// fetch, with words for a server that is not there.
+async function ask(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server does not answer.");
+  }
+}
+
+async function refusal(reply) {
+  try {
+    return (await reply.json()).error.message;
+  } catch {
+    return `The server answered ${reply.status}.`;
   }
 }
 
@@ -111,7 +130,14 @@ async function* events(body) {
   const decoder = new TextDecoder();
   let rest = "";
   for (const reader = body.getReader(); ; ) {
-    const { value, done } = await reader.read();
+    let read;
+    try {
+      read = await reader.read();
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      return;
+    }
+    const { value, done } = read;
     if (done) return;
     rest += decoder.decode(value, { stream: true });
     const frames = rest.split("\n\n");
@@ -206,16 +232,16 @@ function report(found, asked) {
     }),
   );
   $("votes").hidden = found.votes.length === 0;
-  const short = (n) => (n === null || n === undefined ? "unknown" : Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 }).format(n));
+  const short = (n) => (n === null || n === undefined ? "unknown" : Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 }).format(n));
   const facts = [
     ["plan", found.plan],
     ["agreement", found.agreement === null ? "none" : `${Math.round(100 * found.agreement)} %`],
     ...(found.confidence === undefined ? [] : [["confidence", found.confidence === null ? "none" : `${Math.round(100 * found.confidence)} %`]]),
     ["seconds", found.seconds.toFixed(2)],
-    ["policy tokens", short(found.usage.policy.generated)],
-    ["verifier tokens", short(found.usage.verifier.computed)],
-    ["FLOP in full", short(found.usage.flops_full)],
-    ["ended by", found.stopped_by === "end" ? "its own end" : found.stopped_by],
+    ["tokens generated", short(found.usage.policy.generated)],
+    ["tokens verified", short(found.usage.verifier.prompt)],
+    ["total FLOPs", short(found.usage.flops_full)],
+    ["status", found.stopped_by === "end" ? "finished" : `stopped at ${found.stopped_by}`],
   ];
   $("spent").replaceChildren(
     ...facts.map(([name, value]) => {

@@ -3,25 +3,37 @@
 //! `model` says what is wanted: a policy's name passes the request on, `method:policy` and `auto@policy` search. The crate
 //! sees models only through the traits of `outthink-core`; whoever serves brings them ([`Models`]) and calls [`serve()`].
 
+mod apart;
+mod ask;
 mod auth;
+mod body;
 mod conversation;
+mod door;
 mod error;
+mod fields;
 mod handlers;
+mod listing;
 mod metrics;
 mod models;
+mod observe;
+mod once;
+mod passing;
 mod patience;
+mod peers;
 mod queue;
 mod reply;
 mod request;
 mod search;
 mod serve;
 mod sse;
+mod stop;
 mod watch;
 
 pub use auth::{Key, KeyFileError, Keys};
-pub use error::ApiError;
+pub use body::read;
+pub use error::{ApiError, Blame, Fault};
 pub use models::{
-    Forward, Forwarded, Models, Performed, Piece, ServedPolicy, ServedVerifier, Strategist, Talk,
-    Task, Turn, Utterance, Voice,
+    Finish, Forward, Forwarded, Models, Performed, Piece, ServedPolicy, ServedVerifier, Strategist,
+    Talk, Task, Turn, Utterance, Voice,
 };
-pub use serve::{Gateway, Settings, serve};
+pub use serve::{Gateway, Routes, Settings, host, serve};

@@ -11,6 +11,8 @@ use outthink_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::error::Blame;
+
 /// A turn of a conversation, in text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
@@ -24,7 +26,7 @@ pub struct Turn {
 #[derive(Clone, Debug)]
 pub struct Utterance {
     /// The turns so far.
-    pub turns: Vec<Turn>,
+    pub turns: Arc<[Turn]>,
     /// How to draw.
     pub sampling: Sampling,
     /// Most tokens of the reply; none leaves it to the model.
@@ -35,16 +37,32 @@ pub struct Utterance {
 
 /// A part of a reply.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Piece {
-    /// More text.
-    Text(String),
-    /// The end: was it cut off, and what did the whole cost?
-    End {
-        /// Out of tokens, rather than finished.
-        cut_off: bool,
-        /// What it cost.
-        usage: Usage,
-    },
+pub struct Piece {
+    /// More text; the last piece may have none.
+    pub text: String,
+    /// What the reply cost so far.
+    pub usage: Usage,
+    /// Why it ended, if it did.
+    pub finish: Option<Finish>,
+}
+
+/// Why a reply ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// It is complete, or came to a text that it was to stop at.
+    Stop,
+    /// Out of tokens.
+    Length,
+}
+
+impl Finish {
+    /// OpenAI's word.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+        }
+    }
 }
 
 /// A model that converses.
@@ -146,6 +164,8 @@ pub struct ServedPolicy {
     pub sampling: Sampling,
     /// How far.
     pub limits: Limits,
+    /// Can it go on from any step? A chat-only server writes whole answers.
+    pub steps: bool,
     /// Its shape, if known.
     pub cost: Option<ModelCost>,
     /// What decides where a client says `auto`; none leaves it to whether there is a verifier.
@@ -171,6 +191,8 @@ pub struct Models {
     pub verifiers: Vec<ServedVerifier>,
     /// How answers are found and compared.
     pub answers: Arc<dyn Answers + Send + Sync>,
+    /// Which of the models' errors are the request's fault.
+    pub blame: Blame,
 }
 
 impl Models {

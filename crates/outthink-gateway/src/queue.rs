@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::{Either, FutureExt, ready};
 use tokio::sync::oneshot;
 
 /// Lets searches in, fairly: a key that asks for much waits behind its own, not before others.
@@ -26,7 +27,8 @@ struct State {
 
 /// The right to search, until it is dropped.
 pub(crate) struct Turn {
-    queue: Arc<Queue>,
+    /// None once the turn was given back by other means.
+    queue: Option<Arc<Queue>>,
     key: String,
 }
 
@@ -43,29 +45,31 @@ impl Queue {
         })
     }
 
-    /// Waits for a turn; at most `own` of the key's searches run at once. Whoever stops waiting leaves the queue.
-    pub(crate) async fn turn(self: &Arc<Self>, key: &str, own: usize) -> Result<Turn, Full> {
-        let receiver = {
-            let mut state = self.lock();
-            let mine = state.by_key.get(key).copied().unwrap_or_default();
-            if state.running < self.room && mine < own && state.waiters == 0 {
-                return Ok(self.begin(&mut state, key));
-            }
-            state.prune();
-            if state.waiters >= self.longest {
-                return Err(Full);
-            }
-            let (sender, receiver) = oneshot::channel();
-            let line = state.waiting.entry(key.to_owned()).or_default();
-            line.push_back((own, sender));
-            if line.len() == 1 {
-                state.turns.push_back(key.to_owned());
-            }
-            state.waiters += 1;
-            self.admit(&mut state);
-            receiver
-        };
-        receiver.await.map_err(|_| Full)
+    /// A place in the queue, which becomes a turn; at most `own` of the key's searches run at once. Refused at once where too many
+    /// wait, so that a client hears of it before anything else. Whoever drops the place leaves the queue.
+    pub(crate) fn place(
+        self: &Arc<Self>,
+        key: &str,
+        own: usize,
+    ) -> Result<impl Future<Output = Result<Turn, Full>> + Send + use<>, Full> {
+        let mut state = self.lock();
+        let mine = state.by_key.get(key).copied().unwrap_or_default();
+        if state.running < self.room && mine < own && state.waiters == 0 {
+            return Ok(Either::Left(ready(Ok(self.begin(&mut state, key)))));
+        }
+        state.prune();
+        if state.waiters >= self.longest {
+            return Err(Full);
+        }
+        let (sender, receiver) = oneshot::channel();
+        let line = state.waiting.entry(key.to_owned()).or_default();
+        line.push_back((own, sender));
+        if line.len() == 1 {
+            state.turns.push_back(key.to_owned());
+        }
+        state.waiters += 1;
+        self.admit(&mut state);
+        Ok(Either::Right(receiver.map(|turn| turn.map_err(|_| Full))))
     }
 
     /// (searching, waiting)
@@ -83,7 +87,7 @@ impl Queue {
         state.running += 1;
         *state.by_key.entry(key.to_owned()).or_default() += 1;
         Turn {
-            queue: Arc::clone(self),
+            queue: Some(Arc::clone(self)),
             key: key.to_owned(),
         }
     }
@@ -119,7 +123,7 @@ impl Queue {
                 let turn = self.begin(state, &key);
                 if let Err(mut unwanted) = sender.send(turn) {
                     // Its owner left just now; the room is free again, but not through `drop`, which would lock once more.
-                    unwanted.key.clear();
+                    unwanted.queue = None;
                     state.end(&key);
                 }
             }
@@ -152,10 +156,9 @@ impl State {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if self.key.is_empty() {
+        let Some(queue) = self.queue.take() else {
             return;
-        }
-        let queue = Arc::clone(&self.queue);
+        };
         let mut state = queue.lock();
         state.end(&self.key);
         queue.admit(&mut state);
@@ -169,16 +172,20 @@ mod tests {
 
     use super::*;
 
+    async fn turn(queue: &Arc<Queue>, key: &str, own: usize) -> Result<Turn, Full> {
+        queue.place(key, own)?.await
+    }
+
     #[tokio::test]
     async fn a_key_that_asks_for_much_waits_behind_its_own() {
         let queue = Queue::new(2, 8);
-        let first = queue.turn("greedy", 2).await.unwrap();
-        let second = queue.turn("greedy", 2).await.unwrap();
-        let mut third = Box::pin(queue.turn("greedy", 2));
+        let first = turn(&queue, "greedy", 2).await.unwrap();
+        let second = turn(&queue, "greedy", 2).await.unwrap();
+        let mut third = Box::pin(turn(&queue, "greedy", 2));
         assert!(third.as_mut().now_or_never().is_none());
-        let mut fourth = Box::pin(queue.turn("greedy", 2));
+        let mut fourth = Box::pin(turn(&queue, "greedy", 2));
         assert!(fourth.as_mut().now_or_never().is_none());
-        let mut modest = Box::pin(queue.turn("modest", 2));
+        let mut modest = Box::pin(turn(&queue, "modest", 2));
         assert!(modest.as_mut().now_or_never().is_none());
         drop(first);
         let _third = third.as_mut().now_or_never().unwrap().unwrap();
@@ -195,17 +202,40 @@ mod tests {
     #[tokio::test]
     async fn whoever_left_takes_no_turn_and_a_full_queue_says_so() {
         let queue = Queue::new(1, 1);
-        let running = queue.turn("a", 9).await.unwrap();
-        let mut gone = Box::pin(queue.turn("a", 9));
+        let running = turn(&queue, "a", 9).await.unwrap();
+        let mut gone = Box::pin(turn(&queue, "a", 9));
         assert!(gone.as_mut().now_or_never().is_none());
-        assert!(queue.turn("b", 9).await.is_err());
+        assert!(turn(&queue, "b", 9).await.is_err());
         drop(gone);
-        let mut waiting = Box::pin(queue.turn("b", 9));
+        let mut waiting = Box::pin(turn(&queue, "b", 9));
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(running);
         let turn = waiting.as_mut().now_or_never().unwrap().unwrap();
         assert_eq!(queue.load(), (1, 0));
         drop(turn);
+        assert_eq!(queue.load(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn every_name_gives_its_turn_back() {
+        let queue = Queue::new(1, 1);
+        for name in ["", "a", "", " "] {
+            let turn = queue.place(name, 1).unwrap().now_or_never().unwrap();
+            assert_eq!(queue.load(), (1, 0));
+            drop(turn.unwrap());
+            assert_eq!(queue.load(), (0, 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_nobody_fetches_is_free_again() {
+        let queue = Queue::new(1, 1);
+        let running = turn(&queue, "a", 1).await.unwrap();
+        let place = queue.place("b", 1).unwrap();
+        assert!(queue.place("c", 1).is_err(), "full, and known at once");
+        drop(running);
+        assert_eq!(queue.load(), (1, 0));
+        drop(place);
         assert_eq!(queue.load(), (0, 0));
     }
 }

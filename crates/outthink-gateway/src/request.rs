@@ -1,84 +1,90 @@
-//! What a client asks for, in OpenAI's words, ours, or a peer's.
+//! What a client asks for, in OpenAI's words or ours.
 
-use outthink_core::{Finished, Method, Plan, Scoring, Selection, Voting};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use outthink_core::Sampling;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-use crate::error::ApiError;
-use crate::models::{Models, Strategist, Turn};
+use crate::body::{Fields, Whole};
+use crate::error::{ApiError, quoted};
+use crate::fields::asks_nothing;
+use crate::models::Turn;
+use crate::peers::Theirs;
 
 /// Budgets that OpenAI's `reasoning_effort` stands for.
-const EFFORTS: [(&str, usize); 4] = [("minimal", 4), ("low", 4), ("medium", 16), ("high", 64)];
-
-/// The budget where nothing is said.
-const USUAL: usize = 16;
-
-/// Largest budget of anyone.
-pub(crate) const LARGEST: usize = 4096;
-
-/// Fields of OpenAI's API that change nothing a search does, and are taken without a word.
-const IGNORED: [&str; 9] = [
-    "user",
-    "metadata",
-    "store",
-    "service_tier",
-    "parallel_tool_calls",
-    "safety_identifier",
-    "prompt_cache_key",
-    "modalities",
-    "verbosity",
+const EFFORTS: [(&str, usize); 7] = [
+    ("none", 1),
+    ("minimal", 4),
+    ("low", 4),
+    ("medium", 16),
+    ("high", 64),
+    ("xhigh", 256),
+    ("max", 256),
 ];
 
-/// The body of a chat completion, as far as it is read.
-#[derive(Debug, Deserialize)]
+/// A request, as far as it is read.
+#[derive(Debug, Default)]
 pub(crate) struct ChatRequest {
     pub model: Option<String>,
     pub messages: Vec<ChatMessage>,
-    #[serde(default)]
     pub stream: bool,
-    pub stream_options: Option<StreamOptions>,
-    pub temperature: Option<f64>,
-    pub top_p: Option<f64>,
+    pub include_usage: bool,
+    pub drawing: Drawing,
     pub max_tokens: Option<usize>,
-    pub max_completion_tokens: Option<usize>,
+    /// None leaves it to chance.
     pub seed: Option<u64>,
-    pub n: Option<usize>,
-    pub reasoning_effort: Option<String>,
-    pub outthink: Option<Options>,
-    // its_hub's and optillm's words.
-    pub budget: Option<usize>,
-    pub return_response_only: Option<bool>,
-    pub optillm_approach: Option<String>,
-    // thinkbooster's.
-    pub tts_strategy: Option<String>,
-    pub tts_num_trajectories: Option<usize>,
-    pub num_paths: Option<usize>,
-    pub tts_beam_size: Option<usize>,
-    pub tts_candidates_per_step: Option<usize>,
-    pub tts_score_aggregation: Option<String>,
-    #[serde(flatten)]
-    pub rest: Map<String, Value>,
+    pub n: usize,
+    /// A reply ends before any of these.
+    pub stop: Vec<String>,
+    pub effort: Option<Effort>,
+    pub options: Options,
+    pub theirs: Theirs,
+    /// Names of all other fields that ask for something.
+    pub others: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct StreamOptions {
-    #[serde(default)]
-    pub include_usage: bool,
+/// How to draw, where the client says it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Drawing {
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    /// −1 and 0 keep all.
+    top_k: Option<i64>,
+    min_p: Option<f64>,
+}
+
+/// How much to think, as a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Effort(pub usize);
+
+impl Effort {
+    /// One sample.
+    pub(crate) const NONE: Self = Self(1);
 }
 
 /// Ours.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Options {
     pub method: Option<String>,
+    #[serde(default, deserialize_with = "whole")]
     pub budget: Option<usize>,
+    #[serde(default, deserialize_with = "whole")]
     pub width: Option<usize>,
     pub verifier: Option<String>,
     pub selection: Option<String>,
+    #[serde(default, deserialize_with = "whole")]
     pub max_tokens_total: Option<u64>,
     pub max_seconds: Option<f64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     pub trace: bool,
+}
+
+fn whole<'de, D: Deserializer<'de>, T: TryFrom<i128>>(from: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Whole<T>>::deserialize(from)?.map(|Whole(number)| number))
+}
+
+fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(Option::<bool>::deserialize(from)?.unwrap_or_default())
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,440 +92,169 @@ pub(crate) struct ChatMessage {
     pub role: String,
     #[serde(default)]
     pub content: Value,
-    pub tool_calls: Option<Value>,
-    pub tool_call_id: Option<Value>,
+    #[serde(default)]
+    tool_calls: Value,
+    #[serde(default)]
+    tool_call_id: Value,
 }
 
 impl ChatMessage {
     /// Its text; parts that are no text have none.
-    pub(crate) fn text(&self) -> Option<String> {
+    fn text(&self) -> Option<String> {
         match &self.content {
             Value::String(text) => Some(text.clone()),
             Value::Null => Some(String::new()),
             Value::Array(parts) => parts
                 .iter()
                 .map(|part| match part["type"].as_str() {
-                    Some("text") => part["text"].as_str(),
-                    _ => None,
+                    Some("text" | "input_text" | "output_text") => part["text"].as_str(),
+                    _ => part.as_str(),
                 })
                 .collect(),
             _ => None,
         }
     }
-}
 
-/// What is to be done.
-#[derive(Debug)]
-pub(crate) enum Ask {
-    /// Pass the request on to this policy.
-    Converse {
-        policy: String,
-    },
-    Search(Box<SearchAsk>),
-}
-
-/// A search.
-#[derive(Clone, Debug)]
-pub(crate) struct SearchAsk {
-    pub policy: String,
-    pub how: How,
-    pub question: String,
-    pub temperature: Option<f64>,
-    pub top_p: Option<f64>,
-    pub solution_tokens: Option<usize>,
-    pub max_tokens_total: Option<u64>,
-    pub max_seconds: Option<f64>,
-    pub seed: u64,
-    pub trace: bool,
-}
-
-/// Who says how to search.
-#[derive(Clone, Debug)]
-pub(crate) enum How {
-    /// The client, or what is usual.
-    Planned {
-        plan: Plan,
-        verifier: Option<String>,
-        selection: Selection,
-        /// Why the method is the one it is, where the client did not say.
-        chosen: Option<String>,
-    },
-    /// The policy's strategist.
-    Strategic { budget: usize, most: usize },
-}
-
-impl How {
-    /// The method, or who will choose it.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Planned { plan, .. } => plan.method().name(),
-            Self::Strategic { .. } => "auto",
-        }
+    /// Has it to do with tools?
+    pub(crate) fn uses_tools(&self) -> bool {
+        let calls = match &self.tool_calls {
+            Value::Array(calls) => !calls.is_empty(),
+            other => !other.is_null(),
+        };
+        calls || !self.tool_call_id.is_null()
     }
 }
 
-/// What stands in the URL or the headers.
-#[derive(Debug, Default)]
-pub(crate) struct Aside {
-    /// its_hub's `X-ITS-Budget`.
-    pub budget: Option<usize>,
-    /// thinkbooster's `/v1/{strategy}/{scorer}/chat/completions`.
-    pub path: Option<(String, String)>,
-}
-
 impl ChatRequest {
-    /// Reads a body.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        serde_json::from_slice(body).map_err(|error| {
-            ApiError::malformed(format!("the body is no chat completion request: {error}"))
-        })
+    /// Reads a chat completion request.
+    pub(crate) fn chat(body: &[u8]) -> Result<Self, ApiError> {
+        let mut fields = Fields::parse(body)?;
+        const WHAT: &str = "a list of messages, each with a role and its content";
+        let messages = fields.take("messages", WHAT)?;
+        let messages = messages.ok_or_else(|| {
+            ApiError::invalid("messages", format!("`messages` is missing: {WHAT}"))
+        })?;
+        Self::read(fields, messages)
+    }
+
+    /// Reads a request of the older completions API, whose prompt becomes a question.
+    pub(crate) fn completion(body: &[u8]) -> Result<Self, ApiError> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Prompt {
+            Text(String),
+            Only([String; 1]),
+        }
+        let mut fields = Fields::parse(body)?;
+        let prompt = fields.take("prompt", "one text")?;
+        let prompt = match prompt {
+            Some(Prompt::Text(text) | Prompt::Only([text])) => text,
+            None => return Err(ApiError::invalid("prompt", "`prompt` is missing: one text")),
+        };
+        let question = ChatMessage {
+            role: "user".into(),
+            content: Value::String(prompt),
+            tool_calls: Value::Null,
+            tool_call_id: Value::Null,
+        };
+        let best_of: Option<usize> = fields.whole("best_of", "a number of samples")?;
+        let mut request = Self::read(fields, vec![question])?;
+        // Of as many as there are, all are the best.
+        if best_of.is_some_and(|best_of| best_of != request.n) {
+            request.others.push("best_of".into());
+        }
+        Ok(request)
+    }
+
+    fn read(mut fields: Fields<'_>, messages: Vec<ChatMessage>) -> Result<Self, ApiError> {
+        const NUMBER: &str = "a number";
+        const FLAG: &str = "true or false";
+        const TOKENS: &str = "a number of tokens";
+        #[derive(Deserialize)]
+        struct StreamOptions {
+            #[serde(default, deserialize_with = "flag")]
+            include_usage: bool,
+        }
+        let stream_options: Option<StreamOptions> =
+            fields.take("stream_options", "an object with `include_usage`")?;
+        let completion_tokens = fields.whole("max_completion_tokens", TOKENS)?;
+        let max_tokens = fields.whole("max_tokens", TOKENS)?;
+        let n = fields.whole("n", "a number of replies")?;
+        let mut request = Self {
+            model: fields.take("model", "a name")?,
+            messages,
+            stream: fields.take("stream", FLAG)?.unwrap_or_default(),
+            include_usage: stream_options.is_some_and(|options| options.include_usage),
+            drawing: Drawing {
+                temperature: fields.take("temperature", NUMBER)?,
+                top_p: fields.take("top_p", NUMBER)?,
+                top_k: fields.whole("top_k", "a number of tokens")?,
+                min_p: fields.take("min_p", NUMBER)?,
+            },
+            max_tokens: completion_tokens.or(max_tokens),
+            seed: fields
+                .whole("seed", "an integer of 64 bits")?
+                .and_then(seed_of),
+            n: n.unwrap_or(1),
+            stop: stops(&mut fields)?,
+            effort: effort(&mut fields)?,
+            options: fields.object("outthink")?.unwrap_or_default(),
+            theirs: Theirs::take(&mut fields)?,
+            others: Vec::new(),
+        };
+        let asking = fields
+            .rest()
+            .filter(|(name, value)| !asks_nothing(name, value));
+        request.others = asking.map(|(name, _)| quoted(name)).collect();
+        Ok(request)
     }
 
     /// The conversation in text.
     pub(crate) fn turns(&self) -> Result<Vec<Turn>, ApiError> {
-        self.messages
-            .iter()
-            .map(|message| {
-                let content = message.text().ok_or_else(|| {
-                    ApiError::invalid(
-                        "messages",
-                        "only text is read here, no images, audio or files",
-                    )
-                })?;
-                Ok(Turn {
-                    role: message.role.clone(),
-                    content,
-                })
-            })
-            .collect()
-    }
-
-    /// Decides what is to be done; `largest` is the largest budget of the key.
-    pub(crate) fn ask(
-        &self,
-        aside: &Aside,
-        models: &Models,
-        largest: usize,
-    ) -> Result<Ask, ApiError> {
-        let (named, policy) = self.model_parts(aside);
-        let Some(served) = models.policy(policy.as_deref()) else {
-            return Err(no_policy(policy.as_deref().unwrap_or_default(), models));
-        };
-        let policy = served.name.clone();
-        let options = self.options(aside)?;
-        let method = options.method.clone().or(named);
-        let spends = options.budget.is_some() || self.reasoning_effort.is_some();
-        self.known_roles()?;
-        if method.is_none() && !spends {
-            return Ok(Ask::Converse { policy });
-        }
-        let auto = method.as_deref().is_none_or(|method| method == "auto");
-        let method: Option<Method> = match method.filter(|_| !auto) {
-            None => None,
-            Some(name) => Some(name.parse().map_err(|error: String| {
-                ApiError::invalid("method", format!("{error}, or auto"))
-            })?),
-        };
-        // What a search cannot answer is answered as it would be without one, unharmed.
-        if self.is_conversation() {
-            return Ok(Ask::Converse { policy });
-        }
-        self.reject_unknown()?;
-        let how = match &served.strategist {
-            Some(strategist) if auto => self.strategic(&options, strategist.as_ref(), largest)?,
-            _ => self.planned(&options, models, method, auto, largest)?,
-        };
-        let temperature = self.temperature;
-        if temperature.is_some_and(|t| !(0.0..=10.0).contains(&t)) {
-            return Err(ApiError::invalid(
-                "temperature",
-                "temperature lies between 0 and 10",
-            ));
-        }
-        if self
-            .top_p
-            .is_some_and(|p| !(0.0..=1.0).contains(&p) || p == 0.0)
-        {
-            return Err(ApiError::invalid(
-                "top_p",
-                "top_p is more than 0 and at most 1",
-            ));
-        }
-        if options
-            .max_seconds
-            .is_some_and(|s| !(s > 0.0 && s <= 86_400.0))
-        {
-            return Err(ApiError::invalid(
-                "max_seconds",
-                "max_seconds is more than 0 and at most a day",
-            ));
-        }
-        let solution_tokens = self.max_completion_tokens.or(self.max_tokens);
-        if solution_tokens == Some(0) || options.max_tokens_total == Some(0) {
-            return Err(ApiError::invalid("max_tokens", "no answer has 0 tokens"));
-        }
-        Ok(Ask::Search(Box::new(SearchAsk {
-            policy,
-            how,
-            question: self.question()?,
-            temperature,
-            top_p: self.top_p,
-            solution_tokens,
-            max_tokens_total: options.max_tokens_total,
-            max_seconds: options.max_seconds,
-            seed: self
-                .seed
-                .unwrap_or_else(|| u64::from(rand::random::<u32>())),
-            trace: options.trace || self.return_response_only == Some(false),
-        })))
-    }
-
-    /// As the client says: a method, or for `auto` what is usual.
-    fn planned(
-        &self,
-        options: &Options,
-        models: &Models,
-        method: Option<Method>,
-        auto: bool,
-        largest: usize,
-    ) -> Result<How, ApiError> {
-        let verifier = self.verifier(options, models)?;
-        let method = method.unwrap_or(if verifier.is_some() {
-            Method::Beam
-        } else {
-            Method::Majority
-        });
-        if method.needs_verifier() && verifier.is_none() {
-            return Err(ApiError::invalid(
-                "verifier",
-                format!("{method} needs a verifier, and none is served or named"),
-            ));
-        }
-        let usual = if method == Method::Cot { 1 } else { USUAL };
-        let budget = budget(options, usual, largest)?;
-        let width = options.width.unwrap_or_else(|| width_for(budget));
-        let plan = Plan::new(method, budget, width, Finished::default())
-            .map_err(|error| ApiError::invalid("budget", error.to_string()))?;
-        let selection = match &options.selection {
-            Some(name) => name
-                .parse()
-                .map_err(|error: String| ApiError::invalid("selection", error))?,
-            None if method.needs_verifier() => Selection::Scored(Scoring::Last, Voting::Vote),
-            None => Selection::Majority,
-        };
-        if selection != Selection::Majority && !method.needs_verifier() {
-            return Err(ApiError::invalid(
-                "selection",
-                format!("{method} scores no steps, so its selection is majority"),
-            ));
-        }
-        Ok(How::Planned {
-            plan,
-            verifier: verifier.filter(|_| method.needs_verifier()),
-            selection,
-            chosen: auto.then(|| {
-                if method.needs_verifier() {
-                    "auto: there is a verifier, so its steps are searched"
-                } else {
-                    "auto: there is no verifier, so answers are voted on"
-                }
-                .to_owned()
-            }),
-        })
-    }
-
-    /// As the strategist will: it leaves nothing but the budget to the client.
-    fn strategic(
-        &self,
-        options: &Options,
-        strategist: &dyn Strategist,
-        largest: usize,
-    ) -> Result<How, ApiError> {
-        let said = [
-            ("verifier", options.verifier.is_some()),
-            ("width", options.width.is_some()),
-            ("selection", options.selection.is_some()),
-        ];
-        if let Some((field, _)) = said.into_iter().find(|(_, said)| *said) {
-            return Err(ApiError::invalid(
-                field,
-                format!(
-                    "auto goes by a strategy here, which chooses the {field}; name a method to say it"
-                ),
-            ));
-        }
-        let budget = budget(options, USUAL.min(largest), largest)?;
-        let smallest = strategist.smallest();
-        if budget < smallest {
-            return Err(ApiError::invalid(
-                "budget",
-                format!(
-                    "the strategy has nothing for a budget of {budget}; the smallest is {smallest}"
-                ),
-            ));
-        }
-        Ok(How::Strategic {
-            budget,
-            most: largest,
-        })
-    }
-
-    /// Method and policy that `model` or the path names.
-    fn model_parts(&self, aside: &Aside) -> (Option<String>, Option<String>) {
-        let model = self.model.as_deref().filter(|model| !model.is_empty());
-        if let Some((strategy, _)) = &aside.path {
-            return (Some(known_as(strategy)), model.map(str::to_owned));
-        }
-        let Some(model) = model else {
-            return (None, None);
-        };
-        if let Some(policy) = model.strip_prefix("auto@") {
-            return (Some("auto".into()), Some(policy.to_owned()));
-        }
-        if let Some((method, policy)) = model.split_once(':')
-            && Method::ALL.iter().any(|known| known.name() == method)
-        {
-            return (Some(method.to_owned()), Some(policy.to_owned()));
-        }
-        // optillm writes the approach before the model, with a dash.
-        for (theirs, ours) in PEERS {
-            if let Some(policy) = model
-                .strip_prefix(theirs)
-                .and_then(|rest| rest.strip_prefix('-'))
-            {
-                return (Some((*ours).to_owned()), Some(policy.to_owned()));
-            }
-        }
-        (None, Some(model.to_owned()))
-    }
-
-    /// Our options, filled in from a peer's words where ours say nothing.
-    fn options(&self, aside: &Aside) -> Result<Options, ApiError> {
-        let mut options = self.outthink.clone().unwrap_or_default();
-        let theirs = self
-            .optillm_approach
-            .as_ref()
-            .or(self.tts_strategy.as_ref());
-        options.method = options.method.or_else(|| theirs.map(|name| known_as(name)));
-        options.budget = options
-            .budget
-            .or(aside.budget)
-            .or(self.budget)
-            .or(self.tts_num_trajectories)
-            .or(self.num_paths)
-            .or_else(|| Some(self.tts_beam_size? * self.tts_candidates_per_step.unwrap_or(4)));
-        options.width = options.width.or(self.tts_candidates_per_step);
-        if let (None, Some(aggregation)) = (&options.selection, &self.tts_score_aggregation) {
-            let scoring = if aggregation == "avg" {
-                "mean"
-            } else {
-                aggregation.as_str()
-            };
-            options.selection = Some(format!("{scoring}-vote"));
-        }
-        if let Some((_, scorer)) = &aside.path {
-            options.verifier.get_or_insert_with(|| scorer.clone());
-        }
-        if let Some(effort) = &self.reasoning_effort
-            && options.budget.is_none()
-        {
-            let known = EFFORTS.iter().find(|(name, _)| name == effort);
-            let (_, budget) = known.ok_or_else(|| {
-                ApiError::invalid(
-                    "reasoning_effort",
-                    format!(
-                        "unknown reasoning_effort `{effort}` (one of minimal, low, medium, high)"
-                    ),
-                )
+        let turn = |message: &ChatMessage| {
+            let content = message.text().ok_or_else(|| {
+                let what = "only text is read here, no images, audio or files";
+                ApiError::invalid("messages", what)
             })?;
-            options.budget = Some(*budget);
-        }
-        Ok(options)
-    }
-
-    /// Does it need more than one question answered: earlier turns, tools, a fixed form?
-    fn is_conversation(&self) -> bool {
-        let users = self
-            .messages
-            .iter()
-            .filter(|message| message.role == "user")
-            .count();
-        let others = self.messages.iter().any(|message| {
-            !matches!(message.role.as_str(), "user" | "system" | "developer")
-                || message.tool_calls.is_some()
-                || message.tool_call_id.is_some()
-        });
-        let given = |key: &str| self.rest.get(key).is_some_and(|value| !value.is_null());
-        users != 1
-            || others
-            || ["tools", "functions", "response_format"]
-                .into_iter()
-                .any(given)
-    }
-
-    /// The one question; what the system says of it stands before it.
-    fn question(&self) -> Result<String, ApiError> {
-        let turns = self.turns()?;
-        let parts: Vec<&str> = turns
-            .iter()
-            .map(|turn| turn.content.trim())
-            .filter(|text| !text.is_empty())
-            .collect();
-        let user = turns.iter().find(|turn| turn.role == "user");
-        if user.is_none_or(|turn| turn.content.trim().is_empty()) {
-            return Err(ApiError::invalid("messages", "the question is empty"));
-        }
-        Ok(parts.join("\n\n"))
-    }
-
-    fn reject_unknown(&self) -> Result<(), ApiError> {
-        if self.n.is_some_and(|n| n != 1) {
-            return Err(ApiError::invalid(
-                "n",
-                "a search gives one answer: n is 1; the budget says how many are drawn",
-            ));
-        }
-        let neutral = |value: &Value| {
-            value.is_null() || value.as_f64() == Some(0.0) || *value == Value::Bool(false)
-        };
-        let unknown = self
-            .rest
-            .iter()
-            .find(|(key, value)| !IGNORED.contains(&key.as_str()) && !neutral(value));
-        match unknown {
-            Some((key, _)) => Err(ApiError::malformed(format!(
-                "a search does not support `{key}`; it takes model, messages, stream, stream_options, temperature, top_p, max_tokens, seed, reasoning_effort and outthink"
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    fn verifier(&self, options: &Options, models: &Models) -> Result<Option<String>, ApiError> {
-        if options.verifier.as_deref() == Some("none") {
-            return Ok(None);
-        }
-        match (
-            models.verifier(options.verifier.as_deref()),
-            &options.verifier,
-        ) {
-            (Some(verifier), _) => Ok(Some(verifier.name.clone())),
-            (None, None) => Ok(None),
-            (None, Some(name)) => {
-                let known: Vec<&str> = models
-                    .verifiers
-                    .iter()
-                    .map(|v| v.name.as_str())
-                    .chain(["none"])
-                    .collect();
-                Err(ApiError::invalid(
-                    "verifier",
-                    format!("unknown verifier `{name}` (one of {})", known.join(", ")),
-                ))
+            if message.content.is_null()
+                && matches!(message.role.as_str(), "user" | "system" | "developer")
+            {
+                let what = format!("a message of the {} has no content", message.role);
+                return Err(ApiError::invalid("messages", what));
             }
+            // OpenAI's newer name of the same.
+            let role = match message.role.as_str() {
+                "developer" => "system",
+                role => role,
+            };
+            Ok(Turn {
+                role: role.to_owned(),
+                content,
+            })
+        };
+        self.messages.iter().map(turn).collect()
+    }
+
+    /// Refuses a number of replies that is none.
+    pub(crate) fn choices(&self, most: usize) -> Result<usize, ApiError> {
+        match (1..=most).contains(&self.n) {
+            true => Ok(self.n),
+            false => Err(ApiError::invalid(
+                "n",
+                format!("n lies between 1 and {most} here"),
+            )),
         }
     }
 
-    fn known_roles(&self) -> Result<(), ApiError> {
+    /// Tokens of a reply, if the client says it.
+    pub(crate) fn reply_tokens(&self) -> Result<Option<usize>, ApiError> {
+        match self.max_tokens {
+            Some(0) => Err(ApiError::invalid("max_tokens", "no answer has 0 tokens")),
+            tokens => Ok(tokens),
+        }
+    }
+
+    pub(crate) fn known_roles(&self) -> Result<(), ApiError> {
         const ROLES: [&str; 6] = [
             "system",
             "developer",
@@ -534,7 +269,7 @@ impl ChatRequest {
                 "messages",
                 format!(
                     "unknown role `{}` (one of {})",
-                    message.role,
+                    quoted(&message.role),
                     ROLES.join(", ")
                 ),
             )),
@@ -543,58 +278,115 @@ impl ChatRequest {
     }
 }
 
-/// The budget that is asked for, or else the usual one; `largest` is the largest of the key.
-fn budget(options: &Options, usual: usize, largest: usize) -> Result<usize, ApiError> {
-    let budget = options.budget.unwrap_or(usual);
-    if budget == 0 || budget > LARGEST {
-        return Err(ApiError::invalid(
-            "budget",
-            format!("a budget lies between 1 and {LARGEST}, not at {budget}"),
-        ));
+impl Drawing {
+    /// Does the client say anything?
+    pub(crate) fn is_said(&self) -> bool {
+        let Self {
+            temperature,
+            top_p,
+            top_k,
+            min_p,
+        } = self;
+        temperature.or(*top_p).or(*min_p).is_some() || top_k.is_some()
     }
-    if budget > largest {
-        return Err(ApiError::invalid(
-            "budget",
-            format!("a budget of {budget} is more than the {largest} that this key may spend"),
-        ));
+
+    /// The policy's own way, with what the client says.
+    pub(crate) fn over(&self, own: Sampling) -> Result<Sampling, ApiError> {
+        let within = |param, given: Option<f64>, own: f64, fits: fn(f64) -> bool, what| match given
+        {
+            Some(value) if !fits(value) => Err(ApiError::invalid(param, what)),
+            Some(value) => Ok(value),
+            None => Ok(own),
+        };
+        Ok(Sampling {
+            temperature: within(
+                "temperature",
+                self.temperature,
+                own.temperature,
+                |t| (0.0..=10.0).contains(&t),
+                "temperature lies between 0 and 10",
+            )?,
+            top_p: within(
+                "top_p",
+                self.top_p,
+                own.top_p,
+                |p| p > 0.0 && p <= 1.0,
+                "top_p is more than 0 and at most 1",
+            )?,
+            min_p: within(
+                "min_p",
+                self.min_p,
+                own.min_p,
+                |p| (0.0..=1.0).contains(&p),
+                "min_p lies between 0 and 1",
+            )?,
+            top_k: match self.top_k {
+                None => own.top_k,
+                Some(-1) => 0,
+                Some(k) => usize::try_from(k).map_err(|_| {
+                    ApiError::invalid("top_k", "top_k is a number of tokens; 0 or -1 keeps all")
+                })?,
+            },
+        })
     }
-    Ok(budget)
 }
 
-/// The paper's beam width, or the largest divisor of the budget below it.
-fn width_for(budget: usize) -> usize {
-    (1..=4)
-        .rev()
-        .find(|width| budget.is_multiple_of(*width))
-        .unwrap_or(1)
+/// −1 is what many clients send for any.
+fn seed_of(seed: i128) -> Option<u64> {
+    match seed {
+        -1 => None,
+        seed => Some(seed as u64),
+    }
 }
 
-/// Peers' names of what we have.
-const PEERS: [(&str, &str); 8] = [
-    ("bon", "best-of-n"),
-    ("best_of_n", "best-of-n"),
-    ("self_consistency", "majority"),
-    ("self-consistency", "majority"),
-    ("majority_voting", "majority"),
-    ("beam_search", "beam"),
-    ("beam-search", "beam"),
-    ("offline_bon", "best-of-n"),
-];
-
-fn known_as(name: &str) -> String {
-    let ours = PEERS.iter().find(|(theirs, _)| *theirs == name);
-    ours.map_or(name, |(_, ours)| ours).to_owned()
+/// Texts to stop before: one, or a list; an empty one stops nothing.
+fn stops(fields: &mut Fields<'_>) -> Result<Vec<String>, ApiError> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Stop {
+        One(String),
+        Many(Vec<String>),
+    }
+    let mut stops = match fields.take("stop", "a text or a list of texts")? {
+        Some(Stop::One(text)) => vec![text],
+        Some(Stop::Many(texts)) => texts,
+        None => Vec::new(),
+    };
+    stops.retain(|text| !text.is_empty());
+    match stops.len() > 16 {
+        true => Err(ApiError::invalid("stop", "at most 16 texts to stop at")),
+        false => Ok(stops),
+    }
 }
 
-pub(crate) fn no_policy(name: &str, models: &Models) -> ApiError {
-    let known: Vec<&str> = models
-        .policies
-        .iter()
-        .map(|policy| policy.name.as_str())
-        .collect();
-    ApiError::no_model(format!(
-        "unknown model `{name}`: name a policy ({}), auto@policy, or method:policy with a method of {}",
-        known.join(", "),
-        Method::ALL.map(Method::name).join(", ")
-    ))
+/// `reasoning_effort`, or the `effort` of `reasoning`.
+fn effort(fields: &mut Fields<'_>) -> Result<Option<Effort>, ApiError> {
+    #[derive(Deserialize)]
+    struct Reasoning {
+        effort: Option<String>,
+        max_tokens: Option<f64>,
+    }
+    let said: Option<String> = fields.take("reasoning_effort", "a name")?;
+    let reasoning: Option<Reasoning> = fields.take("reasoning", "an object with `effort`")?;
+    if reasoning
+        .as_ref()
+        .is_some_and(|own| own.max_tokens.is_some())
+    {
+        let what = "`reasoning` is read for its `effort` alone, not for `max_tokens`";
+        return Err(ApiError::invalid("reasoning", what));
+    }
+    let Some(said) = said.or(reasoning.and_then(|own| own.effort)) else {
+        return Ok(None);
+    };
+    match EFFORTS.iter().find(|(name, _)| *name == said) {
+        Some((_, budget)) => Ok(Some(Effort(*budget))),
+        None => Err(ApiError::invalid(
+            "reasoning_effort",
+            format!(
+                "unknown reasoning_effort `{}` (one of {})",
+                quoted(&said),
+                EFFORTS.map(|(name, _)| name).join(", ")
+            ),
+        )),
+    }
 }

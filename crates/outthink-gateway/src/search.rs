@@ -5,22 +5,22 @@ use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use outthink_core::{
-    Capped, Halt, Plan, Policy, Problem, Sampling, Scoring, Selection, Solution, Spending, Stop,
+    Answers, Capped, Halt, Plan, Policy, Problem, Scoring, Selection, Solution, Spending, Stop,
     Tree, Usage, Verifier, Voting, classes, search,
 };
 use serde::Serialize;
 
+use crate::ask::{How, SearchAsk};
 use crate::error::ApiError;
-use crate::models::{Models, ServedPolicy, ServedVerifier, Task};
-use crate::request::{How, SearchAsk};
+use crate::models::{Finish, Models, ServedPolicy, ServedVerifier, Task};
+use crate::once::Once;
 use crate::watch::{Event, Listener, Watch, WatchedPolicy, WatchedVerifier};
 
 /// What a search found.
 pub(crate) struct Found {
     /// The text of the chosen solution.
     pub text: String,
-    /// It was cut off.
-    pub cut_off: bool,
+    pub finish: Finish,
     pub report: Report,
 }
 
@@ -138,10 +138,10 @@ pub(crate) async fn run(
         "end"
     };
     let solutions = grown.tree.solutions();
-    let (taken, answer, agreement, mut note) = choose(&solutions, grown.selection, models);
+    let answers = Once::new(&*models.answers);
+    let (taken, answer, agreement, mut note) = choose(&solutions, grown.selection, &answers);
     let solution = taken.map(|taken| &solutions[taken]);
-    let unlike = ask.temperature.is_some() || ask.top_p.is_some() || ask.solution_tokens.is_some();
-    if unlike && grown.confidence.is_some() {
+    if ask.unlike && grown.confidence.is_some() {
         note = note.or(Some(
             "the strategy was fitted with the policy's own temperature and length; its confidence may be off",
         ));
@@ -154,7 +154,10 @@ pub(crate) async fn run(
         .sum();
     Ok(Found {
         text: solution.map(Solution::text).unwrap_or_default(),
-        cut_off: solution.is_none_or(|solution| solution.stop == Stop::Length),
+        finish: match solution {
+            Some(solution) if solution.stop != Stop::Length => Finish::Stop,
+            _ => Finish::Length,
+        },
         report: Report {
             method: grown.plan.method().to_string(),
             plan: grown.plan.to_string(),
@@ -165,7 +168,7 @@ pub(crate) async fn run(
             confidence: grown.confidence.filter(|_| answer.is_some()),
             answer,
             agreement,
-            votes: votes(&solutions, grown.selection, models),
+            votes: votes(&solutions, grown.selection, &answers),
             samples,
             seconds: start.elapsed().as_secs_f64(),
             stopped_by,
@@ -185,11 +188,7 @@ async fn grow(
     drawing: &dyn Policy,
     watch: &Watch<'_>,
 ) -> Result<Grown, ApiError> {
-    let sampling = Sampling {
-        temperature: ask.temperature.unwrap_or(policy.sampling.temperature),
-        top_p: ask.top_p.unwrap_or(policy.sampling.top_p),
-        ..policy.sampling
-    };
+    let sampling = ask.sampling;
     let mut limits = policy.limits;
     if let Some(tokens) = ask.solution_tokens {
         limits.solution_tokens = limits.solution_tokens.min(tokens);
@@ -214,7 +213,8 @@ async fn grow(
             let judge = judge.map(watched);
             let judge = judge.as_ref().map(|judge| judge as &dyn Verifier);
             let searching = search(problem, plan, sampling, limits, ask.seed, drawing, judge);
-            let tree = searching.await.map_err(|error| upstream(&error))?;
+            let tree = searching.await;
+            let tree = tree.map_err(|error| ApiError::failed(&error, models.blame))?;
             Ok(Grown {
                 plan: *plan,
                 verifier: verifier.clone(),
@@ -253,7 +253,7 @@ async fn grow(
                     .collect(),
             };
             let performed = strategist.answer(task).await;
-            let performed = performed.map_err(|error| upstream(error.as_ref()))?;
+            let performed = performed.map_err(|error| ApiError::model(&error, models.blame))?;
             Ok(Grown {
                 plan: performed.plan,
                 verifier: performed.verifier,
@@ -269,21 +269,6 @@ async fn grow(
     }
 }
 
-/// A model's failure with its cause.
-fn upstream(error: &(dyn std::error::Error + 'static)) -> ApiError {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(own) = cause {
-        let text = own.to_string();
-        if !told.ends_with(&text) {
-            told.push_str(": ");
-            told.push_str(&text);
-        }
-        cause = own.source();
-    }
-    ApiError::upstream(told)
-}
-
 /// The sum of all that was drawn and read.
 fn spending(models: &Models, policy: &ServedPolicy, grown: &Grown) -> Spending {
     let shape = |name| models.verifier(Some(name)).and_then(|own| own.cost);
@@ -296,14 +281,14 @@ fn spending(models: &Models, policy: &ServedPolicy, grown: &Grown) -> Spending {
 fn choose(
     solutions: &[Solution],
     selection: Selection,
-    models: &Models,
+    answers: &dyn Answers,
 ) -> (
     Option<usize>,
     Option<String>,
     Option<f64>,
     Option<&'static str>,
 ) {
-    if let Some(chosen) = selection.choose(solutions, &*models.answers) {
+    if let Some(chosen) = selection.choose(solutions, answers) {
         return (
             Some(chosen.solution),
             Some(chosen.answer),
@@ -342,15 +327,15 @@ fn choose(
     (any, None, None, Some(note))
 }
 
-fn votes(solutions: &[Solution], selection: Selection, models: &Models) -> Vec<Ballot> {
+fn votes(solutions: &[Solution], selection: Selection, answers: &dyn Answers) -> Vec<Ballot> {
     let found: Vec<(usize, String)> = solutions
         .iter()
         .enumerate()
-        .filter_map(|(index, solution)| Some((index, models.answers.extract(&solution.text())?)))
+        .filter_map(|(index, solution)| Some((index, answers.extract(&solution.text())?)))
         .collect();
     let texts: Vec<&str> = found.iter().map(|(_, answer)| answer.as_str()).collect();
     let mut ballots: Vec<Ballot> = Vec::new();
-    for ((index, answer), class) in found.iter().zip(classes(&*models.answers, &texts)) {
+    for ((index, answer), class) in found.iter().zip(classes(answers, &texts)) {
         let Some(class) = class else {
             continue;
         };

@@ -1,11 +1,12 @@
 //! The server: connections in, connections out, and an orderly end.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use axum::Router;
+use axum::middleware::from_fn_with_state;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -15,16 +16,19 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::auth::Keys;
+use crate::door::Door;
+use crate::error::ApiError;
 use crate::handlers;
 use crate::metrics;
 use crate::models::Models;
+use crate::observe::{identify, observe};
 use crate::patience::Patient;
 use crate::queue::Queue;
 
 /// What a server allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Searches at once.
+    /// Searches at once; at least one.
     pub searches: usize,
     /// Searches that may wait for their turn.
     pub waiting: usize,
@@ -57,29 +61,31 @@ impl Default for Settings {
     }
 }
 
-/// A server's state.
+/// The state of a server of searches.
 pub struct Gateway {
     pub(crate) models: Models,
     pub(crate) keys: Keys,
     pub(crate) settings: Settings,
+    /// Whose turn it is to use the models here.
     pub(crate) queue: Arc<Queue>,
+    /// Whose turn it is to be passed on: as many as a key may have, and no fewer for what is searched here.
+    pub(crate) passing: Arc<Queue>,
     pub(crate) metrics: PrometheusHandle,
-    pub(crate) closing: AtomicBool,
     /// Seconds since 1970.
     pub(crate) started: u64,
 }
 
 impl Gateway {
-    /// Serves these models to whoever holds one of the keys, or to everyone if there are none.
+    /// Serves these models to whoever holds one of the keys, or to this machine if there are none.
     pub fn new(models: Models, keys: Keys, settings: Settings) -> Arc<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Arc::new(Self {
             models,
             keys,
             settings,
-            queue: Queue::new(settings.searches, settings.waiting),
+            queue: Queue::new(settings.searches.max(1), settings.waiting),
+            passing: Queue::new(usize::MAX, settings.waiting),
             metrics: metrics::install(),
-            closing: AtomicBool::new(false),
             started: now.map(|now| now.as_secs()).unwrap_or_default(),
         })
     }
@@ -91,18 +97,61 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let service = TowerToHyperService::new(handlers::router(Arc::clone(&gateway)));
-    let room = Arc::new(Semaphore::new(gateway.settings.connections));
+    let (keys, settings) = (gateway.keys.clone(), gateway.settings);
+    let gathering = tokio::spawn(metrics::gather(gateway.metrics.clone()));
+    let routes = handlers::routes(gateway);
+    let served = host(routes, keys, settings, listener, shutdown).await;
+    gathering.abort();
+    served
+}
+
+/// What a server answers.
+pub struct Routes {
+    /// To everyone who reaches it.
+    pub open: Router,
+    /// To whoever has a key, where there are keys.
+    pub guarded: Router,
+}
+
+/// What is the same for all requests.
+pub(crate) struct Host {
+    pub(crate) door: Door,
+    pub(crate) closing: AtomicBool,
+}
+
+/// Serves any routes as the gateway's are: keys, or requests of this machine only; bounds in time and size; an id and a line in the
+/// log for each request; an orderly end.
+pub async fn host(
+    routes: Routes,
+    keys: Keys,
+    settings: Settings,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let host = Arc::new(Host {
+        door: Door::new(keys, listener.local_addr()?.ip()),
+        closing: AtomicBool::new(false),
+    });
+    let guarded = routes.guarded;
+    let guarded = guarded.layer(from_fn_with_state(Arc::clone(&host), identify));
+    let router = routes
+        .open
+        .merge(guarded)
+        .fallback(|| async { ApiError::no_route() })
+        .method_not_allowed_fallback(|| async { ApiError::no_method() })
+        .layer(from_fn_with_state(Arc::clone(&host), observe));
+    let service = TowerToHyperService::new(router);
+    let room = Arc::new(Semaphore::new(settings.connections));
     let graceful = GracefulShutdown::new();
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(gateway.settings.head_seconds))
+        .header_read_timeout(Duration::from_secs(settings.head_seconds))
         .max_buf_size(64 << 10)
         .max_headers(100);
-    let stall = Duration::from_secs(gateway.settings.stall_seconds);
-    let gathering = tokio::spawn(metrics::gather(gateway.metrics.clone()));
+    let stall = Duration::from_secs(settings.stall_seconds);
     let mut shutdown = std::pin::pin!(shutdown);
+    let mut refused = Refused::default();
     loop {
         let permit = tokio::select! {
             () = &mut shutdown => break,
@@ -113,8 +162,7 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of file handles, say: others may close theirs.
-                    tracing::warn!(%error, "cannot accept a connection");
+                    refused.because(&error);
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -133,16 +181,36 @@ pub async fn serve(
         });
     }
     drop(listener);
-    gateway.closing.store(true, Ordering::Relaxed);
-    let grace = Duration::from_secs(gateway.settings.grace_seconds);
+    host.closing.store(true, Ordering::Relaxed);
+    let grace = Duration::from_secs(settings.grace_seconds);
     if tokio::time::timeout(grace, graceful.shutdown())
         .await
         .is_err()
     {
         tracing::warn!("requests were still running after {} s", grace.as_secs());
     }
-    gathering.abort();
     Ok(())
+}
+
+/// Connections that could not be accepted, for want of file handles, say: others may close theirs. One line in ten seconds tells it.
+#[derive(Default)]
+struct Refused {
+    told: Option<Instant>,
+    since: usize,
+}
+
+impl Refused {
+    fn because(&mut self, error: &std::io::Error) {
+        self.since += 1;
+        let recently = |told: Instant| told.elapsed() < Duration::from_secs(10);
+        if !self.told.is_some_and(recently) {
+            tracing::warn!(%error, tries = self.since, "cannot accept a connection");
+            *self = Self {
+                told: Some(Instant::now()),
+                since: 0,
+            };
+        }
+    }
 }
 
 /// Clients come and go; only what is wrong with them is worth a line.

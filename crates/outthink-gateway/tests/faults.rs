@@ -129,7 +129,7 @@ fn connections_that_are_half_open_do_not_keep_others_out() {
     let half_bodies: Vec<_> = (0..8)
         .map(|_| {
             let mut half = server.connect();
-            half.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{\"model\"")
+            half.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{\"model\"")
                 .unwrap();
             half
         })
@@ -159,7 +159,7 @@ fn too_many_searches_are_told_to_come_again() {
         let mut client = server.connect();
         write!(
             client,
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )
         .unwrap();
@@ -170,9 +170,55 @@ fn too_many_searches_are_told_to_come_again() {
     while load["waiting"] != 1 {
         load = serde_json::from_str(&server.send("GET /ready HTTP/1.1", "").2).unwrap();
     }
-    let (status, head, _) = server.send("POST /v1/chat/completions HTTP/1.1", &body);
-    assert_eq!(status, 429);
-    assert!(head.contains("retry-after: 2"), "{head}");
+    for (model, stream) in [
+        ("majority:small", false),
+        ("majority:small", true),
+        ("small", true),
+    ] {
+        let body = with(asked(model, "say 1"), "stream", json!(stream)).to_string();
+        let (status, head, body) = server.send("POST /v1/chat/completions HTTP/1.1", &body);
+        assert_eq!(status, 429, "before a stream begins: {body}");
+        assert!(head.contains("retry-after: 2"), "{head}");
+        assert!(body.contains("rate_limit_exceeded"), "{body}");
+    }
+}
+
+#[test]
+fn a_panic_ends_its_request_and_nothing_else() {
+    let settings = Settings {
+        searches: 1,
+        ..Settings::default()
+    };
+    let server = Server::start(Keys::default(), settings);
+    for model in [
+        "small",
+        "majority:small",
+        "beam:small",
+        "small",
+        "majority:small",
+    ] {
+        let body = asked(model, "burst");
+        let (status, head, reply) =
+            server.send("POST /v1/chat/completions HTTP/1.1", &body.to_string());
+        assert_eq!(status, 500, "{reply}");
+        assert!(
+            head.contains("x-request-id: ") && reply.contains("server_error"),
+            "{head}"
+        );
+        assert!(!reply.contains("burst"), "{reply}");
+        let mut stream = String::new();
+        let mut client = server.begin(&with(body, "stream", json!(true)));
+        // Hung up on, rather than ended.
+        let _ = client.read_to_string(&mut stream);
+        assert!(stream.starts_with("HTTP/1.1 200"), "{stream}");
+        assert!(stream.contains("server_error"), "{stream}");
+        assert!(
+            !stream.contains("[DONE]") && !stream.ends_with("0\r\n\r\n"),
+            "{stream}"
+        );
+    }
+    let (status, reply) = server.chat(&asked("majority:small", "say 3"));
+    assert_eq!((status, &reply["outthink"]["answer"]), (200, &json!("3")));
 }
 
 #[test]
@@ -193,7 +239,7 @@ fn malformed_and_oversized_requests_do_no_harm() {
     let mut endless = server.connect();
     endless
         .write_all(
-            b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n",
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n",
         )
         .unwrap();
     wait_until("an endless body is refused", || {
@@ -205,7 +251,7 @@ fn malformed_and_oversized_requests_do_no_harm() {
     assert_eq!(server.send("GET /v1/chat/completions HTTP/1.1", "").0, 405);
     // A head that never ends, and one that is far too long.
     let mut half = server.connect();
-    half.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n")
+    half.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n")
         .unwrap();
     let floods = [
         "x: y\r\n".repeat(50_000),
@@ -241,7 +287,7 @@ fn a_shutdown_lets_what_runs_end() {
     )
     .to_string();
     let mut client = server.connect();
-    write!(client, "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    write!(client, "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
     while server.running.load(Ordering::SeqCst) == 0 {
         std::thread::sleep(Duration::from_millis(5));
     }

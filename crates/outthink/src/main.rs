@@ -7,6 +7,7 @@
 
 mod audit;
 mod batch;
+mod blame;
 mod cli;
 mod data;
 mod demo;
@@ -80,12 +81,17 @@ fn main() -> ExitCode {
 }
 
 fn add_key(name: &str, file: &Path) -> Result<(), Failure> {
+    use std::io::Write;
     let key = outthink_gateway::Keys::add(file, name).map_err(Failure::input)?;
-    println!("{key}");
-    eprintln!(
-        "the key of {name}, which is nowhere else; its hash is in {}",
-        file.display()
-    );
+    let file = file.display();
+    let mut out = std::io::stdout();
+    // Nobody can ask for it again.
+    if writeln!(out, "{key}").and_then(|()| out.flush()).is_err() {
+        return Err(Failure::Run(anyhow::anyhow!(
+            "the key could not be printed, and is lost; take {name} out of {file} and add it again"
+        )));
+    }
+    eprintln!("the API key of {name}: copy it now, only its SHA-256 is kept, in {file}");
     Ok(())
 }
 

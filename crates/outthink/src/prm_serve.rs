@@ -8,13 +8,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use outthink_core::Usage;
 use outthink_engine::EmbeddedVerifier;
+use outthink_gateway::{ApiError, Keys, Routes, Settings};
 use outthink_prompt::Reward;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,6 +24,15 @@ use serde_json::{Value, json};
 use crate::cli::PrmServe;
 use crate::failure::Failure;
 use crate::models::{self, AnyVerifier};
+use crate::serve::{asked_to_stop, keys, log};
+
+/// All solutions of a search may come in one body, as text or as tokens.
+fn settings() -> Settings {
+    Settings {
+        body_bytes: 64 << 20,
+        ..Settings::default()
+    }
+}
 
 struct Served {
     name: String,
@@ -29,6 +40,7 @@ struct Served {
 }
 
 pub(crate) fn run(arguments: &PrmServe) -> Result<(), Failure> {
+    let keys = keys(arguments.keys.as_deref(), arguments.listen)?;
     let Some(AnyVerifier::Model(verifier)) = models::verifier(&arguments.verifier)? else {
         return Err(Failure::Input(anyhow!(
             "prm-serve serves a model as it is; name one with --verifier, and calibrate it where its rewards are used"
@@ -39,26 +51,33 @@ pub(crate) fn run(arguments: &PrmServe) -> Result<(), Failure> {
         .clone()
         .unwrap_or_else(|| arguments.verifier.name().to_owned());
     let served = Arc::new(Served { name, verifier });
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    log();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(served, arguments.listen))
+    let done = runtime.block_on(serve(served, keys, arguments.listen));
+    runtime.shutdown_background();
+    done
 }
 
-async fn serve(served: Arc<Served>, address: SocketAddr) -> Result<(), Failure> {
+async fn serve(served: Arc<Served>, keys: Keys, address: SocketAddr) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen at {address}"))
         .map_err(Failure::Input)?;
     let at = listener.local_addr()?;
     println!("serving {} at http://{at}/v1", served.name);
-    let routes = Router::new()
+    let guarded = Router::new()
         .route("/pooling", post(pooling))
-        .route("/health", get(async || ""))
         .route("/version", get(version))
         .route("/v1/models", get(list))
         .with_state(served);
-    Ok(axum::serve(listener, routes).await?)
+    let routes = Routes {
+        open: Router::new().route("/health", get(async || "")),
+        guarded,
+    };
+    let stop = asked_to_stop()?;
+    Ok(outthink_gateway::host(routes, keys, settings(), listener, stop).await?)
 }
 
 async fn version() -> Json<Value> {
@@ -106,9 +125,17 @@ impl IntoResponse for Refusal {
 
 async fn pooling(
     State(served): State<Arc<Served>>,
-    Json(asked): Json<Asked>,
-) -> Result<Json<Value>, Refusal> {
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let body = outthink_gateway::read(&settings(), &headers, body).await?;
+    Ok(read(&served, &body).await.into_response())
+}
+
+async fn read(served: &Arc<Served>, body: &[u8]) -> Result<Json<Value>, Refusal> {
     let bad = |message: String| Refusal(StatusCode::BAD_REQUEST, message);
+    let asked: Asked = serde_json::from_slice(body)
+        .map_err(|error| bad(format!("the body is no pooling request: {error}")))?;
     if asked.model != served.name {
         let message = format!("The model `{}` does not exist.", asked.model);
         return Err(Refusal(StatusCode::NOT_FOUND, message));
@@ -118,12 +145,11 @@ async fn pooling(
             "Unsupported task: {task:?} Supported tasks: [\"token_classify\"]"
         )));
     }
-    let encode = |text: &String| served.verifier.encode(text).map_err(|e| bad(e.to_string()));
-    let inputs = match &asked.input {
-        Input::Text(text) => vec![encode(text)?],
-        Input::Texts(texts) => texts.iter().map(encode).collect::<Result<_, _>>()?,
-        Input::Tokens(tokens) => vec![tokens.clone()],
-        Input::Lists(lists) => lists.clone(),
+    let inputs = match asked.input {
+        Input::Text(text) => encoded(served, vec![text]).await?,
+        Input::Texts(texts) => encoded(served, texts).await?,
+        Input::Tokens(tokens) => vec![tokens],
+        Input::Lists(lists) => lists,
     };
     let readings = inputs
         .into_iter()
@@ -139,6 +165,18 @@ async fn pooling(
         "prompt_tokens": usage.prompt, "total_tokens": usage.prompt, "completion_tokens": 0,
         "prompt_tokens_details": {"cached_tokens": usage.cached}}}),
     ))
+}
+
+/// Tokens of some texts; long ones hold up nobody else.
+async fn encoded(served: &Arc<Served>, texts: Vec<String>) -> Result<Vec<Vec<u32>>, Refusal> {
+    let served = Arc::clone(served);
+    let encoding = tokio::task::spawn_blocking(move || {
+        let encode = |text: &String| served.verifier.encode(text);
+        texts.iter().map(encode).collect::<Result<_, _>>()
+    });
+    let encoded = encoding.await;
+    let encoded = encoded.map_err(|e| Refusal(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+    encoded.map_err(|error| Refusal(StatusCode::BAD_REQUEST, error.to_string()))
 }
 
 /// The rows of one list of tokens.

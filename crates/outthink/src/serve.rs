@@ -1,17 +1,19 @@
 //! `outthink serve`: models behind OpenAI's API.
 
 use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
-use outthink_core::{ModelError, Policy, Stop, Until, Usage, draw_seed};
+use outthink_core::{Method, ModelError, Policy, Stop, Until, Usage, draw_seed};
 use outthink_engine::{Drawing, EmbeddedPolicy};
 use outthink_gateway::{
-    Forward, Forwarded, Gateway, Keys, Models, Performed, Piece, ServedPolicy, ServedVerifier,
-    Settings, Strategist, Talk, Task, Utterance, Voice,
+    Finish, Forward, Forwarded, Gateway, Keys, Models, Performed, Piece, ServedPolicy,
+    ServedVerifier, Settings, Strategist, Talk, Task, Turn, Utterance, Voice,
 };
 use outthink_lab::strategy::{Hands, Strategy};
 use outthink_lab::{MathAnswers, ModelInfo, VerifierModel};
@@ -19,6 +21,7 @@ use outthink_micro::family::{POLICIES, VERIFIERS};
 use outthink_prompt::Message;
 use outthink_remote::RemotePolicy;
 
+use crate::blame::blame;
 use crate::cli::{PolicyChoice, Serve, VerifierChoice};
 use crate::failure::Failure;
 use crate::models::{self, AnyPolicy};
@@ -29,31 +32,19 @@ use crate::wiring::{self, LoadedPolicy};
 const PIECE: usize = 8;
 
 pub(crate) fn run(arguments: &Serve) -> Result<(), Failure> {
-    let keys = match &arguments.keys {
-        Some(file) => Keys::read(file).map_err(Failure::input)?,
-        None => Keys::default(),
-    };
     let address = arguments.listen;
-    if !address.ip().is_loopback() && keys.keys.is_empty() {
-        return Err(Failure::Input(anyhow!(
-            "{address} can be reached from outside, so it needs API keys: make some with `outthink keys add NAME --file keys.toml` and pass --keys keys.toml"
-        )));
-    }
+    let keys = keys(arguments.keys.as_deref(), address)?;
     let models = load(arguments)?;
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(false)
-        .init();
+    log();
     let settings = Settings {
-        searches: arguments.searches,
+        searches: arguments.searches.get(),
         waiting: arguments.waiting,
         ..Settings::default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot listen on {address}"))?;
@@ -71,23 +62,51 @@ pub(crate) fn run(arguments: &Serve) -> Result<(), Failure> {
         let gateway = Gateway::new(models, keys, settings);
         outthink_gateway::serve(gateway, listener, asked_to_stop()?).await?;
         Ok::<(), anyhow::Error>(())
-    })?;
-    Ok(())
+    });
+    // What is still at work then is waited for no longer.
+    runtime.shutdown_background();
+    Ok(served?)
 }
 
-/// Resolves at Ctrl-C, or when the system asks.
-fn asked_to_stop() -> Result<impl Future<Output = ()>, std::io::Error> {
+/// The keys of a file; without one, only this machine may be listened to.
+pub(crate) fn keys(file: Option<&Path>, address: SocketAddr) -> Result<Keys, Failure> {
+    match file {
+        Some(file) => Keys::read(file).map_err(Failure::input),
+        None if address.ip().is_loopback() => Ok(Keys::default()),
+        None => Err(Failure::Input(anyhow!(
+            "{address} can be reached from outside, so it needs API keys: make some with `outthink keys add NAME --file keys.toml` and pass --keys keys.toml"
+        ))),
+    }
+}
+
+/// The log goes to standard error.
+pub(crate) fn log() {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(false)
+        .init();
+}
+
+/// Resolves at Ctrl-C, or when the system asks. Asked again, the process ends at once.
+pub(crate) fn asked_to_stop() -> Result<impl Future<Output = ()>, std::io::Error> {
     #[cfg(unix)]
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    Ok(async move {
+    let mut asked = async move || {
         #[cfg(unix)]
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated.recv() => {}
+            _ = tokio::signal::ctrl_c() => 130,
+            _ = terminated.recv() => 143,
         }
         #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
-        eprintln!("shutting down; what runs may end");
+        match tokio::signal::ctrl_c().await {
+            _ => 130,
+        }
+    };
+    Ok(async move {
+        asked().await;
+        eprintln!("shutting down; what runs may end, or at once if you ask again");
+        tokio::spawn(async move { std::process::exit(asked().await) });
     })
 }
 
@@ -151,6 +170,7 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
         policies: policies.into_iter().map(|(policy, _)| policy).collect(),
         verifiers,
         answers: Arc::new(MathAnswers),
+        blame,
     })
 }
 
@@ -175,6 +195,7 @@ fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
         policies: vec![policy],
         verifiers: read.into_iter().map(served).collect(),
         answers: Arc::new(MathAnswers),
+        blame,
     })
 }
 
@@ -236,6 +257,7 @@ fn policy(loaded: LoadedPolicy, name: &str) -> ServedPolicy {
         ..
     } = loaded;
     let cost = model.cost();
+    let steps = model.takes(Method::Beam).is_ok();
     let (name, voice, model): (_, _, Arc<dyn Policy>) = match model {
         AnyPolicy::Model(model) => {
             let model = Arc::<EmbeddedPolicy>::from(model);
@@ -255,6 +277,7 @@ fn policy(loaded: LoadedPolicy, name: &str) -> ServedPolicy {
     ServedPolicy {
         name,
         model,
+        steps,
         voice,
         sampling,
         limits,
@@ -298,22 +321,41 @@ struct Reply {
     asked: Utterance,
     prompt: Vec<u32>,
     tokens: Vec<u32>,
-    /// Bytes of its text that were told.
+    /// Tokens that may still be drawn.
+    left: usize,
+    /// Bytes of the text that were told.
     told: usize,
     usage: Usage,
-    left: usize,
-    /// Was it cut off? None while it goes on.
-    ended: Option<bool>,
-    done: bool,
+    finish: Option<Finish>,
+}
+
+impl Embedded {
+    /// What people wrote must be readable. A model that was trained without a system prompt, in an alphabet of its own, is not
+    /// given one that it cannot read.
+    fn prompt(&self, turns: &[Turn]) -> Result<Vec<u32>, outthink_engine::Error> {
+        let trained = self.0.profile().system.is_some();
+        let mut messages = Vec::with_capacity(turns.len());
+        for Turn { role, content } in turns {
+            let readable = match role.as_str() {
+                "user" => self.0.check(content),
+                "system" if !trained => self.0.check(content),
+                _ => Ok(()),
+            };
+            match readable {
+                Err(outthink_engine::Error::Prompt(outthink_prompt::Error::OutsideAlphabet {
+                    ..
+                })) if role == "system" => continue,
+                readable => readable?,
+            }
+            messages.push(Message::new(role, content.as_str()));
+        }
+        self.0.chat(&messages)
+    }
 }
 
 impl Talk for Embedded {
     fn talk(&self, asked: Utterance) -> BoxStream<'static, Result<Piece, ModelError>> {
-        let turns = asked.turns.iter();
-        let messages: Vec<Message> = turns
-            .map(|turn| Message::new(&turn.role, turn.content.as_str()))
-            .collect();
-        let prompt = match self.0.chat(&messages) {
+        let prompt = match self.prompt(&asked.turns) {
             Ok(prompt) => prompt,
             Err(error) => return stream::iter([Err(error.into())]).boxed(),
         };
@@ -327,8 +369,7 @@ impl Talk for Embedded {
             tokens: Vec::new(),
             told: 0,
             usage: Usage::default(),
-            ended: None,
-            done: false,
+            finish: None,
         };
         stream::try_unfold(reply, Reply::next).boxed()
     }
@@ -337,28 +378,24 @@ impl Talk for Embedded {
 impl Reply {
     /// Draws a few more tokens. Everything before them is in the engine's tree, so nothing is computed twice.
     async fn next(mut self) -> Result<Option<(Piece, Self)>, ModelError> {
-        if self.done {
+        if self.finish.is_some() {
             return Ok(None);
         }
-        loop {
-            if let Some(cut_off) = self.ended {
-                self.done = true;
-                let usage = self.usage;
-                return Ok(Some((Piece::End { cut_off, usage }, self)));
-            }
-            self.draw().await?;
-            let text = self.policy.text(&self.tokens);
-            // A character that is not whole yet is told with its last token.
-            let whole = match self.ended {
-                Some(_) => text.as_str(),
-                None => text.trim_end_matches('\u{fffd}'),
-            };
-            let more = whole.get(self.told..).unwrap_or_default().to_owned();
-            if !more.is_empty() {
-                self.told += more.len();
-                return Ok(Some((Piece::Text(more), self)));
-            }
-        }
+        self.draw().await?;
+        let text = self.policy.text(&self.tokens);
+        // A character that is not whole yet is told with its last token.
+        let whole = match self.finish {
+            Some(_) => text.as_str(),
+            None => text.trim_end_matches('\u{fffd}'),
+        };
+        let more = whole.get(self.told..).unwrap_or_default().to_owned();
+        self.told += more.len();
+        let piece = Piece {
+            text: more,
+            usage: self.usage,
+            finish: self.finish,
+        };
+        Ok(Some((piece, self)))
     }
 
     async fn draw(&mut self) -> Result<(), ModelError> {
@@ -390,9 +427,9 @@ impl Reply {
         let drawn = self.tokens.len() - before;
         self.left -= drawn.min(self.left);
         if draw.stop != Stop::Length {
-            self.ended = Some(false);
+            self.finish = Some(Finish::Stop);
         } else if self.left == 0 || drawn == 0 {
-            self.ended = Some(true);
+            self.finish = Some(Finish::Length);
         }
         Ok(())
     }

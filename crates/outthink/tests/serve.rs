@@ -68,7 +68,7 @@ impl Served {
     fn begin(&self, body: &Value) -> std::io::Result<TcpStream> {
         let (mut stream, body) = (self.connect()?, body.to_string());
         let head = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}",
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}",
             body.len()
         );
         stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes())?;
@@ -89,7 +89,7 @@ impl Served {
     fn searching(&self) -> u64 {
         let mut stream = self.connect().unwrap();
         stream
-            .write_all(b"GET /ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .write_all(b"GET /ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             .unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();

@@ -118,7 +118,7 @@ impl Served {
     fn post(&self, body: &serde_json::Value) -> (u16, String) {
         let mut stream = std::net::TcpStream::connect(&self.address).unwrap();
         let body = body.to_string();
-        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close";
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close";
         write!(
             stream,
             "{head}\r\ncontent-length: {}\r\n\r\n{body}",

@@ -16,13 +16,14 @@ use outthink_core::{
     Sampling, Step, Stop, Until, Usage, Verifier,
 };
 use outthink_gateway::{
-    Forward, Forwarded, Gateway, Keys, Models, Piece, ServedPolicy, ServedVerifier, Settings, Talk,
-    Utterance, Voice, serve,
+    Fault, Finish, Forward, Forwarded, Gateway, Keys, Models, Piece, ServedPolicy, ServedVerifier,
+    Settings, Talk, Utterance, Voice, serve,
 };
 use serde_json::{Value, json};
 
 /// Answers `n` where the question says `n`; a question that says `slow` takes a minute for three draws of
-/// four, `never` for all; `broken` fails, `words` has no box, `flood` writes a megabyte a draw, `drip` a token now and then without end.
+/// four, `never` for all; `broken` fails, `words` has no box, `flood` writes a megabyte a draw, `drip` a token now and then without end, `burst` panics, and what is
+/// `foreign` cannot be read.
 #[derive(Default)]
 struct Scripted {
     /// Draws that began and did not end.
@@ -55,6 +56,10 @@ impl Policy for Scripted {
                 while text.contains("drip") {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                     self.dripped.fetch_add(1, Ordering::SeqCst);
+                }
+                assert!(!text.contains("burst"), "the policy burst");
+                if text.contains("foreign") {
+                    return Err(Box::new(Foreign) as ModelError);
                 }
                 if text.contains("broken") {
                     return Err("the GPU is on fire".into());
@@ -118,34 +123,50 @@ impl Verifier for Judge {
     }
 }
 
-/// Says the last turn backwards, a word at a time.
+/// A text that no model here reads.
+#[derive(Debug, thiserror::Error)]
+#[error("no letters for all of this text")]
+struct Foreign;
+
+fn blame(cause: &(dyn std::error::Error + 'static)) -> Option<Fault> {
+    cause
+        .is::<Foreign>()
+        .then(|| Fault::too_long("foreign letters"))
+}
+
+/// Says the last turn backwards, a word at a time, and its seed where it is asked for that; a temperature of 0 leaves it silent.
 struct Parrot;
 
 impl Talk for Parrot {
     fn talk(&self, asked: Utterance) -> BoxStream<'static, Result<Piece, ModelError>> {
-        let last = asked
-            .turns
-            .last()
-            .map(|turn| turn.content.clone())
-            .unwrap_or_default();
-        let words: Vec<_> = last
-            .split(' ')
-            .rev()
-            .map(|word| Ok(Piece::Text(format!("{word} "))))
-            .collect();
-        let usage = Usage {
-            generated: words.len() as u64,
-            ..Usage::default()
+        let last = asked.turns.last();
+        let last = last.map(|turn| turn.content.replace("seed", &asked.seed.to_string()));
+        let last = last.unwrap_or_default();
+        assert!(!last.contains("burst"), "the parrot burst");
+        if last.contains("foreign") {
+            return stream::iter([Err(Box::new(Foreign) as ModelError)]).boxed();
+        }
+        let words = last.split(' ').rev().map(|word| format!("{word} "));
+        let words: Vec<String> = words.chain([String::new()]).collect();
+        let count = words.len();
+        let piece = move |(said, text): (usize, String)| {
+            let usage = Usage {
+                prompt: 5,
+                generated: said as u64,
+                ..Usage::default()
+            };
+            let finish = (said + 1 == count).then_some(Finish::Stop);
+            Ok(Piece {
+                text,
+                usage,
+                finish,
+            })
         };
-        let end = Ok(Piece::End {
-            cut_off: false,
-            usage,
-        });
-        stream::iter(words.into_iter().chain([end])).boxed()
+        stream::iter(words.into_iter().enumerate().map(piece)).boxed()
     }
 }
 
-/// A server that repeats what it is sent.
+/// A server that repeats what it is sent, after a while where that says `hold on`, or refuses it with the `status` that it says.
 struct Echo;
 
 impl Forward for Echo {
@@ -156,8 +177,21 @@ impl Forward for Echo {
     ) -> BoxFuture<'static, Result<Forwarded, ModelError>> {
         let text = String::from_utf8_lossy(&body).into_owned();
         async move {
+            if let Some(status) = text.split("status ").nth(1) {
+                let status = status[..3].parse()?;
+                let said = "bad http://10.0.0.7:8000/v1 at 10.0.0.7 or gpu7:8000, key ot-secret";
+                let body = json!({"error": {"message": said}}).to_string();
+                return Ok(Forwarded {
+                    status,
+                    content_type: "application/json".into(),
+                    body: stream::iter([Ok(Bytes::from(body))]).boxed(),
+                });
+            }
+            if text.contains("hold on") {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
             if text.contains("unreachable") {
-                return Err("connection refused".into());
+                return Err("connection refused at http://10.0.0.7:8000".into());
             }
             let body =
                 json!({"path": path, "sent": serde_json::from_str::<Value>(&text)?}).to_string();
@@ -187,6 +221,8 @@ impl Server {
         let served = |name: &str, voice| ServedPolicy {
             name: name.into(),
             model: Arc::clone(&policy),
+            // `far` only chats.
+            steps: name != "far",
             voice,
             sampling: Sampling::at(1.0),
             limits: Limits {
@@ -208,6 +244,7 @@ impl Server {
                 cost: None,
             }],
             answers: Arc::new(ExactAnswers),
+            blame,
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
@@ -251,7 +288,7 @@ impl Server {
         let (mut client, body) = (self.connect(), body.to_string());
         write!(
             client,
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )
         .unwrap();
@@ -263,7 +300,7 @@ impl Server {
         let mut stream = self.connect();
         write!(
             stream,
-            "{head}\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            "{head}\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )
         .unwrap();

@@ -4,6 +4,7 @@ mod lab;
 mod model;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -67,7 +68,7 @@ Examples:
     Doctor(Doctor),
     /// Serve a verifier to other machines, behind vLLM's /pooling contract
     #[command(
-        after_help = "Example: outthink prm-serve --verifier peiyi9979/math-shepherd-mistral-7b-prm --listen 0.0.0.0:8300\n\nand there: outthink solve '…' --verifier http://this-host:8300/v1 --verifier-tokenizer peiyi9979/math-shepherd-mistral-7b-prm"
+        after_help = "Example: outthink prm-serve --verifier peiyi9979/math-shepherd-mistral-7b-prm --listen 0.0.0.0:8300 --keys keys.toml\n\nand there, with the key in OUTTHINK_VERIFIER_KEY: outthink solve '…' --verifier http://this-host:8300/v1 --verifier-tokenizer peiyi9979/math-shepherd-mistral-7b-prm"
     )]
     PrmServe(PrmServe),
     /// Write pickled PyTorch weights (pytorch_model.bin) as safetensors
@@ -191,7 +192,7 @@ Examples:
   outthink serve --strategy strategy.toml
   outthink serve --policy Qwen/Qwen2.5-1.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B --listen 127.0.0.1:9000
   outthink keys add alice --file keys.toml; outthink serve --listen 0.0.0.0:8321 --keys keys.toml
-  curl http://127.0.0.1:8321/v1/chat/completions -d '{"model": "beam:micro-0.3m", "messages": [{"role": "user", "content": "Evaluate $(17+19)\cdot 4-16$."}]}'"#
+  curl http://127.0.0.1:8321/v1/chat/completions -d '{"model": "beam:micro-0.3m", "messages": [{"role": "user", "content": "Evaluate $(17+19)\\cdot 4-16$."}]}'"#
     )]
     Serve(Serve),
     /// Make API keys for `outthink serve`
@@ -322,13 +323,13 @@ pub(crate) struct Serve {
     /// Address to listen on; any but a loopback one needs --keys
     #[arg(long, default_value = "127.0.0.1:8321", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
-    /// File of API keys, as `outthink keys add` makes it [default: everyone may ask]
+    /// File of API keys, as `outthink keys add` makes it [default: everyone on this machine may ask]
     #[arg(long, value_name = "FILE")]
     pub(crate) keys: Option<PathBuf>,
-    /// Most searches at once
-    #[arg(long, default_value_t = 8, value_name = "COUNT")]
-    pub(crate) searches: usize,
-    /// Most searches that wait for their turn; more are told to come again (429)
+    /// Maximum number of searches at once
+    #[arg(long, default_value = "8", value_name = "COUNT")]
+    pub(crate) searches: NonZeroUsize,
+    /// Maximum number of queued searches; further requests get HTTP 429
     #[arg(long, default_value_t = 256, value_name = "COUNT")]
     pub(crate) waiting: usize,
 }
@@ -371,9 +372,12 @@ pub(crate) struct Doctor {
 pub(crate) struct PrmServe {
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
-    /// Where to listen
+    /// Address to listen on; any but a loopback one needs --keys
     #[arg(long, default_value = "127.0.0.1:8300", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
+    /// File of API keys, as `outthink keys add` makes it [default: everyone on this machine may ask]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
     /// The model's name for clients [default: what --verifier says]
     #[arg(long)]
     pub(crate) name: Option<String>,

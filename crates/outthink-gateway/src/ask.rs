@@ -1,0 +1,408 @@
+//! What is to be done for a request: pass it on, or search, and how.
+
+use outthink_core::{Finished, Method, Plan, Sampling, Scoring, Selection, Voting};
+
+use crate::error::{ApiError, quoted};
+use crate::models::{Models, ServedPolicy, Strategist};
+use crate::peers::{self, Aside, known_as};
+use crate::request::{ChatRequest, Effort, Options};
+
+/// The budget where nothing is said.
+const USUAL: usize = 16;
+
+/// Largest budget of anyone.
+pub(crate) const LARGEST: usize = 4096;
+
+/// What needs an answer of its own kind, which no vote finds.
+const FORMS: [&str; 3] = ["tools", "functions", "response_format"];
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// Pass the request on to this policy.
+    Converse {
+        policy: String,
+        /// A search was asked for, and this is why there is none.
+        note: Option<&'static str>,
+    },
+    Search(Box<SearchAsk>),
+}
+
+/// A search.
+#[derive(Clone, Debug)]
+pub(crate) struct SearchAsk {
+    pub policy: String,
+    pub how: How,
+    pub question: String,
+    pub sampling: Sampling,
+    pub solution_tokens: Option<usize>,
+    /// The client says how to draw, or how far.
+    pub unlike: bool,
+    pub max_tokens_total: Option<u64>,
+    pub max_seconds: Option<f64>,
+    pub seed: u64,
+    pub trace: bool,
+}
+
+/// Who says how to search.
+#[derive(Clone, Debug)]
+pub(crate) enum How {
+    /// The client, or what is usual.
+    Planned {
+        plan: Plan,
+        verifier: Option<String>,
+        selection: Selection,
+        /// Why the method is the one it is, where the client did not say.
+        chosen: Option<String>,
+    },
+    /// The policy's strategist.
+    Strategic { budget: usize, most: usize },
+}
+
+impl How {
+    /// The method, or who will choose it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Planned { plan, .. } => plan.method().name(),
+            Self::Strategic { .. } => "auto",
+        }
+    }
+}
+
+/// Decides what is to be done; `largest` is the largest budget of the key.
+pub(crate) fn decide(
+    request: &ChatRequest,
+    aside: &Aside,
+    models: &Models,
+    largest: usize,
+) -> Result<Ask, ApiError> {
+    let (named, policy) = model_parts(request.model.as_deref(), aside, models);
+    let Some(served) = models.policy(policy.as_deref()) else {
+        return Err(no_policy(policy.as_deref().unwrap_or_default(), models));
+    };
+    let policy = served.name.clone();
+    let mut options = request.theirs.fill(request.options.clone(), aside);
+    let method = options.method.clone().or(named);
+    let effort = request.effort.filter(|_| options.budget.is_none());
+    request.known_roles()?;
+    if method.is_none() && options.budget.is_none() && effort.is_none_or(|it| it == Effort::NONE) {
+        if options != Options::default() {
+            let what = "`outthink` asks for a search, but names neither a method nor a budget";
+            return Err(ApiError::invalid("outthink", what));
+        }
+        return Ok(Ask::Converse { policy, note: None });
+    }
+    options.budget = options.budget.or(effort.map(|Effort(budget)| budget));
+    let auto = method.as_deref().is_none_or(|method| method == "auto");
+    let mut method: Option<Method> = match method.filter(|_| !auto) {
+        None => None,
+        Some(name) => Some(known_method(&name)?),
+    };
+    // What a search cannot answer is answered as it would be without one, unharmed.
+    if let Some(note) = unsearched(request) {
+        let note = Some(note);
+        return Ok(Ask::Converse { policy, note });
+    }
+    refuse_others(request)?;
+    let mut strategist = served.strategist.as_deref().filter(|_| auto);
+    if auto && effort == Some(Effort::NONE) {
+        (method, strategist) = (Some(Method::Cot), None);
+    }
+    let how = match strategist {
+        Some(strategist) => strategic(&options, strategist, largest)?,
+        None => planned(&options, models, served, method, auto, largest)?,
+    };
+    if options
+        .max_seconds
+        .is_some_and(|s| !(s > 0.0 && s <= 86_400.0))
+    {
+        return Err(ApiError::invalid(
+            "max_seconds",
+            "max_seconds is more than 0 and at most a day",
+        ));
+    }
+    if options.max_tokens_total == Some(0) {
+        return Err(ApiError::invalid(
+            "max_tokens_total",
+            "no answer has 0 tokens",
+        ));
+    }
+    let sampling = request.drawing.over(served.sampling)?;
+    let solution_tokens = request.reply_tokens()?;
+    Ok(Ask::Search(Box::new(SearchAsk {
+        policy,
+        how,
+        question: question(request)?,
+        sampling,
+        unlike: request.drawing.is_said() || solution_tokens.is_some(),
+        solution_tokens,
+        max_tokens_total: options.max_tokens_total,
+        max_seconds: options.max_seconds,
+        seed: request
+            .seed
+            .unwrap_or_else(|| u64::from(rand::random::<u32>())),
+        trace: options.trace,
+    })))
+}
+
+/// As the client says: a method, or for `auto` what is usual.
+fn planned(
+    options: &Options,
+    models: &Models,
+    policy: &ServedPolicy,
+    method: Option<Method>,
+    auto: bool,
+    largest: usize,
+) -> Result<How, ApiError> {
+    let verifier = verifier(options, models)?;
+    let method = method.unwrap_or(match verifier.is_some() {
+        true if policy.steps => Method::Beam,
+        true => Method::BestOfN,
+        false => Method::Majority,
+    });
+    if method.is_stepwise() && !policy.steps {
+        return Err(ApiError::invalid(
+            "method",
+            format!(
+                "{method} searches over steps, and the server of {} writes whole answers only; use majority or best-of-n",
+                policy.name
+            ),
+        ));
+    }
+    if method.needs_verifier() && verifier.is_none() {
+        return Err(ApiError::invalid(
+            "verifier",
+            format!("{method} needs a verifier, and none is served or named"),
+        ));
+    }
+    let usual = if method == Method::Cot { 1 } else { USUAL };
+    let budget = budget(options, usual, largest)?;
+    let width = options.width.unwrap_or_else(|| width_for(budget));
+    let plan = Plan::new(method, budget, width, Finished::default())
+        .map_err(|error| ApiError::invalid("budget", error.to_string()))?;
+    let selection = match &options.selection {
+        Some(name) => quoted(name)
+            .parse()
+            .map_err(|error: String| ApiError::invalid("selection", error))?,
+        None if method.needs_verifier() => Selection::Scored(Scoring::Last, Voting::Vote),
+        None => Selection::Majority,
+    };
+    if selection != Selection::Majority && !method.needs_verifier() {
+        return Err(ApiError::invalid(
+            "selection",
+            format!("{method} scores no steps, so its selection is majority"),
+        ));
+    }
+    let why = match method {
+        Method::Cot => "auto: no effort is asked for, so there is one sample",
+        Method::BestOfN => {
+            "auto: there is a verifier, and the policy's server writes whole answers, so these are scored"
+        }
+        method if method.needs_verifier() => "auto: there is a verifier, so its steps are searched",
+        _ => "auto: there is no verifier, so answers are voted on",
+    };
+    Ok(How::Planned {
+        plan,
+        verifier: verifier.filter(|_| method.needs_verifier()),
+        selection,
+        chosen: auto.then(|| why.to_owned()),
+    })
+}
+
+/// As the strategist will: it leaves nothing but the budget to the client.
+fn strategic(
+    options: &Options,
+    strategist: &dyn Strategist,
+    largest: usize,
+) -> Result<How, ApiError> {
+    let said = [
+        ("verifier", options.verifier.is_some()),
+        ("width", options.width.is_some()),
+        ("selection", options.selection.is_some()),
+    ];
+    if let Some((field, _)) = said.into_iter().find(|(_, said)| *said) {
+        return Err(ApiError::invalid(
+            field,
+            format!(
+                "auto goes by a strategy here, which chooses the {field}; name a method to say it"
+            ),
+        ));
+    }
+    let budget = budget(options, USUAL.min(largest), largest)?;
+    let smallest = strategist.smallest();
+    if budget < smallest {
+        return Err(ApiError::invalid(
+            "budget",
+            format!(
+                "the strategy has nothing for a budget of {budget}; the smallest is {smallest}"
+            ),
+        ));
+    }
+    Ok(How::Strategic {
+        budget,
+        most: largest,
+    })
+}
+
+/// Method and policy that `model` or the path names. A policy's own name means the policy, whatever it looks like.
+fn model_parts(
+    model: Option<&str>,
+    aside: &Aside,
+    models: &Models,
+) -> (Option<String>, Option<String>) {
+    let model = model.filter(|model| !model.is_empty());
+    let own = |model: &str| Some(model.to_owned());
+    if let Some((strategy, _)) = &aside.path {
+        return (own(&known_as(strategy)), model.and_then(own));
+    }
+    let Some(model) = model else {
+        return (None, None);
+    };
+    if models.policy(Some(model)).is_some() {
+        return (None, own(model));
+    }
+    let method =
+        |name: &str| name == "auto" || Method::ALL.iter().any(|known| known.name() == name);
+    if models.policies.len() == 1 && method(model) {
+        return (own(model), None);
+    }
+    if let Some(policy) = model.strip_prefix("auto@") {
+        return (own("auto"), own(policy));
+    }
+    if let Some((name, policy)) = model.split_once(':')
+        && method(name)
+    {
+        return (own(name), own(policy));
+    }
+    // optillm writes the approach before the model, with a dash.
+    for (theirs, ours) in peers::METHODS {
+        if let Some(policy) = model
+            .strip_prefix(theirs)
+            .and_then(|rest| rest.strip_prefix('-'))
+        {
+            return (own(ours), own(policy));
+        }
+    }
+    (None, own(model))
+}
+
+fn known_method(name: &str) -> Result<Method, ApiError> {
+    quoted(name)
+        .parse()
+        .map_err(|error: String| ApiError::invalid("method", format!("{error}, or auto")))
+}
+
+/// Why a request is no question that can be searched for: earlier turns, tools, a fixed form.
+fn unsearched(request: &ChatRequest) -> Option<&'static str> {
+    if FORMS
+        .iter()
+        .any(|form| request.others.iter().any(|other| other == form))
+    {
+        return Some("tools and fixed formats are not searched");
+    }
+    let alone = |role: &str| matches!(role, "user" | "system" | "developer");
+    let messages = &request.messages;
+    let users = messages.iter().filter(|message| message.role == "user");
+    let turns = users.count() != 1
+        || messages
+            .iter()
+            .any(|message| !alone(&message.role) || message.uses_tools());
+    turns.then_some("conversations of several turns are not searched")
+}
+
+/// The one question; what the system says of it stands before it.
+fn question(request: &ChatRequest) -> Result<String, ApiError> {
+    let turns = request.turns()?;
+    let parts: Vec<&str> = turns
+        .iter()
+        .map(|turn| turn.content.trim())
+        .filter(|text| !text.is_empty())
+        .collect();
+    let user = turns.iter().find(|turn| turn.role == "user");
+    if user.is_none_or(|turn| turn.content.trim().is_empty()) {
+        return Err(ApiError::invalid("messages", "the question is empty"));
+    }
+    Ok(parts.join("\n\n"))
+}
+
+fn refuse_others(request: &ChatRequest) -> Result<(), ApiError> {
+    if request.n != 1 {
+        return Err(ApiError::invalid(
+            "n",
+            "a search gives one answer: n is 1; the budget says how many are drawn",
+        ));
+    }
+    let stop = (!request.stop.is_empty()).then_some("stop");
+    match stop.or(request.others.first().map(String::as_str)) {
+        Some(field) => Err(ApiError::invalid(
+            field.to_owned(),
+            format!(
+                "a search does not support `{field}`; it takes model, messages, stream, stream_options, temperature, top_p, top_k, min_p, max_tokens, seed, reasoning_effort and outthink"
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn verifier(options: &Options, models: &Models) -> Result<Option<String>, ApiError> {
+    let named = options.verifier.as_deref();
+    if named == Some("none") {
+        return Ok(None);
+    }
+    match (models.verifier(named), named) {
+        (Some(verifier), _) => Ok(Some(verifier.name.clone())),
+        (None, None) => Ok(None),
+        (None, Some(name)) => {
+            let known = models.verifiers.iter().map(|v| v.name.as_str());
+            let known: Vec<&str> = known.chain(["none"]).collect();
+            Err(ApiError::invalid(
+                "verifier",
+                format!(
+                    "unknown verifier `{}` (one of {})",
+                    quoted(name),
+                    known.join(", ")
+                ),
+            ))
+        }
+    }
+}
+
+/// The budget that is asked for, or else the usual one; `largest` is the largest of the key.
+fn budget(options: &Options, usual: usize, largest: usize) -> Result<usize, ApiError> {
+    let budget = options.budget.unwrap_or(usual);
+    if budget == 0 || budget > LARGEST {
+        return Err(ApiError::invalid(
+            "budget",
+            format!("a budget lies between 1 and {LARGEST}, not at {budget}"),
+        ));
+    }
+    if budget > largest {
+        return Err(ApiError::invalid(
+            "budget",
+            format!("a budget of {budget} is more than the {largest} that this key may spend"),
+        ));
+    }
+    Ok(budget)
+}
+
+/// The paper's beam width, or the largest divisor of the budget below it.
+fn width_for(budget: usize) -> usize {
+    (1..=4)
+        .rev()
+        .find(|width| budget.is_multiple_of(*width))
+        .unwrap_or(1)
+}
+
+pub(crate) fn no_policy(name: &str, models: &Models) -> ApiError {
+    let known: Vec<&str> = models
+        .policies
+        .iter()
+        .map(|policy| policy.name.as_str())
+        .collect();
+    ApiError::no_model(format!(
+        "unknown model `{}`: name a policy ({}), auto@policy, or method:policy with a method of {}",
+        quoted(name),
+        known.join(", "),
+        Method::ALL.map(Method::name).join(", ")
+    ))
+}

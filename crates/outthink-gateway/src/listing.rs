@@ -1,0 +1,52 @@
+//! The models that clients may name.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use outthink_core::Method;
+use serde_json::{Value, json};
+
+use crate::ask::no_policy;
+use crate::error::ApiError;
+use crate::serve::Gateway;
+
+/// Every name: each policy by itself, and with each method that it can be searched by.
+fn names(gateway: &Gateway) -> impl Iterator<Item = String> {
+    let verified = !gateway.models.verifiers.is_empty();
+    gateway.models.policies.iter().flat_map(move |policy| {
+        let name = &policy.name;
+        let can = move |method: &Method| {
+            (verified || !method.needs_verifier()) && (policy.steps || !method.is_stepwise())
+        };
+        let methods = Method::ALL.into_iter().filter(can);
+        [name.clone(), format!("auto@{name}")]
+            .into_iter()
+            .chain(methods.map(move |method| format!("{method}:{name}")))
+    })
+}
+
+fn model(gateway: &Gateway, id: &str) -> Value {
+    json!({"id": id, "object": "model", "created": gateway.started, "owned_by": "outthink"})
+}
+
+pub(crate) async fn list(State(gateway): State<Arc<Gateway>>) -> Response {
+    let models: Vec<Value> = names(&gateway).map(|name| model(&gateway, &name)).collect();
+    let policies = gateway.models.policies.iter().map(|policy| &policy.name);
+    let verifiers = gateway.models.verifiers.iter().map(|own| &own.name);
+    let own = json!({
+        "policies": policies.collect::<Vec<_>>(),
+        "verifiers": verifiers.collect::<Vec<_>>(),
+    });
+    axum::Json(json!({"object": "list", "data": models, "outthink": own})).into_response()
+}
+
+pub(crate) async fn one(
+    State(gateway): State<Arc<Gateway>>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    match names(&gateway).any(|name| name == id) {
+        true => Ok(axum::Json(model(&gateway, &id)).into_response()),
+        false => Err(no_policy(&id, &gateway.models)),
+    }
+}
