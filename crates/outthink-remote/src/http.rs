@@ -360,19 +360,25 @@ fn seconds_or_date(text: &str) -> Option<Duration> {
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-/// An error with its causes; each is said once.
+/// An error with its causes; each is said once, and those that only say where it was noticed not at all.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
+    const PLACES: [&str; 4] = [
+        "client error (Connect)",
+        "client error (SendRequest)",
+        "tcp connect error",
+        "dns error",
+    ];
+    let mut causes: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let said = error.to_string();
+        next = error.source();
+        let known = causes.iter().any(|cause| cause.contains(&said));
+        if !known && !(next.is_some() && PLACES.contains(&said.as_str())) {
+            causes.push(said);
         }
-        cause = error.source();
     }
-    visible_line(&text).into_owned()
+    visible_line(&causes.join(": ")).into_owned()
 }
 
 #[cfg(test)]

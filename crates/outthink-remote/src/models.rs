@@ -103,7 +103,11 @@ pub(crate) fn choose(
     let endpoint = endpoint.to_owned();
     let known = names(&models);
     let Some(wanted) = wanted else {
-        let mut models = models.into_iter();
+        // Another outthink lists each of its policies once more for every way to search with it.
+        let search = |model: &Model| {
+            model.owned_by.as_deref() == Some("outthink") && model.id.contains([':', '@'])
+        };
+        let mut models = models.into_iter().filter(|model| !search(model));
         return match (models.next(), models.next()) {
             (Some(only), None) => Ok(only),
             (None, _) => Err(Error::NoModels {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::Role;
+use crate::pool::FIRST_CONTACT;
 
 /// The fleet's state has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,10 +55,10 @@ impl fmt::Display for Notice {
                 reason,
                 patience,
             } => {
-                let seconds = patience.as_secs_f64().ceil();
                 write!(
                     f,
-                    "no {role} server answers ({reason}); waiting up to {seconds} s (patience_seconds), Ctrl-C to stop"
+                    "no {role} server answers ({reason}); {}",
+                    Wait(*patience)
                 )
             }
             Self::Busy {
@@ -66,11 +67,8 @@ impl fmt::Display for Notice {
                 reason,
                 patience,
             } => {
-                let seconds = patience.as_secs_f64().ceil();
-                write!(
-                    f,
-                    "the {role} server {endpoint} is busy ({reason}); waiting up to {seconds} s (patience_seconds), Ctrl-C to stop"
-                )
+                let wait = Wait(*patience);
+                write!(f, "the {role} server {endpoint} is busy ({reason}); {wait}")
             }
             Self::Changed {
                 role,
@@ -80,6 +78,22 @@ impl fmt::Display for Notice {
             Self::Up { role, endpoint } => {
                 write!(f, "the {role} server {endpoint} answers; going on")
             }
+        }
+    }
+}
+
+/// For how long, and what to do about it.
+struct Wait(Duration);
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs_f64().ceil();
+        match self.0 <= FIRST_CONTACT {
+            true => write!(f, "trying again for {seconds} s"),
+            false => write!(
+                f,
+                "waiting up to {seconds} s (patience_seconds), Ctrl-C to stop"
+            ),
         }
     }
 }

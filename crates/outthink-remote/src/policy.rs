@@ -134,9 +134,20 @@ impl RemotePolicy {
         &self.0.fleet.facts
     }
 
-    /// The model's name at the servers: what the policy is called, too.
+    /// The model's name at the servers.
     pub fn model(&self) -> &str {
         &self.0.fleet.model
+    }
+
+    /// What to call the policy: the model's name, or of a path at the server, as llama.cpp has it, the last part.
+    pub fn name(&self) -> &str {
+        let model = self.model();
+        let path = model.starts_with(['/', '.', '\\']) || model.ends_with(".gguf");
+        let last = model.rsplit(['/', '\\']).find(|part| !part.is_empty());
+        match (path, last) {
+            (true, Some(last)) => last.strip_suffix(".gguf").unwrap_or(last),
+            _ => model,
+        }
     }
 
     /// Host and port of its first server: what tells two policies apart that serve models of one name.

@@ -23,7 +23,7 @@ use crate::{Error, Notice};
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 /// Longer than it takes to start a server that is being started; who is not there then is told about.
-const FIRST_CONTACT: Duration = Duration::from_secs(5);
+pub(crate) const FIRST_CONTACT: Duration = Duration::from_secs(5);
 /// A person who waits longer than this wants to know for what.
 const UNTOLD: Duration = Duration::from_secs(5);
 /// More changes than this are not found for one request.
@@ -279,10 +279,18 @@ impl Pool {
                     if learns(&said, status, &body, &mut found) {
                         continue;
                     }
+                    let unlocked = status != StatusCode::UNAUTHORIZED || endpoint.key().is_some();
+                    let hint = match (unlocked, self.role) {
+                        (true, _) => "",
+                        (false, Role::Policy) => "; it wants a key: OUTTHINK_POLICY_KEY is not set",
+                        (false, Role::Verifier) => {
+                            "; it wants a key: OUTTHINK_VERIFIER_KEY is not set"
+                        }
+                    };
                     return Err(Error::Refused {
                         endpoint: name.to_owned(),
                         status: status.as_u16(),
-                        message: said.message,
+                        message: format!("{}{hint}", said.message),
                     });
                 }
                 Trouble::Failed(status, ref said) if learns(said, status, &body, &mut found) => {
