@@ -27,7 +27,13 @@ fn names(gateway: &Gateway) -> impl Iterator<Item = String> {
 }
 
 fn model(gateway: &Gateway, id: &str) -> Value {
-    json!({"id": id, "object": "model", "created": gateway.started, "owned_by": "outthink"})
+    let mut model =
+        json!({"id": id, "object": "model", "created": gateway.started, "owned_by": "outthink"});
+    let policy = gateway.models.policies.iter().find(|own| own.name == id);
+    if let Some(profile) = policy.and_then(|own| own.profile.as_ref()) {
+        model["outthink"] = json!({"profile": profile});
+    }
+    model
 }
 
 pub(crate) async fn list(State(gateway): State<Arc<Gateway>>) -> Response {

@@ -168,6 +168,8 @@ pub struct ServedPolicy {
     pub steps: bool,
     /// Its shape, if known.
     pub cost: Option<ModelCost>,
+    /// The name of the profile that searches ask it under; told to clients, so that another outthink asks it alike.
+    pub profile: Option<String>,
     /// What decides where a client says `auto`; none leaves it to whether there is a verifier.
     pub strategist: Option<Arc<dyn Strategist>>,
 }

@@ -258,6 +258,7 @@ fn policy(loaded: LoadedPolicy, name: &str) -> ServedPolicy {
     } = loaded;
     let cost = model.cost();
     let steps = model.takes(Method::Beam).is_ok();
+    let profile = model.profile_name().to_owned();
     let (name, voice, model): (_, _, Arc<dyn Policy>) = match model {
         AnyPolicy::Model(model) => {
             let model = Arc::<EmbeddedPolicy>::from(model);
@@ -282,6 +283,7 @@ fn policy(loaded: LoadedPolicy, name: &str) -> ServedPolicy {
         sampling,
         limits,
         cost,
+        profile: Some(profile),
         strategist: None,
     }
 }

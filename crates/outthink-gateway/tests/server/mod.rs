@@ -231,6 +231,7 @@ impl Server {
                 steps: 4,
             },
             cost: None,
+            profile: (name == "small").then(|| "micro".into()),
             strategist: None,
         };
         let models = Models {
