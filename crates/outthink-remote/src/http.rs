@@ -374,7 +374,8 @@ fn chain(error: &dyn std::error::Error) -> String {
         let said = error.to_string();
         next = error.source();
         let known = causes.iter().any(|cause| cause.contains(&said));
-        if !known && !(next.is_some() && PLACES.contains(&said.as_str())) {
+        let place = next.is_some() && PLACES.contains(&said.as_str());
+        if !known && !place {
             causes.push(said);
         }
     }
