@@ -1,14 +1,16 @@
 //! Is a prediction the gold answer? By type, after the gold's readings.
 
+use crate::constant::same_up_to_constants;
 use crate::convention::Conventions;
 use crate::evaluate::Budget;
 use crate::expr::{Expr, Function};
-use crate::identity::{Identity, exact_value, identity, proportional, real_value, signature};
+use crate::identity::{Identity, exact_value, identity, signature};
 use crate::real_set::RealSet;
 use crate::rounding::rounds;
+use crate::unit::{Unit, Units};
 use crate::value::{Answer, Relation, Value};
 use crate::verdict::Verdict;
-use crate::words::{Units, compare_units, same_text};
+use crate::words::same_text;
 
 /// Compares a prediction with the gold answer under the default conventions. The gold's reading decides: `(2,4)` is a
 /// point or an interval as the prediction is, but a gold `\{2,4\}` is a set and nothing else.
@@ -23,7 +25,9 @@ impl Conventions {
             let side = if gold.is_empty() { "gold" } else { "predicted" };
             return Verdict::new(false, "nothing", format!("there is no {side} answer"));
         }
-        if gold.plain == prediction.plain {
+        let alike = gold.plain == prediction.plain
+            || !gold.tokens.is_empty() && gold.tokens == prediction.tokens;
+        if alike {
             return Verdict::new(true, "identical", "they are written alike");
         }
         let mut comparison = Comparison {
@@ -33,8 +37,26 @@ impl Conventions {
         };
         let mut unknown = false;
         let mut different = None;
+        // 12:00 and 1:00 are proportional, but no ratios.
+        let clock = |answer: &Answer| {
+            answer
+                .readings
+                .iter()
+                .any(|own| matches!(own, Value::Time(..)))
+        };
+        let clocks = clock(gold) && clock(prediction);
         for own in &gold.readings {
             for other in &prediction.readings {
+                let skip = match (own, other) {
+                    (Value::Ratio(_), Value::Ratio(_)) => clocks,
+                    // Letters of both may be a word; as variables they have been compared.
+                    (Value::Text(_), Value::Text(_)) => gold.spelled && prediction.spelled,
+                    (Value::Quantity(..), _) => gold.attached,
+                    _ => false,
+                };
+                if skip {
+                    continue;
+                }
                 match comparison.compare(own, other) {
                     Identity::Same(rule) => return Verdict::new(true, rule, reason(rule)),
                     Identity::Different(rule) => different = different.or(Some(rule)),
@@ -117,6 +139,8 @@ impl Value {
             Self::Relation(..) => "an inequality",
             Self::Ratio(_) => "a ratio",
             Self::Time(..) => "a time",
+            Self::Date { .. } => "a date",
+            Self::Ellipsis => "dots",
             Self::Choice(_) => "a choice",
             Self::Residue(..) => "a residue",
             Self::Text(_) => "text",
@@ -125,16 +149,17 @@ impl Value {
     }
 }
 
-struct Comparison<'c> {
-    conventions: &'c Conventions,
-    budget: Budget,
+/// One comparison: its conventions, and what it may still cost.
+pub(crate) struct Comparison<'c> {
+    pub(crate) conventions: &'c Conventions,
+    pub(crate) budget: Budget,
     depth: usize,
 }
 
-const KIND: Identity = Identity::Different("kind");
+pub(crate) const KIND: Identity = Identity::Different("kind");
 
 impl Comparison<'_> {
-    fn compare(&mut self, gold: &Value, prediction: &Value) -> Identity {
+    pub(crate) fn compare(&mut self, gold: &Value, prediction: &Value) -> Identity {
         if self.depth > 20 {
             return Identity::Unknown;
         }
@@ -146,8 +171,8 @@ impl Comparison<'_> {
 
     fn by_kind(&mut self, gold: &Value, prediction: &Value) -> Identity {
         use Value::{
-            Based, Choice, Combined, Expr as E, Interval, List, Matrix, Percent, Quantity, Ratio,
-            Reals, Residue, Set, Text, Time, Tuple, Unread,
+            Based, Choice, Combined, Date, Ellipsis, Expr as E, Interval, List, Matrix, Percent,
+            Quantity, Ratio, Reals, Residue, Set, Text, Time, Tuple, Unread,
         };
         let conventions = self.conventions;
         match (gold, prediction) {
@@ -180,6 +205,11 @@ impl Comparison<'_> {
                 )
             }
             (Quantity(a, units), Quantity(b, others)) => self.quantities((a, units), (b, others)),
+            (Quantity(degrees, unit), E(radians)) | (E(radians), Quantity(degrees, unit))
+                if unit.is("degree") && radians.mentions("π") =>
+            {
+                self.angles(degrees, radians)
+            }
             (Quantity(a, _), E(b)) | (E(a), Quantity(b, _)) => {
                 if conventions.missing_unit {
                     self.expressions(a, b)
@@ -196,13 +226,28 @@ impl Comparison<'_> {
                 _ => KIND,
             },
             (Time(a, named), Time(b, also)) => {
-                let same = if named == also {
+                // 15:00 is no 3 AM, 3:00 may be.
+                let open = if *named { b } else { a };
+                let exact = named == also || !(3600..13 * 3600).contains(open);
+                let same = if exact {
                     a == b
                 } else {
-                    conventions.half_of_day && a % 720 == b % 720
+                    conventions.half_of_day && a % 43_200 == b % 43_200
                 };
                 decided(same, "time of day")
             }
+            (
+                Date { year, month, day },
+                Date {
+                    year: own_year,
+                    month: own_month,
+                    day: own_day,
+                },
+            ) => {
+                let year = year.is_none() && day.is_some() || year == own_year;
+                decided(year && (month, day) == (own_month, own_day), "date")
+            }
+            (Ellipsis, Ellipsis) => Identity::Same("dots"),
             (Residue(a, m), Residue(b, n)) => match self.expressions(m, n) {
                 Identity::Same(_) => self.expressions(a, b),
                 other => other,
@@ -231,6 +276,11 @@ impl Comparison<'_> {
                 _ => KIND,
             },
 
+            (Tuple(a), Tuple(b) | List(b)) | (Set(a) | List(a), Set(b) | List(b))
+                if a.contains(&Ellipsis) || b.contains(&Ellipsis) =>
+            {
+                self.progressions(a, b)
+            }
             (Tuple(a), Tuple(b)) => self.in_order(a, b),
             (Tuple(a), List(b)) if conventions.list_for_tuple => self.in_order(a, b),
             (List(a), Tuple(b)) if conventions.tuple_for_list && a.len() > 2 => {
@@ -314,7 +364,7 @@ impl Comparison<'_> {
         Identity::Same("one answer several times")
     }
 
-    fn expressions(&mut self, gold: &Expr, prediction: &Expr) -> Identity {
+    pub(crate) fn expressions(&mut self, gold: &Expr, prediction: &Expr) -> Identity {
         let outcome = identity(gold, prediction, &mut self.budget);
         if let Identity::Same(_) = outcome {
             return outcome;
@@ -323,16 +373,9 @@ impl Comparison<'_> {
             return Identity::Same("equal when rounded");
         }
         if self.conventions.constant_of_integration
-            && gold.mentions("C")
-            && !gold.mentions("c")
-            && prediction.mentions("c")
-            && !prediction.mentions("C")
+            && let Some(same) = same_up_to_constants(gold, prediction, &mut self.budget)
         {
-            let renamed = prediction.clone().map(&|part| match part {
-                Expr::Symbol(name) if &*name == "c" => Expr::Symbol("C".into()),
-                part => part,
-            });
-            return identity(gold, &renamed, &mut self.budget);
+            return decided(same, "equal up to a constant of integration");
         }
         outcome
     }
@@ -350,22 +393,30 @@ impl Comparison<'_> {
         Identity::Different("percentage")
     }
 
-    fn quantities(&mut self, gold: (&Expr, &[String]), prediction: (&Expr, &[String])) -> Identity {
-        match compare_units(gold.1, prediction.1) {
+    fn angles(&mut self, degrees: &Expr, radians: &Expr) -> Identity {
+        if !self.conventions.converted_unit {
+            return Identity::Different("unit");
+        }
+        let turned = Expr::Multiply(vec![degrees.clone(), Expr::Symbol("π".into())]);
+        let turned = Expr::Divide(Box::new([turned, Expr::integer(180)]));
+        self.expressions(&turned, radians)
+    }
+
+    fn quantities(&mut self, gold: (&Expr, &Unit), prediction: (&Expr, &Unit)) -> Identity {
+        match gold.1.compare(prediction.1) {
+            Units::Different if gold.1.is("degree") && prediction.1.is("radian") => {
+                self.angles(gold.0, prediction.0)
+            }
+            Units::Different if gold.1.is("radian") && prediction.1.is("degree") => {
+                self.angles(prediction.0, gold.0)
+            }
             Units::Same => self.expressions(gold.0, prediction.0),
             Units::Converted(factor) if self.conventions.converted_unit => {
-                let values = (
-                    real_value(gold.0, &mut self.budget),
-                    real_value(prediction.0, &mut self.budget),
-                );
-                let (Some(a), Some(b)) = values else {
-                    return Identity::Unknown;
-                };
-                let (a, b) = (a.value.hi * factor, b.value.hi);
-                decided(
-                    (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
-                    "converted unit",
-                )
+                let converted = Expr::Multiply(vec![gold.0.clone(), Expr::Number(factor)]);
+                match self.expressions(&converted, prediction.0) {
+                    Identity::Same(_) => Identity::Same("converted unit"),
+                    other => other,
+                }
             }
             Units::Converted(_) | Units::Different => Identity::Different("unit"),
         }
@@ -415,7 +466,7 @@ impl Comparison<'_> {
         Identity::Same(rule)
     }
 
-    fn in_order(&mut self, gold: &[Value], prediction: &[Value]) -> Identity {
+    pub(crate) fn in_order(&mut self, gold: &[Value], prediction: &[Value]) -> Identity {
         const RULE: &str = "elements in order";
         if gold.len() != prediction.len() {
             return Identity::Different(RULE);
@@ -431,7 +482,7 @@ impl Comparison<'_> {
     }
 
     /// Every element of each is one of the other; how often does not count.
-    fn in_any_order(&mut self, gold: &[Value], prediction: &[Value]) -> Identity {
+    pub(crate) fn in_any_order(&mut self, gold: &[Value], prediction: &[Value]) -> Identity {
         const RULE: &str = "elements in any order";
         let signatures = |items: &[Value], budget: &mut Budget| -> Vec<Option<f64>> {
             let of = |item: &Value| match item {
@@ -478,164 +529,18 @@ impl Comparison<'_> {
         decided(matched.into_iter().all(|matched| matched), RULE)
     }
 
-    fn real_sets(&mut self, gold: &Value, prediction: &Value) -> Option<Identity> {
+    pub(crate) fn real_sets(&mut self, gold: &Value, prediction: &Value) -> Option<Identity> {
         let a = RealSet::of(gold, &mut self.budget)?;
         let b = RealSet::of(prediction, &mut self.budget)?;
         Some(decided(a == b, "set of real numbers"))
     }
-
-    fn relations(
-        &mut self,
-        gold: (&[Value], &[Relation]),
-        prediction: (&[Value], &[Relation]),
-    ) -> Identity {
-        let equations = |relations: &[Relation]| {
-            relations
-                .iter()
-                .all(|relation| *relation == Relation::Equal)
-        };
-        match (equations(gold.1), equations(prediction.1)) {
-            (true, true) => {}
-            (false, false) => return self.inequalities(gold, prediction),
-            _ => return KIND,
-        }
-        if let ([Value::Expr(a), Value::Expr(b)], [Value::Expr(c), Value::Expr(d)]) =
-            (gold.0, prediction.0)
-        {
-            let (own, other) = (difference_of(a, b), difference_of(c, d));
-            let same = if self.conventions.scaled_equation {
-                proportional(&own, &other, &mut self.budget)
-            } else {
-                Some(matches!(
-                    identity(&own, &other, &mut self.budget),
-                    Identity::Same(_)
-                ))
-            };
-            if same == Some(true) {
-                return Identity::Same("equation up to a factor");
-            }
-        }
-        if !self.conventions.other_name {
-            return Identity::Different("equation");
-        }
-        match (
-            self.assigned(gold.0, gold.1, true),
-            self.assigned(prediction.0, prediction.1, true),
-        ) {
-            (Some(a), Some(b)) => self.compare(a, b),
-            _ => Identity::Different("equation"),
-        }
-    }
-
-    fn inequalities(
-        &mut self,
-        gold: (&[Value], &[Relation]),
-        prediction: (&[Value], &[Relation]),
-    ) -> Identity {
-        let whole =
-            |side: (&[Value], &[Relation])| Value::Relation(side.0.to_vec(), side.1.to_vec());
-        if let Some(outcome) = self.real_sets(&whole(gold), &whole(prediction)) {
-            return outcome;
-        }
-        // In several variables: the same up to a positive factor, the larger side first.
-        let normal = |side: (&[Value], &[Relation])| match side {
-            ([Value::Expr(a), Value::Expr(b)], [relation]) => match relation {
-                Relation::Less | Relation::LessEqual => {
-                    Some((difference_of(b, a), relation.flipped()))
-                }
-                relation => Some((difference_of(a, b), *relation)),
-            },
-            _ => None,
-        };
-        let (Some((a, relation)), Some((b, other))) = (normal(gold), normal(prediction)) else {
-            return KIND;
-        };
-        if relation != other {
-            return Identity::Different("inequality");
-        }
-        let same = proportional(&a, &b, &mut self.budget) == Some(true);
-        let positive = match (
-            signature(&a, &mut self.budget),
-            signature(&b, &mut self.budget),
-        ) {
-            (Some(a), Some(b)) => a * b > 0.0 || relation == Relation::NotEqual,
-            _ => return Identity::Unknown,
-        };
-        decided(same && positive, "inequality up to a factor")
-    }
-
-    /// What `x = 5`, `m + n = 73`, `1/2 + 1/3 = 5/6` or `5 = x` says the answer is. Of a gold answer, the other side must
-    /// be no more than a name: an equation is not its right side.
-    fn assigned<'v>(
-        &mut self,
-        sides: &'v [Value],
-        relations: &[Relation],
-        strict: bool,
-    ) -> Option<&'v Value> {
-        if relations
-            .iter()
-            .any(|relation| *relation != Relation::Equal)
-        {
-            return None;
-        }
-        let [.., left, right] = sides else {
-            return None;
-        };
-        let constant = |value: &Value| matches!(value, Value::Expr(expr) if !expr.make().variables);
-        if is_name(right) && constant(left) {
-            return Some(left);
-        }
-        if sides.iter().all(constant) {
-            return matches!(self.compare(left, right), Identity::Same(_)).then_some(right);
-        }
-        // m + n = 0 tells a sum; 2x + 1 = 0 is an equation.
-        let zero = matches!(right, Value::Expr(expr) if exact_value(expr, &mut self.budget).is_some_and(|v| v.is_zero()));
-        let named = sides.len() > 2 && is_name(&sides[0]);
-        let tells = named
-            || !strict
-                && !constant(left)
-                && (!zero || matches!(left, Value::Expr(expr) if names_alone(expr)));
-        (tells || is_name(left)).then_some(right)
-    }
 }
 
-fn decided(same: bool, rule: &'static str) -> Identity {
+/// Same or different, by a rule.
+pub(crate) fn decided(same: bool, rule: &'static str) -> Identity {
     if same {
         Identity::Same(rule)
     } else {
         Identity::Different(rule)
-    }
-}
-
-fn difference_of(a: &Expr, b: &Expr) -> Expr {
-    Expr::Add(vec![a.clone(), Expr::Negate(Box::new(b.clone()))])
-}
-
-/// A variable, a function of one, a tuple of them, or words.
-fn is_name(value: &Value) -> bool {
-    fn name(expr: &Expr) -> bool {
-        match expr {
-            Expr::Symbol(name) => !matches!(&**name, "π" | "e" | "i"),
-            // f(x), AB, AB/CD, |AB|
-            Expr::Multiply(parts) | Expr::Call(Function::Abs, parts) => parts.iter().all(name),
-            Expr::Divide(parts) => parts.iter().all(name),
-            _ => false,
-        }
-    }
-    match value {
-        Value::Expr(expr) => name(expr),
-        Value::Ratio(parts) => parts.iter().all(name),
-        Value::Tuple(items) => items.iter().all(is_name),
-        Value::Text(_) => true,
-        _ => false,
-    }
-}
-
-/// Sums and products of variables without numbers between.
-fn names_alone(expr: &Expr) -> bool {
-    match expr {
-        Expr::Symbol(_) => true,
-        Expr::Add(parts) | Expr::Multiply(parts) => parts.iter().all(names_alone),
-        _ => false,
     }
 }

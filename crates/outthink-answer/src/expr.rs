@@ -275,6 +275,36 @@ impl Expr {
                 .any(|child| child.mentions(name))
     }
 
+    /// Every variable and constant in it, as often as it occurs.
+    pub(crate) fn symbols(&self) -> Vec<Symbol> {
+        let mut names = Vec::new();
+        let mut stack = vec![self];
+        while let Some(expr) = stack.pop() {
+            if let Self::Symbol(name) = expr {
+                names.push(name.clone());
+            }
+            stack.extend(expr.children());
+        }
+        names
+    }
+
+    /// Its variables, each once.
+    pub(crate) fn variables(&self) -> Vec<Symbol> {
+        let mut names = self.symbols();
+        names.retain(|name| !matches!(&**name, "π" | "e" | "i"));
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// With something else for a variable.
+    pub(crate) fn substitute(&self, name: &str, by: &Self) -> Self {
+        self.clone().map(&|part| match part {
+            Self::Symbol(own) if &*own == name => by.clone(),
+            part => part,
+        })
+    }
+
     /// With every `±` read as its upper or lower sign; all signs of one expression go together.
     pub(crate) fn branch(&self, upper: bool) -> Self {
         self.clone().map(&|part| match part {

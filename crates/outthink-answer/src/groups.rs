@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::constant::may_be_constant;
 use crate::equivalent::equivalent;
 use crate::evaluate::Budget;
 use crate::expr::Expr;
@@ -28,6 +29,40 @@ enum Key {
     Other,
 }
 
+/// Where a reading is filed. Equal answers share one such place at least.
+enum Place {
+    Number(f64),
+    Word(String),
+    Other,
+}
+
+impl Place {
+    fn key(&self) -> Key {
+        match self {
+            // Nine digits of the mantissa, so to speak: cells of equal width in log scale.
+            Self::Number(number) if *number == 0.0 => Key::Number(0),
+            Self::Number(number) => {
+                let place = number.abs().max(1e-250).ln() * 1e9;
+                Key::Number((place as i64).wrapping_mul(2) + i64::from(*number < 0.0) + 4)
+            }
+            Self::Word(word) => Key::Word(word.clone()),
+            Self::Other => Key::Other,
+        }
+    }
+
+    /// Where its equals may be: numbers are cut into cells, and one near an edge may have its equals next door.
+    fn near(&self) -> Vec<Key> {
+        match self.key() {
+            Key::Number(cell) => vec![
+                Key::Number(cell),
+                Key::Number(cell.wrapping_sub(2)),
+                Key::Number(cell.wrapping_add(2)),
+            ],
+            key => vec![key],
+        }
+    }
+}
+
 impl AnswerGroups {
     /// No answers yet.
     pub fn new() -> Self {
@@ -49,11 +84,11 @@ impl AnswerGroups {
         if answer.is_empty() {
             return None;
         }
-        let keys: Vec<Vec<Key>> = answer.readings.iter().map(keys).collect();
-        let mut candidates: Vec<usize> = keys
+        let places: Vec<Place> = answer.readings.iter().flat_map(places).collect();
+        let mut candidates: Vec<usize> = places
             .iter()
-            .flatten()
-            .filter_map(|key| self.near.get(key))
+            .flat_map(Place::near)
+            .filter_map(|key| self.near.get(&key))
             .flatten()
             .copied()
             .collect();
@@ -67,8 +102,8 @@ impl AnswerGroups {
             return Some(class);
         }
         let class = self.classes.len();
-        for key in keys.into_iter().filter_map(|keys| keys.into_iter().next()) {
-            let classes = self.near.entry(key).or_default();
+        for place in places {
+            let classes = self.near.entry(place.key()).or_default();
             if classes.last() != Some(&class) {
                 classes.push(class);
             }
@@ -88,34 +123,55 @@ impl AnswerGroups {
     }
 }
 
-/// Where a reading is filed, and then where else its equals may be: numbers are cut into cells, and one near an edge may
-/// have its equals next door.
-fn keys(value: &Value) -> Vec<Key> {
+/// The places of a reading: more than one where conventions make it equal to different things.
+fn places(value: &Value) -> Vec<Place> {
     let mut budget = Budget::full();
+    let mut numbers = Vec::new();
+    let mut other = false;
     match value {
-        Value::Text(text) => vec![Key::Word(text.to_lowercase())],
-        Value::Choice(letter) => vec![Key::Word(letter.to_string())],
+        Value::Text(text) => return vec![Place::Word(text.to_lowercase())],
+        Value::Choice(letter) => return vec![Place::Word(letter.to_string())],
         Value::Expr(Expr::Symbol(name)) if name.len() == 1 => {
-            vec![Key::Word(name.to_ascii_uppercase())]
+            return vec![Place::Word(name.to_ascii_uppercase())];
         }
-        value => match number(value, &mut budget) {
-            Some(number) if number.is_finite() => {
-                // Nine digits of the mantissa, so to speak: cells of equal width in log scale.
-                let cell = if number == 0.0 {
-                    0
-                } else {
-                    let place = number.abs().max(1e-250).ln() * 1e9;
-                    (place as i64).wrapping_mul(2) + i64::from(number < 0.0) + 4
-                };
-                vec![
-                    Key::Number(cell),
-                    Key::Number(cell - 2),
-                    Key::Number(cell + 2),
-                ]
-            }
-            _ => vec![Key::Other],
-        },
+        // Constants of integration may have any letter and size.
+        Value::Expr(expr) if expr.variables().iter().any(|name| may_be_constant(name)) => {
+            other = true
+        }
+        // Half a percent is 0.5 %, 0.5 and 0.005.
+        Value::Percent(expr) => {
+            let number = signature(expr, &mut budget);
+            numbers.extend([number, number.map(|number| number / 100.0)]);
+        }
+        Value::Quantity(expr, unit) => {
+            let number = signature(expr, &mut budget);
+            let size = unit.measure().map(|(_, size)| size.to_f64().value());
+            let radians = unit.is("degree").then_some(std::f64::consts::PI / 180.0);
+            numbers.push(number);
+            numbers.extend(size.or(radians).map(|size| Some(number? * size)));
+            numbers.extend(radians.map(|radians| Some(number? * radians)));
+        }
+        Value::Ratio(pair) if pair.len() == 2 => {
+            let quotient = Expr::Divide(Box::new([pair[0].clone(), pair[1].clone()]));
+            numbers.push(signature(&quotient, &mut budget));
+        }
+        // y = 1/x is 1/x, and xy = 1.
+        Value::Relation(..) => {
+            numbers.push(number(value, &mut budget));
+            other = true;
+        }
+        value => numbers.push(number(value, &mut budget)),
     }
+    let mut places: Vec<Place> = numbers
+        .into_iter()
+        .flatten()
+        .filter(|number| number.is_finite())
+        .map(Place::Number)
+        .collect();
+    if other || places.is_empty() {
+        places.push(Place::Other);
+    }
+    places
 }
 
 /// A number that equal answers share, nearly.
@@ -137,7 +193,7 @@ fn number(value: &Value, budget: &mut Budget) -> Option<f64> {
             signature(expr, budget)
         }
         Value::Based { digits, .. } => digits.parse().ok(),
-        Value::Time(minutes, _) => Some(f64::from(minutes % 720)),
+        Value::Time(seconds, _) => Some(f64::from(seconds % 43_200)),
         Value::Relation(sides, relations)
             if relations.iter().all(|r| *r == crate::Relation::Equal) =>
         {

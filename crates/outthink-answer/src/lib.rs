@@ -14,6 +14,7 @@
 //! ```
 
 mod compat;
+mod constant;
 mod convention;
 mod equivalent;
 mod evaluate;
@@ -24,9 +25,12 @@ mod groups;
 mod identity;
 mod lex;
 mod parse;
+mod progression;
 mod real_set;
+mod relation;
 mod rounding;
 mod token;
+mod unit;
 mod value;
 mod verdict;
 mod words;
@@ -38,5 +42,6 @@ pub use expr::{Expr, Function, Series, Symbol};
 pub use extract::{Extracted, Source, extract};
 pub use gold::extract_gold;
 pub use groups::AnswerGroups;
+pub use unit::Unit;
 pub use value::{Answer, Combination, Relation, Value};
 pub use verdict::Verdict;

@@ -161,7 +161,8 @@ impl RealSet {
             (Self::end(left, budget)?, relation.flipped())
         } else {
             let difference = Expr::Add(vec![left.clone(), Expr::Negate(Box::new(right.clone()))]);
-            let mut at = |x: i64| real_value(&substitute(&difference, &variable, x), budget);
+            let mut at =
+                |x: i64| real_value(&difference.substitute(&variable, &Expr::integer(x)), budget);
             let (f0, f1, f2) = (at(0)?, at(1)?, at(2)?);
             let slope = f1.subtract(f0)?;
             let second = f2.subtract(f1)?;
@@ -341,11 +342,4 @@ fn variable(expr: &Expr) -> Option<Box<str>> {
         [f, _] if matches!(expr, Expr::Multiply(parts) if parts.len() == 2) => Some(f.clone()),
         _ => (found.len() == 1).then(|| found.pop())?,
     }
-}
-
-fn substitute(expr: &Expr, name: &str, value: i64) -> Expr {
-    expr.clone().map(&|part| match part {
-        Expr::Symbol(own) if &*own == name => Expr::integer(value),
-        part => part,
-    })
 }

@@ -71,6 +71,9 @@ pub(crate) enum Token {
     CloseMatrix,
     Cell,
     Row,
+    /// Equations below each other.
+    OpenSystem,
+    CloseSystem,
     Frac,
     Binom,
     Over,
@@ -87,10 +90,14 @@ pub(crate) enum Token {
     Cap,
     Without,
     Modulo,
+    /// `…`, with or without a backslash.
+    Ellipsis,
+    /// What stands before it leads to what stands after it.
+    Implies,
     Currency(&'static str),
     Order(Order),
     /// Something this reader does not know.
-    Other,
+    Other(Box<str>),
 }
 
 /// A token and whether space stood before it.
@@ -109,11 +116,42 @@ pub(crate) enum Thousands {
     Separate,
 }
 
+/// How what may be a repeating decimal reads: `0.333...`, `2.5(3)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeats {
+    /// As one.
+    Endless,
+    /// As the digits that are there; brackets multiply.
+    Written,
+}
+
+/// How to read what has two readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spelling {
+    pub(crate) thousands: Thousands,
+    pub(crate) repeats: Repeats,
+}
+
+impl Spelling {
+    pub(crate) const USUAL: Self = Self {
+        thousands: Thousands::Grouped,
+        repeats: Repeats::Endless,
+    };
+}
+
+/// What in a text has another reading.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ambiguity {
+    /// Did a comma stand where [`Thousands`] decides?
+    pub(crate) comma: bool,
+    /// Do three digits after such a comma start with 0, as no number of its own would?
+    pub(crate) padded: bool,
+    /// Is there a decimal that [`Repeats`] decides?
+    pub(crate) repeats: bool,
+}
+
 /// What the lexer found.
 pub(crate) struct Tokens {
     pub(crate) tokens: Vec<Spaced>,
-    /// Did a comma stand where [`Thousands`] decides?
-    pub(crate) ambiguous_comma: bool,
-    /// Do three digits after such a comma start with 0, as no number of its own would?
-    pub(crate) padded: bool,
+    pub(crate) ambiguity: Ambiguity,
 }

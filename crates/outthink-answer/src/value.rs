@@ -1,7 +1,8 @@
 //! What an answer is.
 
 use crate::expr::Expr;
-use crate::token::Order;
+use crate::token::{Order, Token};
+use crate::unit::Unit;
 
 /// A typed answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,10 +18,12 @@ pub enum Value {
         /// The base.
         base: u32,
     },
-    /// A number with a unit, as words.
-    Quantity(Expr, Vec<String>),
+    /// A number with a unit.
+    Quantity(Expr, Unit),
     /// Things in order.
     Tuple(Vec<Self>),
+    /// The dots in a list, for elements left out.
+    Ellipsis,
     /// Things beside each other, without brackets; order does not count.
     List(Vec<Self>),
     /// A set.
@@ -44,8 +47,17 @@ pub enum Value {
     Relation(Vec<Self>, Vec<Relation>),
     /// A ratio, `3:4`.
     Ratio(Vec<Expr>),
-    /// A time of day, in minutes, and whether `a.m.` or `p.m.` was written.
+    /// A time of day, in seconds, and whether `a.m.` or `p.m.` was said.
     Time(u32, bool),
+    /// A day of the year, or a month of one.
+    Date {
+        /// The year.
+        year: Option<u32>,
+        /// The month, from 1.
+        month: u32,
+        /// The day, from 1.
+        day: Option<u32>,
+    },
     /// One of the options of a question.
     Choice(char),
     /// A residue and its modulus.
@@ -118,8 +130,14 @@ impl Relation {
 pub struct Answer {
     /// What it may mean, the likeliest first; none for an empty answer.
     pub readings: Vec<Value>,
-    /// The answer without anything that only changes its looks, to tell identical ones.
+    /// The answer as it stands.
     pub(crate) plain: String,
+    /// What it is written with, to tell identical ones.
+    pub(crate) tokens: Vec<Token>,
+    /// Is its text reading but letters that may also be a product?
+    pub(crate) spelled: bool,
+    /// Does one reading take the letter beside a number for its unit, as none would of a gold answer: `5m`?
+    pub(crate) attached: bool,
 }
 
 impl Answer {

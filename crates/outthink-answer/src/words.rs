@@ -1,123 +1,94 @@
-//! Words of answers: numbers, units, and prose compared as prose.
+//! Words of answers: numbers, stock phrases, and prose compared as prose.
 
-/// A unit: its dimension and its size in the dimension's first unit. Words that are not here are units too, comparable
-/// only with themselves.
-const UNITS: &[(&str, &str, f64)] = &[
-    ("mm", "length", 0.001),
-    ("millimeter", "length", 0.001),
-    ("cm", "length", 0.01),
-    ("centimeter", "length", 0.01),
-    ("m", "length", 1.0),
-    ("meter", "length", 1.0),
-    ("km", "length", 1000.0),
-    ("kilometer", "length", 1000.0),
-    ("in", "length", 0.0254),
-    ("inch", "length", 0.0254),
-    ("ft", "length", 0.3048),
-    ("foot", "length", 0.3048),
-    ("yd", "length", 0.9144),
-    ("yard", "length", 0.9144),
-    ("mi", "length", 1609.344),
-    ("mile", "length", 1609.344),
-    ("s", "time", 1.0),
-    ("sec", "time", 1.0),
-    ("second", "time", 1.0),
-    ("min", "time", 60.0),
-    ("minute", "time", 60.0),
-    ("h", "time", 3600.0),
-    ("hr", "time", 3600.0),
-    ("hour", "time", 3600.0),
-    ("day", "time", 86400.0),
-    ("week", "time", 604_800.0),
-    ("month", "month", 1.0),
-    ("yr", "month", 12.0),
-    ("year", "month", 12.0),
-    ("g", "mass", 1.0),
-    ("gram", "mass", 1.0),
-    ("kg", "mass", 1000.0),
-    ("kilogram", "mass", 1000.0),
-    ("mg", "mass", 0.001),
-    ("lb", "weight", 16.0),
-    ("pound", "weight", 16.0),
-    ("oz", "weight", 1.0),
-    ("ounce", "weight", 1.0),
-    ("ml", "volume", 0.001),
-    ("l", "volume", 1.0),
-    ("liter", "volume", 1.0),
-    ("cent", "money", 0.01),
-    ("dollar", "money", 1.0),
-    ("degree", "angle", 1.0),
-    ("mph", "speed", 1.0),
-    ("unit", "unit", 1.0),
-];
+use dashu_ratio::RBig;
 
-/// Short words that are units after a number, outside of `\text{}` too.
-pub(crate) fn is_unit(lower: &str) -> bool {
-    UNITS.iter().any(|(name, ..)| *name == lower)
-}
-
-/// A word as a unit is written: lower case, singular, one spelling.
-pub(crate) fn singular(word: &str) -> String {
-    let lower = word.to_lowercase();
-    match lower.as_str() {
-        "feet" => return "foot".into(),
-        "inches" => return "inch".into(),
-        "metre" | "metres" => return "meter".into(),
-        "litre" | "litres" => return "liter".into(),
-        "lbs" => return "lb".into(),
-        "hrs" => return "hr".into(),
-        "people" | "persons" => return "person".into(),
-        "sq" => return "square".into(),
-        "cu" => return "cubic".into(),
-        "s" => return lower,
+/// The number that words spell: "twenty-one", "minus two", "three quarters", "seventh".
+pub(crate) fn number(words: &[&str]) -> Option<RBig> {
+    match words {
+        ["minus" | "negative" | "Minus" | "Negative", rest @ ..] => return Some(-number(rest)?),
+        ["a" | "A" | "an" | "An", rest @ ..] => {
+            let one: Vec<&str> = std::iter::once("one").chain(rest.iter().copied()).collect();
+            return number(&one);
+        }
         _ => {}
     }
-    match lower.strip_suffix('s') {
-        Some(stem) if stem.len() > 1 && !stem.ends_with('s') => stem.to_owned(),
-        _ => lower,
+    // A part of a minute too, but not of anything else.
+    if let [only] = words
+        && only.eq_ignore_ascii_case("second")
+    {
+        return Some(RBig::from(2));
     }
-}
-
-/// How two units compare.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Units {
-    Same,
-    /// A number of the first is this many of the second.
-    Converted(f64),
-    Different,
-}
-
-/// Compares units given as words; powers and the like are ignored (cm for cm²).
-pub(crate) fn compare_units(a: &[String], b: &[String]) -> Units {
-    let plain = |words: &[String]| -> Vec<String> {
-        let words = words.iter().map(|word| singular(word));
-        words
-            .filter(|word| !matches!(word.as_str(), "square" | "cubic" | "of"))
-            .collect()
-    };
-    let (a, b) = (plain(a), plain(b));
-    let (Some(first), Some(second)) = (a.first(), b.first()) else {
-        return Units::Same;
-    };
-    // "cents" and "cents per stamp" are one unit.
-    if first == second || first == "unit" || second == "unit" {
-        return Units::Same;
+    if let Some(value) = whole_number(words) {
+        return Some(RBig::from(value));
     }
-    let find = |name: &String| UNITS.iter().find(|(known, ..)| known == name);
-    match (find(first), find(second)) {
-        (Some((_, dimension, size)), Some((_, other, unit))) if dimension == other => {
-            if size == unit {
-                Units::Same
-            } else {
-                Units::Converted(size / unit)
-            }
+    let parts: Vec<&str> = words.iter().flat_map(|word| word.split('-')).collect();
+    let (last, before) = parts.split_last()?;
+    let (below, plural) = denominator(last)?;
+    // "a third" is a fraction and "third" a place; "a half" and "half" are one.
+    let above = match before {
+        [] if below == 2 || last.starts_with(['q', 'Q']) => 1,
+        [] => return (!plural).then(|| RBig::from(below)),
+        ["one"] | ["One"] if !plural => 1,
+        before if plural => whole_number(before)?,
+        // twenty-first
+        before if below < 10 => {
+            let tens = whole_number(before).filter(|tens| tens % 10 == 0)?;
+            return Some(RBig::from(tens + below));
         }
-        _ => Units::Different,
-    }
+        _ => return None,
+    };
+    Some(RBig::from_parts(above.into(), below.into()))
 }
 
-/// The number that words spell: "twenty-one", "two hundred".
-pub(crate) fn number(words: &[&str]) -> Option<u64> {
+/// Of a part or a place: "thirds" is 3, and plural.
+fn denominator(word: &str) -> Option<(u64, bool)> {
+    const PARTS: [(&str, u64); 24] = [
+        ("half", 2),
+        ("halve", 2),
+        ("quarter", 4),
+        ("first", 1),
+        ("third", 3),
+        ("fourth", 4),
+        ("fifth", 5),
+        ("sixth", 6),
+        ("seventh", 7),
+        ("eighth", 8),
+        ("ninth", 9),
+        ("tenth", 10),
+        ("eleventh", 11),
+        ("twelfth", 12),
+        ("thirteenth", 13),
+        ("fourteenth", 14),
+        ("fifteenth", 15),
+        ("sixteenth", 16),
+        ("seventeenth", 17),
+        ("eighteenth", 18),
+        ("nineteenth", 19),
+        ("twentieth", 20),
+        ("thirtieth", 30),
+        ("hundredth", 100),
+    ];
+    let lower = word.to_ascii_lowercase();
+    let stem = lower.strip_suffix('s').unwrap_or(&lower);
+    let (_, below) = PARTS.iter().find(|(name, _)| *name == stem)?;
+    Some((*below, stem != lower))
+}
+
+/// What "million" and the like multiply by.
+pub(crate) fn scale(word: &str) -> Option<RBig> {
+    let zeros = match word {
+        "hundred" => 2,
+        "thousand" => 3,
+        "million" => 6,
+        "billion" => 9,
+        "trillion" => 12,
+        _ => return None,
+    };
+    Some(RBig::from(10u64.pow(zeros)))
+}
+
+/// The whole number that words spell: "twenty-one", "two hundred".
+pub(crate) fn whole_number(words: &[&str]) -> Option<u64> {
     let mut total = 0u64;
     let mut part = 0u64;
     let mut any = false;
@@ -166,6 +137,84 @@ pub(crate) fn number(words: &[&str]) -> Option<u64> {
     any.then_some(total + part)
 }
 
+/// What a stock phrase comes to, in one of the ways to say it.
+pub(crate) fn stock_phrase(lower: &str) -> Option<Stock> {
+    let lower = lower
+        .strip_prefix("there is ")
+        .or_else(|| lower.strip_prefix("there are "))
+        .unwrap_or(lower);
+    Some(match lower {
+        "all real numbers"
+        | "all reals"
+        | "real numbers"
+        | "the real numbers"
+        | "any real number"
+        | "every real number"
+        | "all real values"
+        | "the set of all real numbers"
+        | "set of all real numbers" => Stock::Reals,
+        "empty set"
+        | "the empty set"
+        | "no solution"
+        | "no solutions"
+        | "no real solution"
+        | "no real solutions"
+        | "no solution exists"
+        | "no solutions exist"
+        | "none"
+        | "no such number"
+        | "no such numbers"
+        | "no such number exists"
+        | "no real roots"
+        | "no integer solutions"
+        | "no such integer exists" => Stock::Nothing,
+        "infinite"
+        | "infinitely many"
+        | "infinitely many solutions"
+        | "infinite solutions"
+        | "infinite number"
+        | "an infinite number"
+        | "infinite number of solutions"
+        | "an infinite number of solutions"
+        | "infinitely many values" => Stock::Said("infinitely many"),
+        "dne"
+        | "does not exist"
+        | "do not exist"
+        | "doesn't exist"
+        | "doesn’t exist"
+        | "undefined"
+        | "not defined"
+        | "it does not exist"
+        | "limit does not exist"
+        | "the limit does not exist"
+        | "is undefined" => Stock::Said("does not exist"),
+        "cannot be determined"
+        | "can not be determined"
+        | "can't be determined"
+        | "it cannot be determined"
+        | "cannot determine"
+        | "not enough information"
+        | "insufficient information"
+        | "not enough info"
+        | "the answer cannot be determined" => Stock::Said("cannot be determined"),
+        "none of these" | "none of the above" => Stock::Said("none of the above"),
+        "impossible" | "not possible" | "it is impossible" | "it is not possible" => {
+            Stock::Said("impossible")
+        }
+        _ => return None,
+    })
+}
+
+/// What a stock phrase is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stock {
+    Reals,
+    /// The empty set.
+    Nothing,
+    /// Prose, in these words.
+    Said(&'static str),
+}
+
 /// Words that turn a sentence around.
 fn negates(word: &str) -> bool {
     matches!(
@@ -197,6 +246,19 @@ pub(crate) fn same_text(gold: &str, prediction: &str) -> bool {
     if gold == prediction {
         return !gold.is_empty();
     }
+    // "No, it is not" is no.
+    if let [only] = &gold[..]
+        && matches!(only.as_str(), "yes" | "no" | "true" | "false")
+    {
+        const GOES_ON: [&str; 17] = [
+            "it", "they", "he", "she", "there", "this", "that", "these", "because", "since", "the",
+            "we", "i", "you", "all", "not", "as",
+        ];
+        let [first, second, ..] = &prediction[..] else {
+            return false;
+        };
+        return first == only && GOES_ON.contains(&second.as_str());
+    }
     let denied = |words: &[String]| words.iter().any(|word| negates(word));
     !gold.is_empty()
         && denied(&gold) == denied(&prediction)
@@ -210,12 +272,27 @@ mod tests {
 
     #[test]
     fn words_spell_numbers() {
-        assert_eq!(number(&["five"]), Some(5));
-        assert_eq!(number(&["twenty-one"]), Some(21));
-        assert_eq!(number(&["two", "hundred", "and", "six"]), Some(206));
-        assert_eq!(number(&["one", "thousand", "three"]), Some(1003));
-        assert_eq!(number(&["apples"]), None);
-        assert_eq!(number(&["and"]), None);
+        let number = |text: &str| {
+            let value = number(&text.split(' ').collect::<Vec<_>>());
+            value.map(|value| value.to_string())
+        };
+        for (text, expected) in [
+            ("five", Some("5")),
+            ("twenty-one", Some("21")),
+            ("two hundred and six", Some("206")),
+            ("one thousand three", Some("1003")),
+            ("minus two", Some("-2")),
+            ("one-third", Some("1/3")),
+            ("three quarters", Some("3/4")),
+            ("a half", Some("1/2")),
+            ("third", Some("3")),
+            ("twenty-first", Some("21")),
+            ("thirds", None),
+            ("apples", None),
+            ("and", None),
+        ] {
+            assert_eq!(number(text).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

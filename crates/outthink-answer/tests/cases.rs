@@ -1,30 +1,10 @@
 //! What is equal and what is not, class by class: the conventions that are documented, and what other graders get wrong.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use outthink_answer::{Answer, Conventions, equivalent};
+mod check;
 
-/// (gold, predictions that are right, predictions that are wrong)
-type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
-
-fn check(cases: &[Case<'_>]) {
-    let mut wrong = Vec::new();
-    for &(gold, same, different) in cases {
-        let all = same
-            .iter()
-            .map(|p| (p, true))
-            .chain(different.iter().map(|p| (p, false)));
-        for (prediction, expected) in all {
-            let verdict = equivalent(&Answer::parse(gold), &Answer::parse(prediction));
-            if verdict.equal != expected {
-                wrong.push(format!(
-                    "`{gold}` <- `{prediction}` should be {expected}: {} ({})",
-                    verdict.rule, verdict.reason
-                ));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
+use check::check;
+use outthink_answer::{Answer, Conventions};
 
 #[test]
 fn choices() {

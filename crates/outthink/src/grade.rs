@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use outthink_answer::{Mode, Verdict};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::cli::Grade;
@@ -85,15 +85,29 @@ fn pair(gold: &str, prediction: &str, arguments: &Grade) -> Result<ExitCode, Fai
 struct Pair<'l> {
     #[serde(borrow)]
     id: Option<&'l RawValue>,
+    #[serde(deserialize_with = "written")]
     gold: String,
     #[serde(default)]
     gold_kind: Kind,
+    #[serde(deserialize_with = "written")]
     prediction: String,
     #[serde(default)]
     pred_kind: Kind,
     expected: Option<bool>,
     #[serde(default)]
     category: String,
+}
+
+/// Text, or a number as it is written; null where nothing was found.
+fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(text) => Ok(text),
+        serde_json::Value::Number(number) => Ok(number.to_string()),
+        serde_json::Value::Null => Ok(String::new()),
+        other => Err(serde::de::Error::custom(format!(
+            "{other} is neither text nor a number"
+        ))),
+    }
 }
 
 #[derive(Serialize)]
@@ -170,8 +184,13 @@ fn lines(file: &Path, rules: Mode) -> Result<ExitCode, Failure> {
                 .count(equal, expected);
         }
     }
-    if graded + malformed == 0 {
-        return Err(Failure::Input(anyhow!("{name} holds no pairs")));
+    if graded == 0 {
+        return Err(Failure::Input(match malformed {
+            0 => anyhow!("{name} holds no pairs"),
+            _ => anyhow!(
+                "{name}: none of {malformed} lines is a pair like {{\"gold\": \"1/2\", \"prediction\": \"0.5\"}}"
+            ),
+        }));
     }
     if all.graded > 0 {
         #[derive(Serialize)]
@@ -192,7 +211,12 @@ fn lines(file: &Path, rules: Mode) -> Result<ExitCode, Failure> {
     }
     out.flush()?;
     if malformed > 0 {
-        eprintln!("{malformed} malformed lines were skipped, {graded} graded");
+        let lines = if malformed == 1 {
+            "line was"
+        } else {
+            "lines were"
+        };
+        eprintln!("{malformed} malformed {lines} skipped, {graded} graded");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

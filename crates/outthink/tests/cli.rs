@@ -341,6 +341,19 @@ fn grade_reports_malformed_lines_and_grades_the_rest() {
     );
     assert_eq!(out[2]["summary"]["accuracy"], 0.5);
     assert_eq!(out[2]["summary"]["categories"]["box"]["false_negatives"], 1);
+    let graded = outthink(
+        &["grade", "--jsonl", "-"],
+        "\u{feff}{\"gold\": 7, \"prediction\": \"7.0\"}\r\n\r\n{\"gold\": \"7\", \"prediction\": null}\r\n",
+    );
+    assert_eq!(graded.status.code(), Some(0));
+    let out = String::from_utf8(graded.stdout).unwrap();
+    let equal: Vec<bool> = out
+        .lines()
+        .map(|line| line.contains("\"equal\":true"))
+        .collect();
+    assert_eq!(equal, [true, false]);
+    let none = outthink(&["grade", "--jsonl", "-"], "7 = 7\n");
+    assert_eq!(none.status.code(), Some(2));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Other graders' rules, mistakes included, for comparing with numbers that were published with them.
 
+mod gsm8k;
 mod prm800k;
 mod qwen;
 
@@ -22,17 +23,29 @@ pub enum Mode {
     Qwen25Math,
     /// The grader of PRM800K (arXiv 2305.20050).
     Prm800k,
+    /// lm-evaluation-harness's `strict-match` for GSM8K.
+    Gsm8kStrict,
+    /// lm-evaluation-harness's `flexible-extract` for GSM8K.
+    Gsm8kFlexible,
 }
 
 impl Mode {
     /// All modes.
-    pub const ALL: [Self; 3] = [Self::Outthink, Self::Qwen25Math, Self::Prm800k];
+    pub const ALL: [Self; 5] = [
+        Self::Outthink,
+        Self::Qwen25Math,
+        Self::Prm800k,
+        Self::Gsm8kStrict,
+        Self::Gsm8kFlexible,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Outthink => "outthink",
             Self::Qwen25Math => "qwen2.5-math",
             Self::Prm800k => "prm800k",
+            Self::Gsm8kStrict => "gsm8k-strict",
+            Self::Gsm8kFlexible => "gsm8k-flexible",
         }
     }
 
@@ -42,6 +55,8 @@ impl Mode {
         match self {
             Self::Outthink | Self::Prm800k => Some(extract(response)?.text),
             Self::Qwen25Math => Some(qwen::extract(response)),
+            Self::Gsm8kStrict => gsm8k::extract_strict(response),
+            Self::Gsm8kFlexible => gsm8k::extract_flexible(response),
         }
     }
 
@@ -51,6 +66,7 @@ impl Mode {
             Self::Outthink => equivalent(&Answer::parse(gold), &Answer::parse(prediction)),
             Self::Qwen25Math => qwen::equal(prediction, gold),
             Self::Prm800k => prm800k::equal(prediction, gold),
+            Self::Gsm8kStrict | Self::Gsm8kFlexible => gsm8k::equal(prediction, gold),
         }
     }
 }

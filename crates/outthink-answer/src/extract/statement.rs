@@ -50,7 +50,11 @@ pub(super) fn statement(reply: &str) -> Option<String> {
     places.sort_by_key(|(at, phrase)| std::cmp::Reverse(at + phrase.len()));
     let mut words = None;
     for (at, phrase) in places.into_iter().take(MOST) {
-        match told(phrase, &reply[at + phrase.len()..]) {
+        let tail = &reply[at + phrase.len()..];
+        if is_general(&lower[..at], tail) {
+            continue;
+        }
+        match told(phrase, tail) {
             Some(Told::Value(text) | Told::Within(text)) => return Some(text),
             Some(Told::Words(text)) => {
                 let to = at + phrase.len();
@@ -64,6 +68,16 @@ pub(super) fn statement(reply: &str) -> Option<String> {
         }
     }
     words
+}
+
+/// Is it not the answer that is spoken of, but any: "each incorrect answer is worth 2 points"?
+fn is_general(before: &str, after: &str) -> bool {
+    let general = ["each", "every", "any", "an", "one", "incorrect", "wrong"];
+    let mut words = before
+        .rsplit(|c: char| !c.is_alphabetic())
+        .filter(|word| !word.is_empty());
+    after.trim_start().starts_with("worth")
+        || words.next().is_some_and(|word| general.contains(&word))
 }
 
 /// A value that is stated as the final answer, and by itself.
@@ -103,11 +117,18 @@ fn told(phrase: &str, tail: &str) -> Option<Told> {
     }
     let line = tail.lines().next()?;
     // The sentence, without the reason that may follow the answer.
-    let reasons = [
-        " because", ", since", ", as ", " since ", ", where ", ", which ", " which ", ", so ",
-    ];
+    let reasons = [" because", ", since", ", as ", " since "];
     let stop = reasons.into_iter().filter_map(|reason| line.find(reason));
     let stop = stop.chain(sentence_end(line)).min().unwrap_or(line.len());
+    let line = &line[..stop];
+    // A clause ends the answer where one stands before it: "5, where n is 2", not "the length, which is 5".
+    let clauses = [", where ", ", which ", " which ", ", so "];
+    let stop = clauses
+        .into_iter()
+        .filter_map(|clause| line.find(clause))
+        .min();
+    let stop = stop.filter(|stop| line[..*stop].contains(|c: char| c.is_ascii_digit()));
+    let stop = stop.unwrap_or(line.len());
     classify(&line[..stop])
 }
 

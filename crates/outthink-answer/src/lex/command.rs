@@ -1,8 +1,96 @@
 //! LaTeX commands and their arguments.
 
-use super::Lexer;
+use super::{Environment, Lexer};
 use crate::expr::Function;
 use crate::token::{Order, Token};
+
+/// Commands that change how an answer looks, and nothing else.
+const LOOKS: [&str; 51] = [
+    "displaystyle",
+    "textstyle",
+    "scriptstyle",
+    "scriptscriptstyle",
+    "limits",
+    "nolimits",
+    "rm",
+    "bf",
+    "it",
+    "sf",
+    "tt",
+    "boldmath",
+    "tiny",
+    "scriptsize",
+    "footnotesize",
+    "small",
+    "normalsize",
+    "large",
+    "Large",
+    "LARGE",
+    "huge",
+    "Huge",
+    "mathop",
+    "mathrel",
+    "mathbin",
+    "mathopen",
+    "mathclose",
+    "mathpunct",
+    "mathinner",
+    "mathstrut",
+    "strut",
+    "smash",
+    "mathclap",
+    "mathllap",
+    "mathrlap",
+    "notag",
+    "nonumber",
+    "hfill",
+    "hfil",
+    "noindent",
+    "centering",
+    "allowbreak",
+    "nobreak",
+    "protect",
+    "relax",
+    "blacksquare",
+    "square",
+    "Box",
+    "qed",
+    "checkmark",
+    "bigstar",
+];
+
+/// Commands whose arguments are no part of an answer, and how many of them come before what is.
+const ARGUMENTS: [(&str, usize); 28] = [
+    ("phantom", 1),
+    ("hphantom", 1),
+    ("vphantom", 1),
+    ("hspace", 1),
+    ("vspace", 1),
+    ("mspace", 1),
+    ("label", 1),
+    ("tag", 1),
+    ("footnote", 1),
+    // Struck out.
+    ("cancel", 1),
+    ("bcancel", 1),
+    ("xcancel", 1),
+    ("sout", 1),
+    ("textcolor", 1),
+    ("color", 1),
+    ("pagecolor", 1),
+    ("colorbox", 1),
+    ("fcolorbox", 2),
+    ("bbox", 0),
+    ("href", 1),
+    ("class", 1),
+    ("cssId", 1),
+    ("style", 1),
+    ("htmlClass", 1),
+    ("raisebox", 1),
+    ("enclose", 1),
+    ("rule", 2),
+    ("setcounter", 2),
+];
 
 impl Lexer<'_> {
     /// The place after one TeX argument that starts here or after spaces.
@@ -46,6 +134,29 @@ impl Lexer<'_> {
             at = self.skip_spaces(self.argument_end(at));
         }
     }
+
+    /// Skips arguments, one in brackets before them included.
+    fn skip_arguments(&mut self, count: usize) {
+        let mut at = self.skip_spaces(self.at + usize::from(self.rest().starts_with('*')));
+        if self.text[at..].starts_with('[')
+            && let Some(length) = self.text[at..].find(']')
+        {
+            at += length + 1;
+        }
+        for _ in 0..count {
+            at = self.argument_end(self.skip_spaces(at));
+        }
+        self.at = at;
+    }
+
+    /// Skips `_{...}` or `^{...}`: what is written under or over a brace.
+    fn skip_note(&mut self) {
+        let at = self.skip_spaces(self.at);
+        if self.text[at..].starts_with(['_', '^']) {
+            self.at = self.argument_end(self.skip_spaces(at + 1));
+        }
+    }
+
     pub(super) fn command(&mut self) -> Option<()> {
         self.at += 1;
         let rest = self.rest();
@@ -64,18 +175,20 @@ impl Lexer<'_> {
                 '%' => self.push(Token::Percent),
                 '$' => self.push(Token::Currency("dollar")),
                 // A command that was escaped twice; rows end in matrices.
-                '\\' if self.matrices == 0
+                '\\' if self.open.is_empty()
                     && self.rest().starts_with(|c: char| c.is_ascii_alphabetic()) =>
                 {
                     self.at -= 1;
                     return self.command();
                 }
                 '\\' => self.push(Token::Row),
-                ',' | ';' | ':' | ' ' | '\n' => self.space = true,
-                // Negative space, and maths mode.
-                '!' | '(' | ')' | '[' | ']' => {}
+                ',' | ';' | ':' | '>' | ' ' | '\n' => self.space = true,
+                // Negative space, corrections, and maths mode.
+                '!' | '/' | '-' | '(' | ')' | '[' | ']' => {}
                 '&' => self.push(Token::And),
-                _ => self.push(Token::Other),
+                '#' => self.push(Token::Word("number".into())),
+                '_' => self.push(Token::Underscore),
+                _ => self.push(Token::Other(c.encode_utf8(&mut [0; 4]).into())),
             }
             return Some(());
         }
@@ -83,6 +196,13 @@ impl Lexer<'_> {
         self.at += length;
         if let Some(function) = Function::named(name) {
             self.push(Token::Function(function));
+            return Some(());
+        }
+        if LOOKS.contains(&name) {
+            return Some(());
+        }
+        if let Some((_, count)) = ARGUMENTS.iter().find(|(own, _)| *own == name) {
+            self.skip_arguments(*count);
             return Some(());
         }
         use Order::{Approximately, Equal, Greater, GreaterEqual, In, Less, LessEqual, NotEqual};
@@ -96,10 +216,9 @@ impl Lexer<'_> {
                 }
                 return Some(());
             }
-            "displaystyle" | "textstyle" | "scriptstyle" | "limits" | "nolimits" | "rm" | "bf"
-            | "it" | "boldmath" | "normalsize" | "large" | "Large" | "phantom" | "hspace"
-            | "mathop" | "mathrel" | "mathbin" => {
-                return Some(());
+            "overset" | "underset" | "stackrel" => {
+                self.skip_arguments(1);
+                return self.styled("ensuremath");
             }
             "quad" | "qquad" | "thinspace" | "enspace" | "space" | "enskip" => {
                 self.space = true;
@@ -108,10 +227,15 @@ impl Lexer<'_> {
             "text" | "textbf" | "textit" | "textrm" | "textsf" | "texttt" | "mbox" | "hbox"
             | "mathrm" | "mathbf" | "mathit" | "mathsf" | "mathtt" | "mathcal" | "mathbb"
             | "mathfrak" | "mathscr" | "boldsymbol" | "bm" | "operatorname" | "emph"
-            | "textnormal" | "vec" | "hat" | "overrightarrow" | "underline" | "boxed" | "fbox"
-            | "framebox" | "ensuremath" | "textup" | "mathnormal" | "pmb" | "tilde" | "color"
-            | "mathord" => {
+            | "textnormal" | "textsc" | "textsl" | "uline" | "vec" | "hat" | "widehat" | "dot"
+            | "overrightarrow" | "underline" | "boxed" | "fbox" | "framebox" | "ensuremath"
+            | "textup" | "mathnormal" | "pmb" | "tilde" | "mathord" | "unicode" => {
                 return self.styled(name);
+            }
+            "underbrace" | "overbrace" => {
+                self.styled(name)?;
+                self.skip_note();
+                return Some(());
             }
             "frac" | "dfrac" | "tfrac" | "cfrac" => {
                 self.arguments(2);
@@ -171,7 +295,17 @@ impl Lexer<'_> {
             "approx" | "thickapprox" | "simeq" | "sim" => Token::Order(Approximately),
             "equiv" => Token::Order(Equal),
             "pmod" | "mod" | "bmod" => Token::Modulo,
-            "dots" | "ldots" | "cdots" => Token::Word("…".into()),
+            "dots" | "ldots" | "cdots" | "dotsc" | "dotsb" | "dotso" | "hdots" | "textellipsis"
+            | "ddots" | "vdots" => Token::Ellipsis,
+            "implies" | "Rightarrow" | "Longrightarrow" | "rightarrow" | "longrightarrow"
+            | "to" | "therefore" | "iff" | "Leftrightarrow" | "Longleftrightarrow" => {
+                Token::Implies
+            }
+            "ratio" => Token::Colon,
+            "celsius" | "degreeCelsius" => {
+                self.push(Token::Degree);
+                Token::Word("celsius".into())
+            }
             "land" | "wedge" => Token::And,
             "lor" | "vee" => Token::Or,
             "dollar" => Token::Currency("dollar"),
@@ -187,7 +321,7 @@ impl Lexer<'_> {
             }
             _ => match greek(name) {
                 Some(letter) => Token::Letter(letter),
-                None => Token::Other,
+                None => Token::Other(name.into()),
             },
         };
         self.push(token);
@@ -203,16 +337,15 @@ impl Lexer<'_> {
             .strip_prefix('{')
             .map_or(body, |b| b.strip_suffix('}').unwrap_or(b));
         self.at = end;
-        if command == "color" {
-            return Some(());
-        }
         if command == "mathbb" && body.trim() == "R" {
             self.push(Token::Reals);
             return Some(());
         }
         let prose = match command {
-            "boxed" | "fbox" | "framebox" | "ensuremath" | "vec" | "hat" | "overrightarrow"
-            | "underline" | "tilde" | "mathord" => self.prose,
+            "boxed" | "fbox" | "framebox" | "ensuremath" | "vec" | "hat" | "widehat" | "dot"
+            | "overrightarrow" | "underline" | "tilde" | "mathord" | "underbrace" | "overbrace" => {
+                self.prose
+            }
             _ => true,
         };
         // Deep nesting is no way to write an answer.
@@ -226,19 +359,33 @@ impl Lexer<'_> {
             space: self.space || body.starts_with(' '),
             prose,
             depth: self.depth + 1,
-            matrices: self.matrices,
+            open: std::mem::take(&mut self.open),
             single: Vec::new(),
-            thousands: self.thousands,
+            spelling: self.spelling,
             tokens: std::mem::take(&mut self.tokens),
-            ambiguous_comma: self.ambiguous_comma,
-            padded: self.padded,
+            ambiguity: self.ambiguity,
         };
         let done = inner.run();
+        self.open = inner.open;
         self.tokens = inner.tokens;
-        self.ambiguous_comma = inner.ambiguous_comma;
-        self.padded = inner.padded;
+        self.ambiguity = inner.ambiguity;
         self.space = body.ends_with(' ');
         done
+    }
+
+    fn enclose(&mut self, begins: bool, environment: Environment) {
+        let matrix = environment == Environment::Matrix;
+        if begins {
+            self.open.push(environment);
+        } else {
+            self.open.pop();
+        }
+        self.push(match (begins, matrix) {
+            (true, true) => Token::OpenMatrix,
+            (false, true) => Token::CloseMatrix,
+            (true, false) => Token::OpenSystem,
+            (false, false) => Token::CloseSystem,
+        });
     }
 
     fn environment(&mut self, begins: bool) -> Option<()> {
@@ -257,16 +404,18 @@ impl Lexer<'_> {
                         self.at = self.argument_end(layout);
                     }
                 }
-                if begins {
-                    self.matrices += 1;
-                    self.push(Token::OpenMatrix);
-                } else {
-                    self.matrices = self.matrices.saturating_sub(1);
-                    self.push(Token::CloseMatrix);
-                }
+                self.enclose(begins, Environment::Matrix);
             }
-            "align" | "aligned" | "equation" | "gather" | "gathered" | "split" => {}
-            _ => self.push(Token::Other),
+            "cases" | "dcases" | "rcases" => self.enclose(begins, Environment::Cases),
+            "align" | "aligned" | "alignat" | "alignedat" | "gather" | "gathered" | "split"
+            | "eqnarray" | "multline" => {
+                if name.starts_with("alignat") || name == "alignedat" {
+                    self.at = self.argument_end(self.skip_spaces(self.at));
+                }
+                self.enclose(begins, Environment::Lines);
+            }
+            "equation" | "math" | "displaymath" | "center" => {}
+            _ => self.push(Token::Other(name.into())),
         }
         Some(())
     }

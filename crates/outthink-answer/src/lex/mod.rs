@@ -4,36 +4,35 @@
 //! thousands separators, Unicode spellings. Nothing is ever deleted by searching for a string.
 
 mod command;
+mod fold;
 mod number;
 
-use dashu_ratio::RBig;
-
 use crate::expr::Function;
-use crate::token::{Literal, Order, Spaced, Thousands, Token, Tokens};
+use crate::token::{Ambiguity, Order, Spaced, Spelling, Token, Tokens};
+use crate::unit::is_unit;
+pub(crate) use fold::fold;
 
 /// Most tokens that are read; a longer answer is compared as text.
 const MOST_TOKENS: usize = 4096;
 
 /// None for what is too long to read.
-pub(crate) fn tokenize(text: &str, thousands: Thousands) -> Option<Tokens> {
+pub(crate) fn tokenize(text: &str, spelling: Spelling) -> Option<Tokens> {
     let mut lexer = Lexer {
         text,
         at: 0,
         space: false,
         prose: false,
         depth: 0,
-        matrices: 0,
+        open: Vec::new(),
         single: Vec::new(),
-        thousands,
+        spelling,
         tokens: Vec::with_capacity(text.len().min(64)),
-        ambiguous_comma: false,
-        padded: false,
+        ambiguity: Ambiguity::default(),
     };
     lexer.run()?;
     Some(Tokens {
         tokens: lexer.tokens,
-        ambiguous_comma: lexer.ambiguous_comma,
-        padded: lexer.padded,
+        ambiguity: lexer.ambiguity,
     })
 }
 
@@ -44,14 +43,24 @@ struct Lexer<'a> {
     /// Inside `\text{}`: two letters are a word, not a product.
     prose: bool,
     depth: usize,
-    /// Matrices that are open.
-    matrices: usize,
+    /// Environments that are open, by what they are.
+    open: Vec<Environment>,
     /// Places where TeX takes one digit as an argument: `\frac12`.
     single: Vec<usize>,
-    thousands: Thousands,
+    spelling: Spelling,
     tokens: Vec<Spaced>,
-    ambiguous_comma: bool,
-    padded: bool,
+    ambiguity: Ambiguity,
+}
+
+/// What an environment does with its cells and rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Environment {
+    /// Cells and rows.
+    Matrix,
+    /// Lines, some with a condition in a second cell.
+    Cases,
+    /// Lines; cells are but places to align.
+    Lines,
 }
 
 impl<'a> Lexer<'a> {
@@ -71,7 +80,7 @@ impl<'a> Lexer<'a> {
             }
             match c {
                 '0'..='9' => self.number()?,
-                '.' if self.digit_at(self.at + 1) => self.number()?,
+                '.' if self.digit_at(self.at + 1) && !self.ends_label() => self.number()?,
                 'a'..='z' | 'A'..='Z' => self.letters(),
                 '\\' => self.command()?,
                 _ => {
@@ -82,6 +91,13 @@ impl<'a> Lexer<'a> {
         }
         Some(())
     }
+
+    /// Does a dot here end a word like "No."?
+    fn ends_label(&self) -> bool {
+        let label = |word: &str| matches!(word.to_ascii_lowercase().as_str(), "no" | "nr");
+        matches!(self.tokens.last().map(|last| &last.token), Some(Token::Word(word)) if label(word))
+    }
+
     /// A run of Latin letters: a function, a word, or a product of variables.
     fn letters(&mut self) {
         let inner = |c: char| c.is_ascii_alphabetic();
@@ -101,17 +117,48 @@ impl<'a> Lexer<'a> {
         let after_number = self.tokens.last().is_some_and(|last| {
             matches!(
                 last.token,
-                Token::Number(_) | Token::CloseGroup | Token::Close(_)
+                Token::Number(_) | Token::CloseGroup | Token::Close(_) | Token::Letter('π')
             )
         });
         let lower = run.to_ascii_lowercase();
+        let last = self.tokens.last().map(|last| &last.token);
+        if last == Some(&Token::Degree)
+            && matches!(lower.as_str(), "c" | "f" | "celsius" | "fahrenheit")
+        {
+            self.at += run.len();
+            let name = if lower.starts_with('c') {
+                "celsius"
+            } else {
+                "fahrenheit"
+            };
+            return self.push(Token::Word(name.into()));
+        }
+        // Five minutes have no minimum.
+        let counted = after_number && self.space || last == Some(&Token::Slash);
+        if counted && matches!(lower.as_str(), "min" | "sq" | "cu") {
+            self.at += run.len();
+            return self.push(Token::Word(lower));
+        }
+        if let Some(currency) = currency(run) {
+            self.at += run.len();
+            return self.push(Token::Currency(currency));
+        }
+        // "x^2 + const."
+        if matches!(lower.as_str(), "const" | "constant") && last == Some(&Token::Plus) {
+            self.at += run.len();
+            return self.push(Token::Letter('C'));
+        }
         if let Some(token) = plain_word(&lower) {
             self.at += run.len();
             return self.push(token);
         }
         let is_word = match run.len() {
-            1 => self.prose && after_number && crate::words::is_unit(&lower),
-            2 | 3 => self.prose || after_number && crate::words::is_unit(&lower),
+            1 => self.prose && after_number && is_unit(run),
+            2 | 3 => {
+                self.prose
+                    || after_number && is_unit(run) && (self.space || !may_be_product(run))
+                    || is_short_word(run)
+            }
             _ => true,
         };
         self.at += run.len();
@@ -131,12 +178,24 @@ impl<'a> Lexer<'a> {
                 return;
             }
             // Maths mode, emphasis, invisible characters.
-            '$' | '\u{200b}' | '\u{2061}' | '\u{2062}' | '"' | '“' | '”' | '`' => return,
+            '$'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2060}'..='\u{2064}'
+            | '\u{feff}'
+            | '\u{ad}'
+            | '"'
+            | '“'
+            | '”'
+            | '`' => return,
             '*' if self.rest().starts_with('*') => {
                 self.at += 1;
                 Token::Caret
             }
             '+' => Token::Plus,
+            '-' if self.rest().starts_with('>') => {
+                self.at += 1;
+                Token::Implies
+            }
             '-' | '−' | '–' | '—' => Token::Minus,
             '±' => Token::PlusMinus,
             '∓' => Token::MinusPlus,
@@ -162,8 +221,15 @@ impl<'a> Lexer<'a> {
             ',' => Token::Comma,
             ';' => Token::Semicolon,
             ':' => Token::Colon,
+            '.' if self.rest().starts_with("..") => {
+                let dots = self.rest().len() - self.rest().trim_start_matches('.').len();
+                self.at += dots;
+                Token::Ellipsis
+            }
             '.' | '?' => Token::Dot,
-            '…' => Token::Word("…".into()),
+            '…' => Token::Ellipsis,
+            '→' | '⇒' | '⟹' | '⟶' | '⇔' | '⟺' | '∴' => Token::Implies,
+            '#' => Token::Word("number".into()),
             '|' | '∣' => Token::Bar,
             '(' | '[' => Token::Open(c),
             ')' | ']' => Token::Close(c),
@@ -175,7 +241,11 @@ impl<'a> Lexer<'a> {
             '⌋' => Token::CloseFloor,
             '⌈' => Token::OpenCeil,
             '⌉' => Token::CloseCeil,
-            '&' => Token::Cell,
+            '&' => match self.open.last() {
+                Some(Environment::Matrix | Environment::Cases) => Token::Cell,
+                Some(Environment::Lines) => return,
+                None => Token::And,
+            },
             '√' => Token::Sqrt,
             'π' => Token::Letter('π'),
             '∞' => Token::Infinity,
@@ -202,9 +272,23 @@ impl<'a> Lexer<'a> {
             '£' => Token::Currency("pound"),
             '€' => Token::Currency("euro"),
             '¢' => Token::Word("cent".into()),
-            '½' | '¼' | '¾' | '⅓' | '⅔' => return self.unicode_fraction(c),
-            '⁰' | '¹' | '²' | '³' | '⁴' | '⁵' | '⁶' | '⁷' | '⁸' | '⁹' => {
-                return self.superscript(c);
+            '¥' | '₩' | '₹' | '₽' | '฿' => Token::Currency(match c {
+                '¥' => "yen",
+                '₩' => "won",
+                '₹' => "rupee",
+                '₽' => "ruble",
+                _ => "baht",
+            }),
+            // Ticks and other pictures.
+            '\u{2600}'..='\u{265f}'
+            | '\u{2668}'..='\u{27bf}'
+            | '\u{1f300}'..='\u{1faff}'
+            | '\u{fe0f}'
+            | '■'
+            | '□'
+            | '∎' => {
+                self.space = true;
+                return;
             }
             'ϕ' | 'φ' => Token::Letter('φ'),
             'ε' | 'ϵ' => Token::Letter('ε'),
@@ -222,7 +306,7 @@ impl<'a> Lexer<'a> {
                     Token::Word(word[..length].to_owned())
                 }
             }
-            _ => Token::Other,
+            c => Token::Other(c.encode_utf8(&mut [0; 4]).into()),
         };
         self.push(token);
     }
@@ -250,42 +334,51 @@ impl<'a> Lexer<'a> {
         self.at = self.text.len() - after.len();
         true
     }
+}
 
-    fn integer(&mut self, value: u32) {
-        self.push(Token::Number(Literal {
-            whole: value.to_string(),
-            value: RBig::from(value),
-            places: None,
-        }));
-    }
+/// A currency by its code.
+fn currency(run: &str) -> Option<&'static str> {
+    Some(match run {
+        "USD" => "dollar",
+        "EUR" => "euro",
+        "GBP" => "pound",
+        _ => return None,
+    })
+}
 
-    fn unicode_fraction(&mut self, c: char) {
-        let (above, below) = match c {
-            '½' => (1, 2),
-            '¼' => (1, 4),
-            '¾' => (3, 4),
-            '⅓' => (1, 3),
-            _ => (2, 3),
-        };
-        self.push(Token::Frac);
-        self.integer(above);
-        self.integer(below);
-    }
+/// Symbols of units that are likelier variables where no space stands before them: `5nm`.
+fn may_be_product(run: &str) -> bool {
+    matches!(
+        run,
+        "nm" | "um"
+            | "dm"
+            | "cl"
+            | "cL"
+            | "dl"
+            | "dL"
+            | "ha"
+            | "cc"
+            | "pt"
+            | "qt"
+            | "ms"
+            | "mA"
+            | "kN"
+            | "Pa"
+    )
+}
 
-    fn superscript(&mut self, c: char) {
-        const DIGITS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-        let digit = |c: char| DIGITS.chars().position(|d| d == c);
-        let mut value = digit(c).unwrap_or(0);
-        while let Some(next) = self.rest().chars().next()
-            && let Some(d) = digit(next)
-            && value < 1_000_000
-        {
-            value = value * 10 + d;
-            self.at += next.len_utf8();
-        }
-        self.push(Token::Caret);
-        self.integer(value as u32);
-    }
+/// A word of two or three letters that is no product of variables, also outside of `\text{}`.
+fn is_short_word(run: &str) -> bool {
+    const WORDS: [&str; 19] = [
+        "to", "day", "box", "row", "bus", "no", "yes", "up", "is", "are", "the", "of", "per",
+        "not", "for", "odd", "all", "none", "any",
+    ];
+    let (first, rest) = run.split_at(1);
+    // NO may be a segment.
+    rest.bytes().all(|b| b.is_ascii_lowercase())
+        && WORDS
+            .iter()
+            .any(|word| first.eq_ignore_ascii_case(&word[..1]) && &word[1..] == rest)
 }
 
 /// A token that is a word of plain text.
@@ -301,6 +394,7 @@ fn plain_word(lower: &str) -> Option<Token> {
         "infinity" | "infty" | "inf" => Token::Infinity,
         "percent" | "pct" => Token::Percent,
         "degrees" | "degree" => Token::Degree,
+        "mod" => Token::Modulo,
         _ => return None,
     })
 }

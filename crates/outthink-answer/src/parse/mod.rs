@@ -4,21 +4,26 @@
 
 mod expression;
 mod list;
+mod quantity;
 mod single;
 mod slices;
 mod special;
+mod system;
 
 use dashu_ratio::RBig;
 
 use crate::expr::Expr;
-use crate::lex::tokenize;
-use crate::token::{Order, Spaced, Thousands, Token};
+use crate::lex::{fold, tokenize};
+use crate::token::{Order, Repeats, Spaced, Spelling, Thousands, Token};
+use crate::unit::Unit;
 use crate::value::{Answer, Combination, Relation, Value};
-use crate::words;
+use crate::words::{self, Stock};
 use list::{list, spread};
+use quantity::{compound, symbolic};
 use single::{angle_brackets, reversed_brackets, single};
 use slices::{outside, peel, split, trim};
-use special::{choice, prose, time};
+use special::{choice, date, numbered, prose, time};
+use system::{system, without_brace};
 
 /// Longest answer that is read, in bytes; longer ones are compared as they stand.
 const LONGEST: usize = 1 << 13;
@@ -29,31 +34,39 @@ const DEEPEST: usize = 16;
 impl Answer {
     /// Reads an answer as it stands inside of `\boxed{}`: LaTeX, Unicode or plain text.
     pub fn parse(text: &str) -> Self {
-        let mut text = text.trim();
-        while text.len() > 4 && text.starts_with("**") && text.ends_with("**") {
-            text = text[2..text.len() - 2].trim();
-        }
-        let plain = text.to_owned();
+        let text = without_emphasis(text);
+        let mut answer = Self {
+            readings: Vec::new(),
+            plain: text.to_owned(),
+            tokens: Vec::new(),
+            spelled: false,
+            attached: false,
+        };
+        let folded = fold(text);
         let Some(lexed) = (text.len() <= LONGEST)
-            .then(|| tokenize(text, Thousands::Grouped))
+            .then(|| tokenize(&folded, Spelling::USUAL))
             .flatten()
         else {
-            let readings = vec![Value::Unread(unspaced(text))];
-            return Self { readings, plain };
+            answer.readings.push(Value::Unread(unspaced(text)));
+            return answer;
         };
         let tokens = trim(&lexed.tokens);
-        let mut readings = Vec::new();
         if tokens.iter().all(|spaced| says_nothing(&spaced.token)) {
-            return Self { readings, plain };
+            return answer;
         }
+        let readings = &mut answer.readings;
         let mut last = read(tokens, 0);
         let bracketed = matches!(
             tokens[0].token,
             Token::Open(_) | Token::OpenSet | Token::OpenAngle
         );
-        if lexed.ambiguous_comma
-            && (bracketed || !lexed.padded)
-            && let Some(separate) = tokenize(text, Thousands::Separate)
+        let separately = Spelling {
+            thousands: Thousands::Separate,
+            ..Spelling::USUAL
+        };
+        if lexed.ambiguity.comma
+            && (bracketed || !lexed.ambiguity.padded)
+            && let Some(separate) = tokenize(&folded, separately)
         {
             let separate = read(trim(&separate.tokens), 0);
             // Between brackets a comma is likelier to separate, and surely so if it is the only one: (1,000) is a pair.
@@ -73,51 +86,95 @@ impl Answer {
             readings.extend(read(rest, 0));
             readings.push(Value::Choice(choice));
         }
-        readings.extend(time(tokens));
-        readings.extend(last);
+        let time = time(tokens);
+        readings.extend(date(tokens));
+        // 9:05 is no ratio.
+        let padded = |spaced: &Spaced| matches!(&spaced.token, Token::Number(literal) if literal.whole.starts_with('0'));
+        let clock = time.is_some() && tokens[1..].iter().any(padded);
+        readings.extend(time);
+        readings.extend(last.filter(|last| !(clock && matches!(last, Value::Ratio(_)))));
+        if let Some((quantity, apart)) = symbolic(tokens) {
+            readings.push(quantity);
+            answer.attached = !apart;
+        }
+        if lexed.ambiguity.repeats {
+            let written = Spelling {
+                repeats: Repeats::Written,
+                ..Spelling::USUAL
+            };
+            readings
+                .extend(tokenize(&folded, written).and_then(|lexed| read(trim(&lexed.tokens), 0)));
+        }
         if let Some(text) = prose(tokens) {
-            let words: Vec<&str> = text.split(' ').collect();
-            let number = words::number(&words).map(|n| Value::Expr(Expr::Number(RBig::from(n))));
-            readings.extend(number);
-            // "eight days"
-            let unit = (1..words.len()).rev().find_map(|cut| {
-                let number = words::number(&words[..cut])?;
-                let unit = words[cut..].iter().map(|&word| word.to_owned()).collect();
-                Some(Value::Quantity(Expr::Number(RBig::from(number)), unit))
-            });
-            readings.extend(unit);
-            match text.to_lowercase().as_str() {
-                "all real numbers" | "all reals" | "real numbers" => readings.push(Value::Reals),
-                "empty set" | "the empty set" | "no solution" | "no solutions"
-                | "no real solutions" => {
-                    readings.push(Value::Set(Vec::new()));
-                }
-                _ => {}
-            }
-            readings.push(Value::Text(text));
+            let letter = |spaced: &Spaced| matches!(spaced.token, Token::Letter(_));
+            answer.spelled = tokens.iter().all(letter);
+            say(text, readings);
         }
         if readings.is_empty() {
-            readings.push(Value::Unread(unspaced(text)));
+            readings.push(match numbered(tokens) {
+                Some(text) => Value::Text(text),
+                None => Value::Unread(unspaced(text)),
+            });
         }
-        Self { readings, plain }
+        answer.tokens = tokens.iter().map(|spaced| spaced.token.clone()).collect();
+        answer
     }
+}
+
+/// Without the stars of Markdown around.
+fn without_emphasis(text: &str) -> &str {
+    let mut text = text.trim();
+    loop {
+        let inner = text.trim_end_matches('.');
+        let inner = ["**", "__", "*", "_", "'"].into_iter().find_map(|mark| {
+            let inner = inner.strip_prefix(mark)?.strip_suffix(mark)?;
+            (!inner.is_empty() && !inner.contains(mark)).then_some(inner.trim())
+        });
+        match inner {
+            Some(inner) => text = inner,
+            None => return text,
+        }
+    }
+}
+
+/// What prose may mean.
+fn say(text: String, readings: &mut Vec<Value>) {
+    let words: Vec<&str> = text.split(' ').collect();
+    readings.extend(words::number(&words).map(|number| Value::Expr(Expr::Number(number))));
+    // "eight days"
+    let quantity = (1..words.len()).rev().find_map(|cut| {
+        let number = words::whole_number(&words[..cut])?;
+        let mut unit = Unit::of(words[cut]);
+        for word in &words[cut + 1..] {
+            unit.factors.push(((*word).to_owned(), 1));
+        }
+        Some(Value::Quantity(Expr::Number(RBig::from(number)), unit))
+    });
+    readings.extend(quantity);
+    match words::stock_phrase(&text.to_lowercase()) {
+        Some(Stock::Reals) => readings.push(Value::Reals),
+        Some(Stock::Nothing) => readings.push(Value::Set(Vec::new())),
+        Some(Stock::Said(phrase)) => readings.push(Value::Text(phrase.into())),
+        None => {}
+    }
+    readings.push(Value::Text(text));
 }
 
 /// Punctuation, and marks that stand for something left out: `...`, `{,}`, `___`.
 fn says_nothing(token: &Token) -> bool {
-    match token {
-        Token::Word(word) => word == "…",
+    matches!(
+        token,
         Token::Dot
-        | Token::Comma
-        | Token::Semicolon
-        | Token::Colon
-        | Token::Row
-        | Token::Minus
-        | Token::Underscore
-        | Token::OpenGroup
-        | Token::CloseGroup => true,
-        _ => false,
-    }
+            | Token::Ellipsis
+            | Token::Comma
+            | Token::Semicolon
+            | Token::Colon
+            | Token::Row
+            | Token::Minus
+            | Token::Underscore
+            | Token::OpenGroup
+            | Token::CloseGroup
+    )
 }
 
 fn unspaced(text: &str) -> String {
@@ -129,15 +186,21 @@ fn read(tokens: &[Spaced], depth: usize) -> Option<Value> {
     if depth > DEEPEST {
         return None;
     }
-    let tokens = peel(trim(tokens));
-    if let Some(value) = reversed_brackets(tokens, depth).or_else(|| angle_brackets(tokens, depth))
+    let mut tokens = peel(trim(without_brace(tokens)));
+    // What an implication comes to is the answer.
+    if let Some(&place) = outside(tokens, |token| *token == Token::Implies)?.last() {
+        tokens = peel(trim(&tokens[place + 1..]));
+    }
+    if let Some(value) = reversed_brackets(tokens, depth)
+        .or_else(|| angle_brackets(tokens, depth))
+        .or_else(|| system(tokens, depth))
     {
         return Some(value);
     }
     let separates = |token: &Token| {
         matches!(
             token,
-            Token::Comma | Token::Semicolon | Token::And | Token::Or
+            Token::Comma | Token::Semicolon | Token::And | Token::Or | Token::Row
         )
     };
     let mut places = outside(tokens, separates)?;
@@ -167,7 +230,7 @@ fn read(tokens: &[Spaced], depth: usize) -> Option<Value> {
     match items.len() {
         0 => None,
         1 => items.into_iter().next().map(spread),
-        _ => Some(list(items, or, and)),
+        _ => Some(compound(&items).unwrap_or_else(|| list(items, or, and))),
     }
 }
 
@@ -231,14 +294,22 @@ fn named(tokens: &[Spaced]) -> Option<Value> {
 
 /// Without words that introduce a value.
 fn without_lead(mut tokens: &[Spaced]) -> &[Spaced] {
-    const LEADS: [&str; 16] = [
+    const LEADS: [&str; 24] = [
         "about",
         "approximately",
         "approx",
         "roughly",
         "exactly",
         "the",
+        "final",
+        "correct",
         "answer",
+        "so",
+        "therefore",
+        "thus",
+        "hence",
+        "of",
+        "total",
         "is",
         "are",
         "option",

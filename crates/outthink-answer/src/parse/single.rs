@@ -1,7 +1,8 @@
-//! A value without anything beside it: brackets, matrices, bases, residues, quantities.
+//! A value without anything beside it: brackets, matrices, bases, residues, ratios.
 
 use super::expression::expression;
 use super::list::{branches, spread};
+use super::quantity::measured;
 use super::slices::{end_of, outside, split, trim};
 use super::{item, read};
 use crate::expr::Expr;
@@ -16,6 +17,7 @@ pub(super) fn single(tokens: &[Spaced], depth: usize) -> Option<Value> {
         [] => return None,
         [only] if only.token == Token::Empty => return Some(Value::Set(Vec::new())),
         [only] if only.token == Token::Reals => return Some(Value::Reals),
+        [only] if only.token == Token::Ellipsis => return Some(Value::Ellipsis),
         _ => {}
     }
     if end_of(tokens, 0) == Some(tokens.len())
@@ -35,7 +37,11 @@ pub(super) fn single(tokens: &[Spaced], depth: usize) -> Option<Value> {
     if let Some(value) = residue(tokens) {
         return Some(value);
     }
-    let colons = outside(tokens, |token| *token == Token::Colon)?;
+    let colon = |token: &Token| match token {
+        Token::Word(word) => word == "to",
+        token => *token == Token::Colon,
+    };
+    let colons = outside(tokens, colon)?;
     if !colons.is_empty() {
         let parts = split(tokens, &colons);
         let parts: Vec<Expr> = parts.into_iter().map(expr).collect::<Option<_>>()?;
@@ -44,74 +50,7 @@ pub(super) fn single(tokens: &[Spaced], depth: usize) -> Option<Value> {
     measured(tokens)
 }
 
-/// A number with its percent sign, currency or unit, if it has one.
-fn measured(tokens: &[Spaced]) -> Option<Value> {
-    let mut units: Vec<String> = Vec::new();
-    let kept: Vec<Spaced>;
-    let mut tokens = tokens;
-    if tokens
-        .iter()
-        .any(|spaced| matches!(spaced.token, Token::Currency(_)))
-    {
-        let currency = |spaced: &Spaced| match spaced.token {
-            Token::Currency(name) => Some(name.to_owned()),
-            _ => None,
-        };
-        units.extend(tokens.iter().find_map(currency));
-        kept = tokens
-            .iter()
-            .filter(|spaced| currency(spaced).is_none())
-            .cloned()
-            .collect();
-        tokens = &kept;
-    }
-    if let Some(first) = tokens
-        .iter()
-        .position(|spaced| matches!(spaced.token, Token::Word(_)))
-    {
-        let (number, unit) = tokens.split_at(first);
-        let fits = |spaced: &Spaced| {
-            matches!(
-                spaced.token,
-                Token::Word(_)
-                    | Token::Caret
-                    | Token::Number(_)
-                    | Token::Slash
-                    | Token::OpenGroup
-                    | Token::CloseGroup
-                    | Token::Dot
-                    | Token::Minus
-                    | Token::Letter(_)
-                    | Token::Times
-            )
-        };
-        if !unit.iter().all(fits) {
-            return None;
-        }
-        units.extend(unit.iter().filter_map(|spaced| match &spaced.token {
-            Token::Word(word) => Some(word.clone()),
-            _ => None,
-        }));
-        tokens = match number {
-            [number @ .., slash] if slash.token == Token::Slash => number,
-            number => number,
-        };
-    }
-    if let [number @ .., percent] = tokens
-        && percent.token == Token::Percent
-        && units.is_empty()
-    {
-        return Some(Value::Percent(expr(number)?));
-    }
-    let value = expr(tokens)?;
-    Some(if units.is_empty() {
-        Value::Expr(value)
-    } else {
-        Value::Quantity(value, units)
-    })
-}
-
-fn expr(tokens: &[Spaced]) -> Option<Expr> {
+pub(super) fn expr(tokens: &[Spaced]) -> Option<Expr> {
     let expr = expression(trim(tokens))?;
     Some(if expr.make().degrees {
         expr.settle_degrees()
@@ -306,7 +245,7 @@ fn based(tokens: &[Spaced]) -> Option<Value> {
     let base = match subscript {
         [only] => match &only.token {
             Token::Number(literal) => literal.whole.parse().ok()?,
-            Token::Word(word) => words::number(&[word])?,
+            Token::Word(word) => words::whole_number(&[word])?,
             _ => return None,
         },
         _ => return None,

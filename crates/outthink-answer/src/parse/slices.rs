@@ -15,10 +15,21 @@ pub(super) fn trim(mut tokens: &[Spaced]) -> &[Spaced] {
     while let [first, rest @ ..] = tokens
         && matches!(
             first.token,
-            Token::Colon | Token::Comma | Token::Order(Order::Equal | Order::Approximately)
+            Token::Colon
+                | Token::Comma
+                | Token::Row
+                | Token::Implies
+                | Token::Order(Order::Equal | Order::Approximately)
         )
     {
         tokens = rest;
+    }
+    // "3.14…" goes on, and "1, 2, …" has more elements.
+    if let [rest @ .., before, last] = tokens
+        && last.token == Token::Ellipsis
+        && !matches!(before.token, Token::Comma | Token::Semicolon)
+    {
+        return trim(&tokens[..rest.len() + 1]);
     }
     tokens
 }
@@ -35,6 +46,7 @@ pub(super) fn end_of(tokens: &[Spaced], at: usize) -> Option<usize> {
                 | Token::OpenFloor
                 | Token::OpenCeil
                 | Token::OpenMatrix
+                | Token::OpenSystem
         )
     }
     fn closes(token: &Token) -> bool {
@@ -47,6 +59,7 @@ pub(super) fn end_of(tokens: &[Spaced], at: usize) -> Option<usize> {
                 | Token::CloseFloor
                 | Token::CloseCeil
                 | Token::CloseMatrix
+                | Token::CloseSystem
         )
     }
     if closes(&tokens[at].token) {

@@ -408,7 +408,7 @@ pub(crate) struct Grade {
     /// Grade a file of pairs, one JSON object a line; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["gold", "prediction"])]
     pub(crate) jsonl: Option<PathBuf>,
-    /// Whose rules: outthink, or to compare with published numbers qwen2.5-math or prm800k
+    /// Whose rules: outthink, or to compare with published numbers qwen2.5-math, prm800k, gsm8k-strict or gsm8k-flexible
     #[arg(long, default_value_t = Mode::Outthink, value_name = "RULES")]
     pub(crate) rules: Mode,
     /// Print one JSON object for a pair
