@@ -1,11 +1,11 @@
 //! Servers as a policy.
 
 use std::hash::Hasher;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::future::{BoxFuture, FutureExt, try_join_all};
+use futures::future::{BoxFuture, Either, FutureExt, select, try_join_all};
 use outthink_core::{
-    Continuation, Extension, ModelError, Policy, Problem, Reply, Sampling, Stop, Until, Usage,
+    Continuation, Extension, Halt, ModelError, Policy, Problem, Reply, Sampling, Stop, Until, Usage,
 };
 use outthink_prompt::{Message, PolicyProfile, Profile, PromptFiles, Segmenter};
 use siphasher::sip::SipHasher13;
@@ -13,7 +13,7 @@ use siphasher::sip::SipHasher13;
 use crate::cut::Cut;
 use crate::dialect::{Asked, Dialect, Finish, Prefix, Told};
 use crate::http::Trouble;
-use crate::pool::{EndpointStats, Pool, Reader};
+use crate::pool::{EndpointStats, Pool, Question, Reader};
 use crate::probe::{Facts, Fleet, Wanted, probe};
 use crate::prompt::{Prompter, unsendable};
 use crate::{Error, Notice, Role, Servers, background};
@@ -200,6 +200,7 @@ impl RemotePolicy {
                 max_tokens,
                 until: Until::Answer,
                 segmenter: inner.segmenter.clone().without_box(),
+                halt: None,
             };
             let key = key(&messages
                 .last()
@@ -228,15 +229,32 @@ impl RemotePolicy {
 
 impl Policy for RemotePolicy {
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+        self.replies(requests, None).boxed()
+    }
+
+    fn extend_until<'a>(
+        &'a self,
+        requests: Vec<Extension>,
+        halt: &'a Halt,
+    ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
+        self.replies(requests, Some(halt.clone())).boxed()
+    }
+}
+
+impl RemotePolicy {
+    async fn replies(
+        &self,
+        requests: Vec<Extension>,
+        halt: Option<Halt>,
+    ) -> Result<Vec<Reply>, ModelError> {
         let inner = Arc::clone(&self.0);
-        async move {
-            let work = async move {
-                let replies = requests.into_iter().map(|request| inner.extension(request));
-                try_join_all(replies).await
-            };
-            Ok(background::start(work)?.await?)
-        }
-        .boxed()
+        let work = async move {
+            let replies = requests
+                .into_iter()
+                .map(|request| inner.extension(request, halt.clone()));
+            try_join_all(replies).await
+        };
+        Ok(background::start(work)?.await?)
     }
 }
 
@@ -253,6 +271,7 @@ struct Shape {
     max_tokens: usize,
     until: Until,
     segmenter: Segmenter,
+    halt: Option<Halt>,
 }
 
 impl Inner {
@@ -263,7 +282,7 @@ impl Inner {
             .await
     }
 
-    async fn extension(&self, request: Extension) -> Result<Reply, Error> {
+    async fn extension(&self, request: Extension, halt: Option<Halt>) -> Result<Reply, Error> {
         let Extension {
             problem,
             steps,
@@ -283,6 +302,7 @@ impl Inner {
                 Until::Step => segmenter,
                 Until::Answer => segmenter.whole(),
             },
+            halt,
         };
         if !self.fleet.dialect.continues() {
             if until == Until::Step || !steps.is_empty() {
@@ -329,17 +349,19 @@ impl Inner {
             let reader = || DrawReader {
                 dialect: *dialect,
                 spelled: tokenizer.is_none(),
-                cuts: vec![Cut::new(
+                cuts: Arc::new(Mutex::new(vec![Cut::new(
                     shape.segmenter.clone(),
                     tokenizer.cloned(),
                     shape.until,
-                )],
+                )])),
                 told: None,
                 prompt: prefix.len() as u64,
                 stream,
                 done: false,
+                halt: shape.halt.clone(),
+                heard: 0,
             };
-            self.pool.ask(key, &question, reader).await
+            self.ask(key, &question, shape, 1, reader).await
         };
         let draws = try_join_all(seeds.iter().map(|&seed| draw(seed))).await?;
         let usage = draws.iter().map(|(_, usage)| *usage).sum();
@@ -360,7 +382,9 @@ impl Inner {
     ) -> Result<Reply, Error> {
         let mut drawn: Vec<Continuation> = Vec::with_capacity(seeds.len());
         let mut usage = Usage::default();
-        let mut at_once = seeds.len().min(self.pool.answers()).max(1);
+        // What is done when a halt comes is kept: it comes by itself.
+        let most = shape.halt.as_ref().map_or(seeds.len(), |_| 1);
+        let mut at_once = most.min(self.pool.answers()).max(1);
         while drawn.len() < seeds.len() {
             let parts = seeds[drawn.len()..].chunks(at_once);
             let asked = parts.map(|seeds| self.choices(key, messages, seeds, shape));
@@ -400,27 +424,94 @@ impl Inner {
             dialect: *dialect,
             spelled: true,
             // What is here whole is not cut short: the model ended it.
-            cuts: vec![Cut::new(shape.segmenter.clone().without_box(), None, shape.until); n],
+            cuts: Arc::new(Mutex::new(vec![
+                Cut::new(
+                    shape.segmenter.clone().without_box(),
+                    None,
+                    shape.until
+                );
+                n
+            ])),
             told: None,
             prompt: bytes.div_ceil(4) as u64,
             stream: false,
             done: false,
+            halt: shape.halt.clone(),
+            heard: 0,
         };
-        self.pool.ask(key, &question, reader).await
+        self.ask(key, &question, shape, n, reader).await
+    }
+
+    /// Asks for `n` draws. When they are halted, what has come is handed over.
+    async fn ask(
+        &self,
+        key: u64,
+        question: &Question,
+        shape: &Shape,
+        n: usize,
+        reader: impl Fn() -> DrawReader,
+    ) -> Result<Reply, Error> {
+        let Some(halt) = &shape.halt else {
+            return self.pool.ask(key, question, reader).await;
+        };
+        // Of the last try: what is not sent yet costs nothing.
+        let sent: Mutex<Option<(Cuts, u64)>> = Mutex::default();
+        let noted = || {
+            let own = reader();
+            *open(&sent) = Some((Arc::clone(&own.cuts), own.prompt));
+            own
+        };
+        let asking = Box::pin(self.pool.ask(key, question, noted));
+        match select(asking, halt.stopped()).await {
+            Either::Left((reply, _)) => return reply,
+            Either::Right(((), asking)) => drop(asking),
+        }
+        let nothing = Continuation {
+            steps: Vec::new(),
+            stop: Stop::Length,
+        };
+        let Some((cuts, prompt)) = open(&sent).take() else {
+            return Ok((vec![nothing; n], Usage::default()));
+        };
+        let cuts = std::mem::take(&mut *open(&cuts));
+        let usage = usage(None, prompt, counted(&cuts));
+        let draws = cuts.into_iter().map(Cut::into_continuation);
+        let draws = draws.map(|draw| draw.unwrap_or_else(|| nothing.clone()));
+        Ok((draws.collect(), usage))
     }
 }
+
+fn open<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The draws of a request as they come.
+type Cuts = Arc<Mutex<Vec<Cut>>>;
 
 /// Reads draws.
 struct DrawReader {
     dialect: Dialect,
     spelled: bool,
-    cuts: Vec<Cut>,
+    /// Shared with whoever hands them over when they are halted.
+    cuts: Cuts,
     told: Option<Told>,
     /// Tokens sent, as counted here.
     prompt: u64,
     stream: bool,
     /// Has a stream said that it is over?
     done: bool,
+    halt: Option<Halt>,
+    /// Tokens that the halt has heard of.
+    heard: u64,
+}
+
+impl DrawReader {
+    fn hear(&mut self, tokens: u64) {
+        if let Some(halt) = &self.halt {
+            halt.drew(tokens.saturating_sub(self.heard));
+            self.heard = self.heard.max(tokens);
+        }
+    }
 }
 
 impl Reader for DrawReader {
@@ -433,9 +524,11 @@ impl Reader for DrawReader {
             .map_err(|unreadable| unreadable.at(endpoint))?;
         self.told = parts.told.or(self.told);
         self.done |= data == b"[DONE]";
+        let shared = Arc::clone(&self.cuts);
+        let mut cuts = open(&shared);
         for part in parts.parts {
             // More choices than were asked for are nobody's.
-            let Some(cut) = self.cuts.get_mut(part.index) else {
+            let Some(cut) = cuts.get_mut(part.index) else {
                 continue;
             };
             part.pieces.iter().for_each(|piece| cut.push(piece));
@@ -445,14 +538,17 @@ impl Reader for DrawReader {
         }
         // What a stream is hung up on has no usage, and what is over has: its last event is worth waiting for.
         let over = |cut: &Cut| cut.has_ended() && !cut.is_finished();
-        Ok(parts.last || (self.stream && self.cuts.iter().all(over)))
+        let last = parts.last || (self.stream && cuts.iter().all(over));
+        self.hear(cuts.iter().map(Cut::tokens).sum());
+        Ok(last)
     }
 
-    fn finish(self, _: &str) -> Result<(Self::Value, u64), Trouble> {
-        let counted = counted(&self.cuts);
+    fn finish(mut self, _: &str) -> Result<(Self::Value, u64), Trouble> {
+        let cuts = std::mem::take(&mut *open(&self.cuts));
+        let counted = counted(&cuts);
         let done = self.done;
-        let mut drawn = Vec::with_capacity(self.cuts.len());
-        for mut cut in self.cuts {
+        let mut drawn = Vec::with_capacity(cuts.len());
+        for mut cut in cuts {
             // Some streams end without a word for why.
             if done && cut.has_begun() && !cut.is_finished() {
                 cut.finish(Finish::End);
@@ -471,6 +567,7 @@ impl Reader for DrawReader {
                 .all(|c| c.stop != Stop::Step || c.steps.len() <= 1)
         );
         let usage = usage(self.told, self.prompt, counted);
+        self.hear(usage.generated);
         Ok(((drawn, usage), usage.computed))
     }
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 use futures::executor::block_on;
 use mock::{Act, Mock, Request};
 use outthink_core::{
-    Error, Finished, Limits, Method, Plan, Policy, Problem, Sampling, Tree, Until, Usage, Verifier,
-    search,
+    Error, Finished, Halt, Limits, Method, Plan, Policy, Problem, Sampling, Stop, Tree, Until,
+    Usage, Verifier, search,
 };
 use outthink_remote::{Notice, RemotePolicy, RemoteVerifier, Role, Servers};
 use serde_json::json;
@@ -311,6 +311,48 @@ fn a_dead_replica_loses_no_sample() {
         assert_eq!(shape(&tree), shape(&expected));
     }
     assert!(one.asked() > 0 && two.asked() > 0);
+}
+
+#[test]
+fn draws_that_are_halted_hand_over_what_came_and_count_what_was_asked() {
+    let drawn = AtomicUsize::new(0);
+    let policy = Mock::start(move |request| match request.path.as_str() {
+        "/v1/completions" if drawn.fetch_add(1, Ordering::SeqCst) == 1 => Act::Hang,
+        _ => mock::policy(request),
+    });
+    let client = policy_at(&[policy.url()]);
+    let halt = Halt::default();
+    let answered = || client.stats()[0].answered;
+    let before = answered();
+    let mut work = client.extend_until(
+        vec![outthink_core::Extension {
+            problem: problem(1),
+            steps: Vec::new(),
+            seeds: vec![1, 2],
+            until: Until::Step,
+            sampling: Sampling::at(1.0),
+            max_tokens: 8,
+        }],
+        &halt,
+    );
+    while answered() == before || policy.asked() < 2 {
+        let _ = block_on(async { futures::poll!(&mut work) });
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    halt.stop();
+    let mut replies = block_on(work).unwrap();
+    let (draws, usage) = replies.pop().unwrap();
+    let done = draws.iter().filter(|draw| !draw.steps.is_empty());
+    assert_eq!((replies.len(), draws.len(), done.count()), (0, 2, 1));
+    assert!(
+        draws
+            .iter()
+            .any(|draw| draw.steps.is_empty() && draw.stop == Stop::Length)
+    );
+    // The question was sent twice, and what became of one is not known.
+    let prompt = client.prompt(&problem(1)).unwrap().len() as u64;
+    assert_eq!((usage.requests, usage.prompt), (2, 2 * prompt));
+    assert!(usage.estimated >= 1 && usage.generated > 0);
 }
 
 #[test]
