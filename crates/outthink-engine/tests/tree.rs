@@ -7,7 +7,7 @@ mod models;
 use std::collections::HashSet;
 
 use futures::executor::block_on;
-use outthink_core::{Sampling, Stop, Until};
+use outthink_core::{Halt, Sampling, Stop, Until, Usage};
 use outthink_engine::{Draw, Drawing, Engine, Reading};
 use outthink_prompt::{Profile, Segmenter};
 use proptest::prelude::*;
@@ -135,6 +135,36 @@ fn a_draw_is_the_same_alone_and_in_a_crowd() {
     }
     let distinct: HashSet<_> = crowd.iter().flatten().map(|(steps, _)| steps).collect();
     assert!(distinct.len() > 6, "seeds make a difference: {distinct:?}");
+}
+
+#[test]
+fn a_halt_hands_over_what_is_done_and_counts_every_token() {
+    let seeds: Vec<u64> = (0..48).collect();
+    let tokens = |replies: &[(Vec<Draw>, Usage)]| -> u64 {
+        replies.iter().map(|(_, usage)| usage.generated).sum()
+    };
+    let whole = block_on(models::engine("micro-90k").draw(drawings(&seeds))).unwrap();
+    let most = tokens(&whole) / 2;
+    let engine = models::engine("micro-90k");
+    let halt = Halt::after(most);
+    let halted = block_on(engine.draw_until(drawings(&seeds), &halt)).unwrap();
+    // The pass in which it stops draws a token of every path at most.
+    let paths = 3 * seeds.len();
+    assert!((most..most + paths as u64).contains(&tokens(&halted)));
+    let mut done = 0;
+    for ((own, _), (whole, _)) in halted.iter().zip(&whole) {
+        assert_eq!(own.len(), whole.len());
+        for (own, whole) in texts(own).into_iter().zip(texts(whole)) {
+            match own.0.is_empty() {
+                true => assert_eq!(own.1, Stop::Length),
+                false => assert_eq!(own, whole),
+            }
+            done += usize::from(own.1 == Stop::Answer);
+        }
+    }
+    assert!(done > 0 && done < paths, "{done}");
+    let again = block_on(engine.draw(drawings(&seeds))).unwrap();
+    assert_eq!(texts(&again[0].0), texts(&whole[0].0));
 }
 
 #[test]
