@@ -1,6 +1,7 @@
 //! The thread that owns the store: everyone else hands it what to write, and it writes many a transaction.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
@@ -16,8 +17,8 @@ enum Order {
 
 /// A handle on the store's thread, which ends with it.
 pub(crate) struct Keeper {
-    orders: mpsc::Sender<Order>,
-    thread: std::thread::JoinHandle<Result<Store, StoreError>>,
+    orders: Option<mpsc::Sender<Order>>,
+    thread: Option<JoinHandle<Result<Store, StoreError>>>,
 }
 
 /// The thread has ended; [`Keeper::close`] says why.
@@ -32,15 +33,21 @@ impl Keeper {
             serve(&mut store, &inbox)?;
             Ok(store)
         });
-        Self { orders, thread }
+        Self {
+            orders: Some(orders),
+            thread: Some(thread),
+        }
+    }
+
+    fn order(&self, order: Order) -> Result<(), Ended> {
+        let orders = self.orders.as_ref().ok_or(Ended)?;
+        orders.send(order).map_err(|_| Ended)
     }
 
     /// Writes a model's reply, some time soon.
     pub(crate) fn journal(&self, unit: i64, key: i64, reply: String) {
         // A thread that has ended is noticed by whoever waits for an answer.
-        let _ = self
-            .orders
-            .send(Order::Write(Write::Journal { unit, key, reply }, None));
+        let _ = self.order(Order::Write(Write::Journal { unit, key, reply }, None));
     }
 
     /// Writes a finished unit; returns when it is in the store.
@@ -56,7 +63,7 @@ impl Keeper {
     async fn write(&self, write: Write) -> Result<(), Ended> {
         let (done, written) = oneshot::channel();
         let order = Order::Write(write, Some(done));
-        self.orders.send(order).map_err(|_| Ended)?;
+        self.order(order)?;
         written.await.map_err(|_| Ended)
     }
 
@@ -69,15 +76,31 @@ impl Keeper {
         let question = Box::new(move |store: &mut Store| {
             let _ = tell.send(question(store));
         });
-        self.orders.send(Order::Ask(question)).map_err(|_| Ended)?;
+        self.order(Order::Ask(question))?;
         told.await.map_err(|_| Ended)
     }
 
     /// Ends the thread when all is written, and gives the store back.
-    pub(crate) fn close(self) -> Result<Store, StoreError> {
-        drop(self.orders);
+    pub(crate) fn close(mut self) -> Result<Store, StoreError> {
+        let ended = || StoreError::Malformed("a thread that has ended".into());
+        self.end().unwrap_or_else(|| Err(ended()))
+    }
+
+    fn end(&mut self) -> Option<Result<Store, StoreError>> {
+        drop(self.orders.take());
         let panicked = |_| StoreError::Malformed("a thread that has panicked".into());
-        self.thread.join().map_err(panicked)?
+        let joined = self.thread.take()?.join();
+        Some(joined.map_err(panicked).flatten())
+    }
+}
+
+/// A run that is given up has written all that came, and leaves its units to others at once.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(Ok(mut store)) = self.end() {
+            // Leases that stay run out by themselves.
+            let _ = store.release();
+        }
     }
 }
 

@@ -468,3 +468,50 @@ fn a_question_in_sql_is_answered_and_changes_nothing() {
         assert!(store.ask("DELETE FROM problem", &mut |_, _| {}).is_err());
     }
 }
+
+#[test]
+fn a_run_that_is_given_up_has_written_what_came_and_holds_no_unit() {
+    for place in Place::all() {
+        let bench = bench(8, Duration::from_millis(2), 64);
+        let mut store = Store::open(&place.name()).unwrap();
+        store.put_study(&bench.study).unwrap();
+        let (study, models) = (&bench.study, &bench.models);
+        let done = std::cell::Cell::new(0);
+        let watch = &mut |status: &Status| done.set(status.done);
+        let ran = run(
+            study,
+            models,
+            store,
+            Shard::WHOLE,
+            Caps::default(),
+            &MathAnswers,
+            watch,
+        );
+        let mut ran = Box::pin(ran);
+        while bench.draws.load(Ordering::Relaxed) < 64 {
+            assert!(block_on(async { futures::poll!(&mut ran) }).is_pending());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(ran);
+        let mut store = Store::read(&place.name()).unwrap();
+        let mut held = Vec::new();
+        let leased = "SELECT count(*) FROM unit WHERE worker IS NOT NULL";
+        store.ask(leased, &mut |_, row| held.push(row)).unwrap();
+        assert_eq!(held, [[Some("0".to_owned())]]);
+        drop(store);
+        // What was drawn is not drawn again: one run and a half cost one.
+        let store = Store::open(&place.name()).unwrap();
+        go(&bench, store, Shard::WHOLE, Caps::default());
+        let drawn = bench.draws.load(Ordering::Relaxed);
+        let alone = mock::bench(8, Duration::ZERO, 64);
+        let other = Place::like(&place);
+        let mut store = Store::open(&other.name()).unwrap();
+        store.put_study(&alone.study).unwrap();
+        go(&alone, store, Shard::WHOLE, Caps::default());
+        let under_way = 2 * 64;
+        assert!(
+            drawn <= alone.draws.load(Ordering::Relaxed) + under_way,
+            "{drawn}"
+        );
+    }
+}
