@@ -37,6 +37,22 @@ fn expression() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
+    fn pieces_of_answers_in_any_order_are_read(
+        pieces in prop::collection::vec(prop::sample::select(vec![
+            "5", " cm", "km/h", r"\frac", r"\frac{\text{km}}", "{", "}", "(", ")", r"\text{no}", " per ", "^", "_", "…", ", ",
+            r"\begin{cases}", r"\\", "&", r"\end{cases}", "=", r"\implies", "No. ", "th", ".", ":30", " PM", "½", "²", "\u{305}", "#",
+            "x_1", "+C", r"\dot", "(3)", r"\textcolor", "$", "June ", "seven", "-", r"\circ", "%", r"\left\{", r"\overset",
+        ]), 0..8),
+    ) {
+        let text = pieces.concat();
+        let answer = Answer::parse(&text);
+        prop_assert_eq!(equivalent(&answer, &answer).equal, !answer.is_empty());
+        if let Some(found) = extract(&text) {
+            prop_assert!(!Answer::parse(&found.text).is_empty());
+        }
+    }
+
+    #[test]
     fn any_text_is_an_answer_equal_to_itself_unless_it_is_empty(text in any::<String>()) {
         let answer = Answer::parse(&text);
         prop_assert_eq!(equivalent(&answer, &answer).equal, !answer.is_empty());

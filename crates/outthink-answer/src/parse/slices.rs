@@ -34,7 +34,7 @@ pub(super) fn trim(mut tokens: &[Spaced]) -> &[Spaced] {
     tokens
 }
 
-/// The place after what opens at `at`; none if it never closes. One for a token that opens nothing.
+/// The place after what opens at `at`; none if it never closes, or nothing is there. One for a token that opens nothing.
 pub(super) fn end_of(tokens: &[Spaced], at: usize) -> Option<usize> {
     fn opens(token: &Token) -> bool {
         matches!(
@@ -62,7 +62,7 @@ pub(super) fn end_of(tokens: &[Spaced], at: usize) -> Option<usize> {
                 | Token::CloseSystem
         )
     }
-    if closes(&tokens[at].token) {
+    if closes(&tokens.get(at)?.token) {
         return None;
     }
     let mut depth = 0usize;
