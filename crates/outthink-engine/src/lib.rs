@@ -26,6 +26,7 @@ pub use convert::convert;
 pub use decoder::{Head, Readout};
 pub use engine::{Counts, Draw, Drawing, Engine, Reading};
 pub use error::Error;
+pub use gguf::gguf_parts;
 pub use policy::EmbeddedPolicy;
 pub use precision::Precision;
 pub use verifier::EmbeddedVerifier;

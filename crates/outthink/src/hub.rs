@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
+use outthink_engine::gguf_parts;
 use sha2::{Digest, Sha256};
 
 /// `owner/name`, with `@revision` if one is wanted, and `/FILE.gguf` for one of many files.
@@ -128,9 +129,10 @@ impl<'n> HubId<'n> {
     /// The files that a checkpoint needs: safetensors if there are any, else the pickled weights.
     fn wanted(&self, files: &[String]) -> Result<Vec<String>, anyhow::Error> {
         if let Some(file) = self.file {
-            return match files.iter().any(|known| known == file) {
-                true => Ok(vec![file.to_owned()]),
-                false => {
+            let parts = gguf_parts(file);
+            return match parts.iter().find(|part| !files.contains(part)) {
+                None => Ok(parts),
+                Some(file) => {
                     let known = files.iter().filter(|name| name.ends_with(".gguf"));
                     let known: Vec<&str> = known.map(String::as_str).collect();
                     bail!(
@@ -183,7 +185,11 @@ impl<'n> HubId<'n> {
         let commit = reference.unwrap_or_else(|_| self.revision.to_owned());
         let folder = self.snapshot(commit.trim());
         match self.file {
-            Some(file) => Some(folder.join(file)).filter(|path| path.is_file()),
+            Some(file) => {
+                let parts = gguf_parts(file);
+                let whole = parts.iter().all(|part| folder.join(part).is_file());
+                whole.then(|| folder.join(file))
+            }
             None => is_whole(&folder).then_some(folder),
         }
     }

@@ -25,6 +25,7 @@ use crate::{Error, Precision};
 
 use header::Value;
 pub(crate) use header::{Header, type_name, types_read};
+pub use split::gguf_parts;
 use tokenizer::Vocabulary;
 
 /// GGUF's name of a tensor, by the part that follows the layer.

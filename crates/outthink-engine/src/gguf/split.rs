@@ -49,6 +49,26 @@ pub(super) fn parts(path: &Path) -> Result<Parts, Error> {
     })
 }
 
+/// The names of all parts of a file, by the name of one; just that of a file that is not split.
+pub fn gguf_parts(name: &str) -> Vec<String> {
+    let count = name
+        .strip_suffix(".gguf")
+        .and_then(|name| name.rsplit_once("-of-"))
+        .and_then(|(_, count)| count.parse().ok())
+        .filter(|count| (2..=MOST).contains(count));
+    let stem = |count| Some((count, stem(name.strip_suffix(".gguf")?, count)?));
+    match count.and_then(stem) {
+        Some((count, stem)) => part_names(stem, count),
+        None => vec![name.to_owned()],
+    }
+}
+
+fn part_names(stem: &str, count: u64) -> Vec<String> {
+    (1..=count)
+        .map(|number| format!("{stem}-{number:05}-of-{count:05}.gguf"))
+        .collect()
+}
+
 /// All parts, in order, whichever of them is at `path`.
 fn siblings(
     path: &Path,
@@ -62,9 +82,8 @@ fn siblings(
     }
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let stem = stem(&name, count).unwrap_or(&name);
-    let mut paths: Vec<PathBuf> = (1..=count)
-        .map(|number| path.with_file_name(format!("{stem}-{number:05}-of-{count:05}.gguf")))
-        .collect();
+    let names = part_names(stem, count);
+    let mut paths: Vec<PathBuf> = names.iter().map(|name| path.with_file_name(name)).collect();
     // One under a name of its own stands for what it says it is.
     if !paths.iter().any(|known| known == path) {
         paths[own as usize] = path.to_owned();

@@ -504,6 +504,24 @@ fn a_split_file_is_whole_from_any_of_its_parts() {
 }
 
 #[test]
+fn the_parts_of_a_file_are_known_by_the_name_of_one() {
+    let parts = |name: &str| super::gguf_parts(name).join(" ");
+    assert_eq!(
+        parts("m-q8_0-00002-of-00003.gguf"),
+        "m-q8_0-00001-of-00003.gguf m-q8_0-00002-of-00003.gguf m-q8_0-00003-of-00003.gguf"
+    );
+    for whole in [
+        "m.gguf",
+        "m-00001-of-00001.gguf",
+        "m-1-of-3.gguf",
+        "m-00002-of-00003",
+        "m-00001-of-99999.gguf",
+    ] {
+        assert_eq!(parts(whole), whole);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_run_says_why_and_what_to_do() {
     let folder = Folder::new("refusals");
     let plain = Written::read("qwen3.gguf");
