@@ -17,6 +17,9 @@ pub(crate) fn blame(cause: &(dyn Error + 'static)) -> Option<Fault> {
         return match error {
             outthink_engine::Error::TooLong { tokens, limit } => Some(too_long(*tokens, *limit)),
             outthink_engine::Error::Prompt(error) => unreadable(error),
+            outthink_engine::Error::EmptyPrompt => {
+                Some(Fault::unreadable("there is nothing to answer"))
+            }
             _ => None,
         };
     }
