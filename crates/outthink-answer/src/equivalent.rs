@@ -25,8 +25,7 @@ impl Conventions {
             let side = if gold.is_empty() { "gold" } else { "predicted" };
             return Verdict::new(false, "nothing", format!("there is no {side} answer"));
         }
-        let alike = gold.plain == prediction.plain
-            || !gold.tokens.is_empty() && gold.tokens == prediction.tokens;
+        let alike = gold.plain == prediction.plain || gold.is_written_like(prediction);
         if alike {
             return Verdict::new(true, "identical", "they are written alike");
         }

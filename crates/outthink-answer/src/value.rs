@@ -1,7 +1,7 @@
 //! What an answer is.
 
 use crate::expr::Expr;
-use crate::token::{Order, Token};
+use crate::token::{Order, Spaced};
 use crate::unit::Unit;
 
 /// A typed answer.
@@ -133,7 +133,7 @@ pub struct Answer {
     /// The answer as it stands.
     pub(crate) plain: String,
     /// What it is written with, to tell identical ones.
-    pub(crate) tokens: Vec<Token>,
+    pub(crate) tokens: Vec<Spaced>,
     /// Is its text reading but letters that may also be a product?
     pub(crate) spelled: bool,
     /// Does one reading take the letter beside a number for its unit, as none would of a gold answer: `5m`?

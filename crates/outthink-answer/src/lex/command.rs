@@ -4,93 +4,76 @@ use super::{Environment, Lexer};
 use crate::expr::Function;
 use crate::token::{Order, Token};
 
-/// Commands that change how an answer looks, and nothing else.
-const LOOKS: [&str; 51] = [
-    "displaystyle",
-    "textstyle",
-    "scriptstyle",
-    "scriptscriptstyle",
-    "limits",
-    "nolimits",
-    "rm",
-    "bf",
-    "it",
-    "sf",
-    "tt",
-    "boldmath",
-    "tiny",
-    "scriptsize",
-    "footnotesize",
-    "small",
-    "normalsize",
-    "large",
-    "Large",
-    "LARGE",
-    "huge",
-    "Huge",
-    "mathop",
-    "mathrel",
-    "mathbin",
-    "mathopen",
-    "mathclose",
-    "mathpunct",
-    "mathinner",
-    "mathstrut",
-    "strut",
-    "smash",
-    "mathclap",
-    "mathllap",
-    "mathrlap",
-    "notag",
-    "nonumber",
-    "hfill",
-    "hfil",
-    "noindent",
-    "centering",
-    "allowbreak",
-    "nobreak",
-    "protect",
-    "relax",
-    "blacksquare",
-    "square",
-    "Box",
-    "qed",
-    "checkmark",
-    "bigstar",
-];
+/// Does a command only change how an answer looks?
+fn is_look(name: &str) -> bool {
+    matches!(
+        name,
+        "displaystyle"
+            | "textstyle"
+            | "scriptstyle"
+            | "scriptscriptstyle"
+            | "limits"
+            | "nolimits"
+            | "rm"
+            | "bf"
+            | "it"
+            | "sf"
+            | "tt"
+            | "boldmath"
+            | "tiny"
+            | "scriptsize"
+            | "footnotesize"
+            | "small"
+            | "normalsize"
+            | "large"
+            | "Large"
+            | "LARGE"
+            | "huge"
+            | "Huge"
+            | "mathop"
+            | "mathrel"
+            | "mathbin"
+            | "mathopen"
+            | "mathclose"
+            | "mathpunct"
+            | "mathinner"
+            | "mathstrut"
+            | "strut"
+            | "smash"
+            | "mathclap"
+            | "mathllap"
+            | "mathrlap"
+            | "notag"
+            | "nonumber"
+            | "hfill"
+            | "hfil"
+            | "noindent"
+            | "centering"
+            | "allowbreak"
+            | "nobreak"
+            | "protect"
+            | "relax"
+            | "blacksquare"
+            | "square"
+            | "Box"
+            | "qed"
+            | "checkmark"
+            | "bigstar"
+    )
+}
 
-/// Commands whose arguments are no part of an answer, and how many of them come before what is.
-const ARGUMENTS: [(&str, usize); 28] = [
-    ("phantom", 1),
-    ("hphantom", 1),
-    ("vphantom", 1),
-    ("hspace", 1),
-    ("vspace", 1),
-    ("mspace", 1),
-    ("label", 1),
-    ("tag", 1),
-    ("footnote", 1),
-    // Struck out.
-    ("cancel", 1),
-    ("bcancel", 1),
-    ("xcancel", 1),
-    ("sout", 1),
-    ("textcolor", 1),
-    ("color", 1),
-    ("pagecolor", 1),
-    ("colorbox", 1),
-    ("fcolorbox", 2),
-    ("bbox", 0),
-    ("href", 1),
-    ("class", 1),
-    ("cssId", 1),
-    ("style", 1),
-    ("htmlClass", 1),
-    ("raisebox", 1),
-    ("enclose", 1),
-    ("rule", 2),
-    ("setcounter", 2),
-];
+/// Of commands whose arguments are no part of an answer (some are struck out): how many come before what is.
+fn arguments_of(name: &str) -> Option<usize> {
+    Some(match name {
+        "phantom" | "hphantom" | "vphantom" | "hspace" | "vspace" | "mspace" | "label" | "tag"
+        | "footnote" | "cancel" | "bcancel" | "xcancel" | "sout" | "textcolor" | "color"
+        | "pagecolor" | "colorbox" | "href" | "class" | "cssId" | "style" | "htmlClass"
+        | "raisebox" | "enclose" => 1,
+        "fcolorbox" | "rule" | "setcounter" => 2,
+        "bbox" => 0,
+        _ => return None,
+    })
+}
 
 impl Lexer<'_> {
     /// The place after one TeX argument that starts here or after spaces.
@@ -198,11 +181,11 @@ impl Lexer<'_> {
             self.push(Token::Function(function));
             return Some(());
         }
-        if LOOKS.contains(&name) {
+        if is_look(name) {
             return Some(());
         }
-        if let Some((_, count)) = ARGUMENTS.iter().find(|(own, _)| *own == name) {
-            self.skip_arguments(*count);
+        if let Some(count) = arguments_of(name) {
+            self.skip_arguments(count);
             return Some(());
         }
         use Order::{Approximately, Equal, Greater, GreaterEqual, In, Less, LessEqual, NotEqual};

@@ -32,6 +32,13 @@ const LONGEST: usize = 1 << 13;
 const DEEPEST: usize = 16;
 
 impl Answer {
+    /// Is it written with the same, spaces and punctuation around aside?
+    pub(crate) fn is_written_like(&self, other: &Self) -> bool {
+        let (own, other) = (trim(&self.tokens), trim(&other.tokens));
+        let same = |(a, b): (&Spaced, &Spaced)| a.token == b.token;
+        !own.is_empty() && own.len() == other.len() && own.iter().zip(other).all(same)
+    }
+
     /// Reads an answer as it stands inside of `\boxed{}`: LaTeX, Unicode or plain text.
     pub fn parse(text: &str) -> Self {
         let text = without_emphasis(text);
@@ -116,7 +123,7 @@ impl Answer {
                 None => Value::Unread(unspaced(text)),
             });
         }
-        answer.tokens = tokens.iter().map(|spaced| spaced.token.clone()).collect();
+        answer.tokens = lexed.tokens;
         answer
     }
 }
