@@ -46,7 +46,14 @@ const ANSWER: [&str; 20] = [
     "solution",
 ];
 /// Names of columns that hold answers only where nothing else does: a model's output and a step's label are called so as well.
-const PERHAPS: [&str; 5] = ["label", "response", "output", "completion", "rationale"];
+const PERHAPS: [&str; 6] = [
+    "correct",
+    "label",
+    "response",
+    "output",
+    "completion",
+    "rationale",
+];
 /// Columns with a worked solution, which ends with the answer.
 const WORKED: [&str; 5] = ["solution", "response", "output", "completion", "rationale"];
 /// What is read before the question, as part of the problem.
@@ -321,7 +328,10 @@ fn answer(
     }
     let labelled = !known.called(&["steps"], false).is_empty();
     match needed && !labelled {
-        true => known.first(&PERHAPS, text_of),
+        // That something is correct is no answer.
+        true => known.first(&PERHAPS, |value| {
+            text_of(value).filter(|_| !value.is_boolean())
+        }),
         false => Ok(None),
     }
 }

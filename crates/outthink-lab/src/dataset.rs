@@ -194,7 +194,8 @@ impl Reader<'_> {
                 .iter()
                 .copied()
                 .find(|&own| self.problems[own].gold == gold && self.places[own].1 == id);
-            if let Some(same) = same {
+            // One id says that it is one problem; without ids every row counts, as in the papers.
+            if let (Some(same), true) = (same, id.is_some() || self.golds == Golds::IfAny) {
                 self.twice.rows.push((self.places[same].0, row.place));
                 return Ok(());
             }
@@ -306,7 +307,7 @@ impl Twice {
         }
         if let Some((first, again)) = self.texts.first() {
             notes.push(format!(
-                "{} an earlier one's text under another id (for example {again} that of {first}); all are used",
+                "{} an earlier one's text and answer (for example {again} those of {first}); all are used",
                 count(self.texts.len(), "problem has", "problems have"),
             ));
         }
@@ -370,7 +371,7 @@ fn is_read(gold: &str) -> bool {
 fn gold_of(cell: &str, worked: bool) -> String {
     let whole = || cell.trim().to_owned();
     if !worked {
-        return extract_gold(cell).unwrap_or_else(whole);
+        return without_unit(&extract_gold(cell).unwrap_or_else(whole)).to_owned();
     }
     match extract(cell) {
         Some(found) if found.source == Source::Box => found.text,
@@ -378,6 +379,21 @@ fn gold_of(cell: &str, worked: bool) -> String {
             let own = extract_gold(cell).filter(|own| own.len() < cell.trim().len());
             own.or(found.map(|found| found.text)).unwrap_or_else(whole)
         }
+    }
+}
+
+/// The number of `9 (apples)`, as ASDiv writes it.
+fn without_unit(gold: &str) -> &str {
+    let split = gold
+        .strip_suffix(')')
+        .and_then(|bare| bare.split_once(" ("));
+    match split {
+        Some((number, unit))
+            if number.parse::<f64>().is_ok() && unit.starts_with(char::is_alphabetic) =>
+        {
+            number
+        }
+        _ => gold,
     }
 }
 

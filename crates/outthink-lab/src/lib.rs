@@ -19,6 +19,7 @@ mod guard;
 mod in_sample;
 mod journal_file;
 mod keeper;
+mod many;
 mod parquet_file;
 mod plan;
 mod published;
@@ -55,6 +56,7 @@ pub use exchange::{
 };
 pub use gain::{Efficiency, efficiency_gain, performance_gain};
 pub use journal_file::JournalFile;
+pub use many::Searches;
 pub use plan::Estimate;
 pub use published::{Published, PublishedModel, PublishedTable, training_flops};
 pub use recipe::{ModelEntry, ModelTable, PolicyPart, Recipe, RecipeError};

@@ -11,14 +11,16 @@ use crate::study::{Cell, Config, Study};
 /// What is left to do of a study.
 #[derive(Clone, Debug, Default)]
 pub struct Estimate {
-    /// Solutions' worth of draws, at most.
+    /// Solutions' worth of samples, at most.
     pub draws: u64,
-    /// Tokens to be drawn, about.
+    /// Tokens to be sampled.
     pub generated: f64,
-    /// Floating-point operations in full, about, as far as the models' shapes are known.
+    /// Floating-point operations in full, where all models' shapes are known.
     pub flops: Option<f64>,
-    /// Money, about.
+    /// Money.
     pub money: f64,
+    /// Are these upper bounds? Else they are what was measured.
+    pub is_bound: bool,
     /// What the estimate rests on.
     pub basis: String,
 }
@@ -53,10 +55,10 @@ fn flops(study: &Study, cell: &Cell, drawn: Expected, read: Expected) -> Option<
 }
 
 impl Estimate {
-    /// Shares of a solution's token limit that draws use, where nothing has been measured.
-    const ASSUMED_SHARE: f64 = 0.25;
+    /// Tokens that a prompt has beside the problem, at most: the chat template's and the instruction's.
+    const TEMPLATE: usize = 512;
 
-    /// Cells of which units are done are estimated by those; the others by the tokens that a solution may have.
+    /// Cells of which units are done are estimated by those; the others have as many tokens as they may.
     pub fn of(study: &Study, store: &mut Store) -> Result<Self, StoreError> {
         let index: HashMap<&str, usize> = study
             .cells
@@ -82,6 +84,9 @@ impl Estimate {
             let flops = flops(study, cell, took.policy.into(), took.verifier.into());
             mean.flops = mean.flops.zip(flops).map(|(sum, own)| sum + own);
         }
+        // A token has a byte at least.
+        let texts = study.problems.iter().map(|problem| problem.text.len());
+        let prompt = (texts.max().unwrap_or(0) + Self::TEMPLATE) as f64;
         let mut estimate = Self::default();
         let (mut measured, mut assumed) = (0, 0);
         let mut total = Some(0.0);
@@ -125,40 +130,47 @@ impl Estimate {
                     Unit::Samples | Unit::Seconds => {}
                 }
             }
-            let generated = Self::ASSUMED_SHARE * (tokens * draws) as f64 * units;
+            let generated = tokens as f64 * draws as f64 * units;
             estimate.generated += generated;
-            estimate.money += price[1] * generated / 1e6;
+            let asked = if draws > 0 {
+                prompt * draws as f64 * units
+            } else {
+                0.0
+            };
+            estimate.money += (price[0] * asked + price[1] * generated) / 1e6;
             // A score reads what its pool drew.
-            let read = match cell.config() {
+            let (read, longest) = match cell.config() {
                 Config::Score { pool, .. } => {
                     let pool = study.cells.iter().find(|cell| cell.hash() == pool);
                     match pool.map(|cell| cell.config()) {
                         Some(Config::Pool { draws, limits, .. }) => {
-                            Self::ASSUMED_SHARE * (draws * limits.solution_tokens) as f64 * units
+                            let limit = limits.solution_tokens as f64;
+                            (limit * *draws as f64 * units, limit)
                         }
-                        _ => 0.0,
+                        _ => (0.0, 0.0),
                     }
                 }
-                _ => generated,
+                _ => (generated, tokens as f64),
             };
-            // Prompts and attention are left out.
-            let computed = |computed| Expected {
-                computed,
-                ..Expected::default()
+            // Every token attends to a whole prompt and solution.
+            let work = |tokens: f64| {
+                let computed = tokens + prompt * units;
+                Expected {
+                    computed,
+                    attended: computed * (prompt + longest),
+                    ..Expected::default()
+                }
             };
-            add(flops(study, cell, computed(generated), computed(read)));
+            add(flops(study, cell, work(generated), work(read)));
         }
         estimate.flops = total;
+        estimate.is_bound = assumed > 0;
         estimate.basis = match (measured, assumed) {
             (0, 0) => "nothing is left to do".into(),
             (_, 0) => "measured on the units that are done".into(),
-            (0, _) => format!(
-                "a guess: {:.0} % of the token limit a solution",
-                100.0 * Self::ASSUMED_SHARE
-            ),
+            (0, _) => "if every solution is as long as it may be; most are far shorter".into(),
             _ => format!(
-                "{measured} units measured, {assumed} guessed at {:.0} % of the token limit a solution",
-                100.0 * Self::ASSUMED_SHARE
+                "{measured} units as measured, {assumed} with solutions as long as they may be"
             ),
         };
         Ok(estimate)

@@ -1,5 +1,6 @@
 //! A study, resolved: its problems, its cells, and from them its units of work.
 
+use std::collections::HashSet;
 use std::hash::Hasher;
 
 use outthink_core::{Limits, Method, ModelCost, Plan, Sampling, Usage};
@@ -360,6 +361,36 @@ impl Study {
             }
         }
         Ok(())
+    }
+
+    /// Does it hold all that another one holds, so that nothing is lost if it takes its place?
+    pub fn extends(&self, other: &Self) -> bool {
+        fn all_in<T: PartialEq>(few: &[T], many: &[T]) -> bool {
+            few.iter().all(|own| many.contains(own))
+        }
+        let models = |few: &[ModelInfo], many: &[ModelInfo]| {
+            let same = |own: &ModelInfo, other: &ModelInfo| {
+                own.name == other.name && own.identity == other.identity
+            };
+            few.iter()
+                .all(|own| many.iter().any(|other| same(own, other)))
+        };
+        let problems: HashSet<i64> = self.problems.iter().map(Problem::key).collect();
+        let (new, old) = (&self.recipe, &other.recipe);
+        other
+            .problems
+            .iter()
+            .all(|own| problems.contains(&own.key()))
+            && models(&other.policies, &self.policies)
+            && models(&other.verifiers, &self.verifiers)
+            && all_in(&old.policies, &new.policies)
+            && all_in(&old.verifiers, &new.verifiers)
+            && all_in(&old.methods, &new.methods)
+            && all_in(&old.strategies, &new.strategies)
+            && all_in(&old.widths, &new.widths)
+            && all_in(&other.budgets, &self.budgets)
+            && all_in(&other.seeds, &self.seeds)
+            && old.finished == new.finished
     }
 
     /// All units of work, problem by problem: what shares a question stands together, for the models' caches.

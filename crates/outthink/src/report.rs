@@ -4,14 +4,16 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use outthink_core::Method;
+use outthink_core::{Method, Selection};
 use outthink_lab::{
-    Analysis, Choice, Key, MathAnswers, Published, Regraded, Report, Rule, Store, regrade,
+    Analysis, Choice, HEADLINE, Interval, Key, MathAnswers, Published, Regraded, Report, Rule,
+    Store, regrade, short,
 };
 use serde::Serialize;
 
 use crate::cli::{RegradeArguments, ReportArguments, SqlArguments};
 use crate::failure::Failure;
+use crate::table;
 
 /// An entry, as `--json` prints it.
 #[derive(Serialize)]
@@ -86,8 +88,68 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<(), Failure> {
             count.open, count.failed
         );
     }
+    print!("{}", summary(&analysis));
     println!("{}", folder.join("index.html").display());
     Ok(())
+}
+
+/// The main numbers of a study, a row a policy, method, verifier and N.
+pub(crate) fn summary(analysis: &Analysis) -> String {
+    let study = &analysis.study;
+    let share = |accuracy: f64, interval: Interval| {
+        let [low, high] = [interval.low, interval.high].map(|end| 100.0 * end);
+        format!("{:.1} ({low:.1} to {high:.1})", 100.0 * accuracy)
+    };
+    let mut rows = Vec::new();
+    for entry in &analysis.entries {
+        let Key {
+            policy,
+            verifier,
+            method,
+            width,
+            budget,
+            rule,
+        } = entry.key;
+        let shown = match method.needs_verifier() {
+            true => HEADLINE,
+            false => Selection::Majority,
+        };
+        if rule != Rule::Chosen(Choice(shown)) {
+            continue;
+        }
+        let width = width.filter(|_| study.recipe.widths.len() > 1);
+        rows.push(vec![
+            study.policies[policy].name.clone(),
+            width.map_or(method.to_string(), |width| format!("{method}, M = {width}")),
+            verifier.map_or(String::new(), |own| study.verifiers[own].name.clone()),
+            budget.to_string(),
+            entry.problems.to_string(),
+            share(entry.accuracy, entry.interval),
+            short(entry.cost.policy.generated),
+        ]);
+    }
+    for own in &analysis.strategies {
+        let info = &study.strategies[own.strategy];
+        rows.push(vec![
+            study.policies[info.policy].name.clone(),
+            info.name.clone(),
+            String::new(),
+            short(own.budget),
+            own.problems.to_string(),
+            share(own.accuracy, own.interval),
+            short(own.policy.generated),
+        ]);
+    }
+    let header = [
+        "policy",
+        "method",
+        "verifier",
+        "N",
+        "problems",
+        "% right (95 % CI)",
+        "tokens per problem",
+    ];
+    table::render(&header, 3, &rows)
 }
 
 fn open(place: &str) -> Result<Store, Failure> {

@@ -1,6 +1,7 @@
 //! `outthink study`: a recipe, its plan with what it will cost, and the run.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -8,15 +9,15 @@ use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::Method;
-use outthink_lab::store::{Count, shown};
+use outthink_lab::store::{Count, StoreError, is_url, shown};
 use outthink_lab::{
-    Caps, Columns, Estimate, Halt, MathAnswers, ModelEntry, ModelTable, Recipe, Shard, Status,
-    Store, Study, old_verdicts, run,
+    Analysis, Caps, Columns, Estimate, Halt, MathAnswers, ModelEntry, ModelTable, Recipe, Shard,
+    Status, Store, Study, old_verdicts, run,
 };
 
 use crate::cli::StudyArguments;
 use crate::failure::Failure;
-use crate::{strategy, wiring};
+use crate::{report, strategy, wiring};
 use outthink_lab::short;
 
 pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> {
@@ -32,22 +33,28 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
         seconds: arguments.max_seconds,
         money: arguments.max_cost,
     };
-    let mut store = Store::open(&place)?;
+    // What fails before it begins leaves no file behind.
+    let is_there = is_url(&place) || Path::new(&place).exists();
+    let mut store = Store::open(if is_there { &place } else { IN_MEMORY })?;
     if let Some(seconds) = arguments.lease {
         store = store.with_lease(seconds);
     }
-    let (study, models) = wiring::resolve(recipe, &columns, &mut store)?;
-    store.put_study(&study)?;
-    let count = store.count(&study.name)?;
-    print!(
-        "{}",
-        plan(
-            &study,
-            &shown(&place),
-            count,
-            &Estimate::of(&study, &mut store)?
-        )
-    );
+    let (mut study, models) = wiring::resolve(recipe, &columns, &mut store)?;
+    settle_name(&mut study, &mut store, &arguments, &place)?;
+    if !is_there && !arguments.dry_run {
+        store = Store::open(&place)?;
+        if let Some(seconds) = arguments.lease {
+            store = store.with_lease(seconds);
+        }
+    }
+    let look = |store: &mut Store| Ok((store.count(&study.name)?, Estimate::of(&study, store)?));
+    let (count, estimate) = if arguments.dry_run {
+        store.rehearse(&study, look)?
+    } else {
+        store.put_study(&study)?;
+        look(&mut store)?
+    };
+    print!("{}", plan(&study, &shown(&place), count, &estimate));
     if arguments.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
@@ -64,14 +71,19 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
     let (mut store, halt, status) = finished?;
     progress.end();
     let count = store.count(&study.name)?;
-    println!(
-        "{} of {} units done in {:.0} s; {}{} tokens drawn",
-        status.done,
-        count.done + count.failed + count.open,
-        status.elapsed.as_secs_f64(),
-        flops(&status),
-        short(status.generated as f64),
-    );
+    let all = count.done + count.failed + count.open;
+    if status.done + count.failed + count.open == 0 {
+        println!("all {all} units were done before: nothing to do");
+    } else {
+        println!(
+            "{} of {all} units done, {} of them now in {:.0} s; {}{} tokens drawn",
+            count.done,
+            status.done,
+            status.elapsed.as_secs_f64(),
+            flops(&status),
+            short(status.generated as f64),
+        );
+    }
     if let Halt::Capped(cap) = halt {
         println!("stopped by --max-{cap}; the same command goes on");
     }
@@ -87,8 +99,9 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
         return Ok(ExitCode::FAILURE);
     }
     if count.open == 0 {
-        let place = shown(&place);
-        println!("report: outthink report {} --store {place}", study.name);
+        let (name, place) = (study.name.clone(), shown(&place));
+        print!("{}", report::summary(&Analysis::of(study, &mut store)?));
+        println!("report: outthink report {name} --store {place}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -112,7 +125,7 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
                 )));
             }
             Recipe {
-                name: "study".into(),
+                name: arguments.dataset.as_deref().map_or("study".into(), called),
                 dataset: String::new(),
                 problems: None,
                 policies: Vec::new(),
@@ -172,6 +185,16 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
     if !arguments.widths.is_empty() {
         recipe.widths.clone_from(&arguments.widths);
     }
+    if arguments.temperature.is_some() || arguments.top_p.is_some() {
+        for entry in &mut recipe.policies {
+            let own = entry.table();
+            *entry = ModelEntry::Table(Box::new(ModelTable {
+                temperature: arguments.temperature.or(own.temperature),
+                top_p: arguments.top_p.or(own.top_p),
+                ..own
+            }));
+        }
+    }
     recipe.problems = arguments.problems.or(recipe.problems);
     recipe.seed = arguments.seed.unwrap_or(recipe.seed);
     recipe.seeds = arguments.seeds.unwrap_or(recipe.seeds);
@@ -179,6 +202,73 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
     recipe.name = arguments.name.clone().unwrap_or(recipe.name);
     Ok(recipe)
 }
+
+/// A name for the study of a data set: `gsm8k-test` for `data/gsm8k-test.jsonl.gz`, `micro-3` for `micro:3`.
+fn called(dataset: &str) -> String {
+    let last = dataset.rsplit('/').next().unwrap_or(dataset);
+    let bare = last.strip_suffix(".gz").unwrap_or(last);
+    let bare = bare.rsplit_once('.').map_or(bare, |(bare, _)| bare);
+    let name = bare.replace(':', "-");
+    if name.is_empty() {
+        "study".into()
+    } else {
+        name
+    }
+}
+
+/// Sees to it that no other study of the store loses its name: one that this one goes on with keeps it. A name that nobody chose
+/// gets a number, one that was chosen is refused.
+fn settle_name(
+    study: &mut Study,
+    store: &mut Store,
+    arguments: &StudyArguments,
+    place: &str,
+) -> Result<(), Failure> {
+    let (base, is_chosen) = (
+        study.name.clone(),
+        arguments.name.is_some() || arguments.recipe.is_some(),
+    );
+    let mut number = 1;
+    loop {
+        let other = match store.study(Some(&study.name)) {
+            Err(StoreError::NoStudy { .. }) => return Ok(()),
+            other => other?,
+        };
+        if arguments.replace || study.extends(&other) {
+            return Ok(());
+        }
+        if is_chosen {
+            let size = |study: &Study| {
+                let count = |number: usize, one: &str, more: &str| {
+                    format!("{number} {}", if number == 1 { one } else { more })
+                };
+                format!(
+                    "{}, {}, N = {}",
+                    count(study.problems.len(), "problem", "problems"),
+                    count(study.policies.len(), "policy", "policies"),
+                    list(&study.budgets),
+                )
+            };
+            return Err(Failure::Input(anyhow!(
+                "store {place} has a study `{}` of another recipe ({}; this one has {}): name this one with --name NEW, or take its place with --replace (its samples stay in the store)",
+                study.name,
+                size(&other),
+                size(study),
+            )));
+        }
+        number += 1;
+        study.name = format!("{base}-{number}");
+        study.recipe.name.clone_from(&study.name);
+    }
+}
+
+fn list(numbers: &[usize]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
+    numbers.join(", ")
+}
+
+/// SQLite's name for a store that is nowhere.
+const IN_MEMORY: &str = ":memory:";
 
 /// Where the store of a recipe is.
 fn place(recipe: &Recipe) -> String {
@@ -208,10 +298,6 @@ fn plan(study: &Study, place: &str, count: Count, estimate: &Estimate) -> String
     let names = |models: &[outthink_lab::ModelInfo]| {
         let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
         names.join(", ")
-    };
-    let list = |numbers: &[usize]| {
-        let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
-        numbers.join(", ")
     };
     let methods: Vec<&str> = study
         .recipe
@@ -251,20 +337,27 @@ fn plan(study: &Study, place: &str, count: Count, estimate: &Estimate) -> String
             String::new()
         },
     ));
-    told.push_str(&format!(
-        "estimate   at most {} solutions' worth of draws, about {} tokens{}{} ({})\n",
-        short(estimate.draws as f64),
-        short(estimate.generated),
-        match estimate.flops {
-            Some(flops) => format!(", {} FLOP in full", short(flops)),
-            None => String::new(),
-        },
-        match estimate.money {
-            money if money > 0.0 => format!(", {money:.2} in money"),
-            _ => String::new(),
-        },
-        estimate.basis,
-    ));
+    if count.open + count.failed > 0 {
+        told.push_str(&format!(
+            "estimate   {} {} solutions, {} tokens{}{} ({})\n",
+            if estimate.is_bound {
+                "at most"
+            } else {
+                "about"
+            },
+            short(estimate.draws as f64),
+            short(estimate.generated),
+            match estimate.flops {
+                Some(flops) => format!(", {} FLOP in full", short(flops)),
+                None => String::new(),
+            },
+            match estimate.money {
+                money if money > 0.0 => format!(", {money:.2} in money"),
+                _ => String::new(),
+            },
+            estimate.basis,
+        ));
+    }
     told
 }
 
@@ -329,7 +422,7 @@ impl Progress {
             .iter()
             .take(2)
             .map(|(label, mean, half)| {
-                format!("{label} {:.0} ± {:.0} %", 100.0 * mean, 100.0 * half)
+                format!("{label} {:.0} ± {:.0} % so far", 100.0 * mean, 100.0 * half)
             })
             .collect();
         let money = match status.money {

@@ -23,7 +23,10 @@ fn a_study_is_run_reported_exported_and_scored_anew() {
     let done = ok(&tiny(&[]), &folder);
     assert!(done.contains("28 of 28 units done"), "{done}");
     let again = ok(&tiny(&[]), &folder);
-    assert!(again.contains("nothing is left to do"), "{again}");
+    assert!(
+        again.contains("all 28 units were done before: nothing to do"),
+        "{again}"
+    );
 
     ok(
         &["report", "--store", "s.sqlite", "--out", "report"],
@@ -93,7 +96,7 @@ fn a_study_is_run_reported_exported_and_scored_anew() {
         "step-checker",
     ];
     let told = ok(&scored, &folder);
-    assert!(told.contains("4 of 8 units done"), "{told}");
+    assert!(told.contains("8 of 8 units done, 4 of them now"), "{told}");
 }
 
 /// Of the only unit of a kind: what a model reported to have computed, and what the unit costs by itself.
@@ -458,7 +461,7 @@ fn a_calibration_maps_rewards_wherever_its_verifier_is_used_and_is_refused_for_a
 fn a_stored_study_is_audited_without_a_model_and_its_worst_steps_lead_to_their_trees() {
     let folder = Folder::new("audit-study");
     ok(&[&TINY, &["s.sqlite"][..]].concat(), &folder);
-    let audit = ["audit", "--study", "study", "--store", "s.sqlite"];
+    let audit = ["audit", "--study", "micro-3", "--store", "s.sqlite"];
     let told = ok(
         &[&audit[..], &["--json", "--report", "audit"]].concat(),
         &folder,
@@ -469,7 +472,7 @@ fn a_stored_study_is_audited_without_a_model_and_its_worst_steps_lead_to_their_t
         .collect();
     assert_eq!(lines[0]["verifier"], "micro-prm-short");
     let report = ok(
-        &["report", "study", "--store", "s.sqlite", "--json"],
+        &["report", "micro-3", "--store", "s.sqlite", "--json"],
         &folder,
     );
     let entries: Vec<serde_json::Value> = report

@@ -146,6 +146,19 @@ impl Store {
         }
     }
 
+    /// What would be seen of the store if a study was noted; nothing is.
+    pub fn rehearse<T>(
+        &mut self,
+        study: &Study,
+        look: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let spec = serde_json::to_string(study).map_err(StoreError::json("a study"))?;
+        self.database.begin()?;
+        let seen = self.note(study, spec).and_then(|()| look(self));
+        self.database.rollback()?;
+        seen
+    }
+
     fn note(&mut self, study: &Study, spec: String) -> Result<(), StoreError> {
         self.front = None;
         let problems = study.problems.iter().map(|problem| {

@@ -8,7 +8,7 @@ use outthink_lab::strategy::Unit;
 
 #[derive(Debug, Args)]
 pub(crate) struct StudyArguments {
-    /// The recipe; flags say otherwise where they are given
+    /// Recipe file; flags override it
     #[arg(value_name = "RECIPE.toml")]
     pub(crate) recipe: Option<PathBuf>,
     /// A known set (`outthink data list`), a file, or `micro` for fresh problems of the micro domain
@@ -23,11 +23,11 @@ pub(crate) struct StudyArguments {
     /// The dataset's column with the answer [default: guessed]
     #[arg(long, value_name = "NAME")]
     pub(crate) answer_column: Option<String>,
-    /// Policies
-    #[arg(long, value_name = "NAME|DIR", value_delimiter = ',')]
+    /// Policies: names, folders, GGUF files or servers
+    #[arg(long, value_name = "MODEL|URL", value_delimiter = ',')]
     pub(crate) policy: Vec<String>,
-    /// Verifiers
-    #[arg(long, value_name = "NAME|DIR", value_delimiter = ',')]
+    /// Verifiers, or none
+    #[arg(long, value_name = "MODEL|URL|none", value_delimiter = ',')]
     pub(crate) verifier: Vec<String>,
     /// Calibration of the study's one verifier, as `outthink audit --save-calibration` writes it
     #[arg(long, value_name = "FILE")]
@@ -38,7 +38,7 @@ pub(crate) struct StudyArguments {
     /// Strategies to try beside the methods: files that `outthink tune` wrote, for their policies, or `paper` or `search-and-learn`, for all; without --policy and --verifier, a file's own
     #[arg(long, value_name = "FILE|NAME", value_delimiter = ',')]
     pub(crate) strategy: Vec<String>,
-    /// N
+    /// Sample budgets N
     #[arg(long, value_name = "N", value_delimiter = ',')]
     pub(crate) budgets: Vec<usize>,
     /// M, for methods that go step by step [default: 4]
@@ -53,9 +53,18 @@ pub(crate) struct StudyArguments {
     /// Where every sample is kept: a file, or postgres://… for many workers [default: NAME.sqlite]
     #[arg(long, value_name = "PATH|URL")]
     pub(crate) store: Option<String>,
-    /// The study's name in the store
+    /// The study's name in the store [default: the recipe's, or the data set's]
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Take the place of a study of that name; its samples stay in the store
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Sampling temperature of all policies [default: the profile's]
+    #[arg(long, value_name = "T")]
+    pub(crate) temperature: Option<f64>,
+    /// Sample from the likeliest tokens that together reach this probability [default: the profile's]
+    #[arg(long, value_name = "P")]
+    pub(crate) top_p: Option<f64>,
     /// Print the plan and what it would cost, and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
