@@ -203,6 +203,68 @@ fn what_cannot_be_done_is_told() {
     assert!(told.contains("outthink data get math-500"), "{told}");
 }
 
+#[test]
+fn no_study_takes_anothers_name_and_what_does_not_begin_leaves_nothing() {
+    let folder = Folder::new("names");
+    let file = |name: &str| Path::new(&folder.file(name)).exists();
+    let study = |more: &[&'static str]| {
+        let base = ["study", "--policy", "micro-24k", "--budgets", "2"];
+        [&base[..], more].concat()
+    };
+    let rows = "Question;Answer\nEvaluate $3+4$.;\"so\n#### 7\"\nEvaluate $1+1$.;2\n";
+    std::fs::write(folder.file("own.csv"), rows).unwrap();
+    let plan = ok(&study(&["--dataset", "own.csv", "--dry-run"]), &folder);
+    assert!(plan.contains("study      own in own.sqlite"), "{plan}");
+    assert!(plan.contains("at most 6 solutions"), "{plan}");
+    fails(
+        &study(&["--dataset", "own.csv", "--answer-column", "x"]),
+        &folder,
+    );
+    assert!(!file("own.sqlite"));
+
+    let done = ok(&study(&["--dataset", "own.csv"]), &folder);
+    assert!(done.contains("% right (95 % CI)"), "{done}");
+    assert!(file("own.sqlite") && !file("own.sqlite.worker-0"));
+    let golds = [
+        "sql",
+        "--store",
+        "own.sqlite",
+        "select gold from problem order by gold",
+    ];
+    assert_eq!(ok(&golds, &folder), "gold\n2\n7\n");
+    // More of the same goes on under the name; something else gets another one, unless the name was chosen.
+    let names = [
+        "sql",
+        "--store",
+        "own.sqlite",
+        "select name from study order by name",
+    ];
+    ok(
+        &study(&["--dataset", "own.csv", "--seeds", "2", "--verifier", "none"]),
+        &folder,
+    );
+    assert_eq!(ok(&names, &folder), "name\nown\n");
+    let other = ["--dataset", "own.csv", "--problems", "1"];
+    ok(&study(&other), &folder);
+    ok(&study(&other), &folder);
+    assert_eq!(ok(&names, &folder), "name\nown\nown-2\n");
+    let named = [&other[..], &["--name", "own"]].concat();
+    let (code, told) = fails(&study(&named), &folder);
+    assert_eq!(code, Some(2));
+    assert!(
+        told.contains("`own` of another recipe (2 problems, 1 policy")
+            && told.contains("--replace"),
+        "{told}"
+    );
+    let plan = ok(
+        &study(&[&named[..], &["--replace", "--dry-run"]].concat()),
+        &folder,
+    );
+    assert!(plan.contains("1 of own.csv"), "{plan}");
+    ok(&study(&[&named[..], &["--replace"]].concat()), &folder);
+    assert_eq!(ok(&names, &folder), "name\nown\nown-2\n");
+}
+
 /// Answers one request with a body.
 fn serve_once(body: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
