@@ -150,6 +150,10 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
     }
     if !arguments.verifier.is_empty() {
         recipe.verifiers = entries(&arguments.verifier);
+        // As in `solve`, `none` is none.
+        recipe
+            .verifiers
+            .retain(|entry| entry.table().model != "none");
     }
     if let Some(file) = &arguments.calibration {
         let [one] = recipe.verifiers.as_mut_slice() else {
