@@ -22,7 +22,7 @@ pub struct Checkpoint {
     pub tokenizer: Cow<'static, [u8]>,
     /// `tokenizer_config.json`; may be empty.
     pub tokenizer_config: Cow<'static, [u8]>,
-    /// `chat_template.jinja`, or that field of `tokenizer_config.json`.
+    /// The chat template, as [`outthink_prompt::template`] finds it.
     pub template: Cow<'static, str>,
     /// `model.safetensors`, its shards, or a GGUF file.
     pub weights: Weights,
@@ -48,17 +48,12 @@ impl Checkpoint {
                 ),
             },
         })?;
-        let tokenizer_config = optional("tokenizer_config.json");
         Ok(Self {
             config: config.into(),
             generation: optional("generation_config.json").into(),
             tokenizer: file("tokenizer.json")?.into(),
-            template: outthink_prompt::template(
-                &optional("chat_template.jinja"),
-                &tokenizer_config,
-            )?
-            .into(),
-            tokenizer_config: tokenizer_config.into(),
+            template: outthink_prompt::template(folder)?.into(),
+            tokenizer_config: optional("tokenizer_config.json").into(),
             weights: Weights::find(folder)?,
             precision: Precision::default(),
         })
@@ -80,8 +75,9 @@ impl Checkpoint {
     }
 
     /// Tokens that end an answer.
-    pub(crate) fn end_tokens(&self) -> Result<Vec<u32>, Error> {
-        Ok(outthink_prompt::end_tokens(&self.generation, &self.config)?)
+    pub(crate) fn end_tokens(&self, tokenizer: &Tokenizer) -> Result<Vec<u32>, Error> {
+        let ends = outthink_prompt::end_tokens(&self.generation, &self.config, tokenizer);
+        Ok(ends?)
     }
 }
 

@@ -43,10 +43,11 @@ impl EmbeddedPolicy {
             role: "policy",
         };
         let asked = profile.policy.clone().ok_or_else(role)?;
-        let template =
-            ChatTemplate::new(checkpoint.template.to_string())?.with_thinking(asked.thinking);
+        let template = ChatTemplate::new(&checkpoint.template)?
+            .required()?
+            .with_thinking(asked.thinking);
         let engine = Engine::load(checkpoint, Arc::clone(&tokenizer), Readout::Likelihood)?;
-        let mut ends = checkpoint.end_tokens()?;
+        let mut ends = checkpoint.end_tokens(&tokenizer)?;
         ends.extend(
             asked
                 .end_tokens
@@ -190,6 +191,9 @@ impl EmbeddedPolicy {
         self.fits(messages.iter().map(|message| message.content.len()).sum())?;
         let text = self.template.render(&self.tokenizer, messages, true)?;
         let prompt = self.tokenizer.encode(&text)?;
+        if prompt.is_empty() {
+            return Err(outthink_prompt::Error::EmptyPrompt.into());
+        }
         let limit = self.engine.context();
         if prompt.len() >= limit {
             let tokens = prompt.len() + 1;

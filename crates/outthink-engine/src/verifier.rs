@@ -61,7 +61,7 @@ impl EmbeddedVerifier {
             (Reward::Likelihood | Reward::Ratio(_), _) | (_, None) => {}
             (_, Some(_)) => return Err(Error::NeedsNoReference(profile.name)),
         }
-        let template = ChatTemplate::new(checkpoint.template.to_string())?;
+        let template = ChatTemplate::new(&checkpoint.template)?;
         let load = |checkpoint| Engine::load(checkpoint, Arc::clone(&tokenizer), readout);
         Ok(Self {
             engine: load(checkpoint)?,

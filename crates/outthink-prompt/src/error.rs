@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::jinja::Failure;
+
 /// Why something cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,8 +44,26 @@ pub enum Error {
     #[error("the tokenizer has no token {0:?}, which the profile needs")]
     NoToken(String),
     /// The chat template does not parse or fails.
-    #[error("the chat template fails: {0}")]
-    Template(#[from] minijinja::Error),
+    #[error("the chat template fails{place}: {message}", place = in_line(*line))]
+    Template {
+        /// Where in its source, from 1; 0 for all of it.
+        line: u32,
+        /// Why.
+        message: String,
+    },
+    /// The checkpoint has no chat template.
+    #[error(
+        "there is no chat template: neither chat_template.jinja nor a chat_template in tokenizer_config.json or \
+         chat_template.json; put the chat_template.jinja of the model's instruct version beside its files (in a GGUF \
+         file it is tokenizer.chat_template); a base model has none and answers no chats"
+    )]
+    NoTemplate,
+    /// The chat template writes nothing.
+    #[error("the prompt is empty: the chat template writes nothing for this conversation")]
+    EmptyPrompt,
+    /// The checkpoint has several chat templates, and nothing says which.
+    #[error("there is no default among the chat templates: {0}")]
+    NoDefaultTemplate(String),
     /// A profile file is broken.
     #[error("the profile cannot be read: {0}")]
     Profile(#[from] toml::de::Error),
@@ -72,4 +92,34 @@ pub enum Error {
         "the tokenizer merges the verifier's step marks with the text around them: this profile does not fit it"
     )]
     TagLost,
+}
+
+/// Most characters of a template's own message that are shown.
+const SHOWN: usize = 500;
+
+fn in_line(line: u32) -> String {
+    match line {
+        0 => String::new(),
+        line => format!(" in line {line}"),
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(Failure { line, message }: Failure) -> Self {
+        // A template writes messages of its own: they stay short and move no cursor.
+        let mut shown = String::new();
+        for c in message.chars().take(SHOWN) {
+            match c.is_control() {
+                true => shown.extend(c.escape_default()),
+                false => shown.push(c),
+            }
+        }
+        if message.chars().nth(SHOWN).is_some() {
+            shown.push('…');
+        }
+        Self::Template {
+            line,
+            message: shown,
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What a checkpoint folder says beside its weights: enough to prompt a model that runs somewhere else.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -14,7 +15,7 @@ pub struct PromptFiles {
     pub end_tokens: Vec<u32>,
     /// `tokenizer.json`, with the special tokens of `tokenizer_config.json`.
     pub tokenizer: Tokenizer,
-    /// Source of the chat template, from its own file or the tokenizer's config; empty if there is none.
+    /// Source of the chat template, as [`template`] finds it; empty if there is none.
     pub template: String,
 }
 
@@ -27,14 +28,12 @@ impl PromptFiles {
             source,
         })?;
         let optional = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
-        let tokenizer_config = optional("tokenizer_config.json");
-        let template = template(&optional("chat_template.jinja"), &tokenizer_config)?;
         Self::new(
             &optional("config.json"),
             &optional("generation_config.json"),
             &tokenizer,
-            &tokenizer_config,
-            template,
+            &optional("tokenizer_config.json"),
+            template(folder)?,
         )
     }
 
@@ -49,8 +48,12 @@ impl PromptFiles {
         let tokenizer = Tokenizer::from_bytes(tokenizer)?.with_config(tokenizer_config)?;
         let Architectures { architectures } = parse("config.json", config)?;
         Ok(Self {
-            architecture: architectures.into_iter().next().unwrap_or_default(),
-            end_tokens: end_tokens(generation, config)?,
+            architecture: architectures
+                .unwrap_or_default()
+                .into_iter()
+                .next()
+                .unwrap_or_default(),
+            end_tokens: end_tokens(generation, config, &tokenizer)?,
             tokenizer,
             template,
         })
@@ -58,37 +61,104 @@ impl PromptFiles {
 
     /// The compiled chat template.
     pub fn chat_template(&self) -> Result<ChatTemplate, Error> {
-        ChatTemplate::new(self.template.clone())
+        ChatTemplate::new(&self.template)
     }
 }
 
-/// Tokens that end an answer, by `generation_config.json` or else `config.json`; either may be empty.
-pub fn end_tokens(generation: &[u8], config: &[u8]) -> Result<Vec<u32>, Error> {
-    let of = |file, json| parse::<Ends>(file, json).map(|ends| ends.eos_token_id);
-    let ends = match of("generation_config.json", generation)? {
-        Some(ends) => Some(ends),
-        None => of("config.json", config)?,
+/// Tokens that end an answer, by `generation_config.json`, or else `config.json`, or else the tokenizer's own `eos_token`;
+/// either file may be empty.
+pub fn end_tokens(
+    generation: &[u8],
+    config: &[u8],
+    tokenizer: &Tokenizer,
+) -> Result<Vec<u32>, Error> {
+    let of = |file, json| {
+        let ends = parse::<Ends>(file, json)?.eos_token_id;
+        let ends = ends.map(Tokens::into_vec).unwrap_or_default();
+        Ok::<_, Error>((!ends.is_empty()).then_some(ends))
     };
-    Ok(ends.map(Tokens::into_vec).unwrap_or_default())
-}
-
-/// Source of the chat template: `chat_template.jinja`, or else that field of `tokenizer_config.json`; empty if there is none.
-pub fn template(own_file: &[u8], tokenizer_config: &[u8]) -> Result<String, Error> {
-    if own_file.is_empty() {
-        let named: Templates = parse("tokenizer_config.json", tokenizer_config)?;
-        return Ok(named.default());
+    if let Some(ends) = of("generation_config.json", generation)? {
+        return Ok(ends);
     }
-    let text = std::str::from_utf8(own_file).map_err(|error| Error::Malformed {
-        file: "chat_template.jinja",
-        reason: error.to_string(),
-    })?;
-    Ok(text.trim_end_matches('\n').to_owned())
+    if let Some(ends) = of("config.json", config)? {
+        return Ok(ends);
+    }
+    let own = tokenizer.special("eos_token");
+    Ok(own
+        .and_then(|token| tokenizer.id(token).ok())
+        .into_iter()
+        .collect())
 }
 
-fn parse<T: Default + for<'a> Deserialize<'a>>(
+/// Source of the chat template of a checkpoint folder, as transformers looks for it: `chat_template.jinja` and
+/// `additional_chat_templates/`, or else that field of `tokenizer_config.json`, or else of `chat_template.json`. Of several
+/// templates it is the one called `default`. Empty if there is none.
+pub fn template(folder: &Path) -> Result<String, Error> {
+    let read = |path: &Path| std::fs::read(path).unwrap_or_default();
+    let mut own = Vec::new();
+    let entries = std::fs::read_dir(folder.join("additional_chat_templates"));
+    let entries = entries.into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let default = folder.join("chat_template.jinja");
+    for path in paths.chain([default.clone()]) {
+        let name = match path.file_stem().and_then(|stem| stem.to_str()) {
+            _ if path == default => "default",
+            Some(name) if path.extension().is_some_and(|end| end == "jinja") => name,
+            _ => continue,
+        };
+        let source = read(&path);
+        let source = std::str::from_utf8(text(&source)).map_err(|error| Error::Malformed {
+            file: "chat_template.jinja",
+            reason: error.to_string(),
+        })?;
+        if !source.trim().is_empty() {
+            own.push((name.to_owned(), source.to_owned()));
+        }
+    }
+    own.sort();
+    if !own.is_empty() {
+        return chosen(own);
+    }
+    for file in ["tokenizer_config.json", "chat_template.json"] {
+        let Templates { chat_template } = parse(file, &read(&folder.join(file)))?;
+        let named = match chat_template {
+            Some(OneOrNamed::One(template)) => vec![("default".to_owned(), template)],
+            Some(OneOrNamed::Listed(all)) => {
+                let pairs = all.into_iter().map(|one| (one.name, one.template));
+                pairs.collect()
+            }
+            Some(OneOrNamed::Named(all)) => all.into_iter().collect(),
+            None => Vec::new(),
+        };
+        if !named.is_empty() {
+            return chosen(named);
+        }
+    }
+    Ok(String::new())
+}
+
+/// The default of some templates, or the only one.
+fn chosen(mut named: Vec<(String, String)>) -> Result<String, Error> {
+    if let Some(at) = named.iter().position(|(name, _)| name == "default") {
+        return Ok(named.swap_remove(at).1);
+    }
+    let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    match names.len() {
+        1 => Ok(named.swap_remove(0).1),
+        _ => Err(Error::NoDefaultTemplate(names.join(", "))),
+    }
+}
+
+/// Without the mark that some editors put before a text.
+pub(crate) fn text(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+pub(crate) fn parse<T: Default + for<'a> Deserialize<'a>>(
     file: &'static str,
     json: &[u8],
 ) -> Result<T, Error> {
+    let json = text(json);
     if json.is_empty() {
         return Ok(T::default());
     }
@@ -101,7 +171,7 @@ fn parse<T: Default + for<'a> Deserialize<'a>>(
 #[derive(Default, Deserialize)]
 struct Architectures {
     #[serde(default)]
-    architectures: Vec<String>,
+    architectures: Option<Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -112,21 +182,26 @@ struct Ends {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Tokens {
-    One(u32),
-    More(Vec<u32>),
+    One(i64),
+    More(Vec<i64>),
 }
 
 impl Tokens {
+    /// What is no token, as -1, ends nothing.
     fn into_vec(self) -> Vec<u32> {
-        match self {
+        let all = match self {
             Self::One(token) => vec![token],
             Self::More(tokens) => tokens,
-        }
+        };
+        all.into_iter()
+            .filter_map(|token| u32::try_from(token).ok())
+            .collect()
     }
 }
 
 #[derive(Default, Deserialize)]
 struct Templates {
+    #[serde(default)]
     chat_template: Option<OneOrNamed>,
 }
 
@@ -134,25 +209,12 @@ struct Templates {
 #[serde(untagged)]
 enum OneOrNamed {
     One(String),
-    Named(Vec<Named>),
+    Listed(Vec<Named>),
+    Named(BTreeMap<String, String>),
 }
 
 #[derive(Deserialize)]
 struct Named {
     name: String,
     template: String,
-}
-
-impl Templates {
-    fn default(self) -> String {
-        match self.chat_template {
-            Some(OneOrNamed::One(template)) => template,
-            Some(OneOrNamed::Named(all)) => all
-                .into_iter()
-                .find(|named| named.name == "default")
-                .map(|named| named.template)
-                .unwrap_or_default(),
-            None => String::new(),
-        }
-    }
 }

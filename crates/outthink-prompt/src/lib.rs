@@ -5,6 +5,7 @@
 
 mod error;
 mod files;
+mod jinja;
 mod layout;
 mod profile;
 mod segment;

@@ -1,13 +1,11 @@
 //! The checkpoint's own chat template.
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, ErrorKind, context};
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::jinja::{Failure, Template, Value};
 use crate::{Error, Tokenizer};
-
-/// Far more than any real template needs for one conversation; a hostile one stops here.
-const FUEL: u64 = 1_000_000;
 
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,39 +35,33 @@ impl Message {
     }
 }
 
-/// A Jinja chat template.
+/// A Jinja chat template, rendered as transformers renders it.
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    /// None where the checkpoint has no template.
+    template: Option<Template>,
     thinking: Option<bool>,
 }
 
 impl ChatTemplate {
-    /// Compiles a template as transformers does: blocks trimmed, Python's string methods, `raise_exception`.
-    pub fn new(source: String) -> Result<Self, Error> {
-        let mut environment = Environment::new();
-        environment.set_fuel(Some(FUEL));
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function(
-            "raise_exception",
-            |message: String| -> Result<String, minijinja::Error> {
-                Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-            },
-        );
-        // A prompt that changed with the date would be another prompt tomorrow: templates that ask get the date that
-        // Llama's own falls back to.
-        environment.add_function("strftime_now", |_: String| "26 Jul 2024");
-        environment.set_syntax(
-            SyntaxConfig::builder()
-                .trim_blocks(true)
-                .lstrip_blocks(true)
-                .build()?,
-        );
-        environment.add_template_owned("chat", source)?;
+    /// Parses a template. An empty one stands for none: rendering it is [`Error::NoTemplate`].
+    pub fn new(source: impl AsRef<str>) -> Result<Self, Error> {
+        let source = source.as_ref();
+        let template = match source.trim().is_empty() {
+            true => None,
+            false => Some(Template::parse(source)?),
+        };
         Ok(Self {
-            environment,
+            template,
             thinking: None,
         })
+    }
+
+    /// Is there a template at all? Some verifiers need none.
+    pub fn required(self) -> Result<Self, Error> {
+        match self.template {
+            Some(_) => Ok(self),
+            None => Err(Error::NoTemplate),
+        }
     }
 
     /// With `enable_thinking` said to the template, or not said.
@@ -78,28 +70,40 @@ impl ChatTemplate {
         self
     }
 
-    /// A conversation as text, up to where the model answers if `asks`.
+    /// A conversation as text, up to where the model answers if `asks`. The template finds what transformers gives it:
+    /// `messages`, `tools` and `documents` (none), `add_generation_prompt` and the tokenizer's special tokens.
     pub fn render(
         &self,
         tokenizer: &Tokenizer,
         messages: &[Message],
         asks: bool,
     ) -> Result<String, Error> {
-        let special = |name: &str| tokenizer.special(name).unwrap_or_default();
-        let turn = |Message { role, content }: &Message| {
-            context! { role => role.as_str(), content => content.as_str() }
-        };
-        let messages: Vec<minijinja::Value> = messages.iter().map(turn).collect();
-        let mut context = context! {
-            messages,
-            add_generation_prompt => asks,
-            bos_token => special("bos_token"),
-            eos_token => special("eos_token"),
-            pad_token => special("pad_token"),
-        };
-        if let Some(thinking) = self.thinking {
-            context = context! { enable_thinking => thinking, ..context };
-        }
-        Ok(self.environment.get_template("chat")?.render(context)?)
+        let template = self.template.as_ref().ok_or(Error::NoTemplate)?;
+        let given = messages
+            .iter()
+            .map(|message| message.role.len() + message.content.len())
+            .sum();
+        let text = template.render(given, |meter| {
+            let turn = |Message { role, content }: &Message| {
+                let pairs = [("role", role), ("content", content)];
+                let pairs =
+                    pairs.map(|(name, text)| (Value::text(name), Value::text(text.as_str())));
+                Value::dict(pairs, meter)
+            };
+            let turns: Result<_, Failure> = messages.iter().map(turn).collect();
+            let mut variables: Vec<(Arc<str>, Value)> = vec![
+                ("messages".into(), Value::list(turns?, meter)?),
+                ("tools".into(), Value::None),
+                ("documents".into(), Value::None),
+                ("add_generation_prompt".into(), Value::Bool(asks)),
+            ];
+            if let Some(thinking) = self.thinking {
+                variables.push(("enable_thinking".into(), Value::Bool(thinking)));
+            }
+            let special = tokenizer.specials();
+            variables.extend(special.map(|(name, token)| (name.into(), Value::text(token))));
+            Ok(variables)
+        })?;
+        Ok(text)
     }
 }

@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
-use crate::Error;
+use crate::{Error, files};
+
+/// More free places than this between tokens are a broken file.
+const GAP: usize = 1 << 20;
 
 /// A `tokenizer.json`, and what `tokenizer_config.json` says of its special tokens.
 pub struct Tokenizer {
@@ -16,7 +19,8 @@ pub struct Tokenizer {
     bytes: Vec<Vec<u8>>,
     /// Special tokens by name: `bos_token`, `eos_token`, `pad_token`.
     special: HashMap<String, String>,
-    add_bos: bool,
+    /// Does it put the beginning-of-text token before a text? As `tokenizer_config.json` says, if it does.
+    add_bos: Option<bool>,
 }
 
 /// How a vocabulary spells bytes.
@@ -30,18 +34,41 @@ enum Spelling {
 }
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json`.
+    /// Reads a `tokenizer.json`. What it holds of truncation and padding is for training batches, and left out: a prompt is
+    /// never cut off nor filled up.
     pub fn from_bytes(json: &[u8]) -> Result<Self, Error> {
-        let inner = tokenizers::Tokenizer::from_bytes(json)
-            .map_err(|error| Error::Tokenizer(error.to_string()))?;
+        let json = files::text(json);
+        if json.starts_with(b"version https://git-lfs") {
+            return Err(Error::Tokenizer(
+                "it is a Git LFS pointer, not the file (git lfs pull fetches it)".into(),
+            ));
+        }
+        let broken = |error: &dyn std::fmt::Display| Error::Tokenizer(error.to_string());
+        let file: File = serde_json::from_slice(json).map_err(|error| broken(&error))?;
+        growth(&file.normalizer)?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|error| broken(&error))?;
+        inner.with_padding(None);
+        inner
+            .with_truncation(None)
+            .map_err(|error| broken(&error))?;
         let unknown = ["<unk>", "[UNK]"]
-            .iter()
+            .into_iter()
+            .chain(file.model.unk_token.as_deref())
             .find_map(|token| inner.token_to_id(token));
-        let spelling = spelling(json);
+        let spelling = spelling(&file.decoder);
         let added = inner.get_added_tokens_decoder();
         let control = added.iter().filter(|(_, token)| token.special);
         let control = control.map(|(id, _)| *id);
-        let bytes = (0..inner.get_vocab_size(true) as u32).map(|id| match added.get(&id) {
+        // Added tokens may leave places free before them.
+        let last = added.keys().max().map_or(0, |id| *id as usize + 1);
+        let size = inner.get_vocab_size(true);
+        if last > size.saturating_add(GAP) {
+            return Err(Error::Tokenizer(format!(
+                "it has {size} tokens, and one of them is number {}",
+                last - 1
+            )));
+        }
+        let bytes = (0..size.max(last) as u32).map(|id| match added.get(&id) {
             Some(token) if token.special => Vec::new(),
             Some(token) => token.content.clone().into_bytes(),
             None => spelled(&inner.id_to_token(id).unwrap_or_default(), spelling),
@@ -51,7 +78,7 @@ impl Tokenizer {
             bytes: bytes.collect(),
             control: control.collect(),
             special: HashMap::new(),
-            add_bos: false,
+            add_bos: None,
             inner,
         })
     }
@@ -65,18 +92,14 @@ impl Tokenizer {
             Token { content: String },
             Other(serde_json::Value),
         }
-        if json.is_empty() {
-            return Ok(self);
-        }
-        let config: HashMap<String, Named> = serde_json::from_slice(json)
-            .map_err(|error| Error::Tokenizer(format!("tokenizer_config.json: {error}")))?;
+        let config: HashMap<String, Named> = files::parse("tokenizer_config.json", json)?;
         for (name, value) in config {
             match value {
                 Named::Text(text) | Named::Token { content: text } if name.ends_with("_token") => {
                     self.special.insert(name, text);
                 }
                 Named::Other(serde_json::Value::Bool(yes)) if name == "add_bos_token" => {
-                    self.add_bos = yes
+                    self.add_bos = Some(yes);
                 }
                 _ => {}
             }
@@ -89,20 +112,34 @@ impl Tokenizer {
         self.special.get(name).map(String::as_str)
     }
 
+    /// All special tokens, by their names there.
+    pub(crate) fn specials(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.special.iter();
+        pairs.map(|(name, token)| (name.as_str(), token.as_str()))
+    }
+
     /// The token that the tokenizer puts before a plain text, if it puts one.
     pub fn bos(&self) -> Option<u32> {
-        // What it does with special tokens, it does before an empty text too.
-        let first = self
-            .inner
-            .encode("", true)
-            .ok()
-            .and_then(|e| e.get_ids().first().copied());
-        let named = self
-            .special("bos_token")
-            .and_then(|bos| self.inner.token_to_id(bos));
-        first
-            .filter(|first| named.is_none_or(|named| named == *first))
-            .or(if self.add_bos { named } else { None })
+        let named = self.special("bos_token");
+        let named = named.and_then(|bos| self.inner.token_to_id(bos));
+        match self.add_bos {
+            Some(false) => None,
+            Some(true) => named.or_else(|| self.first()),
+            None => self
+                .first()
+                .filter(|first| named.is_none_or(|named| named == *first)),
+        }
+    }
+
+    /// The token that is put before a text, not after it.
+    fn first(&self) -> Option<u32> {
+        let ids = |special| {
+            let encoding = self.inner.encode("1", special).ok();
+            encoding.map(|encoding| encoding.get_ids().to_vec())
+        };
+        let (text, whole) = (ids(false)?, ids(true)?);
+        let (first, rest) = whole.split_first()?;
+        (whole.len() > text.len() && rest.starts_with(&text)).then_some(*first)
     }
 
     /// Token ids of a text, without any token that the text does not hold. What has no token becomes the unknown one:
@@ -172,24 +209,66 @@ impl Tokenizer {
     }
 }
 
-/// What the decoder of a `tokenizer.json` undoes.
-fn spelling(json: &[u8]) -> Spelling {
-    #[derive(Deserialize)]
-    struct File {
-        decoder: Option<serde_json::Value>,
-    }
-    let decoder = serde_json::from_slice::<File>(json)
-        .ok()
-        .and_then(|file| file.decoder);
-    let text = decoder
-        .map(|decoder| decoder.to_string())
-        .unwrap_or_default();
+/// What this side reads of a `tokenizer.json`.
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    decoder: serde_json::Value,
+    #[serde(default)]
+    normalizer: serde_json::Value,
+    #[serde(default)]
+    model: Model,
+}
+
+#[derive(Default, Deserialize)]
+struct Model {
+    #[serde(default)]
+    unk_token: Option<String>,
+}
+
+/// What a decoder undoes.
+fn spelling(decoder: &serde_json::Value) -> Spelling {
+    let text = decoder.to_string();
     if text.contains("ByteLevel") {
         Spelling::ByteLevel
     } else if text.contains("Metaspace") || text.contains('▁') || text.contains("ByteFallback") {
         Spelling::Metaspace
     } else {
         Spelling::Plain
+    }
+}
+
+/// A normalizer that may make a text this many times longer is no model's.
+const GROWTH: usize = 256;
+
+/// How many times longer a normalizer may make a text; too many are an error.
+fn growth(normalizer: &serde_json::Value) -> Result<usize, Error> {
+    let of = |name: &str| normalizer[name].as_str().map_or(0, str::len);
+    let times = match normalizer["type"].as_str() {
+        Some("Sequence") => {
+            let parts = normalizer["normalizers"].as_array();
+            parts
+                .into_iter()
+                .flatten()
+                .try_fold(1usize, |times, part| {
+                    Ok::<_, Error>(times.saturating_mul(growth(part)?))
+                })?
+        }
+        Some("Replace") => {
+            let pattern = normalizer["pattern"]["String"].as_str();
+            match pattern.map_or(0, str::len) {
+                // An expression may fit between any two characters, as an empty text does.
+                0 => of("content") + 1,
+                pattern => of("content").div_ceil(pattern).max(1),
+            }
+        }
+        _ => 1,
+    };
+    match times > GROWTH {
+        true => Err(Error::Tokenizer(format!(
+            "its normalizer may make a text {times} times longer"
+        ))),
+        false => Ok(times),
     }
 }
 

@@ -123,14 +123,6 @@ fn what_a_person_wrote_must_be_in_the_alphabet_and_may_not_steer() {
     assert!(tokenizer.check("Evaluate $7+8$.").is_ok());
 }
 
-#[test]
-fn a_chat_template_that_never_ends_is_stopped() {
-    let endless = "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}";
-    let template = ChatTemplate::new(endless.into()).unwrap();
-    insta::assert_snapshot!(template.render(&tokenizer(), &Message::question(None, "?"), true).unwrap_err(), @"the chat template fails: engine ran out of fuel (in chat:1)");
-    assert!(ChatTemplate::new("{% for %}".into()).is_err());
-}
-
 proptest! {
     #[test]
     fn cutting_loses_no_token_and_no_text(tokens in prop::collection::vec(6u32..45, 0..120)) {
@@ -153,7 +145,7 @@ proptest! {
         steps in prop::collection::vec("[0-9+=$.]{1,20}", 1..8), cut in any::<prop::sample::Index>()
     ) {
         let tokenizer = tokenizer();
-        let template = ChatTemplate::new("{% for m in messages %}<|user|>{{ m.content }}{% endfor %}<|assistant|>".into()).unwrap();
+        let template = ChatTemplate::new("{% for m in messages %}<|user|>{{ m.content }}{% endfor %}<|assistant|>").unwrap();
         let shorter = &steps[..=cut.index(steps.len())];
         for name in ["micro", "micro-prm"] {
             let profile = Profile::named(name).unwrap().verifier.unwrap();

@@ -221,22 +221,22 @@ fn remote_policy(policy: &RemotePolicy, checks: &mut Checks) -> Result<(), Failu
     Ok(())
 }
 
-/// The token that begins a text, where the family has one, begins the prompt once. Where the template alone puts it, it may
-/// begin every message too, as ChatML's does.
+/// The token that begins a text, where the family has one, stands at the front, once. What comes later is the template's
+/// business: in ChatML it begins every turn.
 fn beginnings(policy: &EmbeddedPolicy, prompt: &[u32]) -> Result<String, String> {
     let Some((token, expected)) = policy.bos() else {
         return Ok("this family has none".into());
     };
-    let places: Vec<usize> = (0..prompt.len())
-        .filter(|&at| prompt[at] == token)
-        .collect();
-    match places[..] {
-        [0] => Ok(format!("token {token}")),
-        [] if !expected => Ok("its template puts none".into()),
-        [0, ref more @ ..] if !expected && !more.contains(&1) => Ok(format!(
-            "token {token}, which also stands at {more:?}: it begins each message"
+    let leading = prompt.iter().take_while(|&&first| first == token).count();
+    let more = prompt.iter().filter(|&&other| other == token).count() - leading;
+    match (leading, more) {
+        (1, 0) => Ok(format!("token {token}")),
+        (1, _) => Ok(format!("token {token}, which begins other turns too")),
+        (0, _) if !expected => Ok("its template puts none".into()),
+        (0, _) => Err(format!(
+            "its template does not put token {token} at the front"
         )),
-        _ => Err(format!("token {token} stands at {places:?}")),
+        (times, _) => Err(format!("token {token} stands at the front {times} times")),
     }
 }
 
