@@ -5,69 +5,59 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
 use candle_core::pickle::PthTensors;
-use serde::{Deserialize, Serialize};
 
 use crate::Error;
-
-#[derive(Deserialize, Serialize)]
-struct ShardIndex {
-    #[serde(default)]
-    metadata: serde_json::Map<String, serde_json::Value>,
-    weight_map: HashMap<String, String>,
-}
+use crate::shards::ShardIndex;
 
 /// Writes the weights of a folder with `pytorch_model.bin`, or shards of it, as safetensors into another folder, beside
-/// copies of the other files that a checkpoint has. Gives the number of tensors; calls `told` with each file written.
+/// copies of the other files that a checkpoint has. Nothing outside of that folder is written, and each file appears in it
+/// when it is whole. Gives the number of tensors; calls `told` with each file written.
 pub fn convert(from: &Path, to: &Path, told: &dyn Fn(&Path)) -> Result<usize, Error> {
-    let io = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| Error::File { path, source }
-    };
-    let index_path = from.join("pytorch_model.bin.index.json");
-    let index: Option<ShardIndex> = match std::fs::read(&index_path) {
-        Ok(json) => Some(
-            serde_json::from_slice(&json).map_err(|error| Error::Weights {
-                file: index_path.display().to_string(),
-                reason: error.to_string(),
-            })?,
-        ),
-        Err(_) => None,
-    };
-    let shards = match &index {
-        Some(index) => {
-            let mut shards: Vec<String> = index.weight_map.values().cloned().collect();
-            shards.sort();
-            shards.dedup();
-            shards
-        }
+    let mut index = ShardIndex::read(&from.join("pytorch_model.bin.index.json"))?;
+    let shards: Vec<String> = match &index {
+        Some(index) => index.files().into_iter().map(str::to_owned).collect(),
         None => vec!["pytorch_model.bin".to_owned()],
     };
-    std::fs::create_dir_all(to).map_err(io(to))?;
+    let mut made: HashMap<String, &str> = HashMap::new();
+    for shard in &shards {
+        if let Some(other) = made.insert(renamed(shard), shard) {
+            return Err(Error::Weights {
+                file: from.display().to_string(),
+                reason: format!("{other} and {shard} would both become {}", renamed(shard)),
+            });
+        }
+    }
+    std::fs::create_dir_all(to).map_err(at(to))?;
     let mut count = 0;
     for shard in &shards {
         let source = from.join(shard);
         // Opened first, for an error that says what is missing.
-        std::fs::File::open(&source).map_err(io(&source))?;
+        std::fs::File::open(&source).map_err(at(&source))?;
         let tensors = read(&source)?;
         count += tensors.len();
         let path = to.join(renamed(shard));
-        candle_core::safetensors::save(&tensors, &path)?;
+        placed(&path, |beside| {
+            Ok(candle_core::safetensors::save(&tensors, beside)?)
+        })?;
         told(&path);
     }
-    if let Some(mut index) = index {
+    if let Some(index) = &mut index {
         for shard in index.weight_map.values_mut() {
             *shard = renamed(shard);
         }
         let path = to.join("model.safetensors.index.json");
-        let json = serde_json::to_vec(&index).map_err(|error| Error::Weights {
+        let json = serde_json::to_vec(index).map_err(|error| Error::Weights {
             file: path.display().to_string(),
             reason: error.to_string(),
         })?;
-        std::fs::write(&path, json).map_err(io(&path))?;
+        placed(&path, |beside| {
+            std::fs::write(beside, json).map_err(at(beside))
+        })?;
         told(&path);
     }
-    for entry in std::fs::read_dir(from).map_err(io(from))? {
-        let path: PathBuf = entry.map_err(io(from))?.path();
+    let same = from.canonicalize().ok() == to.canonicalize().ok();
+    for entry in std::fs::read_dir(from).map_err(at(from))? {
+        let path: PathBuf = entry.map_err(at(from))?.path();
         let name = path
             .file_name()
             .and_then(|name| name.to_str())
@@ -75,11 +65,33 @@ pub fn convert(from: &Path, to: &Path, told: &dyn Fn(&Path)) -> Result<usize, Er
         let kept = [".json", ".jinja", ".txt", ".model", ".md"]
             .iter()
             .any(|end| name.ends_with(end));
-        if kept && !name.contains(".bin.") && path.is_file() && from != to {
-            std::fs::copy(&path, to.join(name)).map_err(io(&path))?;
+        if kept && !name.contains(".bin.") && path.is_file() && !same {
+            placed(&to.join(name), |beside| {
+                std::fs::copy(&path, beside).map(drop).map_err(at(&path))
+            })?;
         }
     }
     Ok(count)
+}
+
+fn at(path: &Path) -> impl Fn(std::io::Error) -> Error {
+    let path = path.to_path_buf();
+    move |source| Error::File {
+        path: path.clone(),
+        source,
+    }
+}
+
+/// Writes a file beside its place and moves it there: what a link at that place leads to is not touched.
+fn placed(path: &Path, write: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}.unfinished", std::process::id()));
+    let _ = std::fs::remove_file(&beside);
+    let written = write(&beside).and_then(|()| std::fs::rename(&beside, path).map_err(at(path)));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
 }
 
 fn renamed(shard: &str) -> String {

@@ -17,6 +17,7 @@ mod policy;
 mod precision;
 mod rotary;
 mod sampler;
+mod shards;
 mod tree;
 mod verifier;
 mod weights;

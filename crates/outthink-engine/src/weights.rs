@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata};
-use serde::Deserialize;
 
+use crate::shards::ShardIndex;
 use crate::{Error, gguf};
 
 /// Where the tensors of a checkpoint are.
@@ -27,11 +27,6 @@ pub enum Weights {
     Gguf(Vec<PathBuf>),
 }
 
-#[derive(Deserialize)]
-struct ShardIndex {
-    weight_map: HashMap<String, String>,
-}
-
 impl Weights {
     /// The weight files of a checkpoint folder.
     pub(crate) fn find(folder: &Path) -> Result<Self, Error> {
@@ -39,18 +34,10 @@ impl Weights {
         if single.is_file() {
             return Ok(Self::Files(vec![single]));
         }
-        let index = folder.join("model.safetensors.index.json");
-        if let Ok(json) = std::fs::read(&index) {
-            let index: ShardIndex =
-                serde_json::from_slice(&json).map_err(|error| Error::Weights {
-                    file: index.display().to_string(),
-                    reason: error.to_string(),
-                })?;
-            let mut shards: Vec<&String> = index.weight_map.values().collect();
-            shards.sort();
-            shards.dedup();
+        if let Some(index) = ShardIndex::read(&folder.join("model.safetensors.index.json"))? {
+            let shards = index.files().into_iter();
             return Ok(Self::Files(
-                shards.into_iter().map(|shard| folder.join(shard)).collect(),
+                shards.map(|shard| folder.join(shard)).collect(),
             ));
         }
         let shards = shards(folder)?;

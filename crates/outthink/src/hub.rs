@@ -1,14 +1,19 @@
 //! Models by their hub id, from the Hugging Face cache or fetched into it.
 
+mod answer;
+mod cache;
+
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
-use hf_hub::{Cache, Repo, RepoType};
 use outthink_engine::gguf_parts;
-use sha2::{Digest, Sha256};
+use serde::Deserialize;
+use ureq::http::StatusCode;
+
+use answer::{Hub, Refusal};
+pub(crate) use cache::hex;
+use cache::{Repository, Trouble};
 
 /// `owner/name`, with `@revision` if one is wanted, and `/FILE.gguf` for one of many files.
 pub(crate) struct HubId<'n> {
@@ -33,12 +38,8 @@ impl<'n> HubId<'n> {
             None => (rest, None),
         };
         let (name, revision) = id.split_once('@').unwrap_or((id, "main"));
-        let plain = |part: &str| {
-            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            !part.is_empty() && !part.starts_with('.') && part.chars().all(allowed)
-        };
-        let known = plain(owner) && plain(name) && plain(revision);
-        let file_fits = file.is_none_or(|file| plain(file) && file.ends_with(".gguf"));
+        let known = is_plain(owner) && is_plain(name) && is_plain(revision);
+        let file_fits = file.is_none_or(|file| is_plain(file) && file.ends_with(".gguf"));
         (known && file_fits).then_some(Self {
             owner,
             name,
@@ -58,7 +59,7 @@ impl<'n> HubId<'n> {
             return Ok(path);
         }
         let commit = path.file_name().unwrap_or_default();
-        let made = self.repository().join("safetensors").join(commit);
+        let made = self.repository().folder().join("safetensors").join(commit);
         if !is_whole(&made) {
             eprintln!(
                 "{self} holds pickled weights; writing them as safetensors to {}",
@@ -73,57 +74,61 @@ impl<'n> HubId<'n> {
     }
 
     fn download(&self) -> Result<PathBuf, anyhow::Error> {
-        if std::env::var_os("HF_HUB_OFFLINE").is_some_and(|value| value != "0" && !value.is_empty())
-        {
+        if is_offline() {
             bail!(
                 "{self} is not whole in the hub's cache ({}) and HF_HUB_OFFLINE forbids fetching it",
-                cache().display()
+                cache::root().display()
             );
         }
-        let api = api()?;
-        let repo = |revision: &str| {
-            let id = format!("{}/{}", self.owner, self.name);
-            api.repo(Repo::with_revision(
-                id,
-                RepoType::Model,
-                revision.to_owned(),
-            ))
-        };
-        let info = repo(self.revision)
-            .info()
-            .map_err(|error| self.explain(error))?;
-        let files: Vec<String> = info
-            .siblings
-            .into_iter()
-            .map(|file| file.rfilename)
-            .collect();
+        let hub = hub();
+        let Listing { sha, siblings } = self.listing(&hub)?;
+        // Everything by the commit: what is pushed meanwhile does not mix in.
+        let commit = sha.unwrap_or_else(|| self.revision.to_owned());
+        if !is_plain(&commit) {
+            bail!(
+                "{} names a commit {commit:?}, which is none",
+                hub.endpoint()
+            );
+        }
+        let files: Vec<String> = siblings.into_iter().map(|file| file.rfilename).collect();
         let wanted = self.wanted(&files)?;
         eprintln!(
-            "fetching {}/{} at {}: {} files",
+            "fetching {}/{} at {commit}: {} files",
             self.owner,
             self.name,
-            info.sha,
             wanted.len()
         );
-        // Everything by the commit: what is pushed meanwhile does not mix in.
-        let pinned = repo(&info.sha);
+        let repository = self.repository();
         for file in &wanted {
-            // What is there is not fetched again; what was cut off goes on where it stopped.
-            if self.snapshot(&info.sha).join(file).exists() {
-                continue;
-            }
-            let path = pinned
-                .download(file)
-                .map_err(|error| self.explain(error).context(file.clone()))?;
-            check(&path).with_context(|| format!("{self}: {file}"))?;
+            repository
+                .fetch(&hub, &commit, file)
+                .map_err(|trouble| match trouble {
+                    Trouble::Refused(refusal) => self.explain(&hub, &refusal),
+                    Trouble::Other(error) => error.context(self.to_string()),
+                })
+                .with_context(|| file.clone())?;
         }
-        let reference = self.repository().join("refs").join(self.revision);
-        std::fs::create_dir_all(self.repository().join("refs"))
-            .and_then(|()| std::fs::write(&reference, &info.sha))
-            .with_context(|| format!("cannot write {}", reference.display()))?;
+        repository.refer(self.revision, &commit)?;
         self.cached().ok_or_else(|| {
             anyhow!("{self} lacks weights in a form that is read, or config.json or tokenizer.json")
         })
+    }
+
+    /// What the repository holds at the revision.
+    fn listing(&self, hub: &Hub) -> Result<Listing, anyhow::Error> {
+        let Self {
+            owner,
+            name,
+            revision,
+            ..
+        } = self;
+        let address = format!("api/models/{owner}/{name}/revision/{revision}");
+        let answer = hub.get(&address, None);
+        let mut answer = answer.map_err(|refusal| self.explain(hub, &refusal))?;
+        let text = answer.body.with_config().limit(LISTING).read_to_vec();
+        let text = text.map_err(|error| self.explain(hub, &Refusal::Broken(error.to_string())))?;
+        serde_json::from_slice(&text)
+            .with_context(|| format!("{} does not list the files of {self}", hub.endpoint()))
     }
 
     /// The files that a checkpoint needs: safetensors if there are any, else the pickled weights.
@@ -146,16 +151,18 @@ impl<'n> HubId<'n> {
                 }
             };
         }
-        let weights = |ends: &str| {
-            files
-                .iter()
-                .filter(|name| name.ends_with(ends) && !name.contains('/'))
-                .count()
-        };
-        let kept = if weights(".safetensors") > 0 {
-            ".safetensors"
-        } else if weights(".bin") > 0 {
-            ".bin"
+        let at_top = || files.iter().filter(|name| !name.contains('/'));
+        let weights = |ends: &str| at_top().filter(|name| name.ends_with(ends)).count();
+        // Beside its shards a repository may hold the same weights in its authors' own form.
+        let model = |name: &str| name.starts_with("model") && name.ends_with(".safetensors");
+        let named = at_top().any(|name| model(name));
+        let pickled = |name: &str| name.starts_with("pytorch_model") && name.ends_with(".bin");
+        let kept: &dyn Fn(&str) -> bool = if named {
+            &model
+        } else if weights(".safetensors") > 0 {
+            &|name| name.ends_with(".safetensors")
+        } else if at_top().any(|name| pickled(name)) {
+            &pickled
         } else {
             let hint = if weights(".gguf") > 0 {
                 "; name one of its files, as owner/name/FILE.gguf"
@@ -164,26 +171,26 @@ impl<'n> HubId<'n> {
             };
             bail!("{self} holds neither safetensors nor PyTorch weights{hint}");
         };
-        let needed = |name: &&String| {
-            !name.contains('/')
-                && (name.ends_with(".json") || name.ends_with(".jinja") || name.ends_with(kept))
-        };
-        Ok(files.iter().filter(needed).cloned().collect())
+        let needed =
+            |name: &&String| name.ends_with(".json") || name.ends_with(".jinja") || kept(name);
+        Ok(at_top().filter(needed).cloned().collect())
     }
 
-    fn repository(&self) -> PathBuf {
-        cache().join(format!("models--{}--{}", self.owner, self.name))
-    }
-
-    fn snapshot(&self, commit: &str) -> PathBuf {
-        self.repository().join("snapshots").join(commit)
+    fn repository(&self) -> Repository {
+        Repository {
+            kind: "models",
+            owner: self.owner.to_owned(),
+            name: self.name.to_owned(),
+        }
     }
 
     /// The snapshot or file in the cache, if it is whole.
     fn cached(&self) -> Option<PathBuf> {
-        let reference = std::fs::read_to_string(self.repository().join("refs").join(self.revision));
-        let commit = reference.unwrap_or_else(|_| self.revision.to_owned());
-        let folder = self.snapshot(commit.trim());
+        let repository = self.repository();
+        let reference = repository.folder().join("refs").join(self.revision);
+        let commit = std::fs::read_to_string(reference);
+        let commit = commit.unwrap_or_else(|_| self.revision.to_owned());
+        let folder = repository.snapshot(commit.trim());
         match self.file {
             Some(file) => {
                 let parts = gguf_parts(file);
@@ -195,23 +202,72 @@ impl<'n> HubId<'n> {
     }
 
     /// Says what to do about it.
-    fn explain(&self, error: ApiError) -> anyhow::Error {
-        let text = error.to_string();
-        if text.contains("401") || text.contains("403") {
+    fn explain(&self, hub: &Hub, refusal: &Refusal) -> anyhow::Error {
+        let Self { owner, name, .. } = self;
+        let endpoint = hub.endpoint();
+        let Refusal::Status(status, why) = refusal else {
             return anyhow!(
-                "the hub refuses {self}: accept its terms there and set HF_TOKEN ({text})"
+                "cannot fetch {self} from {endpoint}: {refusal}; without a network, copy its folder here and name that"
             );
+        };
+        let gated = why.as_ref().is_some_and(|why| why.contains("gated"));
+        match *status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if gated || hub.has_token() => {
+                anyhow!(
+                    "the hub refuses {self}: accept its terms at {endpoint}/{owner}/{name} and set HF_TOKEN to a token of that \
+                 account ({refusal})"
+                )
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => anyhow!(
+                "the hub refuses {self}: there is none, or it is private, or its terms must be accepted at \
+                 {endpoint}/{owner}/{name}; set HF_TOKEN ({refusal})"
+            ),
+            StatusCode::NOT_FOUND => {
+                anyhow!("the hub has no {self}, or hides it from those without a token ({refusal})")
+            }
+            StatusCode::TOO_MANY_REQUESTS => anyhow!(
+                "the hub asks to wait before more of {self} is fetched; HF_TOKEN raises its limits ({refusal})"
+            ),
+            _ => anyhow!("cannot fetch {self} from {endpoint}: {refusal}"),
         }
-        if text.contains("404") {
-            return anyhow!(
-                "the hub has no {self}, or hides it from those without a token ({text})"
-            );
-        }
-        anyhow!(
-            "cannot fetch {self} from {}: {text}; without a network, copy its folder here and name that",
-            endpoint()
-        )
     }
+}
+
+/// A listing that is longer is none.
+const LISTING: u64 = 64 << 20;
+
+/// What the hub says of a repository.
+#[derive(Deserialize)]
+struct Listing {
+    sha: Option<String>,
+    siblings: Vec<Sibling>,
+}
+
+#[derive(Deserialize)]
+struct Sibling {
+    rfilename: String,
+}
+
+/// Can it stand in a path as one part of it?
+fn is_plain(part: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !part.is_empty() && !part.starts_with('.') && part.chars().all(allowed)
+}
+
+fn is_offline() -> bool {
+    let value = std::env::var("HF_HUB_OFFLINE").unwrap_or_default();
+    let value = value.trim().to_ascii_lowercase();
+    !matches!(value.as_str(), "" | "0" | "false" | "no" | "off")
+}
+
+fn hub() -> Hub {
+    let named = std::env::var("HF_ENDPOINT").ok();
+    let endpoint = named.filter(|endpoint| !endpoint.trim().is_empty());
+    let endpoint = endpoint.map(|endpoint| endpoint.trim().to_owned());
+    Hub::new(
+        endpoint.unwrap_or_else(|| "https://huggingface.co".into()),
+        cache::token(),
+    )
 }
 
 /// Does a folder hold a configuration and all of its weight files? (A link to a file that is not there yet does not count.)
@@ -237,87 +293,46 @@ fn is_whole(folder: &Path) -> bool {
             || all("pytorch_model.bin.index.json"))
 }
 
-/// Large files are named by the SHA-256 of what they hold.
-fn check(path: &Path) -> Result<(), anyhow::Error> {
-    let blob = path.canonicalize()?;
-    let name = blob
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default()
-        .to_owned();
-    if name.len() != 64 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(());
-    }
-    let mut file = std::fs::File::open(&blob)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&buffer[..read]);
-    }
-    let found = hex(&hash.finalize());
-    if found != name {
-        // Whoever asks again fetches it again.
-        std::fs::remove_file(&blob)?;
-        std::fs::remove_file(path).ok();
-        bail!("what came is damaged (SHA-256 {found}, not {name}); ask again to fetch it again");
-    }
-    Ok(())
-}
-
-/// Bytes in hexadecimal, as checksums are written.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A file of a dataset, fetched into the hub's cache and checked.
 pub(crate) fn fetch_dataset(id: &str, file: &str) -> Result<PathBuf, anyhow::Error> {
-    let repo = Repo::new(id.to_owned(), RepoType::Dataset);
-    let cached = Cache::new(cache()).repo(repo.clone()).get(file);
-    if let Some(path) = cached {
-        return Ok(path);
+    let (owner, name) = id.split_once('/').unwrap_or(("", id));
+    if !is_plain(owner) || !is_plain(name) || !file.split('/').all(is_plain) {
+        bail!("{id}/{file} is no file of a dataset (owner/name/FILE)");
     }
-    let fetched = api()?.repo(repo).get(file).map_err(|error| {
-        anyhow!(
-            "cannot fetch {file} of dataset {id} from {}: {error}; without a network, name a file that is here",
-            endpoint()
-        )
-    })?;
-    check(&fetched).with_context(|| format!("{id}: {file}"))?;
-    Ok(fetched)
-}
-
-fn api() -> Result<Api, anyhow::Error> {
-    let cache = Cache::new(cache());
-    let token = std::env::var("HF_TOKEN").ok().or_else(|| cache.token());
-    ApiBuilder::from_cache(cache)
-        .with_endpoint(endpoint())
-        .with_token(token.filter(|token| !token.is_empty()))
-        .with_user_agent("outthink", env!("CARGO_PKG_VERSION"))
-        .with_retries(3)
-        .build()
-        .context("cannot speak to the hub")
-}
-
-fn endpoint() -> String {
-    std::env::var("HF_ENDPOINT").unwrap_or_else(|_| "https://huggingface.co".into())
-}
-
-/// Where the hub's own tools keep what they fetched.
-fn cache() -> PathBuf {
-    let named = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    named("HF_HUB_CACHE")
-        .or_else(|| named("HF_HOME").map(|home| home.join("hub")))
-        .or_else(|| named("HOME").map(|home| home.join(".cache/huggingface/hub")))
-        .unwrap_or_default()
+    let repository = Repository {
+        kind: "datasets",
+        owner: owner.to_owned(),
+        name: name.to_owned(),
+    };
+    let reference = repository.folder().join("refs").join("main");
+    if let Ok(commit) = std::fs::read_to_string(&reference) {
+        let cached = repository.snapshot(commit.trim()).join(file);
+        if cached.is_file() {
+            return Ok(cached);
+        }
+    }
+    if is_offline() {
+        bail!(
+            "{file} of dataset {id} is not in the hub's cache and HF_HUB_OFFLINE forbids fetching it"
+        );
+    }
+    let hub = hub();
+    let explain = |trouble| match trouble {
+        Trouble::Other(error) => error.context(format!("{id}: {file}")),
+        Trouble::Refused(refusal) => anyhow!(
+            "cannot fetch {file} of dataset {id} from {}: {refusal}; without a network, name a file that is here",
+            hub.endpoint()
+        ),
+    };
+    repository.fetch_latest(&hub, file).map_err(explain)
 }
 
 /// Ids of the models in the cache.
 pub(crate) fn cached_models() -> Vec<String> {
-    let entries = std::fs::read_dir(cache()).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(cache::root())
+        .into_iter()
+        .flatten()
+        .flatten();
     let id = |entry: std::fs::DirEntry| {
         let name = entry.file_name().into_string().ok()?;
         let (owner, name) = name.strip_prefix("models--")?.split_once("--")?;

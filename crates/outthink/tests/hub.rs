@@ -25,6 +25,16 @@ struct Log {
     cut: Option<usize>,
     /// Send other weights than it says.
     lie: bool,
+    /// Answer every request for a file with this status and a location: this, and the file's name.
+    sends_on: Option<(u16, String)>,
+    /// Say in that answer what the file is called by and how large it is.
+    says: bool,
+    /// Refuse everything with this status and this message.
+    refuses: Option<(u16, &'static str)>,
+    /// Keep what is known of a file to oneself, once it is sent.
+    silent: bool,
+    /// `Authorization` of every request.
+    keys: Vec<Option<String>>,
 }
 
 struct Hub {
@@ -52,6 +62,11 @@ impl Hub {
     }
 
     fn ask(&self, model: &str) -> Output {
+        self.ask_as(model, None)
+    }
+
+    /// Asks with a token.
+    fn ask_as(&self, model: &str, token: Option<&str>) -> Output {
         Command::new(env!("CARGO_BIN_EXE_outthink"))
             .args([
                 "generate",
@@ -64,7 +79,8 @@ impl Hub {
             ])
             .env("HF_ENDPOINT", &self.url)
             .env("HF_HUB_CACHE", &self.cache)
-            .env_remove("HF_TOKEN")
+            .env_remove("HF_HUB_OFFLINE")
+            .env("HF_TOKEN", token.unwrap_or_default())
             .output()
             .unwrap()
     }
@@ -85,11 +101,17 @@ fn serve(stream: &TcpStream, log: &Mutex<Log>) {
         }
         let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
         let mut from = None;
+        let mut key = None;
         loop {
             let mut header = String::new();
             reader.read_line(&mut header).unwrap();
             if header.trim().is_empty() {
                 break;
+            }
+            if let Some((_, value)) = header.split_once(": ")
+                && header.to_lowercase().starts_with("authorization:")
+            {
+                key = Some(value.trim().to_owned());
             }
             if let Some(range) = header.to_lowercase().strip_prefix("range: bytes=") {
                 let (start, end) = range.trim().split_once('-').unwrap();
@@ -97,6 +119,7 @@ fn serve(stream: &TcpStream, log: &Mutex<Log>) {
                 from = (end != "0").then(|| start.parse::<usize>().unwrap());
             }
         }
+        log.lock().unwrap().keys.push(key);
         if !answer(stream, &path, from, log) {
             return;
         }
@@ -106,6 +129,14 @@ fn serve(stream: &TcpStream, log: &Mutex<Log>) {
 /// False if the connection is to be broken off.
 fn answer(mut stream: &TcpStream, path: &str, from: Option<usize>, log: &Mutex<Log>) -> bool {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/micro/micro-24k");
+    if let Some((status, why)) = log.lock().unwrap().refuses {
+        write!(
+            stream,
+            "HTTP/1.1 {status} No\r\nx-error-message: {why}\r\ncontent-length: 0\r\n\r\n"
+        )
+        .unwrap();
+        return true;
+    }
     if path.starts_with("/api/models/someone/micro/revision/main")
         || path.starts_with(&format!("/api/models/someone/micro/revision/{COMMIT}"))
     {
@@ -122,7 +153,8 @@ fn answer(mut stream: &TcpStream, path: &str, from: Option<usize>, log: &Mutex<L
         .unwrap();
         return true;
     }
-    let Some(file) = path.strip_prefix(&format!("/someone/micro/resolve/{COMMIT}/")) else {
+    let known = [format!("/someone/micro/resolve/{COMMIT}/"), "/cdn/".into()];
+    let Some(file) = known.iter().find_map(|start| path.strip_prefix(start)) else {
         write!(
             stream,
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
@@ -133,10 +165,30 @@ fn answer(mut stream: &TcpStream, path: &str, from: Option<usize>, log: &Mutex<L
     let mut bytes = std::fs::read(model.join(file)).unwrap();
     let size = bytes.len();
     let etag = sha256(&bytes);
+    let known = format!("etag: \"{etag}\"\r\nx-repo-commit: {COMMIT}\r\n");
+    let (sends_on, says, silent) = {
+        let log = log.lock().unwrap();
+        (log.sends_on.clone(), log.says, log.silent)
+    };
+    if let Some((status, to)) = sends_on.filter(|_| !path.starts_with("/cdn/")) {
+        let said = match says {
+            true => format!(
+                "x-linked-etag: \"{etag}\"\r\nx-linked-size: {size}\r\nx-repo-commit: {COMMIT}\r\n"
+            ),
+            false => String::new(),
+        };
+        write!(
+            stream,
+            "HTTP/1.1 {status} Elsewhere\r\nlocation: {to}{file}\r\n{said}content-length: 0\r\n\r\n"
+        )
+        .unwrap();
+        return true;
+    }
+    let known = if silent { String::new() } else { known };
     let Some(start) = from else {
         write!(
             stream,
-            "HTTP/1.1 206 Partial Content\r\netag: \"{etag}\"\r\nx-repo-commit: {COMMIT}\r\ncontent-range: bytes 0-0/{size}\r\ncontent-length: 1\r\n\r\n{}",
+            "HTTP/1.1 206 Partial Content\r\n{known}content-range: bytes 0-0/{size}\r\ncontent-length: 1\r\n\r\n{}",
             char::from(bytes[0])
         )
         .unwrap();
@@ -246,4 +298,62 @@ fn what_cannot_be_fetched_is_told_with_what_to_do() {
         "{}",
         said(&refused)
     );
+}
+
+#[test]
+fn the_token_goes_to_no_other_host_and_what_is_known_comes_from_any() {
+    // Who sends on, with what status, who says what the file is, and whether by a path of the same host.
+    for (name, status, says, silent) in [
+        ("cdn", 302, true, true),
+        ("mirror", 308, false, false),
+        ("nobody-says", 307, false, true),
+        ("both-say", 301, true, false),
+    ] {
+        let (hub, other) = (Hub::start(name), Hub::start(&format!("{name}-other")));
+        let elsewhere = other.url.replace("127.0.0.1", "localhost");
+        hub.log.lock().unwrap().sends_on = Some((status, format!("{elsewhere}/cdn/")));
+        hub.log.lock().unwrap().says = says;
+        other.log.lock().unwrap().silent = silent;
+        let output = hub.ask_as("someone/micro", Some("hf_secret"));
+        assert!(output.status.success(), "{name}: {}", said(&output));
+        let keys = |hub: &Hub| hub.log.lock().unwrap().keys.clone();
+        let whole = Some("Bearer hf_secret".to_owned());
+        assert!(keys(&hub).iter().all(|key| *key == whole), "{name}");
+        let elsewhere = keys(&other);
+        assert!(
+            !elsewhere.is_empty() && elsewhere.iter().all(Option::is_none),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_redirect_within_the_hub_keeps_the_token() {
+    for (name, to) in [
+        ("absolute-path", "/cdn/"),
+        ("relative-path", "../../../../cdn/"),
+    ] {
+        let hub = Hub::start(name);
+        hub.log.lock().unwrap().sends_on = Some((307, to.into()));
+        let output = hub.ask_as("someone/micro", Some("hf_secret"));
+        assert!(output.status.success(), "{name}: {}", said(&output));
+        let keys = hub.log.lock().unwrap().keys.clone();
+        assert!(keys.iter().all(Option::is_some), "{name}");
+    }
+}
+
+#[test]
+fn a_refusal_says_what_to_accept_and_what_to_set() {
+    let hub = Hub::start("gated");
+    let url = hub.url.clone();
+    let told = |status, why, token| {
+        hub.log.lock().unwrap().refuses = Some((status, why));
+        let output = hub.ask_as("someone/micro", token);
+        assert_eq!(output.status.code(), Some(2));
+        said(&output).replace(&url, "HUB")
+    };
+    insta::assert_snapshot!(told(403, "Access to model someone/micro is restricted: it is gated", Some("hf_x")), @"");
+    insta::assert_snapshot!(told(401, "Invalid username or password.", None), @"");
+    insta::assert_snapshot!(told(429, "slow down", None), @"");
+    insta::assert_snapshot!(told(503, "later\u{1b}[2J", None), @"");
 }
