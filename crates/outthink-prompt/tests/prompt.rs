@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use outthink_prompt::{
-    ChatTemplate, End, Message, Profile, RewardLayout, Role, Segment, Segmenter, Tokenizer,
+    ChatTemplate, End, Profile, RewardLayout, Role, Segment, Segmenter, Tokenizer,
 };
 use proptest::prelude::*;
 
