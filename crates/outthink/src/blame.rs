@@ -56,10 +56,9 @@ fn unreadable(error: &outthink_prompt::Error) -> Option<Fault> {
         Prompt::ControlToken(token) => {
             format!("the text holds {token}, which is a control token of the model")
         }
-        Prompt::Template(error) => format!(
-            "the model's chat template does not take this conversation: {}",
-            error.detail().unwrap_or("it fails")
-        ),
+        Prompt::Template { message, .. } => {
+            format!("the model's chat template does not take this conversation: {message}")
+        }
         _ => return None,
     }))
 }

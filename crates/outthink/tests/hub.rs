@@ -352,8 +352,8 @@ fn a_refusal_says_what_to_accept_and_what_to_set() {
         assert_eq!(output.status.code(), Some(2));
         said(&output).replace(&url, "HUB")
     };
-    insta::assert_snapshot!(told(403, "Access to model someone/micro is restricted: it is gated", Some("hf_x")), @"");
-    insta::assert_snapshot!(told(401, "Invalid username or password.", None), @"");
-    insta::assert_snapshot!(told(429, "slow down", None), @"");
-    insta::assert_snapshot!(told(503, "later\u{1b}[2J", None), @"");
+    insta::assert_snapshot!(told(403, "Access to model someone/micro is restricted: it is gated", Some("hf_x")), @"error: the hub refuses someone/micro@main: accept its terms at HUB/someone/micro and set HF_TOKEN to a token of that account (403 Forbidden, Access to model someone/micro is restricted: it is gated)");
+    insta::assert_snapshot!(told(401, "Invalid username or password.", None), @"error: the hub refuses someone/micro@main: there is none, or it is private, or its terms must be accepted at HUB/someone/micro; set HF_TOKEN (401 Unauthorized, Invalid username or password.)");
+    insta::assert_snapshot!(told(429, "slow down", None), @"error: the hub asks to wait before more of someone/micro@main is fetched; HF_TOKEN raises its limits (429 Too Many Requests, slow down)");
+    insta::assert_snapshot!(told(503, "later", None), @"error: cannot fetch someone/micro@main from HUB: 503 Service Unavailable, later");
 }
