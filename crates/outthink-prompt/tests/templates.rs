@@ -1,5 +1,10 @@
 //! Chat templates beside Python's Jinja, set up as transformers sets it up (`templates/expected.py`).
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what was compared or skipped is told"
+)]
 
 use std::path::Path;
 

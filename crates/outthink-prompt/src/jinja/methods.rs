@@ -155,7 +155,7 @@ fn words(
         "isalnum" => all(char::is_alphanumeric),
         "isalpha" => all(char::is_alphabetic),
         "isascii" => Value::Bool(of.is_ascii()),
-        "isdecimal" | "isdigit" => all(|c| c.is_numeric() && c.to_digit(10).is_some()),
+        "isdecimal" | "isdigit" => all(|c| c.is_ascii_digit()),
         "isidentifier" => {
             let first = of.chars().next();
             let begins = first.is_some_and(|c| c == '_' || c.is_alphabetic());

@@ -579,9 +579,11 @@ impl Parser {
         };
         let mut suffixes = Vec::new();
         self.postfix(&mut suffixes)?;
-        while filters {
+        loop {
             let line = self.line();
-            if self.skip("|") {
+            if !filters {
+                break;
+            } else if self.skip("|") {
                 suffixes.push(self.filter()?);
             } else if self.skip_name("is") {
                 suffixes.push((line, self.test()?));

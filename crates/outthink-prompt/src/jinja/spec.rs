@@ -279,7 +279,7 @@ fn padded_evenly(
 fn grouped(digits: &str, group: usize, separator: char) -> String {
     let mut out = String::new();
     for (index, c) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % group == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(group) {
             out.push(separator);
         }
         out.push(c);
