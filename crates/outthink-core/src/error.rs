@@ -8,16 +8,22 @@ pub type ModelError = Box<dyn std::error::Error + Send + Sync>;
 #[non_exhaustive]
 pub enum Error {
     /// The budget cannot be laid out.
-    #[error("{method} cannot spend a budget of {budget} with a beam width of {width}: {reason}")]
+    #[error("{method} cannot spend a budget of {budget}: {reason}")]
     Budget {
         /// The method's name.
         method: &'static str,
         /// The budget `N`.
         budget: usize,
-        /// The beam width `M`.
-        width: usize,
-        /// What does not fit.
-        reason: &'static str,
+        /// What does not fit, and what would.
+        reason: String,
+    },
+    /// The method continues steps and the policy writes whole answers.
+    #[error(
+        "{method} searches over steps, and a chat-only server cannot continue one; use majority or best-of-n"
+    )]
+    WholeAnswersOnly {
+        /// The method's name.
+        method: &'static str,
     },
     /// The method needs step rewards and there is no verifier.
     #[error("{method} needs a verifier")]

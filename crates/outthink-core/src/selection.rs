@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Answers, Solution, classes};
+use crate::{Answers, Solution, classes, did_you_mean};
 
 /// How step rewards become one score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -185,13 +185,24 @@ impl fmt::Display for Selection {
 impl FromStr for Selection {
     type Err = String;
 
+    /// Reads a name in upper or lower case, also with search-and-learn's `avg` and `prod`.
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::all()
-            .find(|selection| selection.to_string() == name)
+        let plain = name.trim().to_lowercase().replace('_', "-");
+        let plain = match plain.split_once('-') {
+            Some(("avg", voting)) => format!("mean-{voting}"),
+            Some(("prod", voting)) => format!("product-{voting}"),
+            _ => plain,
+        };
+        let known: Vec<String> = Self::all().map(|own| own.to_string()).collect();
+        let place = known.iter().position(|own| *own == plain);
+        place
+            .and_then(|place| Self::all().nth(place))
             .ok_or_else(|| {
-                let known: Vec<String> =
-                    Self::all().map(|selection| selection.to_string()).collect();
-                format!("unknown selection `{name}` (one of {})", known.join(", "))
+                let meant = did_you_mean(&plain, known.iter().map(String::as_str));
+                format!(
+                    "unknown selection `{name}` (one of {}){meant}",
+                    known.join(", ")
+                )
             })
     }
 }

@@ -4,6 +4,7 @@ const $ = (id) => document.getElementById(id);
 const fields = ["problem", "policy", "method", "budget", "verifier", "seed"];
 let running = null;
 let nodes = new Map();
+let offered = new Set();
 
 // ---- settings: in the address, so that a search can be shared
 
@@ -45,7 +46,17 @@ async function models() {
   const listed = await reply.json();
   fill("policy", listed.outthink.policies);
   fill("verifier", [...listed.outthink.verifiers, "none"]);
+  offered = new Set(listed.data.map((model) => model.id));
   restore();
+  offer();
+}
+
+// The methods that the policy can use here.
+function offer() {
+  for (const option of $("method").options) {
+    option.disabled = option.value !== "auto" && !offered.has(`${option.value}:${$("policy").value}`);
+  }
+  if ($("method").selectedOptions[0]?.disabled) $("method").value = "auto";
 }
 
 function fill(id, names) {
@@ -78,6 +89,7 @@ $("ask").addEventListener("submit", async (event) => {
 
 $("stop").addEventListener("click", () => running?.abort());
 $("key").addEventListener("change", models);
+$("policy").addEventListener("change", offer);
 
 async function search(asked, signal) {
   const reply = await ask("v1/chat/completions", {
@@ -207,6 +219,7 @@ function again({ node }) {
 function reward({ node, reward: value }) {
   const known = nodes.get(node);
   if (!known) return;
+  $("result").classList.add("rewarded");
   known.number.textContent = value.toFixed(3);
   known.fill.style.width = `${100 * value}%`;
   known.fill.classList.toggle("low", value < 0.5);
@@ -282,6 +295,7 @@ function status(text, failed = false) {
 function clear() {
   nodes = new Map();
   $("tree").replaceChildren();
+  $("result").classList.remove("rewarded");
   for (const id of ["tree", "tree-title", "legend", "answer", "votes", "spent"]) $(id).hidden = true;
 }
 

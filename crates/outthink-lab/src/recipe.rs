@@ -27,7 +27,9 @@ pub enum RecipeError {
     #[error(transparent)]
     Budget(#[from] outthink_core::Error),
     /// Something twice.
-    #[error("{what} `{name}` stands twice in the study")]
+    #[error(
+        "{what} `{name}` stands twice in the study; give one of them another `name` in a recipe"
+    )]
     Twice {
         /// What.
         what: &'static str,

@@ -159,6 +159,12 @@ impl Servers {
         })
     }
 
+    /// Would a key be sent to them?
+    pub fn has_key(&self, role: Role) -> bool {
+        // One that is named and cannot be read is meant to be sent.
+        !matches!(self.key(role), Ok(None))
+    }
+
     pub(crate) fn timeout(&self) -> Duration {
         seconds(self.timeout_seconds)
     }

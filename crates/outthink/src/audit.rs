@@ -128,7 +128,7 @@ pub(crate) fn run(arguments: &AuditArguments) -> Result<ExitCode, Failure> {
         lines.push('\n');
     }
     if arguments.json {
-        print!("{lines}");
+        crate::print::json(lines.trim_end());
     }
     if let Some(folder) = &arguments.report {
         let report = Report::of_audits(&audits, &abilities, &Published::load()?);

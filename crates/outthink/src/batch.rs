@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::Solve;
 use crate::failure::Failure;
 use crate::input::Input;
+use crate::interrupt::{self, Standing};
 use crate::strategy::{self, Loaded, Named};
 
 /// A problem of the file.
@@ -42,6 +43,9 @@ struct Told<'a> {
     spent: f64,
     agreement: Option<f64>,
     confidence: Option<f64>,
+    /// Why there is no confidence though the strategy was fitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unlike: Option<&'a str>,
 }
 
 /// A line that an earlier run has written.
@@ -98,12 +102,23 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<ExitCode, Failure> {
         true => ProgressBar::new(asked.len() as u64).with_position(out.done.len() as u64),
         false => ProgressBar::hidden(),
     };
+    let standing = Standing::default();
+    standing.set(out.done.len(), asked.len());
+    let (told, goes_on) = (standing.clone(), out.path.is_some());
+    interrupt::tell(move || match goes_on {
+        true => format!("{told} problems are answered; the same command goes on"),
+        false => {
+            format!("{told} problems were answered; with --out FILE the same command would go on")
+        }
+    })?;
+    let (mut answered, all) = (out.done.len(), asked.len());
     let (mut spent, mut failed, mut broken) = (before, 0, Ok(()));
     let mut tell = |place: usize, solved: Result<(Solved, f64), SolveError>| {
         let asked = open[place];
         let line = match solved {
             Ok((solved, cost)) => {
                 spent += cost;
+                answered += 1;
                 asked.told(&solved, cost, &answers)
             }
             Err(error) => {
@@ -114,6 +129,7 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<ExitCode, Failure> {
             }
         };
         bar.inc(1);
+        standing.set(answered, all);
         if broken.is_ok() {
             let line = line.map_err(std::io::Error::from);
             broken = line
@@ -176,6 +192,7 @@ impl Asked {
             spent,
             agreement: answer.map(|own| own.agreement),
             confidence: solved.confidence,
+            unlike: solved.unlike.as_deref(),
         })
     }
 }
@@ -226,7 +243,7 @@ impl Out {
     fn open(file: Option<&Path>) -> Result<Self, Failure> {
         let Some(file) = file else {
             return Ok(Self {
-                lines: Box::new(std::io::stdout().lock()),
+                lines: Box::new(crate::print::stdout()),
                 journal: JournalFile::default(),
                 path: None,
                 done: HashSet::new(),

@@ -167,7 +167,7 @@ pub(crate) fn run(arguments: &Demo) -> Result<(), Failure> {
     let report = report::Report::new(&rows, &questions);
     std::fs::write(&arguments.chart, report.chart()).map_err(chart)?;
     if arguments.json {
-        println!("{}", serde_json::to_string(&report.json())?);
+        crate::print::json(&serde_json::to_string(&report.json())?);
     } else {
         print!("{}", report.text());
         println!("\nchart: {}", arguments.chart.display());

@@ -1,19 +1,20 @@
 //! `outthink doctor` and `outthink models`: what there is, and whether it fits.
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures::executor::block_on;
-use outthink_core::{Continuation, ModelCost, Prefix, Problem, Sampling, Step};
+use outthink_core::{Continuation, Method, ModelCost, Pair, Prefix, Problem, Sampling, Step};
 use outthink_engine::{EmbeddedPolicy, Precision};
 use outthink_micro::family::Member;
 use outthink_prompt::{Message, Profile};
-use outthink_remote::{Facts, RemotePolicy, Role};
+use outthink_remote::{Dialect, Facts, RemotePolicy, Role};
 
 use crate::cli::{Doctor, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 use crate::hub::cached_models;
-use crate::models::{self, AnyVerifier};
+use crate::models::{self, AnyPolicy, AnyVerifier};
 use outthink_lab::short;
 
 /// A problem that every family can say, with a right and a wrong solution.
@@ -21,7 +22,7 @@ const PROBLEM: &str = "Evaluate $7+8$.";
 const RIGHT: [&str; 2] = ["$7+8=15$.", "The answer is $\\boxed{15}$."];
 const WRONG: [&str; 2] = ["$7+8=16$.", "The answer is $\\boxed{16}$."];
 
-/// Counts what does not fit.
+/// Says what fits, and counts what does not.
 #[derive(Default)]
 struct Checks {
     failed: usize,
@@ -30,13 +31,18 @@ struct Checks {
 impl Checks {
     fn say(&mut self, what: &str, result: Result<String, String>) {
         match result {
-            Ok(detail) => println!("  ok    {what}: {detail}"),
+            Ok(detail) => println!("  ok       {what}: {detail}"),
             Err(detail) => {
                 self.failed += 1;
-                println!("  FAIL  {what}: {detail}");
+                println!("  FAIL     {what}: {detail}");
             }
         }
     }
+}
+
+/// Says what works, but not all of it, or less well.
+fn limited(what: &str) {
+    println!("  limited  {what}");
 }
 
 pub(crate) fn run(arguments: &Doctor) -> Result<ExitCode, Failure> {
@@ -46,25 +52,59 @@ pub(crate) fn run(arguments: &Doctor) -> Result<ExitCode, Failure> {
     } = arguments;
     let mut checks = Checks::default();
     // What is named is checked, or else what is there without a name.
-    if asked.policy.is_some() || scorer.verifier.is_none() {
-        policy(asked, &mut checks)?;
+    let drawer = match asked.policy.is_some() || scorer.verifier.is_none() {
+        true => Some(policy(asked, &mut checks)?),
+        false => None,
+    };
+    let choice = match &drawer {
+        Some(drawer) => drawer.verifier(scorer),
+        None => Cow::Borrowed(scorer),
+    };
+    let judge = verifier(&choice, &mut checks)?;
+    if let Some(drawer) = &drawer {
+        together(drawer, judge.as_ref(), &mut checks);
     }
-    if scorer.verifier.is_some() || asked.policy.is_none() {
-        verifier(scorer, &mut checks)?;
+    match checks.failed {
+        0 => println!("all checks passed"),
+        1 => println!("1 check failed"),
+        failed => println!("{failed} checks failed"),
     }
-    println!(
-        "{}",
-        if checks.failed == 0 {
-            "all checks passed".to_owned()
-        } else {
-            format!("{} checks failed", checks.failed)
-        }
-    );
-    Ok(if checks.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    Ok(match checks.failed {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     })
+}
+
+/// What policy and verifier can do together.
+fn together(policy: &AnyPolicy, verifier: Option<&AnyVerifier>, checks: &mut Checks) {
+    println!("together");
+    if let Some(reason) = verifier.and_then(|verifier| models::mismatch(policy, verifier)) {
+        checks.say("the verifier knows the policy's problems", Err(reason));
+    }
+    let pair = Pair {
+        steps: policy.takes_steps(),
+        verifier: verifier.is_some(),
+    };
+    let names = |fits: &dyn Fn(&Method) -> bool| {
+        let names = Method::ALL.into_iter().filter(fits).map(Method::name);
+        names.collect::<Vec<&str>>().join(", ")
+    };
+    let usable = |method: &Method| pair.check(*method).is_ok();
+    checks.say("methods that work", Ok(names(&usable)));
+    let no_steps = |method: &Method| method.is_stepwise() && !pair.steps;
+    if !pair.steps {
+        limited(&format!(
+            "{} are not available because the policy's server only writes whole answers, and these continue an answer step by step (vLLM, SGLang and llama.cpp's server can)",
+            names(&no_steps)
+        ));
+    }
+    if !pair.verifier {
+        let unscored = |method: &Method| method.needs_verifier() && !no_steps(method);
+        limited(&format!(
+            "without a verifier there is no {}; name a PRM with --verifier",
+            names(&unscored)
+        ));
+    }
 }
 
 /// Does the model fit into memory? Told before it is loaded, which may take long, or everything.
@@ -99,13 +139,20 @@ fn describe(profile: &str, cost: ModelCost, context: usize) {
     );
 }
 
-fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<(), Failure> {
+fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<AnyPolicy, Failure> {
     println!("policy {}", choice.name());
     if let Some(servers) = models::servers(choice.name(), Role::Policy)? {
-        return remote_policy(&models::remote_policy(&servers, choice)?, checks);
+        let policy = models::remote_policy(&servers, choice)?;
+        remote_policy(&policy, checks);
+        return Ok(AnyPolicy::Remote(policy));
     }
     memory(choice.name(), choice.dtype, checks)?;
     let policy = models::policy(choice)?;
+    embedded_policy(&policy, checks);
+    Ok(AnyPolicy::Model(Box::new(policy)))
+}
+
+fn embedded_policy(policy: &EmbeddedPolicy, checks: &mut Checks) {
     describe(policy.profile_name(), policy.cost(), policy.context());
     let profile = policy.profile();
     println!(
@@ -134,8 +181,8 @@ fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<(), Failure> {
     );
     if let Ok(prompt) = &prompt {
         checks.say(
-            "one beginning of text, as the model was trained with",
-            beginnings(&policy, prompt),
+            "BOS token, as the model was trained with",
+            beginnings(policy, prompt),
         );
     }
     let room = prompt.map_or(0, |prompt| policy.context().saturating_sub(prompt.len()));
@@ -150,107 +197,117 @@ fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<(), Failure> {
             ))
         },
     );
-    Ok(())
 }
 
 /// What a server said it is.
 fn tell(facts: &Facts) {
-    let or_unknown = |known: Option<String>| known.unwrap_or_else(|| "unknown".into());
+    let kind = match facts.dialect {
+        Dialect::Chat => "OpenAI-compatible chat server".to_owned(),
+        dialect => dialect.to_string(),
+    };
+    let version = match &facts.version {
+        Some(version) => format!(" {version}"),
+        None => " (version not reported)".into(),
+    };
+    let context = match facts.context {
+        Some(tokens) => format!("context of {tokens} tokens"),
+        None => "context length not reported".into(),
+    };
+    let slots = match facts.slots {
+        Some(slots) => format!("{slots} requests at once"),
+        None => "concurrency found by trying".into(),
+    };
     let caching = match facts.prefix_caching {
-        Some(true) => "on",
-        Some(false) => "off",
-        None => "unknown",
+        Some(true) => "prefix caching on",
+        Some(false) => "prefix caching off",
+        None => "prefix caching not reported",
     };
     println!("  {}", facts.endpoint);
     println!(
-        "    {} {}, model {}, context {}, {} at once, prefix caching {caching}",
-        facts.dialect,
-        or_unknown(facts.version.clone()),
-        facts.model,
-        or_unknown(facts.context.map(|n| n.to_string())),
-        facts
-            .slots
-            .map_or("as many as it batches".into(), |n| n.to_string()),
+        "    {kind}{version}, model {}, {context}, {slots}, {caching}",
+        facts.model
     );
 }
 
-fn remote_policy(policy: &RemotePolicy, checks: &mut Checks) -> Result<(), Failure> {
+fn remote_policy(policy: &RemotePolicy, checks: &mut Checks) {
     policy.facts().iter().for_each(tell);
     println!("  profile {}", policy.profile_name());
-    checks.say(
-        "it continues an answer by token ids, as beam search and DVTS need",
-        match policy.takes_steps() {
-            true => Ok("yes".into()),
-            false => Err("no: only majority and best-of-n work".into()),
-        },
-    );
-    let (prompt, drawn, usage) = policy.converse(
+    let conversed = policy.converse(
         vec![Message::new("user", PROBLEM)],
         vec![1, 1, 2, 2, 3, 3, 4, 4],
         Sampling::at(1.0),
         32,
-    )?;
-    if policy.takes_steps() {
-        checks.say(
-            "a conversation becomes token ids",
-            Ok(format!("{} tokens", prompt.len())),
-        );
-    }
-    let pairs = drawn.chunks_exact(2);
-    let same = |pair: &[Continuation]| pair[0].steps == pair[1].steps;
-    checks.say(
-        "the same seed gives the same draw",
-        match pairs.clone().filter(|pair| same(pair)).count() {
-            0 => Err("it ignores seeds: runs cannot be repeated".into()),
-            4 => Ok("always".into()),
-            some => Ok(format!(
-                "{some} of 4 times; what else it computes at the time sways a draw now and then"
-            )),
-        },
     );
+    let (prompt, drawn, usage) = match conversed {
+        Ok(conversed) => conversed,
+        Err(error) => return checks.say("it answers a question", Err(error.to_string())),
+    };
     checks.say(
-        "the server tells what it computed and what it had cached",
-        match usage.estimated {
-            0 => Ok(format!(
+        "it answers a question",
+        Ok(match policy.takes_steps() {
+            true => format!(
+                "sent as {} token ids, so an answer can be continued from any step",
+                prompt.len()
+            ),
+            false => "with whole answers".into(),
+        }),
+    );
+    let pairs = drawn.chunks_exact(2);
+    let same = |pair: &&[Continuation]| pair[0].steps == pair[1].steps;
+    match pairs.filter(same).count() {
+        0 => limited("runs cannot be repeated: the server ignores seeds"),
+        4 => checks.say(
+            "the same seed gives the same sample",
+            Ok("4 times of 4".into()),
+        ),
+        some => limited(&format!(
+            "the same seed gave the same sample {some} times of 4: what else the server computes changes a sample now and then"
+        )),
+    }
+    match usage.estimated {
+        0 => checks.say(
+            "it reports what it computed and what it had cached",
+            Ok(format!(
                 "{} of {} prompt tokens cached",
                 usage.cached, usage.prompt
             )),
-            _ => Err("no: costs are estimates (vLLM: --enable-prompt-tokens-details)".into()),
-        },
-    );
-    Ok(())
-}
-
-/// The token that begins a text, where the family has one, stands at the front, once. What comes later is the template's
-/// business: in ChatML it begins every turn.
-fn beginnings(policy: &EmbeddedPolicy, prompt: &[u32]) -> Result<String, String> {
-    let Some((token, expected)) = policy.bos() else {
-        return Ok("this family has none".into());
-    };
-    let leading = prompt.iter().take_while(|&&first| first == token).count();
-    let more = prompt.iter().filter(|&&other| other == token).count() - leading;
-    match (leading, more) {
-        (1, 0) => Ok(format!("token {token}")),
-        (1, _) => Ok(format!("token {token}, which begins other turns too")),
-        (0, _) if !expected => Ok("its template puts none".into()),
-        (0, _) => Err(format!(
-            "its template does not put token {token} at the front"
-        )),
-        (times, _) => Err(format!("token {token} stands at the front {times} times")),
+        ),
+        _ => limited(
+            "costs are estimates: the server does not report all token counts (vLLM does with --enable-prompt-tokens-details)",
+        ),
     }
 }
 
-fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<(), Failure> {
+/// The token that begins a text, where the family has one, stands at the front, once. Further on it may open turns, as
+/// ChatML's does.
+fn beginnings(policy: &EmbeddedPolicy, prompt: &[u32]) -> Result<String, String> {
+    let Some((token, expected)) = policy.bos() else {
+        return Ok("none expected, none added".into());
+    };
+    let front = prompt.iter().take_while(|&&own| own == token).count();
+    match front {
+        1 if prompt[1..].contains(&token) => Ok(format!("token {token}, which opens every turn")),
+        1 => Ok(format!("token {token}")),
+        0 if !expected => Ok("the chat template adds none".into()),
+        0 => Err(format!("token {token} is missing")),
+        more => Err(format!("token {token} stands there {more} times")),
+    }
+}
+
+fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVerifier>, Failure> {
     println!("verifier {}", choice.name());
-    if matches!(choice.name(), "none" | models::STEP_CHECKER) {
-        println!("  nothing to load");
-        return Ok(());
+    if choice.name() == models::STEP_CHECKER {
+        println!("  exact, for the problems of the embedded micro models");
+        return models::verifier(choice);
+    }
+    if choice.name() == "none" {
+        return Ok(None);
     }
     if models::servers(choice.name(), Role::Verifier)?.is_none() {
         memory(choice.name(), choice.verifier_dtype, checks)?;
     }
     let Some(model) = models::verifier(choice)? else {
-        return Ok(());
+        return Ok(None);
     };
     match model.bare() {
         AnyVerifier::Model(model) => {
@@ -301,7 +358,7 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<(), Failure>
                 }
             }),
     );
-    Ok(())
+    Ok(Some(model))
 }
 
 fn problem() -> Arc<Problem> {

@@ -22,7 +22,7 @@ pub(crate) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
         .map_err(Failure::input)?;
     let written = match (arguments.format, &arguments.out) {
         (Format::Jsonl, None) => {
-            let mut out = BufWriter::new(std::io::stdout().lock());
+            let mut out = BufWriter::new(crate::print::stdout());
             export_jsonl(&study, &mut store, &mut out)?;
             out.flush()?;
             return Ok(());

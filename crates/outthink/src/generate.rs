@@ -41,14 +41,6 @@ pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
             "--n and --max-tokens must be at least 1"
         )));
     }
-    if arguments
-        .temperature
-        .is_some_and(|t| !(0.0..=100.0).contains(&t))
-    {
-        return Err(Failure::Input(anyhow!(
-            "--temperature must be from 0 to 100"
-        )));
-    }
     let messages = match (&arguments.messages, &arguments.prompt) {
         (Some(file), _) => {
             let name = file.display();
@@ -169,7 +161,7 @@ fn remote(
 
 fn print(arguments: &Generate, report: Report) -> Result<(), Failure> {
     if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+        crate::print::json(&serde_json::to_string(&report)?);
         return Ok(());
     }
     let choices = report.choices;

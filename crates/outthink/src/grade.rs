@@ -139,7 +139,7 @@ impl Score {
 
 fn lines(file: &Path, rules: Mode) -> Result<ExitCode, Failure> {
     let Input { name, lines } = Input::open(file)?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(crate::print::stdout());
     let (mut all, mut categories) = (Score::default(), BTreeMap::<String, Score>::new());
     let (mut graded, mut malformed) = (0usize, 0usize);
     for (line, number) in lines.split(b'\n').zip(1usize..) {

@@ -1,9 +1,7 @@
 //! The command line: it parses, wires the parts together and prints.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is this crate's work"
-)]
+
+#[macro_use]
+mod print;
 
 mod audit;
 mod batch;
@@ -19,6 +17,7 @@ mod generate;
 mod grade;
 mod hub;
 mod input;
+mod interrupt;
 mod micro;
 mod models;
 mod prm_serve;
@@ -34,6 +33,7 @@ mod tree;
 mod tune;
 mod wiring;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -43,6 +43,7 @@ use crate::cli::{Arguments, Command, KeysCommand};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    print::explain_panics();
     let Arguments { command } = Arguments::parse();
     let result = match command {
         Command::Demo(arguments) => demo::run(&arguments),
@@ -67,30 +68,20 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Keys(KeysCommand::Add { name, file }) => add_key(&name, &file),
         Command::Micro(command) => micro::run(command),
-        Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                "outthink",
-                &mut std::io::stdout(),
-            );
-            Ok(())
-        }
+        Command::Completions { shell } => completions(shell),
     };
     result.map_or_else(fail, |()| ExitCode::SUCCESS)
 }
 
 fn add_key(name: &str, file: &Path) -> Result<(), Failure> {
-    use std::io::Write;
     let key = outthink_gateway::Keys::add(file, name).map_err(Failure::input)?;
-    let file = file.display();
     let mut out = std::io::stdout();
-    // Nobody can ask for it again.
-    if writeln!(out, "{key}").and_then(|()| out.flush()).is_err() {
-        return Err(Failure::Run(anyhow::anyhow!(
-            "the key could not be printed, and is lost; take {name} out of {file} and add it again"
-        )));
+    let told = writeln!(out, "{key}").and_then(|()| out.flush());
+    // Nobody can ask for it again: it must not be lost where nobody reads standard output.
+    if told.is_err() {
+        eprintln!("{key}");
     }
+    let file = file.display();
     eprintln!("the API key of {name}: copy it now, only its SHA-256 is kept, in {file}");
     Ok(())
 }
@@ -102,21 +93,15 @@ fn convert(from: &Path, to: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn fail(failure: Failure) -> ExitCode {
-    match failure {
-        // `outthink … | head` is no failure.
-        Failure::Run(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        failure => {
-            eprintln!("error: {failure}");
-            failure.exit_code()
-        }
-    }
+/// In memory first: what writes the script panics where it cannot be written.
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "outthink", &mut script);
+    print::stdout().write_all(&script)?;
+    Ok(())
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-    })
+fn fail(failure: Failure) -> ExitCode {
+    eprintln!("error: {failure}");
+    failure.exit_code()
 }

@@ -20,7 +20,7 @@ pub(crate) fn run(command: Micro) -> Result<(), Failure> {
             level,
             split,
         } => {
-            let mut out = BufWriter::new(std::io::stdout().lock());
+            let mut out = BufWriter::new(crate::print::stdout());
             let mut written = 0;
             for problem in generate(seed, split, kind, level).take(count) {
                 serde_json::to_writer(&mut out, &problem).map_err(std::io::Error::from)?;
@@ -56,7 +56,7 @@ struct Labels {
 
 fn check(file: &Path) -> Result<(), Failure> {
     let Input { name, lines } = Input::open(file)?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(crate::print::stdout());
     let mut checked = 0;
     for (line, number) in lines.lines().zip(1..) {
         let line = line

@@ -1,13 +1,14 @@
 //! From what was typed to loaded models.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use futures::future::BoxFuture;
 use outthink_core::{
-    Extension, Halt, Judgement, Method, ModelCost, ModelError, Policy, Prefix, Problem, Reply,
-    Sampling, Verifier,
+    Extension, Halt, Judgement, Method, ModelCost, ModelError, Pair, Policy, Prefix, Problem,
+    Reply, Sampling, Verifier, did_you_mean,
 };
 use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
 use outthink_lab::audit::{Calibrated, CalibrationFile};
@@ -21,6 +22,12 @@ use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::digest::digest;
 use crate::failure::Failure;
 use crate::hub::HubId;
+
+/// The micro family's profile.
+const MICRO: &str = "micro";
+
+/// What is said of a problem that the micro family cannot read.
+const FOREIGN: &str = r"the embedded models only know three kinds of problem: `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some). For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1";
 
 /// The exact step checker's name.
 pub(crate) const STEP_CHECKER: &str = "step-checker";
@@ -62,22 +69,50 @@ impl AnyPolicy {
         }
     }
 
-    /// Can the method be used? A chat-only server writes whole answers.
-    pub(crate) fn takes(&self, method: Method) -> Result<(), Failure> {
+    /// Can it continue an answer from any step? A chat-only server writes whole answers.
+    pub(crate) fn takes_steps(&self) -> bool {
         match self {
-            Self::Remote(servers) if method.is_stepwise() && !servers.takes_steps() => {
-                Err(Failure::Input(anyhow!(
-                    "{method} searches over steps, and a chat-only server cannot continue one; use majority or best-of-n"
-                )))
+            Self::Model(_) => true,
+            Self::Remote(servers) => servers.takes_steps(),
+        }
+    }
+
+    /// Can the method be used, with whichever verifier?
+    pub(crate) fn takes(&self, method: Method) -> Result<(), Failure> {
+        let pair = Pair {
+            steps: self.takes_steps(),
+            verifier: true,
+        };
+        pair.check(method).map_err(Failure::input)
+    }
+
+    /// Is it of the micro family, which has problems and verifiers of its own?
+    pub(crate) fn is_micro(&self) -> bool {
+        self.profile_name() == MICRO
+    }
+
+    /// The verifier that is asked beside it: the one that is named; else one of its own family, which only the embedded
+    /// micro policies have.
+    pub(crate) fn verifier<'c>(&self, named: &'c VerifierChoice) -> Cow<'c, VerifierChoice> {
+        match (&named.verifier, self) {
+            (None, Self::Model(_)) if self.is_micro() => {
+                Cow::Owned(VerifierChoice::of(VerifierChoice::MICRO))
             }
-            _ => Ok(()),
+            (None, _) => Cow::Owned(VerifierChoice::of("none")),
+            (Some(_), _) => Cow::Borrowed(named),
         }
     }
 
     /// Can the problem be asked?
     pub(crate) fn check(&self, problem: &Problem) -> Result<(), Failure> {
         match self {
-            Self::Model(model) => model.prompt(problem).map(|_| ()).map_err(Failure::input),
+            Self::Model(model) => match model.prompt(problem) {
+                Ok(_) => Ok(()),
+                Err(error) if self.is_micro() && is_foreign(&error) => {
+                    Err(Failure::Input(anyhow!("{error}; {FOREIGN}")))
+                }
+                Err(error) => Err(Failure::input(error)),
+            },
             // A chat-only provider has no tokens to count.
             Self::Remote(servers) if !servers.takes_steps() => Ok(()),
             Self::Remote(servers) => servers.prompt(problem).map(|_| ()).map_err(Failure::input),
@@ -178,6 +213,32 @@ impl Verifier for AnyVerifier {
     }
 }
 
+/// Is a text in letters that the model does not have?
+fn is_foreign(error: &outthink_engine::Error) -> bool {
+    use outthink_prompt::Error;
+    matches!(
+        error,
+        outthink_engine::Error::Prompt(Error::OutsideAlphabet { .. })
+    )
+}
+
+/// Why a verifier's rewards mean nothing to a policy, if they don't: those of the micro family know its own problems only.
+pub(crate) fn mismatch(policy: &AnyPolicy, verifier: &AnyVerifier) -> Option<String> {
+    let name = match verifier.bare() {
+        AnyVerifier::StepChecker(_) => STEP_CHECKER,
+        own => own.profile_name().filter(|name| is_micro_profile(name))?,
+    };
+    (!policy.is_micro()).then(|| {
+        format!(
+            "the verifier ({name}) only knows the problems of the embedded micro models, and the policy is none of them: its rewards mean nothing"
+        )
+    })
+}
+
+fn is_micro_profile(name: &str) -> bool {
+    name == MICRO || name.starts_with("micro-")
+}
+
 /// What a served model is known by: its name and the kind of server, whose numbers differ in the last digits.
 pub(crate) fn served(model: &str, facts: &[Facts]) -> Value {
     let kind = facts.first().map(|facts| facts.dialect.to_string());
@@ -220,6 +281,19 @@ pub(crate) fn servers(name: &str, role: Role) -> Result<Option<Servers>, Failure
     servers.map(Some).ok_or_else(missing)
 }
 
+/// Refuses to send a key where a file says, and nobody has typed: a strategy comes from anywhere, and the key is the user's.
+pub(crate) fn keeps_keys(name: &str, role: Role, option: &str) -> Result<(), Failure> {
+    let Some(servers) = servers(name, role)? else {
+        return Ok(());
+    };
+    if !servers.has_key(role) {
+        return Ok(());
+    }
+    Err(Failure::Input(anyhow!(
+        "the strategy file says that the {role} is at {name}, and there is a key for {role} servers: to send it there, name the address yourself with {option} {name}"
+    )))
+}
+
 /// What a server's model is prompted with: files of a folder, of the micro family or of the hub.
 fn prompt_files(name: &str) -> Result<PromptFiles, Failure> {
     if Path::new(name).is_dir() {
@@ -256,12 +330,8 @@ pub(crate) fn remote_policy(
     let tokenizer = tokenizer(servers, choice.policy_tokenizer.as_deref());
     let files = tokenizer.as_deref().map(prompt_files).transpose()?;
     let named = choice.policy_profile.as_deref();
-    Ok(RemotePolicy::connect_with(
-        servers,
-        files,
-        profile(named.or(servers.profile.as_deref()))?,
-        tell,
-    )?)
+    let profile = profile(named.or(servers.profile.as_deref()))?;
+    RemotePolicy::connect_with(servers, files, profile, tell).map_err(remote)
 }
 
 /// Servers as a verifier.
@@ -277,12 +347,8 @@ pub(crate) fn remote_verifier(
     let tokenizer = tokenizer(servers, choice.verifier_tokenizer.as_deref());
     let files = prompt_files(&tokenizer.ok_or_else(missing)?)?;
     let named = choice.verifier_profile.as_deref();
-    Ok(RemoteVerifier::connect_with(
-        servers,
-        files,
-        profile(named.or(servers.profile.as_deref()))?,
-        tell,
-    )?)
+    let profile = profile(named.or(servers.profile.as_deref()))?;
+    RemoteVerifier::connect_with(servers, files, profile, tell).map_err(remote)
 }
 
 /// A policy of any make.
@@ -296,9 +362,9 @@ pub(crate) fn any_policy(choice: &PolicyChoice) -> Result<AnyPolicy, Failure> {
 /// A policy under the profile that fits it or the one that is named.
 pub(crate) fn policy(choice: &PolicyChoice) -> Result<EmbeddedPolicy, Failure> {
     let profile = profile(choice.policy_profile.as_deref())?;
-    EmbeddedPolicy::load(&checkpoint(choice.name(), choice.dtype)?, profile).map_err(|error| {
-        Failure::Input(anyhow!(error).context(format!("policy {}", choice.name())))
-    })
+    let name = choice.name();
+    EmbeddedPolicy::load(&checkpoint(name, choice.dtype)?, profile)
+        .map_err(|error| Failure::Input(anyhow!(error).context(format!("policy {name}"))))
 }
 
 /// A verifier, likewise, behind its calibration if one is named; `none` is none.
@@ -359,15 +425,9 @@ pub(crate) fn checkpoint(name: &str, precision: Precision) -> Result<Checkpoint,
     } else if Path::new(name).exists() {
         read(Path::new(name))?
     } else if let Some(id) = HubId::parse(name).filter(|_| !is_file(name)) {
-        read(&id.fetch().map_err(Failure::Input)?)?
-    } else if is_file(name) {
-        return Err(Failure::Input(anyhow!("there is no file or folder {name}")));
+        read(&id.fetch().map_err(fetching)?)?
     } else {
-        let known: Vec<&str> = Member::all().map(|member| member.name).collect();
-        return Err(Failure::Input(anyhow!(
-            "unknown model `{name}`: no folder or file of that name, no hub id, and none of {}",
-            known.join(", ")
-        )));
+        return Err(unknown(name));
     };
     checkpoint.precision = precision;
     Ok(checkpoint)
@@ -380,6 +440,65 @@ fn is_file(name: &str) -> bool {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     let of_gguf = name.to_ascii_lowercase().ends_with(".gguf");
     folder.is_some_and(Path::is_dir) || (of_gguf && name.split('/').count() != 3)
+}
+
+/// What a name may have been meant for.
+fn unknown(name: &str) -> Failure {
+    if is_file(name) {
+        return Failure::Input(anyhow!(
+            "there is no file or folder {name}{}",
+            neighbour(Path::new(name))
+        ));
+    }
+    let known: Vec<&str> = Member::all().map(|member| member.name).collect();
+    let meant = did_you_mean(name, known.iter().copied());
+    Failure::Input(anyhow!(
+        "unknown model `{name}`: no folder or file of that name, no hub id, no server's address, and none of {}{meant}",
+        known.join(", ")
+    ))
+}
+
+/// What a missing file may have been meant for: the one in its folder whose name is most like it.
+fn neighbour(missing: &Path) -> String {
+    let folder = missing
+        .parent()
+        .filter(|folder| *folder != Path::new(""))
+        .unwrap_or(Path::new("."));
+    let beside = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = beside.map(|file| file.file_name().to_string_lossy().into_owned());
+    let names: Vec<String> = names.collect();
+    let typed = missing.file_name().unwrap_or_default().to_string_lossy();
+    did_you_mean(&typed, names.iter().map(String::as_str))
+}
+
+/// What the hub refuses is asked for wrongly; what cannot be reached is not.
+fn fetching(error: anyhow::Error) -> Failure {
+    match error
+        .chain()
+        .any(|cause| cause.to_string().starts_with("cannot fetch"))
+    {
+        true => Failure::Run(error),
+        false => Failure::Input(error),
+    }
+}
+
+/// A server that cannot be reached, or fails, is no wrong input; what is asked of it may be.
+fn remote(error: outthink_remote::Error) -> Failure {
+    use outthink_remote::Error;
+    match error {
+        Error::Url { .. }
+        | Error::Config { .. }
+        | Error::File { .. }
+        | Error::Key { .. }
+        | Error::WrongModel { .. }
+        | Error::WhichModel { .. }
+        | Error::Mixed { .. }
+        | Error::WholeAnswersOnly { .. }
+        | Error::CannotScore { .. }
+        | Error::NoTokenizer(_)
+        | Error::Prompt(_) => Failure::input(error),
+        error => Failure::Run(error.into()),
+    }
 }
 
 /// What a model on this machine is known by: an embedded one by its name, others by what they hold, wherever they lie.

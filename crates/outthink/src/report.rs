@@ -163,7 +163,7 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
 }
 
 fn json(analysis: &Analysis) -> Result<(), Failure> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(crate::print::stdout());
     for entry in &analysis.entries {
         let Key {
             policy,
@@ -249,14 +249,15 @@ pub(crate) fn grade_anew(arguments: &RegradeArguments) -> Result<(), Failure> {
 
 pub(crate) fn sql(arguments: &SqlArguments) -> Result<(), Failure> {
     let mut store = open(&arguments.store)?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(crate::print::stdout());
     let mut said = false;
     let mut broken = Ok(());
     let asked = store.ask(&arguments.query, &mut |names, values| {
         if broken.is_err() {
             return;
         }
-        let clean = |text: &str| text.replace(['\t', '\n'], " ");
+        let clean =
+            |text: &str| outthink_core::visible(&text.replace(['\t', '\n'], " ")).into_owned();
         let mut line = |cells: Vec<String>| writeln!(out, "{}", cells.join("\t"));
         broken = (|| {
             if !said {

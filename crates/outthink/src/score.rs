@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Score) -> Result<ExitCode, Failure> {
         return Err(Failure::Input(anyhow!("--verifier none scores nothing")));
     };
     let Input { name, lines } = Input::open(&arguments.jsonl)?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(crate::print::stdout());
     let (mut scored, mut failed) = (0usize, 0usize);
     for (line, number) in lines.split(b'\n').zip(1usize..) {
         let line = line.with_context(|| format!("{name} line {number}"))?;

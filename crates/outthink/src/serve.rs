@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
-use outthink_core::{Method, ModelError, Policy, Stop, Until, Usage, draw_seed};
+use outthink_core::{ModelError, Policy, Stop, Until, Usage, draw_seed};
 use outthink_engine::{Drawing, EmbeddedPolicy};
 use outthink_gateway::{
     Finish, Forward, Forwarded, Gateway, Keys, Models, Performed, Piece, ServedPolicy,
@@ -25,7 +25,8 @@ use crate::blame::blame;
 use crate::cli::{PolicyChoice, Serve, VerifierChoice};
 use crate::failure::Failure;
 use crate::models::{self, AnyPolicy};
-use crate::strategy::Named;
+use crate::solve::NO_VERIFIER;
+use crate::strategy::{self, Named};
 use crate::wiring::{self, LoadedPolicy};
 
 /// Tokens that are drawn between two pieces of a streamed reply.
@@ -131,21 +132,68 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
             family.into()
         }
     };
-    let mut policies = Vec::new();
+    let mut loaded = Vec::new();
     for choice in named {
-        let loaded = wiring::load_policy(&wiring::policy_table(&choice))?;
-        let info = loaded.info.clone();
-        policies.push((policy(loaded, choice.name()), info));
+        let own = wiring::load_policy(&wiring::policy_table(&choice))?;
+        loaded.push((choice.name().to_owned(), own));
     }
-    let scorers = match &arguments.verifier.verifier {
+    let verifiers = verifiers(arguments, &loaded)?;
+    let judge = verifiers.first().map(|own| own.name.clone());
+    let mut policies = Vec::new();
+    for (name, own) in loaded {
+        let strategist = match (builtin, &judge) {
+            (None, _) => None,
+            (Some(builtin), Some(judge)) => {
+                let fixed = builtin.with(&own.info, judge).map_err(Failure::input)?;
+                let strategy = Strategy::Fixed(fixed);
+                strategy::fits(&strategy, &own)?;
+                Some(Strategic::of(strategy))
+            }
+            (Some(builtin), None) => {
+                return Err(Failure::Input(anyhow!(
+                    "{builtin} needs a verifier; name one with --verifier"
+                )));
+            }
+        };
+        policies.push(ServedPolicy {
+            strategist,
+            ..policy(own, &name)
+        });
+    }
+    Ok(Models {
+        policies,
+        verifiers,
+        answers: Arc::new(MathAnswers),
+        blame,
+    })
+}
+
+/// The verifier that is named; or those of the embedded family, if that is all that is served. No other policy is judged by a
+/// verifier that nobody named.
+fn verifiers(
+    arguments: &Serve,
+    policies: &[(String, LoadedPolicy)],
+) -> Result<Vec<ServedVerifier>, Failure> {
+    let own =
+        |policy: &LoadedPolicy| policy.model.verifier(&VerifierChoice::default()).name() != "none";
+    let scorers: Vec<VerifierChoice> = match &arguments.verifier.verifier {
         Some(_) => vec![arguments.verifier.clone()],
-        None => VERIFIERS
+        None if policies.iter().all(|(_, policy)| own(policy)) => VERIFIERS
             .map(|member| VerifierChoice::of(member.name))
             .into(),
+        None => {
+            eprintln!("{NO_VERIFIER}");
+            Vec::new()
+        }
     };
     let mut verifiers = Vec::new();
     for choice in scorers {
         if let Some(verifier) = models::verifier(&choice)? {
+            for (name, policy) in policies {
+                if let Some(reason) = models::mismatch(&policy.model, &verifier) {
+                    eprintln!("warning: {name}: {reason}");
+                }
+            }
             let cost = verifier.cost();
             verifiers.push(ServedVerifier {
                 name: choice.name().to_owned(),
@@ -154,36 +202,19 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
             });
         }
     }
-    if let Some(builtin) = builtin {
-        let judge = verifiers.first().map(|own| own.name.clone());
-        let judge = judge.ok_or_else(|| {
-            Failure::Input(anyhow!(
-                "{builtin} needs a verifier; name one with --verifier"
-            ))
-        })?;
-        for (policy, info) in &mut policies {
-            let fixed = builtin.with(info, &judge).map_err(Failure::input)?;
-            policy.strategist = Some(Strategic::of(Strategy::Fixed(fixed)));
-        }
-    }
-    Ok(Models {
-        policies: policies.into_iter().map(|(policy, _)| policy).collect(),
-        verifiers,
-        answers: Arc::new(MathAnswers),
-        blame,
-    })
+    Ok(verifiers)
 }
 
 /// A fitted strategy with its policy and its verifiers.
 fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
-    let tables = named.verifiers(&arguments.verifier, None)?;
-    let table = named.policy(&arguments.policy);
-    let loaded = wiring::load_policy(&table)?;
+    let loaded = wiring::load_policy(&named.policy(&arguments.policy)?)?;
+    let tables = named.verifiers(&loaded.model, &arguments.verifier, None)?;
     let read = tables.iter().map(wiring::verifier);
     let read: Vec<VerifierModel> = read.collect::<Result<_, _>>()?;
     let infos: Vec<&ModelInfo> = read.iter().map(|own| &own.info).collect();
     let info = loaded.info.clone();
     let strategy = named.with(&info, &infos)?;
+    strategy::fits(&strategy, &loaded)?;
     let mut policy = policy(loaded, &info.name);
     policy.strategist = Some(Strategic::of(strategy));
     let served = |own: VerifierModel| ServedVerifier {
@@ -237,7 +268,13 @@ impl Strategist for Strategic {
                 plan: candidate.at(solved.drawn).plan()?,
                 verifier: candidate.verifier.clone(),
                 selection: solved.selection,
-                reason: format!("{candidate}: {}", solved.chosen.reason),
+                reason: match &solved.unlike {
+                    None => format!("{candidate}: {}", solved.chosen.reason),
+                    Some(unlike) => format!(
+                        "{candidate}, without a confidence ({unlike}): {}",
+                        solved.chosen.reason
+                    ),
+                },
                 confidence: solved.confidence,
                 tree: solved.answered().clone(),
                 other: solved.beside().cloned(),
@@ -257,7 +294,7 @@ fn policy(loaded: LoadedPolicy, name: &str) -> ServedPolicy {
         ..
     } = loaded;
     let cost = model.cost();
-    let steps = model.takes(Method::Beam).is_ok();
+    let steps = model.takes_steps();
     let profile = model.profile_name().to_owned();
     let (name, voice, model): (_, _, Arc<dyn Policy>) = match model {
         AnyPolicy::Model(model) => {

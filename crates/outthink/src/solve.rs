@@ -3,19 +3,19 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use outthink_core::{
-    Answers, Chosen, Limits, Method, Plan, Problem, Scoring, Selection, Solution, Spending,
-    Verifier, Voting, search,
+    Answers, Chosen, Error, Limits, Method, Pair, Plan, Problem, Sampling, Selection, Solution,
+    Spending, Verifier, search,
 };
 use outthink_lab::MathAnswers;
 use outthink_prompt::PolicyProfile;
 use serde::Serialize;
 
-use crate::cli::Solve;
+use crate::cli::{Solve, VerifierChoice};
 use crate::failure::Failure;
-use crate::models::{self, AnyVerifier};
+use crate::models::{self, AnyPolicy, AnyVerifier};
 use crate::{batch, strategy};
 use outthink_lab::short;
 
@@ -52,97 +52,67 @@ struct WrittenStep {
     tokens: usize,
 }
 
+/// How sure a verifier must be of the best solution, lest it be said that it is not.
+const TRUSTED: f64 = 0.5;
+
 pub(crate) fn run(arguments: &Solve) -> Result<ExitCode, Failure> {
-    if let Some(file) = &arguments.jsonl {
-        return batch::run(arguments, file);
+    match (&arguments.jsonl, &arguments.strategy) {
+        (Some(file), _) => batch::run(arguments, file),
+        (None, Some(named)) => strategy::run(arguments, named),
+        (None, None) => one(arguments),
     }
-    one(arguments).map(|()| ExitCode::SUCCESS)
 }
 
-fn one(arguments: &Solve) -> Result<(), Failure> {
-    if let Some(named) = &arguments.strategy {
-        return strategy::run(arguments, named);
+/// The problem that was typed, or comes from standard input by the name `-`.
+pub(crate) fn problem(arguments: &Solve) -> Result<Arc<Problem>, Failure> {
+    let mut text = arguments.problem.clone().unwrap_or_default();
+    if text.trim() == "-" {
+        text = std::io::read_to_string(std::io::stdin())
+            .context("cannot read the problem from standard input")
+            .map_err(Failure::Input)?;
     }
-    let verifier = models::verifier(&arguments.verifier)?;
-    let method = arguments.method.unwrap_or(if verifier.is_some() {
-        Method::Beam
-    } else {
-        Method::Majority
-    });
-    if method.needs_verifier() && verifier.is_none() {
-        return Err(Failure::Input(anyhow!(
-            "{method} needs a verifier; name one with --verifier, or use --method majority"
-        )));
-    }
-    let budget = match arguments.budget {
-        Some(budget) if budget.fract() > 0.0 => {
-            return Err(Failure::Input(anyhow!(
-                "--budget is a number of solutions, not {budget}"
-            )));
-        }
-        Some(budget) => budget as usize,
-        None if method == Method::Cot => 1,
-        None => 16,
-    };
-    let plan =
-        Plan::new(method, budget, arguments.width, arguments.finished).map_err(Failure::input)?;
-    let by_reward = Selection::Scored(Scoring::Last, Voting::Vote);
-    let selection = arguments.selection.unwrap_or(if method.needs_verifier() {
-        by_reward
-    } else {
-        Selection::Majority
-    });
-    if selection != Selection::Majority && !method.needs_verifier() {
-        return Err(Failure::Input(anyhow!(
-            "{method} scores no steps, so its selection is majority"
-        )));
-    }
-    let policy = models::any_policy(&arguments.policy)?;
-    let text = arguments.problem.as_deref().unwrap_or_default().trim();
+    let text = text.trim();
     if text.is_empty() {
         return Err(Failure::Input(anyhow!("the problem is empty")));
     }
-    let problem = Arc::new(Problem {
+    Ok(Arc::new(Problem {
         id: text.to_owned(),
         text: text.to_owned(),
-    });
-    policy.check(&problem)?;
-    policy.takes(method)?;
-    if let Some(AnyVerifier::StepChecker(_)) = verifier.as_ref().map(AnyVerifier::bare) {
-        outthink_micro::domain::Problem::parse(text).map_err(Failure::input)?;
-    }
+    }))
+}
+
+/// What a search needs, from what was typed.
+struct Prepared {
+    policy: AnyPolicy,
+    verifier: Option<AnyVerifier>,
+    /// As it was named, or by default.
+    choice: VerifierChoice,
+    plan: Plan,
+    selection: Selection,
+    sampling: Sampling,
+    limits: Limits,
+}
+
+fn one(arguments: &Solve) -> Result<ExitCode, Failure> {
+    let problem = problem(arguments)?;
+    let prepared = prepare(arguments, &problem)?;
     if !arguments.json {
-        println!("plan       {plan} ({method}, {selection})");
-        println!(
-            "policy     {} (profile {})",
-            arguments.policy.name(),
-            policy.profile_name()
-        );
-        if let Some(profile) = verifier.as_ref().and_then(AnyVerifier::profile_name) {
-            let calibrated = arguments.verifier.calibration.as_ref();
-            let calibrated = calibrated.map_or(String::new(), |file| {
-                format!(", calibrated by {}", file.display())
-            });
-            println!(
-                "verifier   {} (profile {profile}){calibrated}",
-                arguments.verifier.name()
-            );
-        }
+        announce(arguments, &prepared);
     }
-    let mut limits = limits(policy.profile());
-    if let Some(tokens) = arguments.max_tokens {
-        if tokens == 0 {
-            return Err(Failure::Input(anyhow!("--max-tokens must be at least 1")));
-        }
-        limits.solution_tokens = tokens;
-    }
+    let Prepared {
+        policy,
+        verifier,
+        plan,
+        selection,
+        ..
+    } = &prepared;
     let tree = block_on(search(
         problem,
-        &plan,
-        policy.sampling(),
-        limits,
+        plan,
+        prepared.sampling,
+        prepared.limits,
         arguments.seed,
-        &policy,
+        policy,
         verifier.as_ref().map(|verifier| verifier as &dyn Verifier),
     ))?;
     let answers = MathAnswers;
@@ -159,8 +129,8 @@ fn one(arguments: &Solve) -> Result<(), Failure> {
         let report = Report {
             answer: chosen.as_ref().map(|chosen| chosen.answer.clone()),
             correct,
-            method,
-            n: budget,
+            method: plan.method(),
+            n: plan.budget(),
             plan: plan.to_string(),
             policy_profile: policy.profile_name().to_owned(),
             verifier_profile: verifier
@@ -172,14 +142,143 @@ fn one(arguments: &Solve) -> Result<(), Failure> {
             usage: costs,
             solutions: solutions
                 .iter()
-                .map(|solution| write(solution, selection, &answers))
+                .map(|solution| write(solution, *selection, &answers))
                 .collect(),
         };
-        println!("{}", serde_json::to_string(&report)?);
+        crate::print::json(&serde_json::to_string(&report)?);
     } else {
         print(chosen.as_ref(), correct, &solutions, &costs);
     }
-    Ok(())
+    Ok(status(chosen.as_ref()))
+}
+
+/// Loads the models and lays out the search. What can be refused without a model is refused before one is loaded.
+fn prepare(arguments: &Solve, problem: &Problem) -> Result<Prepared, Failure> {
+    if let Some(method) = arguments.method {
+        plan(arguments, method)?;
+    }
+    if arguments.max_tokens == Some(0) {
+        return Err(Failure::Input(anyhow!("--max-tokens must be at least 1")));
+    }
+    let policy = models::any_policy(&arguments.policy)?;
+    let choice = match arguments.method {
+        // A vote needs none that was not named.
+        Some(method) if !method.needs_verifier() && arguments.verifier.verifier.is_none() => {
+            VerifierChoice::of("none")
+        }
+        _ => policy.verifier(&arguments.verifier).into_owned(),
+    };
+    let verifier = models::verifier(&choice)?;
+    let pair = Pair {
+        steps: policy.takes_steps(),
+        verifier: verifier.is_some(),
+    };
+    let method = arguments.method.unwrap_or_else(|| pair.default_method());
+    pair.check(method).map_err(|error| match error {
+        Error::NoVerifier { .. } => Failure::Input(anyhow!(
+            "{error}; name one with --verifier, or use --method majority"
+        )),
+        error => Failure::input(error),
+    })?;
+    let selection = arguments.selection.unwrap_or(method.default_selection());
+    if selection != Selection::Majority && !method.needs_verifier() {
+        return Err(Failure::Input(anyhow!(
+            "{method} scores no steps, so its selection is majority"
+        )));
+    }
+    policy.check(problem)?;
+    if let Some(AnyVerifier::StepChecker(_)) = verifier.as_ref().map(AnyVerifier::bare) {
+        outthink_micro::domain::Problem::parse(&problem.text).map_err(Failure::input)?;
+    }
+    if let Some(reason) = verifier
+        .as_ref()
+        .and_then(|verifier| models::mismatch(&policy, verifier))
+    {
+        eprintln!("warning: {reason}");
+    }
+    if arguments.method.is_none() && arguments.verifier.verifier.is_none() && verifier.is_none() {
+        eprintln!("{NO_VERIFIER}");
+    }
+    let mut sampling = policy.sampling();
+    sampling.temperature = arguments.temperature.unwrap_or(sampling.temperature);
+    sampling.top_p = arguments.top_p.unwrap_or(sampling.top_p);
+    let mut limits = limits(policy.profile());
+    limits.solution_tokens = arguments.max_tokens.unwrap_or(limits.solution_tokens);
+    Ok(Prepared {
+        plan: plan(arguments, method)?,
+        policy,
+        verifier,
+        choice,
+        selection,
+        sampling,
+        limits,
+    })
+}
+
+/// What is said where a policy has no verifier and none was named.
+pub(crate) const NO_VERIFIER: &str =
+    "no verifier named: majority vote. Name a PRM with --verifier for best-of-N or beam search.";
+
+fn plan(arguments: &Solve, method: Method) -> Result<Plan, Failure> {
+    let budget = match arguments.budget {
+        Some(budget) => samples(budget)?,
+        None => method.default_budget(),
+    };
+    Plan::new(method, budget, arguments.width, arguments.finished).map_err(Failure::input)
+}
+
+/// A budget that was typed, as a number of solutions.
+pub(crate) fn samples(budget: f64) -> Result<usize, Failure> {
+    if budget.fract() > 0.0 {
+        return Err(Failure::Input(anyhow!(
+            "--budget is a number of solutions, not {budget}"
+        )));
+    }
+    if budget > Plan::LARGEST as f64 {
+        return Err(Failure::Input(anyhow!(
+            "--budget {budget:e} is too large: at most {} solutions",
+            Plan::LARGEST
+        )));
+    }
+    Ok(budget as usize)
+}
+
+fn announce(arguments: &Solve, prepared: &Prepared) {
+    let Prepared {
+        policy,
+        verifier,
+        plan,
+        selection,
+        ..
+    } = prepared;
+    let method = plan.method();
+    match *selection {
+        Selection::Majority => println!("plan       {plan} ({method})"),
+        selection => println!("plan       {plan} ({method}, {selection})"),
+    }
+    println!(
+        "policy     {} (profile {})",
+        arguments.policy.name(),
+        policy.profile_name()
+    );
+    if let Some(profile) = verifier.as_ref().and_then(AnyVerifier::profile_name) {
+        let calibrated = arguments.verifier.calibration.as_ref();
+        let calibrated = calibrated.map_or(String::new(), |file| {
+            format!(", calibrated by {}", file.display())
+        });
+        println!(
+            "verifier   {} (profile {profile}){calibrated}",
+            prepared.choice.name()
+        );
+    }
+}
+
+/// An answer is a success; none is a failure on the way.
+pub(crate) fn status(chosen: Option<&Chosen>) -> ExitCode {
+    match chosen {
+        Some(_) => ExitCode::SUCCESS,
+        None => ExitCode::FAILURE,
+    }
 }
 
 /// The limits of a policy's profile.
@@ -217,13 +316,29 @@ pub(crate) fn write(solution: &Solution, selection: Selection, answers: &dyn Ans
     }
 }
 
+/// The solution that is shown: that of the answer, or where there is no answer the best by reward, or else the first.
+fn shown(chosen: Option<&Chosen>, solutions: &[Solution]) -> Option<usize> {
+    let reward = |own: &usize| {
+        let last = solutions[*own].rewards.last();
+        last.copied().unwrap_or(f64::NEG_INFINITY)
+    };
+    match chosen {
+        Some(chosen) => Some(chosen.solution),
+        // Of equals the first.
+        None => (0..solutions.len())
+            .rev()
+            .max_by(|a, b| reward(a).total_cmp(&reward(b))),
+    }
+}
+
 pub(crate) fn print(
     chosen: Option<&Chosen>,
     correct: Option<bool>,
     solutions: &[Solution],
     costs: &Spending,
 ) {
-    if let Some(solution) = chosen.map(|chosen| &solutions[chosen.solution]) {
+    if let Some(place) = shown(chosen, solutions) {
+        let solution = &solutions[place];
         println!();
         for (index, step) in solution.steps.iter().enumerate() {
             match solution.rewards.get(index) {
@@ -238,12 +353,20 @@ pub(crate) fn print(
         Some(false) => "  (wrong)",
         None => "",
     };
+    let drawn: usize = solutions.iter().map(|solution| solution.count).sum();
     match chosen {
         Some(chosen) => {
             println!("answer     {}{verdict}", chosen.answer);
             println!("agreement  {:.0} %", chosen.agreement * 100.0);
         }
-        None => println!("answer     none was found{verdict}"),
+        None if solutions.is_empty() => println!("answer     none was found{verdict}"),
+        None => println!(
+            "answer     none was found in {}; one of them is above{verdict}",
+            counted(drawn, "reply", "replies")
+        ),
+    }
+    if is_distrusted(solutions) {
+        println!("trust      low: no solution has a reward above {TRUSTED}");
     }
     let Spending {
         policy, verifier, ..
@@ -264,4 +387,18 @@ pub(crate) fn print(
         "cost       {} policy tokens drawn, {} computed; {} verifier tokens{guessed}; {flops}",
         policy.generated, policy.computed, verifier.computed,
     );
+}
+
+/// Were solutions scored, and none of them well?
+fn is_distrusted(solutions: &[Solution]) -> bool {
+    let last = solutions
+        .iter()
+        .filter_map(|solution| solution.rewards.last());
+    let best = last.copied().reduce(f64::max);
+    best.is_some_and(|reward| reward <= TRUSTED)
+}
+
+/// A number with its noun.
+pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -1,21 +1,23 @@
 //! `outthink solve --strategy`: a strategy chooses how to spend the budget.
 
-use std::sync::Arc;
+use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{Answers, Problem, Spending};
-use outthink_lab::strategy::{Builtin, Fitted, Hands, Strategy, StrategyFile};
+use outthink_core::{Answers, Pair, Spending};
+use outthink_lab::strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
 use outthink_lab::{
     MathAnswers, ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study,
     VerifierModel, chance, short,
 };
+use outthink_remote::Role;
 use serde::Serialize;
 
 use crate::cli::{PolicyChoice, Solve, VerifierChoice};
 use crate::failure::Failure;
-use crate::solve::{Written, print, write};
-use crate::wiring;
+use crate::models::{self, AnyPolicy};
+use crate::solve::{Written, counted, print, problem, samples, status, write};
+use crate::wiring::{self, LoadedPolicy};
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -30,6 +32,9 @@ struct Report {
     samples: usize,
     agreement: Option<f64>,
     confidence: Option<f64>,
+    /// Why there is no confidence though the strategy was fitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unlike: Option<String>,
     usage: Spending,
     solutions: Vec<Written>,
 }
@@ -72,48 +77,67 @@ impl Named {
     }
 
     /// How its policy is loaded: as typed, else as a file says.
-    pub(crate) fn policy(&self, choice: &PolicyChoice) -> ModelTable {
+    pub(crate) fn policy(&self, choice: &PolicyChoice) -> Result<ModelTable, Failure> {
         let typed = wiring::policy_table(choice);
-        match self {
-            Self::Builtin(_) => typed,
-            Self::File(file) => {
-                let mut table = file.policy().load.clone();
-                if choice.policy.is_some() {
-                    table.model = typed.model;
-                }
-                table.profile = typed.profile.or(table.profile);
-                table.tokenizer = typed.tokenizer.or(table.tokenizer);
-                table
-            }
+        let Self::File(file) = self else {
+            return Ok(typed);
+        };
+        let mut table = file.policy().load.clone();
+        match choice.policy {
+            Some(_) => table.model = typed.model,
+            None => models::keeps_keys(&table.model, Role::Policy, "--policy")?,
         }
+        table.profile = typed.profile.or(table.profile);
+        table.tokenizer = typed.tokenizer.or(table.tokenizer);
+        Ok(table)
     }
 
     /// How its verifiers are loaded: all that a file may ask at a budget, for one problem or for many that share a total, or without
-    /// a budget ever; or the one that is typed.
+    /// a budget ever; or the one that is typed, or goes with the policy.
     pub(crate) fn verifiers(
         &self,
+        policy: &AnyPolicy,
         choice: &VerifierChoice,
         budget: Option<(f64, bool)>,
     ) -> Result<Vec<ModelTable>, Failure> {
-        match self {
-            Self::File(_) if choice.verifier.is_some() || choice.verifier_profile.is_some() => {
-                Err(Failure::Input(anyhow!(
-                    "a strategy file brings the verifiers that it was fitted with; leave --verifier out"
-                )))
-            }
-            Self::File(file) => {
-                let asked = match budget {
-                    Some((budget, together)) => {
-                        file.asks(budget, together).map_err(Failure::input)?
-                    }
-                    None => file.verifiers().iter().collect(),
+        let file = match self {
+            Self::File(file) => file,
+            Self::Builtin(name) => {
+                let choice = policy.verifier(choice);
+                return match choice.name() {
+                    "none" => Err(Failure::Input(anyhow!(
+                        "{name} needs a verifier; name one with --verifier"
+                    ))),
+                    _ => Ok(vec![wiring::verifier_table(&choice)]),
                 };
-                Ok(asked.into_iter().map(|own| own.load.clone()).collect())
             }
-            Self::Builtin(name) if choice.name() == "none" => Err(Failure::Input(anyhow!(
-                "{name} needs a verifier; name one with --verifier"
+        };
+        let asked = match budget {
+            Some((budget, together)) => file.asks(budget, together).map_err(Failure::input)?,
+            None => file.verifiers().iter().collect(),
+        };
+        match (asked.as_slice(), &choice.verifier) {
+            // The same verifier elsewhere: fingerprints are compared once it is loaded.
+            ([own], Some(_)) => {
+                let typed = wiring::verifier_table(choice);
+                Ok(vec![ModelTable {
+                    profile: typed.profile.or_else(|| own.load.profile.clone()),
+                    tokenizer: typed.tokenizer.or_else(|| own.load.tokenizer.clone()),
+                    model: typed.model,
+                    ..own.load.clone()
+                }])
+            }
+            (_, Some(_)) => Err(Failure::Input(anyhow!(
+                "a strategy file brings the verifiers that it was fitted with (here {}); leave --verifier out",
+                counted(asked.len(), "verifier", "verifiers")
             ))),
-            Self::Builtin(_) => Ok(vec![wiring::verifier_table(choice)]),
+            (_, None) => {
+                let load = |own: &&Fitted| {
+                    models::keeps_keys(&own.load.model, Role::Verifier, "--verifier")?;
+                    Ok(own.load.clone())
+                };
+                asked.iter().map(load).collect()
+            }
         }
     }
 
@@ -151,12 +175,12 @@ pub(crate) fn add_models(recipe: &mut Recipe) -> Result<(), Failure> {
             }
         };
         if policies {
+            models::keeps_keys(&file.policy().load.model, Role::Policy, "--policy")?;
             add(&mut recipe.policies, file.policy());
         }
-        if verifiers {
-            file.verifiers()
-                .iter()
-                .for_each(|own| add(&mut recipe.verifiers, own));
+        for own in file.verifiers().iter().filter(|_| verifiers) {
+            models::keeps_keys(&own.load.model, Role::Verifier, "--verifier")?;
+            add(&mut recipe.verifiers, own);
         }
     }
     if recipe.policies.is_empty() {
@@ -251,24 +275,36 @@ pub(crate) fn load(
     budget: f64,
     together: bool,
 ) -> Result<Loaded, Failure> {
-    let tables = named.verifiers(&arguments.verifier, Some((budget, together)))?;
-    let policy = wiring::policy(&named.policy(&arguments.policy), &[])?;
+    let policy = wiring::load_policy(&named.policy(&arguments.policy)?)?;
+    let tables = named.verifiers(&policy.model, &arguments.verifier, Some((budget, together)))?;
     let verifiers = tables.iter().map(wiring::verifier);
     let verifiers = verifiers.collect::<Result<Vec<_>, _>>()?;
     let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
     let strategy = named.with(&policy.info, &infos)?;
+    fits(&strategy, &policy)?;
     Ok(Loaded {
         strategy,
-        policy,
+        policy: policy.into_model(),
         verifiers,
     })
 }
 
+/// Can the policy do all that the strategy may choose?
+pub(crate) fn fits(strategy: &Strategy, policy: &LoadedPolicy) -> Result<(), Failure> {
+    let pair = Pair {
+        steps: policy.model.takes_steps(),
+        verifier: true,
+    };
+    let mut methods = strategy.methods().into_iter();
+    methods.try_for_each(|method| pair.check(method).map_err(Failure::input))
+}
+
 impl Loaded {
-    /// What the strategy works with at a budget.
+    /// What the strategy works with at a budget; one problem never takes more than `most` samples.
     pub(crate) fn hands<'a>(
         &'a self,
         budget: f64,
+        most: usize,
         answers: &'a MathAnswers,
     ) -> Result<Hands<'a>, Failure> {
         let asked = self.strategy.asks(budget, false).map_err(Failure::input)?;
@@ -281,25 +317,21 @@ impl Loaded {
             sampling: self.policy.sampling,
             limits: self.policy.limits,
             answers,
-            most: None,
+            most: Some(most),
         })
     }
 }
 
-pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {
+    let problem = problem(arguments)?;
     let parsed = Named::parse(named)?;
-    let budget = arguments.budget.unwrap_or(16.0 * parsed.sample());
-    let text = arguments.problem.as_deref().unwrap_or_default().trim();
-    if text.is_empty() {
-        return Err(Failure::Input(anyhow!("the problem is empty")));
-    }
-    let problem = Arc::new(Problem {
-        id: text.to_owned(),
-        text: text.to_owned(),
-    });
+    let sample = parsed.sample();
+    let budget = arguments.budget.unwrap_or(16.0 * sample);
+    // A strategy keeps to a budget on average; this one problem is never given more samples than it pays for.
+    let most = samples((budget / sample - 1e-9).ceil().max(1.0))?;
     let loaded = load(parsed, arguments, budget, false)?;
     let answers = MathAnswers;
-    let hands = loaded.hands(budget, &answers)?;
+    let hands = loaded.hands(budget, most, &answers)?;
     let Loaded {
         strategy,
         policy,
@@ -330,14 +362,15 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
             samples: solved.samples,
             agreement: answer.map(|chosen| chosen.agreement),
             confidence: solved.confidence,
+            unlike: solved.unlike.clone(),
             usage: costs,
             solutions: solutions
                 .iter()
                 .map(|solution| write(solution, solved.selection, &answers))
                 .collect(),
         };
-        println!("{}", serde_json::to_string(&report)?);
-        return Ok(());
+        crate::print::json(&serde_json::to_string(&report)?);
+        return Ok(status(answer));
     }
     println!("strategy   {named} ({})", strategy.source());
     println!("policy     {}", policy.info.name);
@@ -345,14 +378,33 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<(), Failure> {
     println!("why        {}", solved.chosen.reason);
     print(answer, correct, &solutions, &costs);
     println!(
-        "spent      {} samples; the budget was {} {}",
-        solved.samples,
+        "spent      {} of at most {most}; the budget was {} {}",
+        counted(solved.samples, "sample", "samples"),
         short(budget),
         strategy.unit()
     );
-    match solved.confidence {
-        Some(confidence) => println!("confidence {}", chance(confidence)),
-        None => println!("confidence none: nothing was fitted"),
+    println!("confidence {}", sureness(&solved, strategy));
+    Ok(status(answer))
+}
+
+/// How sure one may be of the answer, in words.
+fn sureness(solved: &Solved, strategy: &Strategy) -> String {
+    /// Where a chance is high, and an agreement low.
+    const HIGH: f64 = 0.95;
+    const LOW: f64 = 0.2;
+    match (solved.confidence, &solved.unlike, &solved.answer) {
+        (_, _, None) => "none: there is no answer".into(),
+        (_, Some(reason), _) => format!("unknown: {reason}"),
+        (None, None, _) => "none: nothing was fitted".into(),
+        (Some(confidence), None, Some(answer)) => {
+            let doubt = match confidence > HIGH && answer.agreement < LOW {
+                true => format!(
+                    "; but only {:.0} % of the samples agree",
+                    answer.agreement * 100.0
+                ),
+                false => String::new(),
+            };
+            format!("{}{doubt} ({})", chance(confidence), strategy.grounds())
+        }
     }
-    Ok(())
 }

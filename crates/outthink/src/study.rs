@@ -17,6 +17,7 @@ use outthink_lab::{
 
 use crate::cli::StudyArguments;
 use crate::failure::Failure;
+use crate::interrupt::{self, Standing};
 use crate::{report, strategy, wiring};
 use outthink_lab::short;
 
@@ -54,6 +55,12 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
         store.put_study(&study)?;
         look(&mut store)?
     };
+    let standing = Standing::default();
+    standing.set(count.done, count.done + count.failed + count.open);
+    if !arguments.dry_run {
+        let told = standing.clone();
+        interrupt::tell(move || format!("{told} units are stored; the same command goes on"))?;
+    }
     print!("{}", plan(&study, &shown(&place), count, &estimate));
     if arguments.dry_run {
         return Ok(ExitCode::SUCCESS);
@@ -66,7 +73,11 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
         shard,
         caps,
         &MathAnswers,
-        &mut |status| progress.show(status),
+        &mut |status| {
+            let count = status.count;
+            standing.set(count.done, count.done + count.failed + count.open);
+            progress.show(status);
+        },
     ));
     let (mut store, halt, status) = finished?;
     progress.end();
@@ -441,7 +452,7 @@ impl Progress {
         );
         if let Some(bar) = &self.bar {
             bar.set_position(status.count.done as u64);
-            bar.set_message(told);
+            bar.set_message(outthink_core::visible(&told).into_owned());
         } else if self.said.elapsed() >= Duration::from_secs(PAUSE) {
             self.said = Instant::now();
             let done = status.count.done.max(self.before);

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::cli::TuneArguments;
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::table;
 
 /// A chooser at a budget, as `--json` prints it.
@@ -56,6 +57,7 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
+    interrupt::tell(|| "no more is written; the same command starts again".into())?;
     let mut splits = Vec::new();
     for policy in &policies {
         let split = Split::read(&study, test.as_ref(), &mut store, policy);
@@ -177,7 +179,7 @@ fn json(policy: &str, arguments: &TuneArguments, compared: &[Compared]) -> Resul
                 spent: outcome.cost(),
                 rows: outcome.chances.len(),
             };
-            println!("{}", serde_json::to_string(&line)?);
+            crate::print::json(&serde_json::to_string(&line)?);
         }
     }
     Ok(())

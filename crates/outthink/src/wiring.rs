@@ -7,11 +7,11 @@ use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{Extension, Limits, Method, ModelCost, ModelError, Policy, Reply, Sampling};
 use outthink_engine::Precision;
 use outthink_lab::{
-    Columns, Config, ModelInfo, ModelTable, Models, PolicyModel, PolicyPart, Problem, Recipe,
-    Store, Study, VerifierModel,
+    Columns, Config, ModelEntry, ModelInfo, ModelTable, Models, PolicyModel, PolicyPart, Problem,
+    Recipe, Store, Study, VerifierModel,
 };
 use outthink_micro::domain::{self, Split};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::data;
@@ -37,6 +37,10 @@ pub(crate) fn resolve(
         (Some(stored), true) => stored.problems.clone(),
         _ => problems(&recipe, columns)?,
     };
+    // As everywhere, `none` is no verifier.
+    recipe
+        .verifiers
+        .retain(|entry| entry.table().model != "none");
     let mut policies: Vec<PolicyModel> = Vec::new();
     for entry in &recipe.policies {
         let entry = entry.table();
@@ -55,7 +59,13 @@ pub(crate) fn resolve(
         .verifiers
         .iter()
         .map(|entry| verifier(&entry.table()));
-    let verifiers: Vec<VerifierModel> = verifiers.collect::<Result<_, _>>()?;
+    let mut verifiers: Vec<VerifierModel> = verifiers.collect::<Result<_, _>>()?;
+    if stored.is_none() {
+        let own = policies.iter_mut().map(|policy| &mut policy.info);
+        tell_apart(own.zip(&recipe.policies).collect());
+    }
+    let own = verifiers.iter_mut().map(|verifier| &mut verifier.info);
+    tell_apart(own.zip(&recipe.verifiers).collect());
     let parts = policies.iter().map(|policy| PolicyPart {
         info: policy.info.clone(),
         sampling: policy.sampling,
@@ -90,6 +100,35 @@ pub(crate) fn resolve(
         strategies,
     };
     Ok((study, models))
+}
+
+/// Gives servers of one model their addresses, where a study has several: in their names and in what they are known by, which
+/// is else only the model's name.
+fn tell_apart(models: Vec<(&mut ModelInfo, &ModelEntry)>) {
+    let seen: Vec<(String, Value)> = models
+        .iter()
+        .map(|(info, _)| (info.name.clone(), info.identity.clone()))
+        .collect();
+    for (place, (info, entry)) in models.into_iter().enumerate() {
+        let entry = entry.table();
+        let Some(address) = host(&entry.model) else {
+            continue;
+        };
+        let mut others = (0..seen.len()).filter(|&other| other != place);
+        if others.clone().any(|other| seen[other].1 == seen[place].1) {
+            info.identity["endpoint"] = json!(address);
+        }
+        if entry.name.is_none() && others.any(|other| seen[other].0 == seen[place].0) {
+            info.name = format!("{}@{address}", info.name);
+        }
+    }
+}
+
+/// The first server's host and port in an address.
+fn host(address: &str) -> Option<&str> {
+    let (scheme, rest) = address.split_once("://")?;
+    let host = rest.split(['/', ',', '#']).next()?;
+    (scheme.starts_with("http") && !host.is_empty()).then_some(host)
 }
 
 /// What names a study of the store in place of a model or a dataset.
@@ -221,15 +260,18 @@ pub(crate) fn load_policy(entry: &ModelTable) -> Result<LoadedPolicy, Failure> {
     let mut limits: Limits = limits(policy.profile());
     limits.solution_tokens = entry.max_tokens.unwrap_or(limits.solution_tokens);
     // Servers come and go under other addresses; the model stays the same.
-    let mut identity = match &policy {
-        AnyPolicy::Model(_) => models::local(&entry.model, dtype)?,
-        AnyPolicy::Remote(servers) => served(servers.model(), servers.facts()),
+    let (name, mut identity) = match &policy {
+        AnyPolicy::Model(_) => (entry.model.as_str(), models::local(&entry.model, dtype)?),
+        AnyPolicy::Remote(servers) => {
+            let model = servers.model();
+            (model, served(model, servers.facts()))
+        }
     };
     identity["parameters"] = json!(policy.cost().map(|cost| cost.parameters));
     identity["profile"] = json!(policy.profile_name());
     identity["profile_text"] = serde_json::to_value(policy.profile())?;
     Ok(LoadedPolicy {
-        info: info(entry, identity, policy.cost())?,
+        info: info(entry, name, identity, policy.cost())?,
         model: policy,
         sampling,
         limits,
@@ -237,26 +279,28 @@ pub(crate) fn load_policy(entry: &ModelTable) -> Result<LoadedPolicy, Failure> {
 }
 
 pub(crate) fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyModel, Failure> {
-    let LoadedPolicy {
-        model,
-        info,
-        sampling,
-        limits,
-    } = load_policy(entry)?;
+    let loaded = load_policy(entry)?;
     for method in entry.methods.as_deref().unwrap_or(methods) {
-        model.takes(*method)?;
+        loaded.model.takes(*method)?;
     }
-    let appetite = match &model {
-        AnyPolicy::Model(_) => EMBEDDED_APPETITE,
-        AnyPolicy::Remote(servers) => SERVER_APPETITE * servers.facts().len(),
-    };
-    Ok(PolicyModel {
-        info,
-        model: Arc::new(model),
-        sampling,
-        limits,
-        appetite,
-    })
+    Ok(loaded.into_model())
+}
+
+impl LoadedPolicy {
+    /// As the lab takes it.
+    pub(crate) fn into_model(self) -> PolicyModel {
+        let appetite = match &self.model {
+            AnyPolicy::Model(_) => EMBEDDED_APPETITE,
+            AnyPolicy::Remote(servers) => SERVER_APPETITE * servers.facts().len(),
+        };
+        PolicyModel {
+            info: self.info,
+            model: Arc::new(self.model),
+            sampling: self.sampling,
+            limits: self.limits,
+            appetite,
+        }
+    }
 }
 
 /// A recipe's verifier as if it was typed.
@@ -282,8 +326,12 @@ pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
     let cost = verifier.cost();
     let identity = verifier.identity(&choice)?;
     let reader = Arc::clone(&verifier);
+    let name = match verifier.bare() {
+        AnyVerifier::Remote(servers) => servers.model(),
+        _ => &entry.model,
+    };
     Ok(VerifierModel {
-        info: info(entry, identity, cost)?,
+        info: info(entry, name, identity, cost)?,
         model: verifier,
         render: Some(Box::new(move |prefix| match reader.bare() {
             AnyVerifier::Model(model) => Some(model.render(prefix).ok()?.tokens),
@@ -299,23 +347,25 @@ fn dtype(entry: &ModelTable) -> Result<Precision, Failure> {
         .map_err(|error| Failure::Input(anyhow!("{}: {error}", entry.model)))
 }
 
-/// What a study knows of a model: what it tells of itself, and what its table says.
+/// What a study knows of a model: what it tells of itself, and what its table says. It is called as the table says, else by
+/// its name, which is not its address.
 fn info(
     entry: &ModelTable,
-    identity: serde_json::Value,
+    name: &str,
+    identity: Value,
     cost: Option<ModelCost>,
 ) -> Result<ModelInfo, Failure> {
     let mut cost = cost.or(entry.parameters.map(ModelCost::of_size));
     if let Some(active) = entry.active_parameters {
-        let name = &entry.model;
+        let model = &entry.model;
         let known = cost.as_mut().ok_or_else(|| {
             Failure::Input(anyhow!(
-                "{name} does not tell its size; say `parameters` beside `active-parameters`"
+                "{model} does not tell its size; say `parameters` beside `active-parameters`"
             ))
         })?;
         if active > known.parameters {
             return Err(Failure::Input(anyhow!(
-                "{name} has {} parameters, so not {active} of them can be active",
+                "{model} has {} parameters, so not {active} of them can be active",
                 known.parameters
             )));
         }
@@ -324,7 +374,7 @@ fn info(
     Ok(ModelInfo {
         name: entry.name.clone().unwrap_or_else(|| {
             let calibrated = entry.calibration.as_ref().map_or("", |_| "-calibrated");
-            format!("{}{calibrated}", short_name(&entry.model))
+            format!("{}{calibrated}", short_name(name))
         }),
         identity,
         cost,

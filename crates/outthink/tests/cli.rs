@@ -46,7 +46,7 @@ const PROBLEM: &str = r"Solve $2(4(x+8)+38)=332$ for $x$.";
 #[test]
 fn bad_input_gets_one_clear_line_and_exit_status_2() {
     let solve = |arguments: &[&str]| refusal(&[&["solve", PROBLEM], arguments].concat(), "");
-    insta::assert_snapshot!(solve(&["--policy", "micro-9b"]), @"2: error: unknown model `micro-9b`: no folder or file of that name, no hub id, and none of micro-24k, micro-90k, micro-0.3m, micro-1.6m, micro-prm-likelihood, micro-prm, micro-prm-short");
+    insta::assert_snapshot!(solve(&["--policy", "micro-9b"]), @"2: error: unknown model `micro-9b`: no folder or file of that name, no hub id, no server's address, and none of micro-24k, micro-90k, micro-0.3m, micro-1.6m, micro-prm-likelihood, micro-prm, micro-prm-short; did you mean micro-90k?");
     insta::assert_snapshot!(solve(&["--policy", "gguf/model.gguf"]), @"2: error: there is no file or folder gguf/model.gguf");
     insta::assert_snapshot!(solve(&["--policy", "./model.gguf"]), @"2: error: there is no file or folder ./model.gguf");
     insta::assert_snapshot!(solve(&["--policy", "tests/no-such-model"]), @"2: error: there is no file or folder tests/no-such-model");
@@ -54,16 +54,22 @@ fn bad_input_gets_one_clear_line_and_exit_status_2() {
     insta::assert_snapshot!(solve(&["--policy", "tests"]), @"2: error: cannot read tests/config.json: No such file or directory (os error 2)");
     insta::assert_snapshot!(solve(&["--policy", "../outthink-engine/tests/families/gguf"]), @"2: error: ../outthink-engine/tests/families/gguf: it has no config.json, but GGUF files; name one of them: deepseek-r1-distill.gguf, llama-3.gguf, qwen3.gguf");
     insta::assert_snapshot!(solve(&["--policy", "../outthink-engine/tests/families/qwen3/config.json"]), @"2: error: ../outthink-engine/tests/families/qwen3/config.json is one file of a checkpoint; name its folder");
+    insta::assert_snapshot!(solve(&["--policy", "localhost:8480"]), @"2: error: localhost:8480 is an address without its scheme; did you mean http://localhost:8480?");
+    insta::assert_snapshot!(solve(&["--policy", "10.0.0.7:8000/v1#m"]), @"2: error: 10.0.0.7:8000/v1 is an address without its scheme; did you mean http://10.0.0.7:8000/v1?");
     insta::assert_snapshot!(solve(&["--policy", "micro-prm"]), @"2: error: policy micro-prm: no policy profile fits this checkpoint, a Qwen2ForProcessRewardModel (tried: micro, deepseek-r1-distill, llama-3, qwen3, qwen2.5, chat); name one, or write one as in profiles/");
-    insta::assert_snapshot!(solve(&["--budget", "6"]), @"2: error: beam cannot spend a budget of 6 with a beam width of 4: the width must divide the budget");
+    insta::assert_snapshot!(solve(&["--budget", "6"]), @"2: error: beam cannot spend a budget of 6: the beam width of 4 must divide it; try a budget of 4 or 8, or a width of 2, 3 or 6");
     insta::assert_snapshot!(solve(&["--budget", "0"]), @"2: error: invalid value '0' for '--budget <N>': it is a number more than 0");
+    insta::assert_snapshot!(solve(&["--budget", "1e18"]), @"2: error: --budget 1e18 is too large: at most 1048576 solutions");
+    insta::assert_snapshot!(solve(&["--temperature=-1"]), @r#"2: error: invalid value '-1' for '--temperature <T>': a temperature is a number from 0 to 100"#);
     insta::assert_snapshot!(solve(&["--verifier", "none", "--method", "beam"]), @"2: error: beam needs a verifier; name one with --verifier, or use --method majority");
     insta::assert_snapshot!(solve(&["--verifier", "none", "--selection", "last-max"]), @"2: error: majority scores no steps, so its selection is majority");
     insta::assert_snapshot!(solve(&["--method", "tree-of-thought"]), @"2: error: invalid value 'tree-of-thought' for '--method <METHOD>': unknown method `tree-of-thought` (one of cot, majority, best-of-n, beam, dvts)");
-    insta::assert_snapshot!(refusal(&["solve", "Évaluate $7+8$."], ""), @r#"2: error: "É" is outside the model's alphabet (character 1 of "Évaluate $7+8$.")"#);
+    insta::assert_snapshot!(refusal(&["solve", "Évaluate $7+8$."], ""), @r#"2: error: "É" is outside the model's alphabet (character 1 of "Évaluate $7+8$."); the embedded models only know three kinds of problem: `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some). For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1"#);
+    insta::assert_snapshot!(refusal(&["solve", "-"], "What is 12 times 12?\n"), @r#"2: error: "W" is outside the model's alphabet (character 1 of "What is 12 times 12?"); the embedded models only know three kinds of problem: `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some). For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1"#);
     insta::assert_snapshot!(refusal(&["solve", "Evaluate $7+8$.<|assistant|>"], ""), @"2: error: the text holds <|assistant|>, which is a control token of the model");
     insta::assert_snapshot!(refusal(&["solve", "  "], ""), @"2: error: the problem is empty");
-    insta::assert_snapshot!(refusal(&["solve", "Find $x$.", "--verifier", "step-checker"], ""), @r#"2: error: "F" is outside the model's alphabet (character 1 of "Find $x$.")"#);
+    insta::assert_snapshot!(refusal(&["solve", "-"], " \n"), @"2: error: the problem is empty");
+    insta::assert_snapshot!(refusal(&["solve", "Find $x$.", "--verifier", "step-checker"], ""), @r#"2: error: "F" is outside the model's alphabet (character 1 of "Find $x$."); the embedded models only know three kinds of problem: `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some). For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1"#);
     insta::assert_snapshot!(refusal(&["solve", &"7+".repeat(400)], ""), @"2: error: 803 tokens exceed the model's context of 512");
     insta::assert_snapshot!(refusal(&["demo", "--problems", "0"], ""), @"2: error: --problems must be at least 1");
     insta::assert_snapshot!(refusal(&["demo", "--chart", "no/such/folder.svg"], ""), @"2: error: cannot write no/such/folder.svg: No such file or directory (os error 2)");
@@ -124,6 +130,98 @@ fn solve_takes_a_checkpoint_folder_as_it_takes_a_name() {
         ]
     };
     assert_eq!(json(&arguments(folder)), json(&arguments("micro-90k")));
+}
+
+#[test]
+fn a_budget_below_the_width_is_its_own_width_and_small_words_are_read() {
+    let plan = |arguments: &[&str]| {
+        let typed = ["solve", PROBLEM, "--json", "--policy", "micro-24k"];
+        json(&[&typed[..], arguments].concat())["plan"].clone()
+    };
+    assert_eq!(plan(&["--budget", "2"]), "2 = 1 beam × 2");
+    assert_eq!(plan(&["--method", "BoN", "--budget", "3"]), "3 solutions");
+    assert_eq!(
+        plan(&["--method", "Best-of-N", "--budget", "1"]),
+        "1 solution"
+    );
+}
+
+#[test]
+fn a_problem_may_come_from_standard_input() {
+    let typed = ["solve", "-", "--json", "--seed", "4"];
+    let piped = outthink(&typed, &format!("\n{PROBLEM}\n"));
+    let named = json(&["solve", PROBLEM, "--json", "--seed", "4"]);
+    assert_eq!(
+        serde_json::from_slice::<Value>(&piped.stdout).unwrap(),
+        named
+    );
+}
+
+#[test]
+fn temperature_0_is_greedy_for_every_sample() {
+    let typed = [
+        "solve",
+        PROBLEM,
+        "--json",
+        "--method",
+        "majority",
+        "--policy",
+        "micro-24k",
+    ];
+    let cold = json(&[&typed[..], &["--temperature", "0"]].concat());
+    assert_eq!(cold["solutions"].as_array().unwrap().len(), 1);
+    assert_eq!(cold["solutions"][0]["count"], 16);
+    let narrow = json(&[&typed[..], &["--top-p", "1e-9"]].concat());
+    assert_eq!(
+        narrow["solutions"][0]["steps"],
+        cold["solutions"][0]["steps"]
+    );
+}
+
+#[test]
+fn where_nobody_reads_on_a_command_ends_without_a_word() {
+    for arguments in [
+        &["models"][..],
+        &["solve", PROBLEM, "--policy", "micro-24k"],
+        &["solve", PROBLEM, "--policy", "micro-24k", "--json"],
+        &["grade", "--gold", "1", "--prediction", "1"],
+        &["doctor", "--policy", "micro-24k", "--verifier", "none"],
+        &["data", "list"],
+        &["completions", "bash"],
+        &["micro", "generate", "--seed", "1", "--count", "2000"],
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_outthink"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            (output.status.code(), &*errors),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_is_not_lost_where_nobody_reads_standard_output() {
+    let file = std::env::temp_dir().join(format!("outthink-lost-{}.toml", std::process::id()));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_outthink"))
+        .args(["keys", "add", "alice", "--file", file.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let errors = child.wait_with_output().unwrap().stderr;
+    std::fs::remove_file(file).unwrap();
+    let errors = String::from_utf8(errors).unwrap();
+    assert!(errors.starts_with("ot-"), "{errors}");
 }
 
 /// The demo on four problems, without its times, and its chart.
@@ -194,7 +292,8 @@ fn generate_tells_tokens_and_their_probabilities() {
 #[test]
 fn a_gguf_file_solves_as_its_checkpoint_does() {
     let ask = |policy: &str, dtype: &str| {
-        json(&[
+        // It finds no answer in twelve tokens, which is no success.
+        let solve = [
             "solve",
             "What is 2 + 2?",
             "--policy",
@@ -210,8 +309,10 @@ fn a_gguf_file_solves_as_its_checkpoint_does() {
             "--max-tokens",
             "12",
             "--json",
-        ])["solutions"]
-            .clone()
+        ];
+        let output = outthink(&solve, "");
+        assert_eq!(output.status.code(), Some(1));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["solutions"].clone()
     };
     let folder = ask(&family("llama-3"), "auto");
     assert_eq!(folder, ask(&family("gguf/llama-3.gguf"), "auto"));
@@ -264,10 +365,36 @@ fn doctor_loads_names_the_profile_and_checks_the_verifier() {
         "profile micro\n",
         "profile micro-prm\n",
         "a right solution scores above a wrong one",
+        "methods that work: cot, majority, best-of-n, beam, dvts",
         "all checks passed",
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
+    // A verifier that cannot read what the policy writes.
+    let strangers = outthink(
+        &[
+            "doctor",
+            "--policy",
+            &family("qwen3"),
+            "--verifier",
+            "micro-prm",
+        ],
+        "",
+    );
+    let text = String::from_utf8(strangers.stdout).unwrap();
+    assert_eq!(strangers.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("FAIL     the verifier knows the policy's problems"),
+        "{text}"
+    );
+    // And without one nothing fails.
+    let alone = outthink(&["doctor", "--policy", &family("qwen3")], "");
+    let text = String::from_utf8(alone.stdout).unwrap();
+    assert_eq!(alone.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("methods that work: cot, majority\n"),
+        "{text}"
+    );
     let models = String::from_utf8(outthink(&["models"], "").stdout).unwrap();
     assert!(
         models.contains("micro-0.3m") && models.contains("math-shepherd-prm"),

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
-use command::{Folder, TINY, fails, ok, outthink};
+use command::{Chat, Folder, TINY, fails, ok, outthink};
 use serde_json::json;
 
 /// A tiny study in `s.sqlite`, and `s.toml`, the strategy that is fitted on it.
@@ -67,7 +67,7 @@ fn a_strategy_is_tuned_tested_and_used() {
         "why",
         "agreement",
         "confidence",
-        "samples; the budget was 8",
+        "of at most 8; the budget was 8 samples",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -86,10 +86,98 @@ fn a_strategy_is_tuned_tested_and_used() {
         &[&solve[..], &["--verifier", "micro-prm"]].concat(),
         &folder,
     );
-    assert!(
-        code == Some(2) && told.contains("brings the verifiers"),
-        "{told}"
+    assert!(code == Some(2) && told.contains("verifier"), "{told}");
+}
+
+#[test]
+fn a_strategy_file_does_not_say_where_a_key_goes() {
+    let (folder, chat) = (Folder::new("strategy-key"), Chat::start(&["no"]));
+    tuned(&folder);
+    let text = std::fs::read_to_string(folder.file("s.toml")).unwrap();
+    let moved = text.replacen(
+        "model = \"micro-24k\"",
+        &format!("model = \"{}\"", chat.url),
+        1,
     );
+    assert_ne!(text, moved);
+    std::fs::write(folder.file("moved.toml"), moved).unwrap();
+    let run = |arguments: &[&str], key: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_outthink"))
+            .args(arguments)
+            .env("OUTTHINK_POLICY_KEY", key)
+            .current_dir(&folder.0)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), errors)
+    };
+    let solve = ["solve", "--strategy", "moved.toml", "Evaluate $1+2$."];
+    let study = [
+        "study",
+        "--strategy",
+        "moved.toml",
+        "--dataset",
+        "micro:3",
+        "--problems",
+        "2",
+    ];
+    let serve = ["serve", "--strategy", "moved.toml"];
+    for typed in [&solve[..], &study, &serve] {
+        let (code, errors) = run(typed, "secret");
+        assert_eq!(code, Some(2), "{errors}");
+        assert!(
+            errors.contains("name the address yourself with --policy"),
+            "{errors}"
+        );
+    }
+    assert!(chat.heads.lock().unwrap().is_empty());
+    // Without a key nothing can be taken: it is asked, and is another model.
+    let (code, errors) = run(&solve, "");
+    assert!(
+        code == Some(2) && errors.contains("fitted for the policy"),
+        "{errors}"
+    );
+    // Who types the address agrees.
+    let typed = [&solve[..], &["--policy", &chat.url]].concat();
+    assert!(run(&typed, "secret").1.contains("fitted for the policy"));
+    let heads = chat.heads.lock().unwrap();
+    assert!(heads.last().unwrap().contains("Bearer secret"), "{heads:?}");
+}
+
+#[test]
+fn one_problem_never_gets_more_samples_than_its_budget_and_a_strange_one_no_confidence() {
+    let folder = Folder::new("strange");
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/micro-strategy/strategy-micro-0.3m.toml"
+    );
+    for (problem, like) in [
+        (r"Evaluate $12\cdot 12$.", false),
+        ("Evaluate $3+4$.", false),
+        (r"Solve $2(4(x+8)+38)=332$ for $x$.", true),
+    ] {
+        // Where nothing is looked at, and steps are drawn, only the length tells.
+        for budget in [4, 16, 64]
+            .into_iter()
+            .filter(|&own| own > 4 || problem.len() < 20)
+        {
+            let number = budget.to_string();
+            let solve = [
+                "solve",
+                "--strategy",
+                file,
+                "--budget",
+                &number,
+                "--json",
+                problem,
+            ];
+            let told: serde_json::Value =
+                serde_json::from_slice(&outthink(&solve, &folder).stdout).unwrap();
+            assert!(told["samples"].as_u64().unwrap() <= budget, "{told}");
+            assert_eq!(told["confidence"].is_number(), like, "{problem}: {told}");
+            assert_eq!(told["unlike"].is_string(), !like, "{problem}: {told}");
+        }
+    }
 }
 
 /// `outthink serve` as a process, and its address.
@@ -204,13 +292,13 @@ fn a_strategy_answers_what_is_left_to_auto() {
     let refused = server.ask("auto@micro-24k", json!({"verifier": "micro-prm-short"}));
     assert_eq!(refused["status"], 400, "{refused}");
     let named = server.ask("beam:micro-24k", json!({"budget": 4}));
-    assert_eq!(named["outthink"]["plan"], "4 = 1 beams × 4", "{named}");
+    assert_eq!(named["outthink"]["plan"], "4 = 1 beam × 4", "{named}");
     assert!(named["outthink"]["confidence"].is_null());
 
     let messages = json!([{"role": "user", "content": "Evaluate $1+2$."}]);
     let ask = json!({"model": "auto@micro-24k", "messages": messages, "seed": 0, "stream": true, "outthink": {"budget": 8, "trace": true}});
     let (_, stream) = server.post(&ask);
-    for part in ["\"type\":\"grow\"", "\"confidence\":", "[DONE]"] {
+    for part in ["\"type\":\"grow\"", "\"agreement\":", "[DONE]"] {
         assert!(stream.contains(part), "{part}: {stream}");
     }
     drop(server);
@@ -324,7 +412,7 @@ fn a_strategy_is_one_more_method_of_a_study() {
             .map(|c| c[1].as_u64().unwrap())
             .sum();
         assert_eq!((own["problems"].as_u64(), chosen), (Some(4), 4), "{own}");
-        assert!(own["flops_full"].as_f64().unwrap() > 0.0 && own["calibration_error"].is_number());
+        assert!(own["flops_full"].as_f64().unwrap() > 0.0);
         // A fixed recipe does what the fixed method does: the same seeds, tree, answers and costs.
         let paper = of("paper with micro-prm-short", budget);
         let fixed = lines.iter().find(|line| {
@@ -352,7 +440,7 @@ fn a_strategy_is_one_more_method_of_a_study() {
         "sql",
         "--store",
         "s.sqlite",
-        "select problem.text, choice.answer from choice join unit on unit.id = choice.unit join problem on problem.key = unit.problem join cell on cell.hash = unit.cell where cell.config like '%\"budget\":8.0%' and choice.confidence is not null limit 1",
+        "select problem.text, choice.answer from choice join unit on unit.id = choice.unit join problem on problem.key = unit.problem join cell on cell.hash = unit.cell where cell.config like '%\"budget\":8.0%' limit 1",
     ];
     let row = ok(&problem, &folder);
     let (text, answer) = row.lines().nth(1).unwrap().split_once('\t').unwrap();
@@ -436,7 +524,7 @@ fn one_budget_is_shared_by_many_problems() {
     assert!(
         lines
             .iter()
-            .all(|line| line["correct"].is_boolean() && line["confidence"].is_number())
+            .all(|line| line["correct"].is_boolean() && line.get("confidence").is_some())
     );
     // Killed after two lines and a half: the others are answered, the two are not answered again.
     let kept: Vec<&str> = told.lines().take(2).collect();

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, NodeId, Sampling, Tree, Until};
+use crate::{Error, NodeId, Sampling, Tree, Until, did_you_mean};
 
 /// How a budget is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,18 +83,33 @@ impl fmt::Display for Method {
 impl FromStr for Method {
     type Err = String;
 
+    /// Reads a name, or another one in use, in upper or lower case.
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|method| method.name() == name)
-            .ok_or_else(|| {
-                format!(
-                    "unknown method `{name}` (one of {})",
-                    Self::ALL.map(Self::name).join(", ")
-                )
-            })
+        let plain = name.trim().to_lowercase().replace(['_', ' '], "-");
+        let known = Self::ALL.iter().map(|method| (method.name(), *method));
+        let found = known.chain(ALIASES).find(|own| own.0 == plain);
+        found.map(|own| own.1).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name);
+            let meant = did_you_mean(&plain, names);
+            format!(
+                "unknown method `{name}` (one of {}){meant}",
+                names.join(", ")
+            )
+        })
     }
 }
+
+/// Other names in use.
+const ALIASES: [(&str, Method); 8] = [
+    ("greedy", Method::Cot),
+    ("chain-of-thought", Method::Cot),
+    ("majority-vote", Method::Majority),
+    ("majority-voting", Method::Majority),
+    ("self-consistency", Method::Majority),
+    ("bon", Method::BestOfN),
+    ("offline-bon", Method::BestOfN),
+    ("beam-search", Method::Beam),
+];
 
 /// What beam search does with a path whose answer is complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -113,7 +128,7 @@ impl FromStr for Finished {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        match name {
+        match name.to_lowercase().as_str() {
             "official" => Ok(Self::Official),
             "refill" => Ok(Self::Refill),
             "compete" => Ok(Self::Compete),
@@ -158,30 +173,45 @@ impl TryFrom<Written> for Plan {
 }
 
 impl Plan {
+    /// The largest budget of one search.
+    pub const LARGEST: usize = 1 << 20;
+
     /// Lays out a budget of `N` with beam width `M`: the draws each kept step gets. Stepwise methods keep `N / M`
-    /// paths, so `M` must divide `N`; the others have no use for `M`.
+    /// paths, so `M` must divide `N`, and a budget below `M` is its own width; the others have no use for `M`.
     pub fn new(
         method: Method,
         budget: usize,
         width: usize,
         finished: Finished,
     ) -> Result<Self, Error> {
-        let fail = |reason| {
+        let fail = |reason: String| {
             Err(Error::Budget {
                 method: method.name(),
                 budget,
-                width,
                 reason,
             })
         };
         if budget == 0 {
-            return fail("a budget is at least one solution");
+            return fail("a budget is at least one solution".into());
+        }
+        if budget > Self::LARGEST {
+            return fail(format!("a budget is at most {} solutions", Self::LARGEST));
         }
         if method == Method::Cot && budget != 1 {
-            return fail("it is one greedy solution, so its budget is 1");
+            return fail("it is one greedy solution, so its budget is 1".into());
         }
-        if method.is_stepwise() && (width == 0 || !budget.is_multiple_of(width)) {
-            return fail("the width must divide the budget");
+        let width = match method.is_stepwise() {
+            true => width.min(budget),
+            false => width,
+        };
+        if method.is_stepwise() && width == 0 {
+            return fail("a beam width is at least 1".into());
+        }
+        if method.is_stepwise() && !budget.is_multiple_of(width) {
+            return fail(format!(
+                "the beam width of {width} must divide it; {}",
+                fitting(budget, width)
+            ));
         }
         Ok(Self {
             method,
@@ -223,6 +253,21 @@ impl Plan {
     }
 }
 
+/// The nearest budgets for a width that does not divide a budget above it, and the widths for this budget.
+fn fitting(budget: usize, width: usize) -> String {
+    let below = budget - budget % width;
+    let widths: Vec<String> = (2..=16)
+        .filter(|own| budget.is_multiple_of(*own))
+        .map(|own| own.to_string())
+        .collect();
+    let widths = match widths.as_slice() {
+        [] => String::new(),
+        [one] => format!(", or a width of {one}"),
+        [some @ .., last] => format!(", or a width of {} or {last}", some.join(", ")),
+    };
+    format!("try a budget of {below} or {}{widths}", below + width)
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -231,11 +276,16 @@ impl fmt::Display for Plan {
             width,
             ..
         } = self;
+        let parts = |one: &str| {
+            let count = budget / width.max(&1);
+            format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+        };
         match method {
             Method::Cot => write!(f, "1 greedy solution"),
-            Method::Majority | Method::BestOfN => write!(f, "{budget} = {budget} solutions"),
-            Method::Beam => write!(f, "{budget} = {} beams × {width}", budget / width),
-            Method::Dvts => write!(f, "{budget} = {} subtrees × {width}", budget / width),
+            Method::Majority | Method::BestOfN if *budget == 1 => write!(f, "1 solution"),
+            Method::Majority | Method::BestOfN => write!(f, "{budget} solutions"),
+            Method::Beam => write!(f, "{budget} = {} × {width}", parts("beam")),
+            Method::Dvts => write!(f, "{budget} = {} × {width}", parts("subtree")),
         }
     }
 }

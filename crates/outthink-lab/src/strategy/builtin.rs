@@ -113,9 +113,14 @@ impl Fixed {
         sha256(canonical(&(self.name.name(), methods, &self.verifier)).as_bytes())
     }
 
+    /// The methods that it takes, by band.
+    pub(super) fn methods(&self) -> [Method; 3] {
+        self.name.methods(self.parameters)
+    }
+
     /// What it does with a problem of a band at a budget `N`: both vote by the last reward, and beams are four wide.
     pub(super) fn candidate(&self, band: usize, n: usize) -> Candidate {
-        let method = self.name.methods(self.parameters)[band];
+        let method = self.methods()[band];
         let width = (1..=4).rev().find(|width| n.is_multiple_of(*width));
         Candidate {
             method,
@@ -130,7 +135,7 @@ impl Fixed {
 
     /// Does it look at the first samples? Only where its methods depend on a difficulty.
     pub(super) fn probes(&self) -> bool {
-        let [easy, medium, hard] = self.name.methods(self.parameters);
+        let [easy, medium, hard] = self.methods();
         easy != medium || medium != hard
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use outthink_core::{Finished, Method, Plan, Selection};
 
-use super::stopping::Stopping;
+use super::stopping::{PROBE, Stopping};
 
 /// A method × width × `N` × selection × verifier, and when to stop before `N`.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +68,23 @@ impl Candidate {
             stopping: self.stopping.filter(|_| self.reuses_probe()),
             rungs: Vec::new(),
             ..self.clone()
+        }
+    }
+
+    /// The same, or as much of it as draws no more than `most` together with a probe; where that is nothing, a vote on as many.
+    pub(super) fn after_probe(&self, most: usize) -> Self {
+        let probe = if self.reuses_probe() { 0 } else { PROBE };
+        match most.checked_sub(probe) {
+            Some(left @ 1..) => self.within(left),
+            _ => Self {
+                method: Method::Majority,
+                budget: most.max(1),
+                width: None,
+                selection: Selection::Majority,
+                verifier: None,
+                stopping: None,
+                rungs: Vec::new(),
+            },
         }
     }
 

@@ -11,6 +11,7 @@ use super::candidate::Candidate;
 use super::confidence::{Confidence, Ended};
 use super::kind::Chosen;
 use super::solve::{Begun, Hands, SolveError, Solved};
+use super::unlike::Seen;
 use crate::guard::guarded;
 
 /// What every problem does as far as it comes, and who draws on first.
@@ -21,6 +22,8 @@ pub(super) struct Elimination {
     /// What it came to when it was fitted.
     pub(super) accuracy: f64,
     pub(super) confidence: Confidence,
+    /// What the problems are like that it was fitted on, if that is known.
+    pub(super) seen: Option<Seen>,
 }
 
 /// A problem on its way.
@@ -137,7 +140,10 @@ impl Climber<'_> {
         };
         let tree = self.tree.ok_or(SolveError::NothingDrawn)?;
         let confidence = |ended: &Ended| Ok(Some(how.confidence.at(ended)));
-        let solved = self.begun.solved(tree, drawn, chosen, confidence)?;
+        let first = self.begun.first(&tree, &how.candidate);
+        let seen = how.seen.as_ref();
+        let unlike = seen.and_then(|seen| seen.unlike(self.begun.text(), &first));
+        let solved = self.begun.solved(tree, drawn, chosen, unlike, confidence)?;
         Ok((solved, spent))
     }
 }

@@ -1,5 +1,6 @@
 //! `strategy.toml`: a fitted strategy as a small file that can be read, and checked against the models that it meets.
 
+use outthink_core::Method;
 use serde::Deserialize;
 
 use super::allocation::Order;
@@ -14,6 +15,7 @@ use super::fitted::Fitted;
 use super::kind::{Bounds, Chosen};
 use super::tariff::{Tariff, Unit};
 use super::tune::Tuned;
+use super::unlike::outlier;
 use super::written::{Budgeted, Origin, VERSION, Written, predictor, read};
 use crate::study::{ModelInfo, Study, canonical, sha256};
 
@@ -100,6 +102,9 @@ impl StrategyFile {
                 let budget = entry.budget;
                 return Err(damaged(format!("what is done for {budget} is not clear")));
             }
+        }
+        if written.seen.as_ref().is_some_and(|seen| !seen.is_sound()) {
+            return Err(damaged("what its problems are like is not clear".into()));
         }
         if written.budgets.is_empty() {
             return Err(damaged("it has no budgets".into()));
@@ -225,6 +230,34 @@ impl StrategyFile {
         Ok(self.entry(budget)?.confidence.at(ended))
     }
 
+    /// Why a problem is not like those of the fit, if it is not: by its length, and by its first samples where these are
+    /// looked at.
+    pub fn unlike(
+        &self,
+        budget: f64,
+        problem: &str,
+        first: &[super::Glimpse],
+    ) -> Result<Option<String>, StrategyError> {
+        if let Some(seen) = &self.written.seen {
+            return Ok(seen.unlike(problem, first));
+        }
+        let predictor = self.entry(budget)?.predictor;
+        Ok(predictor.and_then(|number| {
+            let own = &self.predictors[number];
+            outlier(&own.scale, &own.probe.features_of(first))
+        }))
+    }
+
+    /// Does the file say what the problems are like that it was fitted on?
+    pub fn knows_problems(&self) -> bool {
+        self.written.seen.is_some()
+    }
+
+    /// The methods of what may be taken.
+    pub fn methods(&self) -> Vec<Method> {
+        self.candidates.iter().map(|own| own.method).collect()
+    }
+
     /// How a total of `budget` a problem is spent by what draws show, if it is.
     pub(super) fn shared(&self, budget: f64) -> Result<Option<Elimination>, StrategyError> {
         let Some(shared) = &self.entry(budget)?.shared else {
@@ -236,6 +269,7 @@ impl StrategyFile {
             order,
             accuracy: shared.accuracy,
             confidence: shared.confidence.clone(),
+            seen: self.written.seen.clone(),
         }))
     }
 
@@ -272,8 +306,11 @@ impl StrategyFile {
                     None => predicted,
                 };
                 let (taken, said) = predicted.choose(bounds.price.unwrap_or(multiplier));
+                let own = &self.candidates[taken];
                 Ok(Chosen {
-                    candidate: self.candidates[taken].clone(),
+                    candidate: bounds
+                        .most
+                        .map_or_else(|| own.clone(), |most| own.after_probe(most)),
                     predicted: Some(said),
                     reason: reason(self, entry, number, &predicted, taken, &input),
                 })

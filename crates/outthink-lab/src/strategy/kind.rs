@@ -1,5 +1,7 @@
 //! A strategy of either kind: fitted on a study, or fixed by others.
 
+use outthink_core::Method;
+
 use super::builtin::Fixed;
 use super::candidate::Candidate;
 use super::chooser::Predicted;
@@ -54,6 +56,23 @@ impl Strategy {
                 format!("fitted on {} of {}", origin.name, origin.dataset)
             }
             Self::Fixed(fixed) => fixed.name().source().to_owned(),
+        }
+    }
+
+    /// What its confidence rests on, for people.
+    pub fn grounds(&self) -> String {
+        match self {
+            Self::Fitted(file) => {
+                let origin = file.origin();
+                let (count, dataset) = (origin.problems, &origin.dataset);
+                match file.knows_problems() {
+                    true => format!("fitted on {count} problems of {dataset}"),
+                    false => format!(
+                        "fitted on {count} problems of {dataset}, and true of problems like these only; the file does not say what they are like"
+                    ),
+                }
+            }
+            Self::Fixed(_) => "nothing was fitted".into(),
         }
     }
 
@@ -125,6 +144,27 @@ impl Strategy {
         match self {
             Self::Fitted(file) => file.confidence(budget, ended).map(Some),
             Self::Fixed(_) => Ok(None),
+        }
+    }
+
+    /// Why a problem is not like those that it was fitted on, if it is not: then nothing is known of its answer.
+    pub fn unlike(
+        &self,
+        budget: f64,
+        problem: &str,
+        glimpses: &[Glimpse],
+    ) -> Result<Option<String>, StrategyError> {
+        match self {
+            Self::Fitted(file) => file.unlike(budget, problem, glimpses),
+            Self::Fixed(_) => Ok(None),
+        }
+    }
+
+    /// The methods that it may take.
+    pub fn methods(&self) -> Vec<Method> {
+        match self {
+            Self::Fitted(file) => file.methods(),
+            Self::Fixed(fixed) => fixed.methods().to_vec(),
         }
     }
 

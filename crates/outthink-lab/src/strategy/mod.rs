@@ -35,6 +35,7 @@ mod stopping;
 mod synthetic;
 mod tariff;
 mod tune;
+mod unlike;
 mod written;
 
 pub use allocation::Order;

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// How strongly weights are drawn to zero, in rows' worth of evidence.
 const RIDGE: f64 = 4.0;
+/// Standard deviations from the mean beyond which hardly anything was ever seen.
+const FAR: f64 = 4.0;
 /// Newton steps after which a fit is as good as it gets; it takes about six.
 const STEPS: usize = 60;
 
@@ -31,11 +33,20 @@ impl Scale {
         Self { means, deviations }
     }
 
+    /// A feature that lies farther out than rows are kept.
+    pub fn outlier(&self, row: &[f64]) -> Option<usize> {
+        let scaled = row.iter().zip(self.means.iter().zip(&self.deviations));
+        let far = |(value, (mean, deviation)): (&f64, (&f64, &f64))| {
+            (value - mean).abs() > FAR * deviation
+        };
+        scaled.into_iter().position(far)
+    }
+
     /// A row on this scale, kept within four deviations: what lies farther out was hardly ever seen.
     pub fn apply(&self, row: &[f64]) -> Vec<f64> {
         let scaled = row.iter().zip(self.means.iter().zip(&self.deviations));
         scaled
-            .map(|(value, (mean, deviation))| ((value - mean) / deviation).clamp(-4.0, 4.0))
+            .map(|(value, (mean, deviation))| ((value - mean) / deviation).clamp(-FAR, FAR))
             .collect()
     }
 }

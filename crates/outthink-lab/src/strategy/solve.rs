@@ -63,6 +63,8 @@ pub struct Solved {
     /// The calibrated chance that it is right: by what was predicted, how all draws agree and its reward; none where nothing was fitted
     /// or there is no answer.
     pub confidence: Option<f64>,
+    /// Why nothing is known of the answer though something was fitted: the problem is not like those of the fit.
+    pub unlike: Option<String>,
     /// How it was taken from [`Solved::answered`].
     pub selection: Selection,
     /// The search's tree; its usage is only what that search had still to compute.
@@ -128,7 +130,11 @@ impl Strategy {
         chosen: Chosen,
     ) -> Result<Solved, SolveError> {
         let (tree, drawn) = begun.work.search(&chosen.candidate).await?;
-        begun.solved(tree, drawn, chosen, |ended| self.confidence(budget, ended))
+        let first = begun.first(&tree, &chosen.candidate);
+        let unlike = self.unlike(budget, begun.text(), &first)?;
+        begun.solved(tree, drawn, chosen, unlike, |ended| {
+            self.confidence(budget, ended)
+        })
     }
 }
 
@@ -216,12 +222,31 @@ impl<'a> Begun<'a> {
         &self.glimpses
     }
 
+    /// The first samples: those that were looked at, or else those of a search that begins with as many.
+    pub(super) fn first(&self, tree: &Tree, candidate: &Candidate) -> Vec<Glimpse> {
+        let mut first = match self.glimpses.is_empty() && candidate.reuses_probe() {
+            true => glimpses(tree, self.work.hands.answers),
+            false => self.glimpses.clone(),
+        };
+        match first.len() < PROBE {
+            true => first.clear(),
+            false => first.truncate(PROBE),
+        }
+        first
+    }
+
+    /// The problem's text.
+    pub(super) fn text(&self) -> &str {
+        &self.work.problem.text
+    }
+
     /// The answer of a search's tree, with all that was spent.
     pub(super) fn solved(
         self,
         tree: Tree,
         drawn: usize,
         chosen: Chosen,
+        unlike: Option<String>,
         confidence: impl FnOnce(&Ended) -> Result<Option<f64>, StrategyError>,
     ) -> Result<Solved, SolveError> {
         let Begun { work, probed, .. } = self;
@@ -259,12 +284,13 @@ impl<'a> Begun<'a> {
             hands.answers,
         );
         let confidence = match ended {
-            Some(ended) => confidence(&ended)?,
-            None => None,
+            Some(ended) if unlike.is_none() => confidence(&ended)?,
+            _ => None,
         };
         Ok(Solved {
             answer,
             confidence,
+            unlike,
             selection,
             tree,
             probe: probed,

@@ -14,6 +14,7 @@ use super::predictor::{Linear, Scale};
 use super::stopping::Stopping;
 use super::tariff::{Tariff, Unit};
 use super::tune::{Decision, Entry, Tuned};
+use super::unlike::Seen;
 use crate::study::{ModelInfo, Study, canonical, sha256};
 
 /// The format that is written and read.
@@ -116,6 +117,9 @@ pub(super) struct Written {
     pub(super) sample: f64,
     pub(super) probe: usize,
     pub(super) study: Origin,
+    /// What its problems are like; what was written before that was known has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) seen: Option<Seen>,
     pub(super) policy: Fitted,
     #[serde(default)]
     pub(super) verifiers: Vec<Fitted>,
@@ -232,6 +236,7 @@ impl Written {
                 runs: evidence.rows.len(),
                 fingerprint: sha256(canonical(study).as_bytes()),
             },
+            seen: Seen::of(study, evidence),
             policy,
             verifiers: evidence.verifiers.iter().map(verifier).collect(),
             budgets: budgeted.collect(),

@@ -20,7 +20,13 @@ pub(crate) use model::{PolicyChoice, VerifierChoice};
 
 /// Make a small language model outthink a big one: spend computation at inference time where it buys the most
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Exit status: 0 success; 1 something failed on the way (no network, an address in use, no answer found, a failed unit);
+2 wrong input; 101 a fault of outthink itself; 130 interrupted by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -38,15 +44,23 @@ pub(crate) enum Command {
     #[command(after_help = r"Examples:
   outthink solve 'Evaluate $(17+19)\cdot 4-16$.'
   outthink solve 'Solve $2(4(x+8)+38)=332$ for $x$.' --method dvts --budget 64 --gold 24
+  echo 'Evaluate $7+8$.' | outthink solve - --json
+  outthink solve --policy ./my-model --budget 16 'What is $17\cdot 24$?'
+  outthink solve --policy http://127.0.0.1:8080/v1 --method majority 'What is $17\cdot 24$?'
+  outthink solve 'What is $17\cdot 24$?' \
+    --policy Qwen/Qwen2.5-0.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B
   outthink solve --strategy strategy.toml --budget 64 'Evaluate $(17+19)\cdot 4-16$.'
   outthink solve --strategy strategy.toml --jsonl problems.jsonl --total 6400 --out answers.jsonl
-  outthink solve --policy ./my-model --verifier none --method majority --budget 16 'Evaluate $7+8$.'
-  outthink solve --policy Qwen/Qwen2.5-0.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B 'What is $17\cdot 24$?'")]
+
+The embedded models only know three kinds of problem (outthink micro generate --seed 1 --count 5 shows some);
+for anything else name a model with --policy.
+
+Exit status: 0 if an answer was found, 1 if none was or something failed, 2 for wrong input.")]
     Solve(Solve),
     /// Continue a conversation with a policy
     #[command(after_help = "Examples:
-  outthink generate --policy Qwen/Qwen2.5-0.5B-Instruct --prompt 'What is 12 times 12?' --max-tokens 200
-  outthink generate --policy ./model --messages chat.json --n 4 --temperature 0.8 --logprobs --json
+  outthink generate --policy Qwen/Qwen2.5-0.5B-Instruct --prompt 'What is 12 times 12?'
+  outthink generate --policy ./model --messages chat.json --n 4 --temperature 0.8 --json
 
 FILE holds a JSON list of {role, content}.")]
     Generate(Generate),
@@ -57,19 +71,27 @@ that cannot be scored (exit status 1).
 
 Examples:
   outthink score --verifier ./Qwen2.5-Math-PRM-7B --jsonl solutions.jsonl
-  outthink score --verifier PRIME-RL/EurusPRM-Stage2 --verifier-reference Qwen/Qwen2.5-Math-7B-Instruct --jsonl solutions.jsonl"#
+  outthink score --verifier PRIME-RL/EurusPRM-Stage2 \
+    --verifier-reference Qwen/Qwen2.5-Math-7B-Instruct --jsonl solutions.jsonl"#
     )]
     Score(Score),
     /// Load models, say how they are read, and check that it fits
     #[command(after_help = "Examples:
   outthink doctor
-  outthink doctor --policy meta-llama/Llama-3.2-1B-Instruct --verifier Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B
-  outthink doctor --policy ./qwen2.5-0.5b-instruct-q8_0.gguf --verifier none")]
+  outthink doctor --policy http://127.0.0.1:8080/v1
+  outthink doctor --policy ./qwen2.5-0.5b-instruct-q8_0.gguf
+  outthink doctor --policy meta-llama/Llama-3.2-1B-Instruct \
+    --verifier Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B
+
+Exit status: 0 if what was named works, though perhaps not for every method; 1 if a check failed; 2 for wrong input.")]
     Doctor(Doctor),
     /// Serve a verifier to other machines, behind vLLM's /pooling contract
-    #[command(
-        after_help = "Example: outthink prm-serve --verifier peiyi9979/math-shepherd-mistral-7b-prm --listen 0.0.0.0:8300 --keys keys.toml\n\nand there, with the key in OUTTHINK_VERIFIER_KEY: outthink solve '…' --verifier http://this-host:8300/v1 --verifier-tokenizer peiyi9979/math-shepherd-mistral-7b-prm"
-    )]
+    #[command(after_help = r"Example:
+  outthink prm-serve --verifier peiyi9979/math-shepherd-mistral-7b-prm \
+    --listen 0.0.0.0:8300 --keys keys.toml
+and there, with the key in OUTTHINK_VERIFIER_KEY:
+  outthink solve '…' --policy ./my-model --verifier http://this-host:8300/v1 \
+    --verifier-tokenizer peiyi9979/math-shepherd-mistral-7b-prm")]
     PrmServe(PrmServe),
     /// Write pickled PyTorch weights (pytorch_model.bin) as safetensors
     #[command(
@@ -190,9 +212,12 @@ in the body, or reasoning_effort, says for how much. The first policy is the def
 Examples:
   outthink serve
   outthink serve --strategy strategy.toml
-  outthink serve --policy Qwen/Qwen2.5-1.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B --listen 127.0.0.1:9000
-  outthink keys add alice --file keys.toml; outthink serve --listen 0.0.0.0:8321 --keys keys.toml
-  curl http://127.0.0.1:8321/v1/chat/completions -d '{"model": "beam:micro-0.3m", "messages": [{"role": "user", "content": "Evaluate $(17+19)\\cdot 4-16$."}]}'"#
+  outthink serve --policy Qwen/Qwen2.5-1.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B
+  outthink serve --policy http://127.0.0.1:8080/v1 --listen 127.0.0.1:9000
+  outthink keys add alice --file keys.toml
+  outthink serve --listen 0.0.0.0:8321 --keys keys.toml
+  curl http://127.0.0.1:8321/v1/chat/completions -d '{"model": "beam:micro-0.3m",
+    "messages": [{"role": "user", "content": "Evaluate $(17+19)\\cdot 4-16$."}]}'"#
     )]
     Serve(Serve),
     /// Make API keys for `outthink serve`
@@ -233,10 +258,11 @@ pub(crate) struct Demo {
 
 #[derive(Debug, Args)]
 pub(crate) struct Solve {
-    /// The problem
+    /// The problem; `-` reads it from standard input
     #[arg(required_unless_present = "jsonl")]
     pub(crate) problem: Option<String>,
-    /// Many problems for one budget: a line each with {"problem"}, and perhaps "id" and "gold"; `-` is standard input. A line each comes out
+    /// Many problems for one budget: a line each with {"problem"}, and perhaps "id" and "gold"; `-` is standard input. A line
+    /// each comes out
     #[arg(long, value_name = "FILE", requires = "strategy", conflicts_with_all = ["problem", "gold", "json"])]
     pub(crate) jsonl: Option<PathBuf>,
     /// One budget for all of them, in the strategy's unit [default: --budget for each]
@@ -249,29 +275,40 @@ pub(crate) struct Solve {
     pub(crate) policy: PolicyChoice,
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
-    /// Let a strategy choose method and settings: a file that `outthink tune` wrote, which brings its verifiers, and its policy unless --policy names it; or `paper` or `search-and-learn`, fixed recipes for whichever models are named
-    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "verifier_reference", "verifier_windows", "calibration"])]
+    /// Let a strategy choose method and settings: a file that `outthink tune` wrote, which brings its models; or `paper` or
+    /// `search-and-learn`, fixed recipes for whichever models are named
+    #[arg(long, help_heading = "Search", value_name = "FILE|NAME", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "temperature", "top_p", "verifier_reference", "verifier_windows", "calibration"])]
     pub(crate) strategy: Option<String>,
-    /// cot, majority, best-of-n, beam or dvts [default: beam; majority without a verifier]
-    #[arg(long)]
+    /// cot, majority, best-of-n, beam or dvts [default: beam; best-of-n where the policy only writes whole answers; majority
+    /// without a verifier]
+    #[arg(long, help_heading = "Search")]
     pub(crate) method: Option<Method>,
-    /// N: at most this many solutions' worth of draws [default: 16; 1 for cot]; with --strategy in its unit
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Sample budget N: generate at most N solutions, or as many tokens in partial ones [default: 16; 1 for cot]; with
+    /// --strategy in its unit
+    #[arg(long, help_heading = "Search", value_name = "N", value_parser = positive)]
     pub(crate) budget: Option<f64>,
-    /// M: draws of each kept step
-    #[arg(long, default_value_t = 4, value_name = "M")]
+    /// Beam width M: candidates sampled per kept step; must divide N
+    #[arg(long, help_heading = "Search", default_value_t = 4, value_name = "M")]
     pub(crate) width: usize,
-    /// How the answer is chosen: majority, or {min,last,mean,product}-{max,vote} [default: last-vote; majority without a verifier]
-    #[arg(long)]
+    /// How the answer is chosen: majority, or {min,last,mean,product}-{max,vote} [default: last-vote; majority without a
+    /// verifier]
+    #[arg(long, help_heading = "Search")]
     pub(crate) selection: Option<Selection>,
-    /// Most tokens of a solution [default: the profile's]
-    #[arg(long, value_name = "K")]
+    /// Maximum tokens per solution [default: the profile's]
+    #[arg(long, help_heading = "Search", value_name = "K")]
     pub(crate) max_tokens: Option<usize>,
-    /// Beam search: what complete paths do (official, refill, compete)
-    #[arg(long, default_value = "compete")]
+    /// Sampling temperature; 0 is greedy [default: the profile's]
+    #[arg(long, help_heading = "Search", value_name = "T", value_parser = temperature)]
+    pub(crate) temperature: Option<f64>,
+    /// Sample from the likeliest tokens that together reach this probability [default: the profile's]
+    #[arg(long, help_heading = "Search", value_name = "P", value_parser = share)]
+    pub(crate) top_p: Option<f64>,
+    /// How beam search treats finished beams: official (they keep their place), refill (they are set aside, the beam stays as
+    /// wide), compete (they stay in the ranking)
+    #[arg(long, help_heading = "Search", default_value = "compete")]
     pub(crate) finished: Finished,
-    /// Which draws
-    #[arg(long, default_value_t = 0)]
+    /// Random seed
+    #[arg(long, help_heading = "Search", default_value_t = 0)]
     pub(crate) seed: u64,
     /// The right answer, to be told whether it was found
     #[arg(long, value_name = "ANSWER")]
@@ -291,16 +328,16 @@ pub(crate) struct Generate {
     /// The whole conversation, as JSON
     #[arg(long, conflicts_with = "prompt", value_name = "FILE")]
     pub(crate) messages: Option<PathBuf>,
-    /// 0 takes the likeliest token [default: the profile's]
-    #[arg(long)]
+    /// Sampling temperature; 0 is greedy [default: the profile's]
+    #[arg(long, value_name = "T", value_parser = temperature)]
     pub(crate) temperature: Option<f64>,
-    /// Most tokens of a continuation
+    /// Maximum tokens per continuation
     #[arg(long, default_value_t = 512, value_name = "K")]
     pub(crate) max_tokens: usize,
     /// How many continuations
     #[arg(long, default_value_t = 1)]
     pub(crate) n: usize,
-    /// Which draws
+    /// Random seed
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     /// Tell the log-probability of every token
@@ -317,7 +354,7 @@ pub(crate) struct Serve {
     pub(crate) policy: PolicyChoice,
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
-    /// Answer auto@POLICY by a strategy: a file that `outthink tune` wrote, whose policy and verifiers are served, or `paper` or `search-and-learn`
+    /// Strategy for auto@POLICY: a file from `outthink tune`, whose models are served, or `paper` or `search-and-learn`
     #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["verifier_reference", "verifier_windows"])]
     pub(crate) strategy: Option<String>,
     /// Address to listen on; any but a loopback one needs --keys
@@ -456,5 +493,21 @@ fn positive(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
         _ => Err("it is a number more than 0".into()),
+    }
+}
+
+/// A temperature.
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if (0.0..=100.0).contains(&number) => Ok(number),
+        _ => Err("a temperature is a number from 0 to 100".into()),
+    }
+}
+
+/// A probability that is not 0.
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && number <= 1.0 => Ok(number),
+        _ => Err("it is a number above 0 and at most 1".into()),
     }
 }

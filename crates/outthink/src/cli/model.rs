@@ -10,16 +10,16 @@ use outthink_engine::Precision;
 pub(crate) struct PolicyChoice {
     /// Policy: a name of the micro family, a checkpoint folder, a .gguf file, a hub id as `owner/name@revision`, servers as
     /// `http://h1:8000/v1,http://h2:8000/v1#model`, or an outthink.toml [default: micro-0.3m]
-    #[arg(long, value_name = "MODEL|URL")]
+    #[arg(long, help_heading = "Models", value_name = "MODEL|URL")]
     pub(crate) policy: Option<String>,
     /// Model whose tokenizer and chat template the policy's servers use [default: the server is asked]
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, help_heading = "Models", value_name = "MODEL")]
     pub(crate) policy_tokenizer: Option<String>,
     /// Profile of the policy, by name or as a .toml file [default: the one that fits it]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, help_heading = "Models", value_name = "NAME|FILE")]
     pub(crate) policy_profile: Option<String>,
     /// What weights are kept in: auto, f32, stored or q8_0
-    #[arg(long, default_value_t = Precision::Auto, value_name = "TYPE")]
+    #[arg(long, help_heading = "Models", default_value_t = Precision::Auto, value_name = "TYPE")]
     pub(crate) dtype: Precision,
 }
 
@@ -41,26 +41,47 @@ impl PolicyChoice {
 /// Which verifier, and how it is read.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct VerifierChoice {
-    /// Verifier: as a policy, or `step-checker` (exact, micro domain only), or `none` [default: micro-prm-likelihood]
-    #[arg(long, value_name = "MODEL|URL|none")]
+    /// Verifier: as a policy, or `step-checker` (exact, micro domain only), or `none` [default: micro-prm-likelihood for the
+    /// embedded policies, none for any other]
+    #[arg(long, help_heading = "Models", value_name = "MODEL|URL|none")]
     pub(crate) verifier: Option<String>,
     /// Model whose tokenizer and chat template the verifier's servers use
-    #[arg(long, value_name = "MODEL")]
+    #[arg(
+        long,
+        help_heading = "Models",
+        value_name = "MODEL",
+        requires = "verifier"
+    )]
     pub(crate) verifier_tokenizer: Option<String>,
     /// Profile of the verifier, by name or as a .toml file [default: the one that fits it]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(
+        long,
+        help_heading = "Models",
+        value_name = "NAME|FILE",
+        requires = "verifier"
+    )]
     pub(crate) verifier_profile: Option<String>,
     /// The model that an implicit PRM was trained from
-    #[arg(long, value_name = "MODEL")]
+    #[arg(
+        long,
+        help_heading = "Models",
+        value_name = "MODEL",
+        requires = "verifier"
+    )]
     pub(crate) verifier_reference: Option<String>,
     /// Score solutions longer than the verifier's context in overlapping windows [default: that is an error]
-    #[arg(long)]
+    #[arg(long, help_heading = "Models", requires = "verifier")]
     pub(crate) verifier_windows: bool,
     /// Map the verifier's rewards by this file of `outthink audit --save-calibration` before anything sees them
-    #[arg(long, value_name = "FILE", requires = "verifier")]
+    #[arg(
+        long,
+        help_heading = "Models",
+        value_name = "FILE",
+        requires = "verifier"
+    )]
     pub(crate) calibration: Option<PathBuf>,
     /// What the verifier's weights are kept in: auto, f32, stored or q8_0
-    #[arg(long, default_value_t = Precision::Auto, value_name = "TYPE")]
+    #[arg(long, help_heading = "Models", default_value_t = Precision::Auto, value_name = "TYPE")]
     pub(crate) verifier_dtype: Precision,
 }
 
@@ -73,8 +94,11 @@ impl VerifierChoice {
         }
     }
 
-    /// The verifier's name.
+    /// The micro family's default.
+    pub(crate) const MICRO: &'static str = "micro-prm-likelihood";
+
+    /// The verifier's name; where no policy says otherwise, that of the micro family.
     pub(crate) fn name(&self) -> &str {
-        self.verifier.as_deref().unwrap_or("micro-prm-likelihood")
+        self.verifier.as_deref().unwrap_or(Self::MICRO)
     }
 }

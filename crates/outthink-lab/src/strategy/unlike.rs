@@ -1,0 +1,163 @@
+//! Is a problem like those that a strategy was fitted on? Of another one it knows nothing, however sure its numbers are.
+
+use serde::{Deserialize, Serialize};
+
+use super::evidence::Evidence;
+use super::features::{Glimpse, NAMES, WITHOUT_REWARDS, features};
+use super::predictor::Scale;
+use super::written::rounded;
+use crate::study::Study;
+
+/// How far beyond the shortest and the longest problem another one may be, by its length.
+const LENGTH: f64 = 0.1;
+
+/// How far beyond all that was seen of a feature, by its span.
+const SPAN: f64 = 0.05;
+
+/// What the problems of a fit are like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Seen {
+    /// The shortest and the longest, in characters.
+    lengths: [usize; 2],
+    /// The least of each feature of the first samples that needs no rewards.
+    lowest: Vec<f64>,
+    /// And the most.
+    highest: Vec<f64>,
+}
+
+impl Seen {
+    pub(super) fn of(study: &Study, evidence: &Evidence) -> Option<Self> {
+        let texts = study.problems.iter().map(|own| own.text.as_str());
+        let rows = evidence.rows.iter().filter_map(|row| row.glimpses.first());
+        Self::among(texts, rows.map(|first| features(first, false)))
+    }
+
+    fn among<'t>(
+        texts: impl Iterator<Item = &'t str>,
+        rows: impl Iterator<Item = Vec<f64>>,
+    ) -> Option<Self> {
+        let lengths = texts
+            .map(|text| text.chars().count())
+            .map(|length| [length, length])
+            .reduce(|[a, b], [c, d]| [a.min(c), b.max(d)])?;
+        let (mut lowest, mut highest) = (
+            vec![f64::INFINITY; WITHOUT_REWARDS],
+            vec![f64::NEG_INFINITY; WITHOUT_REWARDS],
+        );
+        for row in rows {
+            for (place, value) in row.into_iter().enumerate() {
+                lowest[place] = lowest[place].min(rounded(value));
+                highest[place] = highest[place].max(rounded(value));
+            }
+        }
+        let seen = Self {
+            lengths,
+            lowest,
+            highest,
+        };
+        seen.is_sound().then_some(seen)
+    }
+
+    /// Is it something that can have been seen?
+    pub(super) fn is_sound(&self) -> bool {
+        let ends = self.lowest.iter().zip(&self.highest);
+        self.lengths[0] <= self.lengths[1]
+            && self.lowest.len() == WITHOUT_REWARDS
+            && self.highest.len() == WITHOUT_REWARDS
+            && ends
+                .into_iter()
+                .all(|(low, high)| low.is_finite() && high.is_finite() && low <= high)
+    }
+
+    /// Why a problem is not like them: by its length, or by its first samples, where these are known.
+    pub(super) fn unlike(&self, problem: &str, first: &[Glimpse]) -> Option<String> {
+        let [shortest, longest] = self.lengths;
+        let length = problem.chars().count();
+        let told = |how: &str, most: &str, limit: usize| {
+            format!(
+                "with {length} characters it is {how} than the {most} problem that the strategy was fitted on ({limit})"
+            )
+        };
+        if (length as f64) < (1.0 - LENGTH) * shortest as f64 {
+            return Some(told("shorter", "shortest", shortest));
+        }
+        if length as f64 > (1.0 + LENGTH) * longest as f64 {
+            return Some(told("longer", "longest", longest));
+        }
+        if first.is_empty() {
+            return None;
+        }
+        let row = features(first, false);
+        let strange = |&place: &usize| {
+            let (low, high) = (self.lowest[place], self.highest[place]);
+            let margin = SPAN * (high - low) + 1e-6;
+            row[place] < low - margin || row[place] > high + margin
+        };
+        (0..WITHOUT_REWARDS)
+            .find(strange)
+            .map(|place| strangeness(&row, place))
+    }
+}
+
+/// The same for a file that does not say what was seen: by a feature that lies farther from the mean than is ever looked at.
+pub(super) fn outlier(scale: &Scale, row: &[f64]) -> Option<String> {
+    scale.outlier(row).map(|place| strangeness(row, place))
+}
+
+fn strangeness(row: &[f64], place: usize) -> String {
+    format!(
+        "its first samples are unlike those of any problem that the strategy was fitted on ({}: {:.2})",
+        NAMES[place], row[place]
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+
+    fn first(tokens: usize) -> Vec<Glimpse> {
+        let glimpse = Glimpse {
+            class: Some(0),
+            tokens,
+            logprob: -0.5 * tokens as f64,
+            rewards: Vec::new(),
+        };
+        vec![glimpse; 4]
+    }
+
+    #[test]
+    fn what_is_beyond_all_that_was_seen_is_unlike_it() {
+        let texts = ["ten chars.", "twenty characters..."].into_iter();
+        let rows = [20, 30, 50].map(|tokens| features(&first(tokens), false));
+        let seen = Seen::among(texts, rows.into_iter()).unwrap();
+        for (length, like) in [(1, false), (8, false), (9, true), (22, true), (23, false)] {
+            assert_eq!(
+                seen.unlike(&"x".repeat(length), &[]).is_none(),
+                like,
+                "{length}"
+            );
+        }
+        for (tokens, like) in [
+            (2, false),
+            (18, false),
+            (20, true),
+            (40, true),
+            (51, true),
+            (80, false),
+        ] {
+            assert_eq!(
+                seen.unlike("ten chars.", &first(tokens)).is_none(),
+                like,
+                "{tokens}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_that_was_seen_is_no_range() {
+        assert_eq!(Seen::among(["text"].into_iter(), std::iter::empty()), None);
+        assert_eq!(Seen::among(std::iter::empty(), std::iter::empty()), None);
+    }
+}
