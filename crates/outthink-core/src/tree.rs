@@ -42,9 +42,9 @@ pub struct Node {
     pub draws: usize,
     /// How many draws ended here, and why: [`Stop::Answer`], or [`Stop::Length`] for a solution cut off.
     pub finished: Option<(Stop, usize)>,
-    /// Seeds used up by continuations of this node.
+    /// Number of samples drawn from this node; the next one uses seed index `drawn`.
     pub drawn: usize,
-    /// The node that each of those continuations led to, by its number.
+    /// `led_to[i]`: the node that sample `i` ended in.
     pub led_to: Vec<NodeId>,
     children: Vec<NodeId>,
 }

@@ -25,7 +25,7 @@ pub struct EmbeddedVerifier {
 impl EmbeddedVerifier {
     /// Loads a checkpoint under a profile, or the one that fits it. With a reference it is an implicit PRM: each token counts
     /// by how much likelier the verifier finds it than the reference does, so that what is hard to guess is not held against
-    /// a step. Without a profile that says otherwise it is read as EurusPRM then.
+    /// a step. With a reference and no explicit profile, `eurus-prm` is used.
     pub fn load(
         checkpoint: &Checkpoint,
         reference: Option<&Checkpoint>,

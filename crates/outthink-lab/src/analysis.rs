@@ -35,7 +35,7 @@ pub enum Rule {
     InSample,
 }
 
-/// A selection in an order.
+/// A [`Selection`] with a total order, so that it can be a sort key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Choice(pub Selection);
 

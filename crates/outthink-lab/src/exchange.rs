@@ -429,7 +429,7 @@ pub fn import(
     for (index, policy) in policies.iter().enumerate() {
         let pool = Config::Pool {
             policy: info(policy).identity,
-            // How they were drawn is whoever drew them's to know.
+            // Imported samples: the sampling settings are unknown, so these are placeholders.
             sampling: Sampling::at(1.0),
             limits: Limits {
                 draw_tokens: usize::MAX >> 12,

@@ -223,8 +223,8 @@ impl Recipe {
         Ok(toml::from_str(text)?)
     }
 
-    /// Lays out the cells. A pool of the largest budget serves chain of thought's neighbours: majority and best-of-N at
-    /// every N; every verifier scores it; each search has a cell of its own.
+    /// Lays out the cells. One pool of the largest N serves majority and best-of-N at every smaller N, and every verifier
+    /// scores it; chain of thought has its own greedy sample; each search has a cell of its own.
     pub fn resolve(
         self,
         problems: Vec<Problem>,

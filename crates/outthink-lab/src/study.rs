@@ -287,8 +287,8 @@ pub struct Study {
 }
 
 impl Study {
-    /// Adds a strategy for one of the policies: a cell a budget. One that counts samples gets the study's budgets, as far as
-    /// it has something for them; another one those that it was fitted for.
+    /// Adds a strategy for one of the policies: a cell for each budget. A strategy that counts samples gets each study
+    /// budget it has a candidate for; any other gets the budgets it was fitted at.
     pub fn add_strategy(
         &mut self,
         info: StrategyInfo,

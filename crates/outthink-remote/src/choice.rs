@@ -11,8 +11,8 @@ use crate::pool::{Granted, Waiting};
 
 /// More than any server batches.
 const MOST_IN_FLIGHT: usize = 1024;
-/// A server less full than this, for which nothing waits, takes what waits for others if that is as much again as they have
-/// in flight: then a prefix computed twice costs less than an idle server.
+/// Work stealing: a server below 90 % load with an empty queue takes requests queued elsewhere once those queues are as
+/// long as what runs there. Recomputing a prefix is cheaper than idling.
 const IDLE: f64 = 0.9;
 /// Prefixes whose servers are remembered.
 const HOMES: usize = 1 << 16;

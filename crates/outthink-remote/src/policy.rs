@@ -371,8 +371,8 @@ impl Inner {
         Ok((continuations.collect(), usage))
     }
 
-    /// Several answers in one request; the rest, at once, in requests of as many as the provider gives to one. Without token ids a draw
-    /// cannot be repeated exactly anyway, and providers charge the prompt of a request once.
+    /// Asks for all in one request (`n`). If the provider returns fewer, the rest is asked for in parallel requests of that
+    /// size. Without token ids a sample cannot be repeated exactly anyway, and providers charge the prompt of a request once.
     async fn chat(
         &self,
         key: u64,

@@ -75,7 +75,8 @@ struct Kept {
 }
 
 impl Kept {
-    /// Halves by Thue and Morse's sequence: even at any time, and no data that alternates can fall into step with it.
+    /// Splits problems by the parity of their index's bits (Thue–Morse): every prefix is balanced to within one, and
+    /// periodic data cannot land in one half.
     fn reports(&self) -> bool {
         self.problem.count_ones() % 2 == 1
     }

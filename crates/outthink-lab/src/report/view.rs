@@ -37,7 +37,7 @@ impl Analysis {
         self.study.policies[policy].cost.map(|cost| cost.parameters)
     }
 
-    /// The policy's name with its size.
+    /// The policy's name in the study.
     pub(crate) fn policy_name(&self, policy: usize) -> String {
         self.study.policies[policy].name.clone()
     }

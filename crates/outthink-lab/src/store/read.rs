@@ -294,8 +294,8 @@ impl Store {
         Ok(choices)
     }
 
-    /// The whole tree of a search: every step with text, tokens, reward and draws. Kept steps are those that were drawn
-    /// from, or that `kept` names.
+    /// The whole tree of a search: every step with text, tokens, reward and draws. A step counts as kept if it
+    /// was expanded further or is one of the search's final paths.
     pub fn tree(&mut self, unit: i64) -> Result<Option<Tree>, StoreError> {
         let mut tree = None;
         self.database.query(

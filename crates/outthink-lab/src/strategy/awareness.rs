@@ -1,5 +1,5 @@
-//! Reward-aware and reward-blind choosing for one verifier: aware is fitted with it, blind with another one in its place, and both
-//! then run with it. Majority is open to both.
+//! Ablation: how much of a strategy's gain comes from having been fitted to the verifier it runs with? *Aware* is fitted with
+//! verifier A, *blind* with B; both run with A. Majority is open to both.
 
 use super::chooser::costs;
 use super::evaluation::{Difference, banded, commonest, difference};

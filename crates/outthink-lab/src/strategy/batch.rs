@@ -54,8 +54,9 @@ struct Recorded<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Answers all problems for what is `left` of a `total` in the strategy's unit, which chooses as for `share` a problem; costs are predicted, so that what is
-    /// under way at once may spend a little more than is left. `done` hears of each by its place, with what it cost.
+    /// Answers all problems within what is `left` of a `total` in the strategy's unit. Each problem is planned as if it had
+    /// `share`. Costs are estimates, so the problems in flight when the budget ends may overshoot it. `done` hears of each
+    /// problem by its place, with what it cost.
     pub async fn run(
         &self,
         problems: &[Arc<Problem>],

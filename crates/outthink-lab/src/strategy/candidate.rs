@@ -88,8 +88,8 @@ impl Candidate {
         }
     }
 
-    /// Do its parts go together? Beams are what searches step by step have; whole solutions may stop at looks of their own, DVTS
-    /// at rungs below `N`, and for a reward there must be one.
+    /// Is the combination valid? Only step-wise methods have a width; only sampling methods may stop early; only DVTS may
+    /// stop at rungs below `N`; a reward rule needs a verifier.
     pub(super) fn is_sound(&self) -> bool {
         let beams = self.method.is_stepwise() == self.width.is_some();
         let by_reward = self.stopping.is_some_and(Stopping::needs_rewards);

@@ -73,7 +73,8 @@ pub struct Row {
     pub glimpses: Vec<Vec<Glimpse>>,
     /// Share of right samples in the pool.
     pub pass: f64,
-    /// The pool, answer class by sample, with whether it is right and its tokens' share: for allocation over problems.
+    /// For every pooled sample: answer class, correctness, and its share of the pool's tokens. Used when a budget is shared
+    /// over problems.
     pub(super) pool: Pool,
 }
 
