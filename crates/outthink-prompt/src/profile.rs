@@ -191,7 +191,8 @@ impl Profile {
             })
     }
 
-    /// The first built-in profile for a role whose architecture and tokens are the checkpoint's.
+    /// The first built-in profile for a role whose architecture and tokens are the checkpoint's. A language model of a family
+    /// that none knows is a policy under the profile `chat`: its own template says how it is asked.
     pub fn detect(role: Role, architecture: &str, tokenizer: &Tokenizer) -> Result<Self, Error> {
         let mut known = Vec::new();
         for profile in Self::built_in()? {
@@ -212,6 +213,12 @@ impl Profile {
                 return Ok(profile);
             }
             known.push(profile.name);
+        }
+        // Without a config.json nothing says what it is; whoever names it as a policy does.
+        let language_model = ["ForCausalLM", "ForConditionalGeneration", "LMHeadModel"];
+        let speaks = language_model.iter().any(|end| architecture.ends_with(end));
+        if role == Role::Policy && (speaks || architecture.is_empty()) {
+            return Self::named("chat");
         }
         Err(Error::NoProfile {
             role: match role {
