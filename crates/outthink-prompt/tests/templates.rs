@@ -7,21 +7,20 @@
 )]
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use outthink_prompt::{ChatTemplate, Error, Message, Tokenizer};
 use serde::Deserialize;
 
-fn tokenizer() -> Tokenizer {
+static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
     let json = include_bytes!("../../../models/micro/micro-90k/tokenizer.json");
     let config = br#"{"bos_token": {"content": "<s>"}, "eos_token": "</s>", "pad_token": null}"#;
-    Tokenizer::from_bytes(json)
-        .unwrap()
-        .with_config(config)
-        .unwrap()
-}
+    let tokenizer = Tokenizer::from_bytes(json).unwrap();
+    tokenizer.with_config(config).unwrap()
+});
 
 fn rendered(source: &str, messages: &[Message], asks: bool) -> Result<String, Error> {
-    ChatTemplate::new(source)?.render(&tokenizer(), messages, asks)
+    ChatTemplate::new(source)?.render(&TOKENIZER, messages, asks)
 }
 
 /// The conversation of `templates/own.txt`.
