@@ -473,10 +473,12 @@ fn neighbour(missing: &Path) -> String {
 
 /// What the hub refuses is asked for wrongly; what cannot be reached is not.
 fn fetching(error: anyhow::Error) -> Failure {
-    match error
-        .chain()
-        .any(|cause| cause.to_string().starts_with("cannot fetch"))
-    {
+    let later = ["cannot fetch", "the hub asks to wait"];
+    let says = |cause: &(dyn std::error::Error + 'static)| {
+        let told = cause.to_string();
+        later.iter().any(|start| told.starts_with(start))
+    };
+    match error.chain().any(says) {
         true => Failure::Run(error),
         false => Failure::Input(error),
     }

@@ -349,7 +349,9 @@ fn a_refusal_says_what_to_accept_and_what_to_set() {
     let told = |status, why, token| {
         hub.log.lock().unwrap().refuses = Some((status, why));
         let output = hub.ask_as("someone/micro", token);
-        assert_eq!(output.status.code(), Some(2));
+        // What is refused is asked for wrongly; what may work later failed on the way.
+        let code = if status < 429 { 2 } else { 1 };
+        assert_eq!(output.status.code(), Some(code));
         said(&output).replace(&url, "HUB")
     };
     insta::assert_snapshot!(told(403, "Access to model someone/micro is restricted: it is gated", Some("hf_x")), @"error: the hub refuses someone/micro@main: accept its terms at HUB/someone/micro and set HF_TOKEN to a token of that account (403 Forbidden, Access to model someone/micro is restricted: it is gated)");
