@@ -19,6 +19,18 @@ pub struct JournalFile {
     failed: Mutex<Option<std::io::Error>>,
 }
 
+/// Why a journal cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// It cannot be read or written.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+    /// It is of another run.
+    #[error("the journal is of another run: {0}")]
+    Other(String),
+}
+
 #[derive(Serialize, Deserialize)]
 struct Line {
     problem: i64,
@@ -26,17 +38,31 @@ struct Line {
     reply: String,
 }
 
+/// The first line: which run the replies are of.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    run: String,
+}
+
 impl JournalFile {
-    /// Reads what is there, and goes on behind it. A line that was cut off is none.
-    pub fn open(path: &Path) -> std::io::Result<Self> {
+    /// Reads what is there of a run, and goes on behind it. A line that was cut off is none, and neither is one that is of no run.
+    pub fn open(path: &Path, run: &str) -> Result<Self, JournalError> {
         let mut known: HashMap<i64, HashMap<i64, String>> = HashMap::new();
+        let mut is_ours = false;
         if path.exists() {
             for line in BufReader::new(File::open(path)?).split(b'\n') {
-                if let Ok(Line {
-                    problem,
-                    request,
-                    reply,
-                }) = serde_json::from_slice(&line?)
+                let line = line?;
+                if let Ok(head) = serde_json::from_slice::<Head>(&line) {
+                    if head.run != run {
+                        return Err(JournalError::Other(head.run));
+                    }
+                    is_ours = true;
+                } else if is_ours
+                    && let Ok(Line {
+                        problem,
+                        request,
+                        reply,
+                    }) = serde_json::from_slice(&line)
                 {
                     known.entry(problem).or_default().insert(request, reply);
                 }
@@ -45,6 +71,14 @@ impl JournalFile {
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
         // A line may be open.
         file.write_all(b"\n")?;
+        if !is_ours {
+            let head = Head {
+                run: run.to_owned(),
+            };
+            let mut head = serde_json::to_vec(&head).map_err(std::io::Error::from)?;
+            head.push(b'\n');
+            file.write_all(&head)?;
+        }
         Ok(Self {
             known,
             file: Some(Mutex::new(file)),

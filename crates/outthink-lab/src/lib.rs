@@ -55,8 +55,8 @@ pub use exchange::{
     ExchangeError, Line, export_jsonl, export_parquet, import, read_lines, read_parquet,
 };
 pub use gain::{Efficiency, efficiency_gain, performance_gain};
-pub use journal_file::JournalFile;
-pub use many::Searches;
+pub use journal_file::{JournalError, JournalFile};
+pub use many::{SearchFailure, Searches};
 pub use plan::Estimate;
 pub use published::{Published, PublishedModel, PublishedTable, training_flops};
 pub use recipe::{ModelEntry, ModelTable, PolicyPart, Recipe, RecipeError};

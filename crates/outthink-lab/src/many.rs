@@ -5,9 +5,22 @@ use std::sync::Arc;
 use futures::stream::{StreamExt, iter};
 use outthink_core::{Error, Limits, Plan, Policy, Problem, Sampling, Tree, Verifier, search};
 
+use crate::guard::{Panicked, guarded};
 use crate::journal_file::JournalFile;
 use crate::recorded::{RecordedPolicy, RecordedVerifier};
 use crate::study::hash64;
+
+/// Why a problem has no tree.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SearchFailure {
+    /// The search failed.
+    #[error(transparent)]
+    Search(#[from] Error),
+    /// It panicked.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
 
 /// A method and what it searches with.
 pub struct Searches<'a> {
@@ -34,11 +47,19 @@ impl Searches<'_> {
     pub async fn run(
         &self,
         problems: &[Arc<Problem>],
-        done: &mut dyn FnMut(usize, Result<Tree, Error>),
+        done: &mut dyn FnMut(usize, Result<Tree, SearchFailure>),
     ) {
         let at_once = (self.appetite / self.plan.budget()).max(1);
         let mut searches = iter(problems.iter().enumerate())
-            .map(|(place, problem)| async move { (place, self.one(problem).await) })
+            .map(|(place, problem)| async move {
+                let searched = guarded(self.one(problem)).await;
+                (
+                    place,
+                    searched
+                        .map_err(SearchFailure::from)
+                        .and_then(|own| Ok(own?)),
+                )
+            })
             .buffer_unordered(at_once);
         while let Some((place, tree)) = searches.next().await {
             done(place, tree);

@@ -1,33 +1,30 @@
-//! `outthink solve --jsonl`: many problems, one budget, a line each.
+//! `outthink solve --jsonl`: many problems, by one method or for one budget of a strategy, a line each.
 
-use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use futures::executor::block_on;
 use indicatif::ProgressBar;
-use outthink_core::{Answers, Problem};
+use outthink_core::{Answers, Chosen, Method, Problem, Solution, Spending, Verifier};
 use outthink_lab::strategy::{Batch, SolveError, Solved, Tariff, Unit};
-use outthink_lab::{JournalFile, MathAnswers, ModelInfo, short};
-use serde::{Deserialize, Serialize};
+use outthink_lab::{
+    Columns, Golds, MathAnswers, ModelInfo, Searches, read_dataset, read_dataset_from, short,
+};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::cli::Solve;
+use crate::data;
 use crate::failure::Failure;
-use crate::input::Input;
 use crate::interrupt::{self, Standing};
-use crate::strategy::{self, Loaded, Named};
-
-/// A problem of the file.
-#[derive(Deserialize)]
-struct Asked {
-    id: Option<String>,
-    problem: String,
-    gold: Option<String>,
-}
+use crate::models::AnyVerifier;
+use crate::out::{Out, run_name};
+use crate::solve::{Prepared, prepare, shown};
+use crate::strategy::{self, Loaded, Named, costs};
+use crate::wiring;
 
 /// What is said of a problem.
 #[derive(Serialize)]
@@ -36,31 +33,170 @@ struct Told<'a> {
     answer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     correct: Option<bool>,
-    choice: String,
-    reason: &'a str,
+    #[serde(flatten)]
+    how: How<'a>,
     samples: usize,
-    /// In the strategy's unit.
-    spent: f64,
     agreement: Option<f64>,
-    confidence: Option<f64>,
-    /// Why there is no confidence though the strategy was fitted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unlike: Option<&'a str>,
+    /// The solution that the answer is of; without an answer, the best or the first.
+    text: Option<String>,
+    tokens: u64,
+    verifier_tokens: u64,
+    /// In full.
+    flops: Option<f64>,
+    run: &'a str,
 }
 
-/// A line that an earlier run has written.
-#[derive(Deserialize)]
-struct Before {
-    id: String,
-    spent: Option<f64>,
+/// How the answer came about.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum How<'a> {
+    Method {
+        method: Method,
+        n: usize,
+    },
+    Strategy {
+        choice: String,
+        reason: &'a str,
+        /// In the strategy's unit.
+        spent: f64,
+        confidence: Option<f64>,
+        /// Why there is no confidence though the strategy was fitted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unlike: Option<&'a str>,
+    },
+}
+
+/// A problem of the file.
+struct Asked {
+    problem: Arc<Problem>,
+    gold: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<ExitCode, Failure> {
-    let Some(named) = &arguments.strategy else {
-        return Err(Failure::Input(anyhow!("--jsonl needs a --strategy")));
-    };
-    let parsed = Named::parse(named)?;
     let asked = read(file)?;
+    match &arguments.strategy {
+        Some(named) => by_strategy(arguments, named, &asked),
+        None => by_method(arguments, &asked),
+    }
+}
+
+/// The problems, read as a study reads them; a gold answer is not needed.
+fn read(file: &Path) -> Result<Vec<Asked>, Failure> {
+    let columns = Columns::default();
+    let set = match file == Path::new("-") {
+        true => read_dataset_from(
+            "standard input",
+            std::io::stdin().lock(),
+            &columns,
+            Golds::IfAny,
+        ),
+        false => read_dataset(
+            &data::find(&file.to_string_lossy())?,
+            &columns,
+            Golds::IfAny,
+        ),
+    };
+    let set = set.map_err(Failure::input)?;
+    data::tell(&set.notes);
+    let asked = set.problems.into_iter().map(|problem| Asked {
+        problem: Arc::new(problem.question()),
+        gold: (!problem.gold.is_empty()).then_some(problem.gold),
+    });
+    Ok(asked.collect())
+}
+
+fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {
+    if arguments.total.is_some() {
+        return Err(Failure::Input(anyhow!(
+            "--total is what a strategy shares out; name one with --strategy, or give each problem a --budget"
+        )));
+    }
+    let prepared = prepare(arguments)?;
+    let Prepared {
+        policy,
+        verifier,
+        choice,
+        plan,
+        selection,
+        sampling,
+        limits,
+    } = &prepared;
+    let typed = arguments.policy.name();
+    let (name, identity) = wiring::policy_identity(policy, typed, arguments.policy.dtype)?;
+    let judge = verifier.as_ref().map(|own| own.identity(choice));
+    let judge = judge.transpose()?;
+    let beside = verifier
+        .as_ref()
+        .map_or(String::new(), |_| format!(" with {}", choice.name()));
+    let run = run_name(
+        &format!(
+            "{name}{beside}, {}, N = {}, seed {}",
+            plan.method(),
+            plan.budget(),
+            arguments.seed
+        ),
+        &json!({
+            "policy": identity, "verifier": judge, "plan": plan, "selection": selection.to_string(),
+            "sampling": sampling, "limits": limits, "seed": arguments.seed,
+        }),
+    );
+    let mut work = Work::new(arguments, asked, run)?;
+    // What cannot be asked is told, and the rest goes on.
+    let mut fit = Vec::new();
+    for &place in &work.open.clone() {
+        match prepared.check(&asked[place].problem) {
+            Ok(()) => fit.push(place),
+            Err(failure) => work.failed(place, &failure.to_string()),
+        }
+    }
+    let problems: Vec<Arc<Problem>> = fit
+        .iter()
+        .map(|&place| Arc::clone(&asked[place].problem))
+        .collect();
+    let journal = std::mem::take(&mut work.out.journal);
+    let searches = Searches {
+        policy,
+        verifier: verifier.as_ref().map(|own| own as &dyn Verifier),
+        plan: *plan,
+        sampling: *sampling,
+        limits: *limits,
+        seed: arguments.seed,
+        appetite: wiring::appetite(policy),
+        journal: &journal,
+    };
+    block_on(searches.run(&problems, &mut |place, tree| {
+        let place = fit[place];
+        let tree = match tree {
+            Ok(tree) => tree,
+            Err(error) => return work.failed(place, &format!("{:#}", anyhow!(error))),
+        };
+        let solutions = tree.solutions();
+        let chosen = selection.choose(&solutions, &MathAnswers);
+        let read = verifier
+            .as_ref()
+            .map(|own: &AnyVerifier| (own.cost(), tree.verifier));
+        let costs = Spending::of((policy.cost(), tree.policy), read);
+        let how = How::Method {
+            method: plan.method(),
+            n: plan.budget(),
+        };
+        let samples = solutions.iter().map(|own| own.count).sum();
+        work.answered(place, chosen.as_ref(), &solutions, samples, &costs, how);
+    }));
+    work.out.journal = journal;
+    let all = asked.len();
+    let (right, graded) = (work.right, work.graded);
+    let told = match graded {
+        0 => String::new(),
+        _ => format!("; {right} of {graded} right"),
+    };
+    let failed = work.failed;
+    eprintln!("{} of {all} problems done{told}", all - failed);
+    work.end()
+}
+
+fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCode, Failure> {
+    let parsed = Named::parse(named)?;
     let count = asked.len() as f64;
     let total = match (arguments.total, arguments.budget) {
         (Some(total), _) => total,
@@ -80,214 +216,178 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<ExitCode, Failure> {
     }
     let infos: Vec<ModelInfo> = verifiers.iter().map(|own| own.info.clone()).collect();
     let tariff = Tariff::new(unit, &policy.info, &infos).map_err(Failure::input)?;
-    let mut out = Out::open(arguments.out.as_deref())?;
-    let answers = MathAnswers;
     let names = strategy.asks(share, true).map_err(Failure::input)?;
+    let judges: Vec<&serde_json::Value> = infos.iter().map(|own| &own.identity).collect();
+    let run = run_name(
+        &format!(
+            "{}, strategy {named}, {} {unit} a problem, seed {}",
+            policy.info.name,
+            short(share),
+            arguments.seed
+        ),
+        &json!({
+            "policy": policy.info.identity, "verifiers": judges, "strategy": strategy.fingerprint(),
+            "share": share, "sampling": policy.sampling, "limits": policy.limits, "seed": arguments.seed,
+        }),
+    );
+    let mut work = Work::new(arguments, asked, run)?;
+    let before = work.out.spent;
+    let journal = std::mem::take(&mut work.out.journal);
     let batch = Batch {
         strategy: &strategy,
         policy: &policy,
         verifiers: names.into_iter().zip(&verifiers).collect(),
         tariff: &tariff,
-        answers: &answers,
-        seed: arguments.seed,
-        journal: &out.journal,
-    };
-    let open: Vec<&Asked> = asked
-        .iter()
-        .filter(|own| !out.done.contains(own.id()))
-        .collect();
-    let problems: Vec<Arc<Problem>> = open.iter().map(|own| own.question()).collect();
-    let before = out.spent;
-    let bar = match std::io::stderr().is_terminal() {
-        true => ProgressBar::new(asked.len() as u64).with_position(out.done.len() as u64),
-        false => ProgressBar::hidden(),
-    };
-    let standing = Standing::default();
-    standing.set(out.done.len(), asked.len());
-    let (told, goes_on) = (standing.clone(), out.path.is_some());
-    interrupt::tell(move || match goes_on {
-        true => format!("{told} problems are answered; the same command goes on"),
-        false => {
-            format!("{told} problems were answered; with --out FILE the same command would go on")
-        }
-    })?;
-    let (mut answered, all) = (out.done.len(), asked.len());
-    let (mut spent, mut failed, mut broken) = (before, 0, Ok(()));
-    let mut tell = |place: usize, solved: Result<(Solved, f64), SolveError>| {
-        let asked = open[place];
-        let line = match solved {
-            Ok((solved, cost)) => {
-                spent += cost;
-                answered += 1;
-                asked.told(&solved, cost, &answers)
-            }
-            Err(error) => {
-                failed += 1;
-                let told = format!("{:#}", anyhow!(error));
-                bar.suspend(|| eprintln!("{}: {told}", asked.id()));
-                serde_json::to_string(&serde_json::json!({"id": asked.id(), "error": told}))
-            }
-        };
-        bar.inc(1);
-        standing.set(answered, all);
-        if broken.is_ok() {
-            let line = line.map_err(std::io::Error::from);
-            broken = line
-                .and_then(|line| writeln!(out.lines, "{line}").and_then(|()| out.lines.flush()));
-        }
-    };
-    let ran = block_on(batch.run(&problems, share, (total - before, total), &mut tell));
-    bar.finish_and_clear();
-    ran.map_err(Failure::input)?;
-    broken?;
-    if let Some(error) = out.journal.failure() {
-        return Err(anyhow!(error).context("cannot write the journal").into());
-    }
-    eprintln!(
-        "{} of {} problems answered; {} {unit} spent of {}",
-        asked.len() - failed,
-        asked.len(),
-        short(spent),
-        short(total)
-    );
-    if failed > 0 {
-        return Ok(ExitCode::FAILURE);
-    }
-    if let Some(journal) = &out.path {
-        std::fs::remove_file(journal)
-            .with_context(|| format!("cannot remove {}", journal.display()))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-impl Asked {
-    fn id(&self) -> &str {
-        self.id.as_deref().unwrap_or(&self.problem)
-    }
-
-    fn question(&self) -> Arc<Problem> {
-        Arc::new(Problem {
-            id: self.id().to_owned(),
-            text: self.problem.clone(),
-        })
-    }
-
-    fn told(
-        &self,
-        solved: &Solved,
-        spent: f64,
         answers: &MathAnswers,
-    ) -> serde_json::Result<String> {
-        let answer = solved.answer.as_ref();
-        serde_json::to_string(&Told {
-            id: self.id(),
-            answer: answer.map(|own| own.answer.as_str()),
-            correct: self
-                .gold
-                .as_ref()
-                .map(|gold| answer.is_some_and(|own| answers.equal(gold, &own.answer))),
+        seed: arguments.seed,
+        journal: &journal,
+    };
+    let open = work.open.clone();
+    let problems: Vec<Arc<Problem>> = open
+        .iter()
+        .map(|&place| Arc::clone(&asked[place].problem))
+        .collect();
+    let read: Vec<&ModelInfo> = infos.iter().collect();
+    let mut tell = |place: usize, solved: Result<(Solved, f64), SolveError>| {
+        let place = open[place];
+        let (solved, spent) = match solved {
+            Ok(solved) => solved,
+            Err(error) => return work.failed(place, &format!("{:#}", anyhow!(error))),
+        };
+        work.out.spent += spent;
+        let how = How::Strategy {
             choice: solved.chosen.candidate.to_string(),
             reason: &solved.chosen.reason,
-            samples: solved.samples,
             spent,
-            agreement: answer.map(|own| own.agreement),
             confidence: solved.confidence,
             unlike: solved.unlike.as_deref(),
-        })
-    }
-}
-
-fn read(file: &Path) -> Result<Vec<Asked>, Failure> {
-    let Input { name, lines } = Input::open(file)?;
-    let mut asked: Vec<Asked> = Vec::new();
-    let mut known = HashSet::new();
-    for (line, number) in lines.split(b'\n').zip(1usize..) {
-        let at = || format!("{name} line {number}");
-        let line = line.with_context(at)?;
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let mut own: Asked = serde_json::from_slice(&line)
-            .with_context(at)
-            .map_err(Failure::Input)?;
-        own.problem = own.problem.trim().to_owned();
-        if own.problem.is_empty() {
-            return Err(Failure::Input(anyhow!("{}: the problem is empty", at())));
-        }
-        if !known.insert(own.id().to_owned()) {
-            return Err(Failure::Input(anyhow!(
-                "{}: `{}` stands there twice",
-                at(),
-                own.id()
-            )));
-        }
-        asked.push(own);
-    }
-    if asked.is_empty() {
-        return Err(Failure::Input(anyhow!("{name} holds no problems")));
-    }
-    Ok(asked)
-}
-
-/// Where lines go, and what is there from an earlier run.
-struct Out {
-    lines: Box<dyn Write>,
-    journal: JournalFile,
-    /// The journal's file.
-    path: Option<PathBuf>,
-    done: HashSet<String>,
-    spent: f64,
-}
-
-impl Out {
-    fn open(file: Option<&Path>) -> Result<Self, Failure> {
-        let Some(file) = file else {
-            return Ok(Self {
-                lines: Box::new(crate::print::stdout()),
-                journal: JournalFile::default(),
-                path: None,
-                done: HashSet::new(),
-                spent: 0.0,
-            });
         };
-        let (mut done, mut spent) = (HashSet::new(), 0.0);
-        if file.exists() {
-            let lines =
-                File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-            for line in BufReader::new(lines).split(b'\n') {
-                // What was cut off, or has failed, is tried again.
-                if let Ok(before) = serde_json::from_slice::<Before>(&line?)
-                    && let Some(cost) = before.spent
-                    && done.insert(before.id)
-                {
-                    spent += cost;
-                }
-            }
-        }
-        let path = PathBuf::from(format!("{}.journal", file.display()));
-        let journal = JournalFile::open(&path);
-        let journal = journal.with_context(|| format!("cannot open {}", path.display()))?;
-        let opened = OpenOptions::new().create(true).append(true).open(file);
-        let mut lines = opened.with_context(|| format!("cannot write {}", file.display()))?;
-        let length = lines.metadata().map_or(0, |about| about.len());
-        if length > 0 && !ends_with_newline(file)? {
-            writeln!(lines)?;
-        }
-        Ok(Self {
-            lines: Box::new(lines),
-            journal,
-            path: Some(path),
-            done,
-            spent,
-        })
-    }
+        let costs = costs(&solved, &policy.info, &read);
+        let solutions = solved.answered().solutions();
+        let (chosen, samples) = (solved.answer.as_ref(), solved.samples);
+        work.answered(place, chosen, &solutions, samples, &costs, how);
+    };
+    let ran = block_on(batch.run(&problems, share, (total - before, total), &mut tell));
+    work.out.journal = journal;
+    work.bar.finish_and_clear();
+    ran.map_err(Failure::input)?;
+    eprintln!(
+        "{} of {} problems answered; {} {unit} spent of {}",
+        asked.len() - work.failed,
+        asked.len(),
+        short(work.out.spent),
+        short(total)
+    );
+    work.end()
 }
 
-fn ends_with_newline(file: &Path) -> std::io::Result<bool> {
-    use std::io::{Read, Seek, SeekFrom};
-    let mut file = File::open(file)?;
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == [b'\n'])
+/// What is done, and what is still to do.
+struct Work<'a> {
+    asked: &'a [Asked],
+    run: String,
+    out: Out,
+    /// Places of the problems without an answer.
+    open: Vec<usize>,
+    bar: ProgressBar,
+    standing: Standing,
+    answered: usize,
+    failed: usize,
+    right: usize,
+    graded: usize,
+    broken: std::io::Result<()>,
+}
+
+impl<'a> Work<'a> {
+    fn new(arguments: &Solve, asked: &'a [Asked], run: String) -> Result<Self, Failure> {
+        let out = Out::open(arguments.out.as_deref(), &run)?;
+        let is_open = |place: &usize| !out.done.contains(&asked[*place].problem.id);
+        let open: Vec<usize> = (0..asked.len()).filter(is_open).collect();
+        let before = asked.len() - open.len();
+        let bar = match std::io::stderr().is_terminal() {
+            true => ProgressBar::new(asked.len() as u64).with_position(before as u64),
+            false => ProgressBar::hidden(),
+        };
+        let standing = Standing::default();
+        standing.set(before, asked.len());
+        let (told, goes_on) = (standing.clone(), out.goes_on());
+        interrupt::tell(move || match goes_on {
+            true => format!("{told} problems are answered; the same command goes on"),
+            false => format!(
+                "{told} problems were answered; with --out FILE the same command would go on"
+            ),
+        })?;
+        Ok(Self {
+            asked,
+            run,
+            out,
+            open,
+            bar,
+            standing,
+            answered: before,
+            failed: 0,
+            right: 0,
+            graded: 0,
+            broken: Ok(()),
+        })
+    }
+
+    fn answered(
+        &mut self,
+        place: usize,
+        chosen: Option<&Chosen>,
+        solutions: &[Solution],
+        samples: usize,
+        costs: &Spending,
+        how: How<'_>,
+    ) {
+        let Asked { problem, gold } = &self.asked[place];
+        let correct = gold
+            .as_ref()
+            .map(|gold| chosen.is_some_and(|own| MathAnswers.equal(gold, &own.answer)));
+        self.graded += usize::from(correct.is_some());
+        self.right += usize::from(correct == Some(true));
+        self.answered += 1;
+        let line = serde_json::to_string(&Told {
+            id: &problem.id,
+            answer: chosen.map(|own| own.answer.as_str()),
+            correct,
+            how,
+            samples,
+            agreement: chosen.map(|own| own.agreement),
+            text: shown(chosen, solutions).map(|own| solutions[own].text()),
+            tokens: costs.policy.generated,
+            verifier_tokens: costs.verifier.computed,
+            flops: costs.flops_full,
+            run: &self.run,
+        });
+        self.write(line);
+    }
+
+    fn failed(&mut self, place: usize, told: &str) {
+        let id = &self.asked[place].problem.id;
+        self.failed += 1;
+        self.bar.suspend(|| eprintln!("{id}: {told}"));
+        let line = serde_json::to_string(&json!({"id": id, "error": told, "run": self.run}));
+        self.write(line);
+    }
+
+    fn write(&mut self, line: serde_json::Result<String>) {
+        self.bar.inc(1);
+        self.standing.set(self.answered, self.asked.len());
+        if self.broken.is_ok() {
+            let line = line.map_err(std::io::Error::from);
+            self.broken = line.and_then(|line| self.out.line(&line));
+        }
+    }
+
+    fn end(self) -> Result<ExitCode, Failure> {
+        self.bar.finish_and_clear();
+        self.broken?;
+        let is_whole = self.failed == 0;
+        self.out.close(is_whole)?;
+        Ok(match is_whole {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        })
+    }
 }

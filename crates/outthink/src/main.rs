@@ -20,6 +20,7 @@ mod input;
 mod interrupt;
 mod micro;
 mod models;
+mod out;
 mod prm_serve;
 mod report;
 mod score;

@@ -82,20 +82,32 @@ pub(crate) fn problem(arguments: &Solve) -> Result<Arc<Problem>, Failure> {
 }
 
 /// What a search needs, from what was typed.
-struct Prepared {
-    policy: AnyPolicy,
-    verifier: Option<AnyVerifier>,
+pub(crate) struct Prepared {
+    pub(crate) policy: AnyPolicy,
+    pub(crate) verifier: Option<AnyVerifier>,
     /// As it was named, or by default.
-    choice: VerifierChoice,
-    plan: Plan,
-    selection: Selection,
-    sampling: Sampling,
-    limits: Limits,
+    pub(crate) choice: VerifierChoice,
+    pub(crate) plan: Plan,
+    pub(crate) selection: Selection,
+    pub(crate) sampling: Sampling,
+    pub(crate) limits: Limits,
+}
+
+impl Prepared {
+    /// Can the problem be asked?
+    pub(crate) fn check(&self, problem: &Problem) -> Result<(), Failure> {
+        self.policy.check(problem)?;
+        if let Some(AnyVerifier::StepChecker(_)) = self.verifier.as_ref().map(AnyVerifier::bare) {
+            outthink_micro::domain::Problem::parse(&problem.text).map_err(Failure::input)?;
+        }
+        Ok(())
+    }
 }
 
 fn one(arguments: &Solve) -> Result<ExitCode, Failure> {
     let problem = problem(arguments)?;
-    let prepared = prepare(arguments, &problem)?;
+    let prepared = prepare(arguments)?;
+    prepared.check(&problem)?;
     if !arguments.json {
         announce(arguments, &prepared);
     }
@@ -153,7 +165,7 @@ fn one(arguments: &Solve) -> Result<ExitCode, Failure> {
 }
 
 /// Loads the models and lays out the search. What can be refused without a model is refused before one is loaded.
-fn prepare(arguments: &Solve, problem: &Problem) -> Result<Prepared, Failure> {
+pub(crate) fn prepare(arguments: &Solve) -> Result<Prepared, Failure> {
     if let Some(method) = arguments.method {
         plan(arguments, method)?;
     }
@@ -185,10 +197,6 @@ fn prepare(arguments: &Solve, problem: &Problem) -> Result<Prepared, Failure> {
         return Err(Failure::Input(anyhow!(
             "{method} scores no steps, so its selection is majority"
         )));
-    }
-    policy.check(problem)?;
-    if let Some(AnyVerifier::StepChecker(_)) = verifier.as_ref().map(AnyVerifier::bare) {
-        outthink_micro::domain::Problem::parse(&problem.text).map_err(Failure::input)?;
     }
     if let Some(reason) = verifier
         .as_ref()
@@ -317,7 +325,7 @@ pub(crate) fn write(solution: &Solution, selection: Selection, answers: &dyn Ans
 }
 
 /// The solution that is shown: that of the answer, or where there is no answer the best by reward, or else the first.
-fn shown(chosen: Option<&Chosen>, solutions: &[Solution]) -> Option<usize> {
+pub(crate) fn shown(chosen: Option<&Chosen>, solutions: &[Solution]) -> Option<usize> {
     let reward = |own: &usize| {
         let last = solutions[*own].rewards.last();
         last.copied().unwrap_or(f64::NEG_INFINITY)

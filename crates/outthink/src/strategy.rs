@@ -339,11 +339,7 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {
     } = &loaded;
     let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
     let solved = block_on(strategy.solve(problem, budget, arguments.seed, &hands))?;
-    let read = solved.verifiers.iter().map(|(name, usage)| {
-        let own = infos.iter().find(|own| own.name == *name);
-        (own.and_then(|own| own.shape()), *usage)
-    });
-    let costs = Spending::of((policy.info.cost, solved.policy), read);
+    let costs = costs(&solved, &policy.info, &infos);
     let solutions = solved.answered().solutions();
     let answer = solved.answer.as_ref();
     let correct = arguments
@@ -407,4 +403,13 @@ fn sureness(solved: &Solved, strategy: &Strategy) -> String {
             format!("{}{doubt} ({})", chance(confidence), strategy.grounds())
         }
     }
+}
+
+/// What an answer cost.
+pub(crate) fn costs(solved: &Solved, policy: &ModelInfo, verifiers: &[&ModelInfo]) -> Spending {
+    let read = solved.verifiers.iter().map(|(name, usage)| {
+        let own = verifiers.iter().find(|own| own.name == *name);
+        (own.and_then(|own| own.shape()), *usage)
+    });
+    Spending::of((policy.cost, solved.policy), read)
 }

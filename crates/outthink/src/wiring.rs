@@ -259,9 +259,24 @@ pub(crate) fn load_policy(entry: &ModelTable) -> Result<LoadedPolicy, Failure> {
     }
     let mut limits: Limits = limits(policy.profile());
     limits.solution_tokens = entry.max_tokens.unwrap_or(limits.solution_tokens);
+    let (name, identity) = policy_identity(&policy, &entry.model, dtype)?;
+    Ok(LoadedPolicy {
+        info: info(entry, name, identity, policy.cost())?,
+        model: policy,
+        sampling,
+        limits,
+    })
+}
+
+/// What a policy is called, and all that its samples depend on beside how it is asked.
+pub(crate) fn policy_identity<'n>(
+    policy: &'n AnyPolicy,
+    typed: &'n str,
+    dtype: Precision,
+) -> Result<(&'n str, Value), Failure> {
     // Servers come and go under other addresses; the model stays the same.
-    let (name, mut identity) = match &policy {
-        AnyPolicy::Model(_) => (entry.model.as_str(), models::local(&entry.model, dtype)?),
+    let (name, mut identity) = match policy {
+        AnyPolicy::Model(_) => (typed, models::local(typed, dtype)?),
         AnyPolicy::Remote(servers) => {
             let model = servers.model();
             (model, served(model, servers.facts()))
@@ -270,12 +285,15 @@ pub(crate) fn load_policy(entry: &ModelTable) -> Result<LoadedPolicy, Failure> {
     identity["parameters"] = json!(policy.cost().map(|cost| cost.parameters));
     identity["profile"] = json!(policy.profile_name());
     identity["profile_text"] = serde_json::to_value(policy.profile())?;
-    Ok(LoadedPolicy {
-        info: info(entry, name, identity, policy.cost())?,
-        model: policy,
-        sampling,
-        limits,
-    })
+    Ok((name, identity))
+}
+
+/// Samples in flight that keep a policy busy.
+pub(crate) fn appetite(policy: &AnyPolicy) -> usize {
+    match policy {
+        AnyPolicy::Model(_) => EMBEDDED_APPETITE,
+        AnyPolicy::Remote(servers) => SERVER_APPETITE * servers.facts().len(),
+    }
 }
 
 pub(crate) fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyModel, Failure> {
@@ -289,16 +307,12 @@ pub(crate) fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyMod
 impl LoadedPolicy {
     /// As the lab takes it.
     pub(crate) fn into_model(self) -> PolicyModel {
-        let appetite = match &self.model {
-            AnyPolicy::Model(_) => EMBEDDED_APPETITE,
-            AnyPolicy::Remote(servers) => SERVER_APPETITE * servers.facts().len(),
-        };
         PolicyModel {
+            appetite: appetite(&self.model),
             info: self.info,
             model: Arc::new(self.model),
             sampling: self.sampling,
             limits: self.limits,
-            appetite,
         }
     }
 }

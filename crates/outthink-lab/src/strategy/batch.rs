@@ -360,7 +360,14 @@ mod tests {
             let name = format!("outthink-batch-{}-{verified}", std::process::id());
             let path = std::env::temp_dir().join(name);
             let _ = std::fs::remove_file(&path);
-            let run = || run(verified, true, 640.0, &JournalFile::open(&path).unwrap());
+            let run = || {
+                run(
+                    verified,
+                    true,
+                    640.0,
+                    &JournalFile::open(&path, "run").unwrap(),
+                )
+            };
             let first = run();
             assert!(first.0 > 0);
             // Killed in the middle of a line.

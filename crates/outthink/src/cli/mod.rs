@@ -50,6 +50,7 @@ pub(crate) enum Command {
   outthink solve 'What is $17\cdot 24$?' \
     --policy Qwen/Qwen2.5-0.5B-Instruct --verifier Qwen/Qwen2.5-Math-PRM-7B
   outthink solve --strategy strategy.toml --budget 64 'Evaluate $(17+19)\cdot 4-16$.'
+  outthink solve --jsonl problems.csv --method majority --budget 16 --out answers.jsonl
   outthink solve --strategy strategy.toml --jsonl problems.jsonl --total 6400 --out answers.jsonl
 
 The embedded models only know three kinds of problem (outthink micro generate --seed 1 --count 5 shows some);
@@ -261,9 +262,8 @@ pub(crate) struct Solve {
     /// The problem; `-` reads it from standard input
     #[arg(required_unless_present = "jsonl")]
     pub(crate) problem: Option<String>,
-    /// Many problems for one budget: a line each with {"problem"}, and perhaps "id" and "gold"; `-` is standard input. A line
-    /// each comes out
-    #[arg(long, value_name = "FILE", requires = "strategy", conflicts_with_all = ["problem", "gold", "json"])]
+    /// Many problems: a file or known set, read as `study --dataset` reads it; `-` is standard input. A line each comes out
+    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["problem", "gold", "json"])]
     pub(crate) jsonl: Option<PathBuf>,
     /// One budget for all of them, in the strategy's unit [default: --budget for each]
     #[arg(long, value_name = "N", value_parser = positive, requires = "jsonl", conflicts_with = "budget")]
