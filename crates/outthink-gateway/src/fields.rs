@@ -50,6 +50,8 @@ pub(crate) fn asks_nothing(name: &str, value: &RawValue) -> bool {
     };
     match name {
         "response_format" => is_empty(&value) || value == serde_json::json!({"type": "text"}),
+        // An object in the place of the list is a mistake, which the model's side tells.
+        "tools" | "functions" => !value.is_object() && is_empty(&value),
         "tool_choice" | "function_call" => matches!(value.as_str(), Some("none" | "auto")),
         "modalities" => value == serde_json::json!(["text"]),
         "repetition_penalty" | "repeat_penalty" | "length_penalty" | "typical_p" | "tfs_z" => {
@@ -119,6 +121,7 @@ mod tests {
             ("response_format", r#"{"type": "json_object"}"#),
             ("logit_bias", r#"{"50256": -100}"#),
             ("tools", "[{}]"),
+            ("tools", "{}"),
             ("tool_choice", "\"required\""),
             ("logprobs", "true"),
             ("logprobs", "0"),
