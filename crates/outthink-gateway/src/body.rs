@@ -145,8 +145,9 @@ impl<'de, T: TryFrom<i128>> Deserialize<'de> for Whole<T> {
         let number = serde_json::Number::deserialize(deserializer)?;
         let exact = number.as_i64().map(i128::from);
         let exact = exact.or_else(|| number.as_u64().map(i128::from));
+        // Beyond 2^53 a float no longer tells which number was written.
         let whole = |float: f64| {
-            (float.fract() == 0.0 && float.abs() <= 2_f64.powi(64)).then_some(float as i128)
+            (float.fract() == 0.0 && float.abs() <= 2_f64.powi(53)).then_some(float as i128)
         };
         let value = exact.or_else(|| number.as_f64().and_then(whole));
         value

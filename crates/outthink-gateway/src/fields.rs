@@ -50,8 +50,8 @@ pub(crate) fn asks_nothing(name: &str, value: &RawValue) -> bool {
     };
     match name {
         "response_format" => is_empty(&value) || value == serde_json::json!({"type": "text"}),
-        // An object in the place of the list is a mistake, which the model's side tells.
-        "tools" | "functions" => !value.is_object() && is_empty(&value),
+        // Anything else in the place of the list is a mistake, which the model's side tells.
+        "tools" | "functions" => value.is_null() || value.as_array().is_some_and(Vec::is_empty),
         "tool_choice" | "function_call" => matches!(value.as_str(), Some("none" | "auto")),
         "modalities" => value == serde_json::json!(["text"]),
         "repetition_penalty" | "repeat_penalty" | "length_penalty" | "typical_p" | "tfs_z" => {
@@ -122,6 +122,7 @@ mod tests {
             ("logit_bias", r#"{"50256": -100}"#),
             ("tools", "[{}]"),
             ("tools", "{}"),
+            ("tools", "false"),
             ("tool_choice", "\"required\""),
             ("logprobs", "true"),
             ("logprobs", "0"),
