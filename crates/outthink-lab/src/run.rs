@@ -14,7 +14,7 @@ use crate::keeper::{Ended, Keeper};
 use crate::store::{Claim, Count, Finished, Shard, Store, StoreError};
 use crate::strategy::Strategy;
 use crate::study::{Cell, Config, ModelInfo, Study};
-use crate::unit::Tools;
+use crate::unit::{Failed, Tools};
 
 /// The token ids that a verifier reads for a prefix, to count what it computes; none where that is not known.
 pub type Render = Box<dyn Fn(&Prefix) -> Option<Vec<u32>> + Send + Sync>;
@@ -51,6 +51,8 @@ pub struct Models {
     pub verifiers: Vec<VerifierModel>,
     /// The strategies.
     pub strategies: Vec<Strategy>,
+    /// Is an error's cause one that meets every unit, such as a refused key?
+    pub is_hopeless: fn(&(dyn std::error::Error + 'static)) -> bool,
 }
 
 /// Where a run stops, to be gone on with another time.
@@ -116,6 +118,9 @@ pub enum RunError {
         /// What is missing.
         unknown: &'static str,
     },
+    /// The first units have all failed for a reason that every other one would meet.
+    #[error("{0}; the same command goes on once that is mended")]
+    Hopeless(String),
     /// The store asks for what the study does not have.
     #[error("the store has a unit of cell {0}, which the study does not")]
     Cell(String),
@@ -177,6 +182,8 @@ pub async fn run(
             flops: Some(0.0),
             ..Status::default()
         },
+        failed: 0,
+        hopeless: 0,
     };
     let outcome = runner.all(watch).await;
     let status = runner.status;
@@ -217,6 +224,10 @@ struct Runner<'a> {
     caps: Caps,
     start: Instant,
     status: Status,
+    /// Units that failed in this run.
+    failed: usize,
+    /// Of them, for a reason that every other one would meet.
+    hopeless: usize,
 }
 
 /// A unit that has come to its end.
@@ -225,7 +236,7 @@ struct Ending<'a> {
     weight: usize,
     claim: Claim,
     /// Or why it failed.
-    result: Result<Finished, String>,
+    result: Result<Finished, Failed>,
 }
 
 impl<'a> Runner<'a> {
@@ -271,6 +282,7 @@ impl<'a> Runner<'a> {
                 flying.push(unit);
             }
             if flying.is_empty() && self.is_over().await? {
+                self.hope(1)?;
                 watch(&self.status);
                 return Ok(Halt::Complete);
             }
@@ -288,6 +300,7 @@ impl<'a> Runner<'a> {
                     let ending: Ending<'a> = ending?;
                     weight -= ending.weight;
                     self.end(ending).await?;
+                    self.hope(HANDFUL)?;
                 }
                 None => {
                     self.status.elapsed = self.start.elapsed();
@@ -334,13 +347,26 @@ impl<'a> Runner<'a> {
                 self.status.count.done += 1;
                 self.tools.keeper.finish(finished).await?;
             }
-            Err(told) => {
+            Err(Failed { told, is_hopeless }) => {
+                self.failed += 1;
+                self.hopeless += usize::from(is_hopeless);
                 self.status.count.failed += 1;
                 self.status.failure = Some(told.clone());
                 self.tools.keeper.fail(claim.unit, told).await?;
             }
         }
         Ok(())
+    }
+
+    /// Ends a run of which nothing has come but `most` failures or more that every other unit would meet.
+    fn hope(&self, most: usize) -> Result<(), Trouble> {
+        let alone = self.status.done == 0 && self.hopeless == self.failed;
+        match &self.status.failure {
+            Some(told) if alone && self.hopeless >= most => {
+                Err(Trouble::Run(RunError::Hopeless(told.clone())))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn tally(&mut self, cell: &Cell, finished: &Finished) {

@@ -11,6 +11,14 @@ use crate::strategic::Judge;
 use crate::study::{Cell, Config, Study};
 use crate::work::Bench;
 
+/// Why a unit has failed.
+pub(crate) struct Failed {
+    /// The error with its causes, in one line.
+    pub(crate) told: String,
+    /// Would every other unit meet it?
+    pub(crate) is_hopeless: bool,
+}
+
 /// All that units are done with.
 #[derive(Clone, Copy)]
 pub(crate) struct Tools<'a> {
@@ -26,7 +34,7 @@ impl Tools<'_> {
         self,
         cell: &Cell,
         claim: &Claim,
-    ) -> Result<Result<Finished, String>, Trouble> {
+    ) -> Result<Result<Finished, Failed>, Trouble> {
         let (keeper, unit) = (self.keeper, claim.unit);
         let known = keeper.ask(move |store| store.journal(unit)).await??;
         let journal = Journal {
@@ -39,7 +47,16 @@ impl Tools<'_> {
             answers: self.answers,
         };
         let done = guarded(self.work(cell, claim, &bench)).await;
-        done.unwrap_or_else(|panicked| Ok(Err(panicked.to_string())))
+        done.unwrap_or_else(|panicked| Ok(Err(self.failed(&panicked))))
+    }
+
+    fn failed(self, error: &(dyn std::error::Error + 'static)) -> Failed {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        let told: Vec<String> = causes.clone().map(ToString::to_string).collect();
+        Failed {
+            told: told.join(": "),
+            is_hopeless: causes.into_iter().any(self.models.is_hopeless),
+        }
     }
 
     async fn work(
@@ -47,7 +64,7 @@ impl Tools<'_> {
         cell: &Cell,
         claim: &Claim,
         bench: &Bench<'_>,
-    ) -> Result<Result<Finished, String>, Trouble> {
+    ) -> Result<Result<Finished, Failed>, Trouble> {
         let Self {
             study,
             models,
@@ -68,7 +85,7 @@ impl Tools<'_> {
                 _,
             ) => {
                 let done = bench.pool(policy, *sampling, *limits, *draws).await;
-                Ok(done.map_err(|error| chain(&error)))
+                Ok(done.map_err(|error| self.failed(&error)))
             }
             (Config::Score { .. }, Some(verifier)) => {
                 let source = claim.source.ok_or_else(|| {
@@ -76,7 +93,7 @@ impl Tools<'_> {
                 })?;
                 let pool = keeper.ask(move |store| store.samples(source)).await??;
                 let done = bench.score(verifier, &pool).await;
-                Ok(done.map_err(|error| chain(&error)))
+                Ok(done.map_err(|error| self.failed(&error)))
             }
             (
                 Config::Search {
@@ -88,7 +105,7 @@ impl Tools<'_> {
                 Some(verifier),
             ) => {
                 let done = bench.search(policy, verifier, *sampling, *limits, plan);
-                Ok(done.await.map_err(|error| chain(&error)))
+                Ok(done.await.map_err(|error| self.failed(&error)))
             }
             (
                 Config::Strategy {
@@ -104,21 +121,9 @@ impl Tools<'_> {
                     .map(|(name, number)| (name.as_str(), &models.verifiers[*number]))
                     .collect();
                 let done = bench.strategy(strategy, budget, policy, &judges, *sampling, *limits);
-                Ok(done.await.map_err(|error| chain(&error)))
+                Ok(done.await.map_err(|error| self.failed(&error)))
             }
             _ => Err(foreign()),
         }
     }
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        told.push_str(": ");
-        told.push_str(&error.to_string());
-        cause = error.source();
-    }
-    told
 }

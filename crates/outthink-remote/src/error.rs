@@ -143,6 +143,16 @@ pub enum Error {
         /// Why the last one failed.
         last: String,
     },
+    /// Answers without a choice, again and again.
+    #[error("{endpoint} answered {attempts} times without a single choice; it sent {sent}")]
+    NoChoices {
+        /// Which server.
+        endpoint: String,
+        /// How often it was asked.
+        attempts: usize,
+        /// The beginning of its last answer.
+        sent: String,
+    },
     /// Nobody was there at the first contact.
     #[error(
         "no {role} server answers: {last}.{advice} A study that is under way waits for its servers; a first contact does not"
@@ -227,4 +237,31 @@ pub enum Error {
     /// The work was given up.
     #[error("the request was stopped")]
     Stopped,
+}
+
+impl Error {
+    /// Is it a fault of what was named or set (an address, a model, a key), which the same command meets again?
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => matches!(status, 401 | 403),
+            Self::Url { .. }
+            | Self::NoScheme { .. }
+            | Self::UnknownDialect { .. }
+            | Self::Config { .. }
+            | Self::File { .. }
+            | Self::Key { .. }
+            | Self::UnusableKey { .. }
+            | Self::Redirected { .. }
+            | Self::WrongModel { .. }
+            | Self::NoModels { .. }
+            | Self::WhichModel { .. }
+            | Self::Mixed { .. }
+            | Self::Absent { .. }
+            | Self::WholeAnswersOnly { .. }
+            | Self::CannotScore { .. }
+            | Self::NoTokenizer(_)
+            | Self::Prompt(_) => true,
+            _ => false,
+        }
+    }
 }

@@ -51,6 +51,8 @@ pub(crate) enum Trouble {
     Failed(StatusCode, Said),
     /// An answer that cannot be read.
     Garbled(String),
+    /// An answer in good order that holds no choice; how it begins.
+    Empty(String),
     /// The server refuses, and would refuse again.
     Refused(StatusCode, Said),
     /// Asking again will not help.
@@ -66,6 +68,7 @@ impl std::fmt::Display for Trouble {
             Self::Busy(_, message) => write!(f, "it is overloaded: {message}"),
             Self::Failed(status, said) => write!(f, "{}: {}", status.as_u16(), said.message),
             Self::Garbled(reason) => write!(f, "an answer that cannot be read: {reason}"),
+            Self::Empty(sent) => write!(f, "an answer without a choice: {sent}"),
             Self::Refused(status, said) => {
                 write!(f, "refused ({}): {}", status.as_u16(), said.message)
             }

@@ -19,11 +19,19 @@ pub(crate) struct Model {
     pub(crate) profile: Option<String>,
 }
 
+/// The models that a server lists.
+#[derive(Debug, Default)]
+pub(crate) struct List {
+    pub(crate) models: Vec<Model>,
+    /// Does it go on, on another page?
+    pub(crate) goes_on: bool,
+}
+
 /// Names listed in a message.
 const SHOWN: usize = 12;
 
 /// Reads a list: bare, or under the names that servers have for it; of objects, or of names.
-pub(crate) fn read(body: &[u8]) -> Result<Vec<Model>, serde_json::Error> {
+pub(crate) fn read(body: &[u8]) -> Result<List, serde_json::Error> {
     let value: Value = serde_json::from_slice(body)?;
     let mut models: Vec<Model> = Vec::new();
     for model in listed(&value).into_iter().filter_map(model) {
@@ -31,7 +39,25 @@ pub(crate) fn read(body: &[u8]) -> Result<Vec<Model>, serde_json::Error> {
             models.push(model);
         }
     }
-    Ok(models)
+    let goes_on = goes_on(&value);
+    Ok(List { models, goes_on })
+}
+
+fn goes_on(list: &Value) -> bool {
+    let next = [
+        "has_more",
+        "next",
+        "next_page",
+        "next_cursor",
+        "next_page_token",
+        "nextPageToken",
+    ];
+    next.into_iter().any(|name| match list.get(name) {
+        Some(Value::Bool(more)) => *more,
+        Some(Value::String(page)) => !page.is_empty(),
+        Some(Value::Number(_)) => name != "has_more",
+        _ => false,
+    })
 }
 
 fn listed(value: &Value) -> Vec<&Value> {
@@ -94,13 +120,15 @@ fn model(value: &Value) -> Option<Model> {
     })
 }
 
-/// The model of the wanted name, or the only one. llama.cpp would answer to any name.
+/// The model of the wanted name, or the only one; none where a list does not tell whether it is there. llama.cpp would answer
+/// to any name.
 pub(crate) fn choose(
     endpoint: &str,
-    models: Vec<Model>,
+    list: List,
     wanted: Option<&str>,
-) -> Result<Model, Error> {
+) -> Result<Option<Model>, Error> {
     let endpoint = endpoint.to_owned();
+    let List { models, goes_on } = list;
     let known = names(&models);
     let Some(wanted) = wanted else {
         // Another outthink lists each of its policies once more for every way to search with it.
@@ -109,7 +137,7 @@ pub(crate) fn choose(
         };
         let mut models = models.into_iter().filter(|model| !search(model));
         return match (models.next(), models.next()) {
-            (Some(only), None) => Ok(only),
+            (Some(only), None) if !goes_on => Ok(Some(only)),
             (None, _) => Err(Error::NoModels {
                 endpoint,
                 reason: "its list is empty".into(),
@@ -118,10 +146,7 @@ pub(crate) fn choose(
         };
     };
     if models.is_empty() {
-        return Ok(Model {
-            id: wanted.to_owned(),
-            ..Model::default()
-        });
+        return Ok(None);
     }
     // Ollama's names have a tag and Gemini's a folder, and both take a name without.
     let full = |model: &Model| {
@@ -134,10 +159,11 @@ pub(crate) fn choose(
         .find(|model| exact(model))
         .or_else(|| models.iter().find(|model| full(model)));
     match found {
-        Some(model) => Ok(Model {
+        Some(model) => Ok(Some(Model {
             id: wanted.to_owned(),
             ..model.clone()
-        }),
+        })),
+        None if goes_on => Ok(None),
         None => Err(Error::WrongModel {
             endpoint,
             model: wanted.to_owned(),
@@ -165,8 +191,8 @@ mod tests {
     use super::*;
 
     fn ids(body: &str) -> Vec<String> {
-        let models = read(body.as_bytes()).unwrap();
-        models.into_iter().map(|model| model.id).collect()
+        let list = read(body.as_bytes()).unwrap();
+        list.models.into_iter().map(|model| model.id).collect()
     }
 
     #[test]
@@ -207,8 +233,9 @@ mod tests {
     fn the_wanted_model_is_found_under_the_names_it_goes_by() {
         let choose = |wanted: Option<&str>, ids: &[&str]| {
             let list = serde_json::to_string(ids).unwrap();
-            choose("http://h", read(list.as_bytes()).unwrap(), wanted)
-                .map(|model| model.id)
+            let chosen = super::choose("http://h", read(list.as_bytes()).unwrap(), wanted);
+            chosen
+                .map(|model| model.map_or("not told".to_owned(), |model| model.id))
                 .map_err(|e| e.to_string())
         };
         assert_eq!(choose(None, &["a"]).unwrap(), "a");
@@ -217,7 +244,7 @@ mod tests {
             "llama3"
         );
         assert_eq!(choose(Some("g"), &["models/g"]).unwrap(), "g");
-        assert_eq!(choose(Some("unlisted"), &[]).unwrap(), "unlisted");
+        assert_eq!(choose(Some("unlisted"), &[]).unwrap(), "not told");
         assert!(
             choose(None, &[])
                 .unwrap_err()
@@ -228,6 +255,19 @@ mod tests {
                 .unwrap_err()
                 .contains("a, b; choose one")
         );
+        for page in [
+            r#"{"data": [{"id": "a"}], "has_more": true, "last_id": "a"}"#,
+            r#"{"models": [{"name": "a"}], "nextPageToken": "x"}"#,
+            r#"{"data": ["a"], "next": "http://h/v1/models?page=2"}"#,
+        ] {
+            let at = |wanted| super::choose("http://h", read(page.as_bytes()).unwrap(), wanted);
+            assert!(at(Some("b")).unwrap().is_none(), "{page}");
+            assert_eq!(at(Some("a")).unwrap().unwrap().id, "a");
+            assert!(at(None).is_err());
+        }
+        let whole = r#"{"data": ["a"], "has_more": false, "next": null, "nextPageToken": ""}"#;
+        let list = read(whole.as_bytes()).unwrap();
+        assert!(super::choose("http://h", list, Some("b")).is_err());
         let many: Vec<String> = (0..300).map(|n| n.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert!(

@@ -38,6 +38,17 @@ pub enum Notice {
         /// What it does not take.
         change: String,
     },
+    /// A server does not list the model that was named, and is asked for it all the same.
+    Unlisted {
+        /// Which role.
+        role: Role,
+        /// Which server.
+        endpoint: String,
+        /// The model.
+        model: String,
+        /// Why its list does not tell.
+        reason: String,
+    },
     /// One answers again: the run goes on.
     Up {
         /// Which role.
@@ -75,6 +86,15 @@ impl fmt::Display for Notice {
                 endpoint,
                 change,
             } => write!(f, "the {role} server {endpoint} {change}"),
+            Self::Unlisted {
+                role,
+                endpoint,
+                model,
+                reason,
+            } => write!(
+                f,
+                "the {role} server {endpoint} does not list its models ({reason}); asking for {model} as named"
+            ),
             Self::Up { role, endpoint } => {
                 write!(f, "the {role} server {endpoint} answers; going on")
             }

@@ -16,6 +16,7 @@ use crate::http::Trouble;
 use crate::pool::{EndpointStats, Pool, Question, Reader};
 use crate::probe::{Facts, Fleet, Wanted, probe};
 use crate::prompt::{Prompter, unsendable};
+use crate::said::beginning;
 use crate::{Error, Notice, Role, Servers, background};
 
 /// Replicas of a language model that answer questions.
@@ -358,6 +359,7 @@ impl Inner {
                 prompt: prefix.len() as u64,
                 stream,
                 done: false,
+                empty: String::new(),
                 halt: shape.halt.clone(),
                 heard: 0,
             };
@@ -436,6 +438,7 @@ impl Inner {
             prompt: bytes.div_ceil(4) as u64,
             stream: false,
             done: false,
+            empty: String::new(),
             halt: shape.halt.clone(),
             heard: 0,
         };
@@ -500,6 +503,8 @@ struct DrawReader {
     stream: bool,
     /// Has a stream said that it is over?
     done: bool,
+    /// What came without a choice.
+    empty: String,
     halt: Option<Halt>,
     /// Tokens that the halt has heard of.
     heard: u64,
@@ -522,6 +527,9 @@ impl Reader for DrawReader {
             .dialect
             .read(data, self.spelled)
             .map_err(|unreadable| unreadable.at(endpoint))?;
+        if parts.parts.is_empty() && (data != b"[DONE]" || self.empty.is_empty()) {
+            self.empty = beginning(data);
+        }
         self.told = parts.told.or(self.told);
         self.done |= data == b"[DONE]";
         let shared = Arc::clone(&self.cuts);
@@ -546,7 +554,7 @@ impl Reader for DrawReader {
     fn finish(mut self, _: &str) -> Result<(Self::Value, u64), Trouble> {
         let cuts = std::mem::take(&mut *open(&self.cuts));
         let counted = counted(&cuts);
-        let done = self.done;
+        let (done, begun) = (self.done, cuts.iter().any(Cut::has_begun));
         let mut drawn = Vec::with_capacity(cuts.len());
         for mut cut in cuts {
             // Some streams end without a word for why.
@@ -556,9 +564,9 @@ impl Reader for DrawReader {
             drawn.extend(cut.into_continuation());
         }
         if drawn.is_empty() {
-            return Err(match self.stream {
+            return Err(match self.stream || begun {
                 true => Trouble::Cut("the stream ended before the answer did".into()),
-                false => Trouble::Garbled("no choices".into()),
+                false => Trouble::Empty(self.empty),
             });
         }
         debug_assert!(

@@ -26,6 +26,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 pub(crate) const FIRST_CONTACT: Duration = Duration::from_secs(5);
 /// A person who waits longer than this wants to know for what.
 const UNTOLD: Duration = Duration::from_secs(5);
+/// A server that answers as often without a choice has none.
+const EMPTY: usize = 3;
 /// More changes than this are not found for one request.
 const CHANGES: usize = 8;
 
@@ -215,6 +217,16 @@ impl Pool {
         told.min().unwrap_or(usize::MAX)
     }
 
+    /// Tells of a named model that a server does not list.
+    pub(crate) fn unlisted(&self, endpoint: &Endpoint, model: &str, reason: String) {
+        (self.notice)(Notice::Unlisted {
+            role: self.role,
+            endpoint: endpoint.name().to_owned(),
+            model: model.to_owned(),
+            reason,
+        });
+    }
+
     /// Tells of a server that answers after none did.
     pub(crate) fn is_back(&self, endpoint: usize) {
         let back = self.state().comes_back();
@@ -236,7 +248,7 @@ impl Pool {
         question: &Question,
         reader: impl Fn() -> R,
     ) -> Result<R::Value, Error> {
-        let mut attempts = 0;
+        let (mut attempts, mut empty) = (0, 0);
         let mut busy = 0;
         let mut busy_since = None;
         // What this question needed beside what the server was known not to take.
@@ -321,6 +333,19 @@ impl Pool {
                         Some(_) => Duration::ZERO,
                         None => self.backoff(busy + 1).min(left),
                     }
+                }
+                Trouble::Empty(sent) => {
+                    // It works, and may have none for this question alone.
+                    lease.answered(0);
+                    empty += 1;
+                    if empty >= EMPTY.min(self.attempts) {
+                        return Err(Error::NoChoices {
+                            endpoint: name.to_owned(),
+                            attempts: empty,
+                            sent,
+                        });
+                    }
+                    self.backoff(empty)
                 }
                 Trouble::Gone(_) => {
                     lease.failed(Fault::Gone, &last);
@@ -534,7 +559,7 @@ fn read<R: Reader>(reader: &mut R, endpoint: &Endpoint, data: &[u8]) -> Result<b
     reader
         .take(endpoint.name(), data)
         .map_err(|trouble| match trouble {
-            Trouble::Garbled(_) | Trouble::Fatal(Error::Misshaped { .. })
+            Trouble::Garbled(_) | Trouble::Empty(_) | Trouble::Fatal(Error::Misshaped { .. })
                 if Said::read_success(data).is_some() =>
             {
                 said(endpoint, data).trouble(None, None)
@@ -577,6 +602,9 @@ fn advice(trouble: &Trouble) -> &'static str {
     let Trouble::Gone(reason) = trouble else {
         return match trouble {
             Trouble::Late(_) => " Something is there that does not answer: is the port right?",
+            Trouble::Failed(..) => {
+                " If only its list of models fails, name a model as http://host:port/v1#NAME."
+            }
             _ => " Is the address right?",
         };
     };

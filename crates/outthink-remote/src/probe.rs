@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::endpoint::Endpoint;
 use crate::http::{Trouble, said};
-use crate::models::{self, Model};
+use crate::models::{self, List, Model};
 use crate::pool::Pool;
 use crate::said::{Said, unreadable};
 use crate::{Dialect, Error, Servers};
@@ -180,26 +180,37 @@ struct Settings {
 }
 
 /// The models that a server lists. None where it keeps them to itself, and why.
-async fn list(pool: &Pool, endpoint: &Endpoint) -> Result<Result<Vec<Model>, String>, Trouble> {
+///
+/// A list that breaks down is no reason not to ask for a model that is `named`; behind 502 and 504 there is nobody to ask yet.
+async fn list(
+    pool: &Pool,
+    endpoint: &Endpoint,
+    named: bool,
+) -> Result<Result<List, String>, Trouble> {
     loop {
         let answer = pool.probe(endpoint, "/v1/models", TIMEOUT).await;
         let unlisted = match answer {
             Ok(body) => match models::read(&body) {
-                Ok(models) if !models.is_empty() || Said::read_success(&body).is_none() => {
+                Ok(list) if !list.models.is_empty() || Said::read_success(&body).is_none() => {
                     endpoint.settle(true);
-                    return Ok(Ok(models));
+                    return Ok(Ok(list));
                 }
                 // An error that has the status of a success.
                 Ok(_) => match said(endpoint, &body).trouble(None, None) {
                     Trouble::Refused(status, said) => (status.as_u16(), said.message),
+                    Trouble::Failed(status, said) if named => (status.as_u16(), said.message),
                     trouble => return Err(trouble),
                 },
                 Err(error) => (404, unreadable(&body, &error)),
             },
             Err(Trouble::Refused(status, said)) => (status.as_u16(), said.message),
-            Err(Trouble::Failed(status, said)) if status == StatusCode::NOT_IMPLEMENTED => {
-                (501, said.message)
+            Err(Trouble::Failed(status, said))
+                if status == StatusCode::NOT_IMPLEMENTED
+                    || (named && !matches!(status.as_u16(), 502 | 504)) =>
+            {
+                (status.as_u16(), said.message)
             }
+            Err(Trouble::Fatal(Error::Misshaped { reason, .. })) if named => (200, reason),
             Err(trouble) => return Err(trouble),
         };
         let (status, message) = unlisted;
@@ -217,14 +228,28 @@ async fn list(pool: &Pool, endpoint: &Endpoint) -> Result<Result<Vec<Model>, Str
 
 async fn ask(pool: &Pool, endpoint: &Endpoint, wanted: &Wanted) -> Result<Facts, Trouble> {
     let name = wanted.model.as_deref();
-    let model = match (list(pool, endpoint).await?, name) {
-        (Ok(models), _) => models::choose(endpoint.name(), models, name).map_err(Trouble::Fatal)?,
+    let (model, reason) = match list(pool, endpoint, name.is_some()).await? {
+        Ok(list) => {
+            let reason = match list.goes_on {
+                true => "it is not on the first page of its list",
+                false => "its list is empty",
+            };
+            let chosen = models::choose(endpoint.name(), list, name).map_err(Trouble::Fatal)?;
+            (chosen, reason.to_owned())
+        }
+        Err(reason) => (None, reason),
+    };
+    let model = match (model, name) {
+        (Some(model), _) => model,
         // Whoever names a model need not be told of it.
-        (Err(_), Some(name)) => Model {
-            id: name.to_owned(),
-            ..Model::default()
-        },
-        (Err(reason), None) => {
+        (None, Some(name)) => {
+            pool.unlisted(endpoint, name, reason);
+            Model {
+                id: name.to_owned(),
+                ..Model::default()
+            }
+        }
+        (None, None) => {
             return Err(Trouble::Fatal(Error::NoModels {
                 endpoint: endpoint.name().to_owned(),
                 reason,

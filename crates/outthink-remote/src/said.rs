@@ -257,6 +257,18 @@ pub(crate) fn page(body: &[u8]) -> Option<String> {
     })
 }
 
+/// How a body begins, for people.
+pub(crate) fn beginning(body: &[u8]) -> String {
+    // No character takes more than four bytes.
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * LONGEST)]);
+    let mut text = visible_line(text.trim()).into_owned();
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// A body that is no JSON, in few words.
 pub(crate) fn unreadable(body: &[u8], error: &serde_json::Error) -> String {
     if body.starts_with(&[0x1f, 0x8b]) {

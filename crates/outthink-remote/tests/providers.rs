@@ -252,7 +252,6 @@ fn an_error_that_has_the_status_of_a_success_is_an_error() {
             json!({"choices": [{"error": {"message": "cut short", "code": 400}, "finish_reason": "error", "message": {"content": "x"}}]}),
             "cut short",
         ),
-        (json!({"choices": []}), "no choices"),
     ] {
         let mock = provider(move |_| Act::Json(body.clone()));
         let mut servers = servers(&mock.url());
@@ -381,28 +380,55 @@ fn a_value_that_a_server_does_not_take_is_not_replaced() {
 
 #[test]
 fn a_model_that_is_named_need_not_be_listed() {
-    for refusal in [
-        || Act::Status(404, json!({"detail": "Not Found"})),
-        || Act::Status(401, json!({"error": "no"})),
-        || Act::Status(405, Value::Null),
-        || Act::Garbage("<html></html>"),
-        || Act::Json(json!({"data": []})),
-        || Act::Json(json!(["unlisted", "other"])),
-        || Act::Json(json!({"models": [{"name": "unlisted"}]})),
-    ] {
+    let listing: [(fn() -> Act, bool); 13] = [
+        (|| Act::Status(404, json!({"detail": "Not Found"})), false),
+        (|| Act::Status(401, json!({"error": "no"})), false),
+        (|| Act::Status(403, json!({"error": "no"})), false),
+        (|| Act::Status(405, Value::Null), false),
+        (|| Act::Status(500, json!({"error": "no"})), false),
+        (
+            || Act::Json(json!({"error": {"message": "no", "code": 500}})),
+            false,
+        ),
+        (|| Act::Garbage("<html></html>"), false),
+        (|| Act::Garbage(""), false),
+        (
+            || Act::Json(json!({"data": [{"id": "other"}], "has_more": true})),
+            false,
+        ),
+        (|| Act::Endless("application/json", b"{\"data\": ["), false),
+        (|| Act::Json(json!({"data": []})), false),
+        (|| Act::Json(json!(["unlisted", "other"])), true),
+        (
+            || Act::Json(json!({"models": [{"name": "unlisted"}]})),
+            true,
+        ),
+    ];
+    for (refusal, listed) in listing {
         let mock = Mock::start(move |request| match request.path.as_str() {
             "/v1/models" => refusal(),
             CHAT => answers(request),
             _ => Act::Status(404, Value::Null),
         });
-        let client =
-            RemotePolicy::connect(&servers(&format!("{}#unlisted", mock.url())), None, |_| {})
-                .unwrap();
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = Arc::clone(&told);
+        let named = servers(&format!("{}#unlisted", mock.url()));
+        let client = RemotePolicy::connect(&named, None, move |notice: Notice| {
+            heard.lock().unwrap().push(notice.to_string());
+        });
+        let client = client.unwrap();
         assert_eq!(
             (client.model(), client.facts()[0].dialect),
             ("unlisted", Dialect::Chat)
         );
         assert!(draw(&client, 1, Sampling::at(0.7)).is_ok());
+        // What is listed needs no word.
+        let told = told.lock().unwrap();
+        assert_eq!(told.len(), usize::from(!listed), "{told:?}");
+        assert!(
+            told.iter()
+                .all(|told| told.contains("asking for unlisted as named"))
+        );
     }
     let silent = Mock::start(|_| Act::Status(401, json!({"error": {"message": "no key"}})));
     let error = connect_error(&servers(&silent.url()));
@@ -412,6 +438,50 @@ fn a_model_that_is_named_need_not_be_listed() {
             && error.contains("#NAME"),
         "{error}"
     );
+}
+
+#[test]
+fn answers_without_a_choice_end_after_a_few_tries_and_are_shown() {
+    for (body, shown) in [
+        (
+            json!({"choices": [], "prompt_filter_results": []}),
+            "prompt_filter_results",
+        ),
+        (json!({"choices": null, "id": "x1"}), "x1"),
+        (json!({"id": "x2", "usage": {"prompt_tokens": 3}}), "x2"),
+        (json!({}), "it sent {}"),
+    ] {
+        let mock = provider(move |_| Act::Json(body.clone()));
+        let error = draw(&client(&mock), 4, Sampling::at(0.7)).unwrap_err();
+        let place = mock.url().trim_end_matches("/v1").to_owned();
+        assert!(error.contains(&place) && error.contains(shown), "{error}");
+        assert_eq!(mock.asked(), 3);
+    }
+    // One that comes on the way is no reason to give up, and an error beside it is that error.
+    let mock = provider(|request| match request.number {
+        0 | 1 => Act::Json(reply(&[])),
+        _ => answers(request),
+    });
+    assert_eq!(
+        draw(&client(&mock), 4, Sampling::at(0.7)).unwrap().0.len(),
+        4
+    );
+    let mock = provider(|_| {
+        Act::Json(json!({"choices": [], "error": {"message": "no such key", "code": 401}}))
+    });
+    let error = draw(&client(&mock), 1, Sampling::at(0.7)).unwrap_err();
+    assert!(error.contains("(401)") && mock.asked() == 1, "{error}");
+    // An answer of thinking or calls alone is a sample that says nothing.
+    for message in [
+        json!({"content": null, "tool_calls": [{"type": "function", "function": {"name": "f"}}]}),
+        json!({"content": null, "reasoning_content": "so"}),
+        json!({"role": "assistant"}),
+    ] {
+        let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
+        let mock = provider(move |_| Act::Json(reply(std::slice::from_ref(&choice))));
+        let (drawn, _) = draw(&client(&mock), 1, Sampling::at(0.7)).unwrap();
+        assert_eq!(text(&drawn[0]), "");
+    }
 }
 
 #[test]

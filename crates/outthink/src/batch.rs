@@ -146,7 +146,7 @@ fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {
     for &place in &work.open.clone() {
         match prepared.check(&asked[place].problem) {
             Ok(()) => fit.push(place),
-            Err(failure) => work.failed(place, &failure.to_string()),
+            Err(failure) => work.failed(place, &failure),
         }
     }
     let problems: Vec<Arc<Problem>> = fit
@@ -168,7 +168,7 @@ fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {
         let place = fit[place];
         let tree = match tree {
             Ok(tree) => tree,
-            Err(error) => return work.failed(place, &format!("{:#}", anyhow!(error))),
+            Err(error) => return work.failed(place, &error.into()),
         };
         let solutions = tree.solutions();
         let chosen = selection.choose(&solutions, &MathAnswers);
@@ -252,7 +252,7 @@ fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCo
         let place = open[place];
         let (solved, spent) = match solved {
             Ok(solved) => solved,
-            Err(error) => return work.failed(place, &format!("{:#}", anyhow!(error))),
+            Err(error) => return work.failed(place, &error.into()),
         };
         work.out.spent += spent;
         let how = How::Strategy {
@@ -291,7 +291,11 @@ struct Work<'a> {
     bar: ProgressBar,
     standing: Standing,
     answered: usize,
+    /// Of them, in earlier runs.
+    before: usize,
     failed: usize,
+    /// Of them, where a server refuses the key or the like.
+    refused: usize,
     right: usize,
     graded: usize,
     broken: std::io::Result<()>,
@@ -324,7 +328,9 @@ impl<'a> Work<'a> {
             bar,
             standing,
             answered: before,
+            before,
             failed: 0,
+            refused: 0,
             right: 0,
             graded: 0,
             broken: Ok(()),
@@ -363,9 +369,11 @@ impl<'a> Work<'a> {
         self.write(line);
     }
 
-    fn failed(&mut self, place: usize, told: &str) {
+    fn failed(&mut self, place: usize, failure: &Failure) {
         let id = &self.asked[place].problem.id;
+        let told = failure.to_string();
         self.failed += 1;
+        self.refused += usize::from(failure.is_refusal());
         self.bar.suspend(|| eprintln!("{id}: {told}"));
         let line = serde_json::to_string(&json!({"id": id, "error": told, "run": self.run}));
         self.write(line);
@@ -385,8 +393,10 @@ impl<'a> Work<'a> {
         self.broken?;
         let is_whole = self.failed == 0;
         self.out.close(is_whole)?;
+        let refused = self.answered == self.before && self.refused == self.failed;
         Ok(match is_whole {
             true => ExitCode::SUCCESS,
+            false if refused => ExitCode::from(2),
             false => ExitCode::FAILURE,
         })
     }

@@ -26,6 +26,8 @@ const WRONG: [&str; 2] = ["$7+8=16$.", "The answer is $\\boxed{16}$."];
 #[derive(Default)]
 struct Checks {
     failed: usize,
+    /// Is what is named or set wrong, as a key that a server refuses?
+    is_input: bool,
 }
 
 impl Checks {
@@ -69,9 +71,10 @@ pub(crate) fn run(arguments: &Doctor) -> Result<ExitCode, Failure> {
         1 => println!("1 check failed"),
         failed => println!("{failed} checks failed"),
     }
-    Ok(match checks.failed {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+    Ok(match (checks.failed, checks.is_input) {
+        (0, _) => ExitCode::SUCCESS,
+        (_, true) => ExitCode::from(2),
+        (_, false) => ExitCode::FAILURE,
     })
 }
 
@@ -149,6 +152,14 @@ fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<AnyPolicy, Failu
     memory(choice.name(), choice.dtype, checks)?;
     let policy = models::policy(choice)?;
     embedded_policy(&policy, checks);
+    if models::checkpoint(choice.name(), choice.dtype)?
+        .template
+        .contains("strftime_now")
+    {
+        println!(
+            "  the chat template states the date: it is given 26 July 2024 on every day, so that runs can be repeated"
+        );
+    }
     Ok(AnyPolicy::Model(Box::new(policy)))
 }
 
@@ -240,7 +251,10 @@ fn remote_policy(policy: &RemotePolicy, checks: &mut Checks) {
     );
     let (prompt, drawn, usage) = match conversed {
         Ok(conversed) => conversed,
-        Err(error) => return checks.say("it answers a question", Err(error.to_string())),
+        Err(error) => {
+            checks.is_input |= error.is_configuration();
+            return checks.say("it answers a question", Err(error.to_string()));
+        }
     };
     checks.say(
         "it answers a question",

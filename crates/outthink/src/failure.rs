@@ -1,7 +1,10 @@
-//! How a command fails: exit status 2 for what was asked, 1 for what happened.
+//! How a command fails: exit status 2 for what was asked or set, 1 for what happened.
 
+use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
+
+use outthink_remote::Error as Remote;
 
 /// Why a command has no result.
 #[derive(Debug)]
@@ -18,6 +21,12 @@ impl Failure {
         Self::Input(error.into())
     }
 
+    /// Does a server refuse the key?
+    pub(crate) fn is_refusal(&self) -> bool {
+        let (Self::Input(error) | Self::Run(error)) = self;
+        error.chain().any(is_refusal)
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Input(_) => ExitCode::from(2),
@@ -28,8 +37,24 @@ impl Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Run(error.into())
+        let error = error.into();
+        match error.chain().any(is_configuration) {
+            true => Self::Input(error),
+            false => Self::Run(error),
+        }
     }
+}
+
+/// Is an error's cause a server that is named or set wrongly?
+fn is_configuration(cause: &(dyn Error + 'static)) -> bool {
+    let remote = cause.downcast_ref::<Remote>();
+    remote.is_some_and(Remote::is_configuration)
+}
+
+/// Is it a server that refuses the key? Whatever else is asked there will meet the same.
+pub(crate) fn is_refusal(cause: &(dyn Error + 'static)) -> bool {
+    let remote = cause.downcast_ref::<Remote>();
+    remote.is_some_and(|error| matches!(error, Remote::Refused { .. }) && error.is_configuration())
 }
 
 impl fmt::Display for Failure {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, anyhow};
 use futures::future::BoxFuture;
@@ -296,8 +297,10 @@ pub(crate) fn keeps_keys(name: &str, role: Role, option: &str) -> Result<(), Fai
 
 /// What a server's model is prompted with: files of a folder, of the micro family or of the hub.
 fn prompt_files(name: &str) -> Result<PromptFiles, Failure> {
-    if Path::new(name).is_dir() {
-        return PromptFiles::read(Path::new(name)).map_err(Failure::input);
+    let folder = Path::new(name);
+    let is_hub = HubId::parse(name).is_some() && !folder.join("tokenizer.json").is_file();
+    if folder.is_dir() && !is_hub {
+        return PromptFiles::read(folder).map_err(Failure::input);
     }
     let checkpoint = checkpoint(name, Precision::Auto)?;
     PromptFiles::new(
@@ -331,7 +334,7 @@ pub(crate) fn remote_policy(
     let files = tokenizer.as_deref().map(prompt_files).transpose()?;
     let named = choice.policy_profile.as_deref();
     let profile = profile(named.or(servers.profile.as_deref()))?;
-    RemotePolicy::connect_with(servers, files, profile, tell).map_err(remote)
+    Ok(RemotePolicy::connect_with(servers, files, profile, tell)?)
 }
 
 /// Servers as a verifier.
@@ -348,7 +351,7 @@ pub(crate) fn remote_verifier(
     let files = prompt_files(&tokenizer.ok_or_else(missing)?)?;
     let named = choice.verifier_profile.as_deref();
     let profile = profile(named.or(servers.profile.as_deref()))?;
-    RemoteVerifier::connect_with(servers, files, profile, tell).map_err(remote)
+    Ok(RemoteVerifier::connect_with(servers, files, profile, tell)?)
 }
 
 /// A policy of any make.
@@ -418,14 +421,23 @@ fn bare_verifier(choice: &VerifierChoice) -> Result<Option<AnyVerifier>, Failure
     Ok(Some(AnyVerifier::Model(Box::new(verifier))))
 }
 
-/// The files of a model: of the micro family, of a folder, a GGUF file, or the hub's.
+/// The files of a model: of the micro family, of a folder, a GGUF file, or the hub's. A name that may be either is the path if
+/// a model is there, and the hub's else; which it was is told.
 pub(crate) fn checkpoint(name: &str, precision: Precision) -> Result<Checkpoint, Failure> {
+    let path = Path::new(name);
+    let id = HubId::parse(name).filter(|_| !is_gguf(name));
     let mut checkpoint = if let Some(member) = Member::find(name) {
         member.checkpoint()
-    } else if Path::new(name).exists() {
-        read(Path::new(name))?
-    } else if let Some(id) = HubId::parse(name).filter(|_| !is_file(name)) {
-        read(&id.fetch().map_err(fetching)?)?
+    } else if path.exists() && (id.is_none() || holds_model(path)) {
+        if id.is_some() {
+            tell_once(format!("{name} is taken from here, not from the hub"));
+        }
+        read(path)?
+    } else if let Some(id) = id {
+        if lies_here(path) {
+            tell_once(format!("{name} is no model here, so it is the hub's"));
+        }
+        read(&id.fetch().map_err(|error| fetching(error, path))?)?
     } else {
         return Err(unknown(name));
     };
@@ -433,18 +445,40 @@ pub(crate) fn checkpoint(name: &str, precision: Precision) -> Result<Checkpoint,
     Ok(checkpoint)
 }
 
-/// Does a name mean a file or a folder, there or not? It does if the folder that it would lie in is there, or if it is that
-/// of a GGUF file; `owner/name/FILE.gguf` is a file of the hub.
-fn is_file(name: &str) -> bool {
-    let path = Path::new(name);
+/// Is a name that of a GGUF file, there or not? `owner/name/FILE.gguf` is a file of the hub.
+fn is_gguf(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with(".gguf") && name.split('/').count() != 3
+}
+
+/// Is the folder there that a path would lie in?
+fn lies_here(path: &Path) -> bool {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    let of_gguf = name.to_ascii_lowercase().ends_with(".gguf");
-    folder.is_some_and(Path::is_dir) || (of_gguf && name.split('/').count() != 3)
+    folder.is_some_and(Path::is_dir)
+}
+
+/// Is there a model, or what is left of one, as opposed to a folder that happens to be called so?
+fn holds_model(path: &Path) -> bool {
+    let of_model = |name: &OsStr| {
+        let ending = Path::new(name).extension().and_then(OsStr::to_str);
+        name == "config.json" || matches!(ending, Some("gguf" | "safetensors" | "bin"))
+    };
+    let mut files = std::fs::read_dir(path).into_iter().flatten().flatten();
+    path.is_file() || files.any(|file| of_model(&file.file_name()))
+}
+
+/// A model's files are asked for more than once, and where they are from is told once.
+fn tell_once(told: String) {
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut known = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if !known.contains(&told) {
+        eprintln!("{told}");
+        known.push(told);
+    }
 }
 
 /// What a name may have been meant for.
 fn unknown(name: &str) -> Failure {
-    if is_file(name) {
+    if is_gguf(name) || lies_here(Path::new(name)) {
         return Failure::Input(anyhow!(
             "there is no file or folder {name}{}",
             neighbour(Path::new(name))
@@ -471,35 +505,25 @@ fn neighbour(missing: &Path) -> String {
     did_you_mean(&typed, names.iter().map(String::as_str))
 }
 
-/// What the hub refuses is asked for wrongly; what cannot be reached is not.
-fn fetching(error: anyhow::Error) -> Failure {
+/// What the hub refuses is asked for wrongly; what cannot be reached is not. A path that was meant is missing here.
+fn fetching(error: anyhow::Error, path: &Path) -> Failure {
     let later = ["cannot fetch", "the hub asks to wait"];
     let says = |cause: &(dyn std::error::Error + 'static)| {
         let told = cause.to_string();
         later.iter().any(|start| told.starts_with(start))
     };
-    match error.chain().any(says) {
+    let is_later = error.chain().any(says);
+    let error = if path.exists() {
+        error.context(format!("{} holds no model", path.display()))
+    } else if lies_here(path) {
+        let meant = neighbour(path);
+        error.context(format!("there is no model {} here{meant}", path.display()))
+    } else {
+        error
+    };
+    match is_later {
         true => Failure::Run(error),
         false => Failure::Input(error),
-    }
-}
-
-/// A server that cannot be reached, or fails, is no wrong input; what is asked of it may be.
-fn remote(error: outthink_remote::Error) -> Failure {
-    use outthink_remote::Error;
-    match error {
-        Error::Url { .. }
-        | Error::Config { .. }
-        | Error::File { .. }
-        | Error::Key { .. }
-        | Error::WrongModel { .. }
-        | Error::WhichModel { .. }
-        | Error::Mixed { .. }
-        | Error::WholeAnswersOnly { .. }
-        | Error::CannotScore { .. }
-        | Error::NoTokenizer(_)
-        | Error::Prompt(_) => Failure::input(error),
-        error => Failure::Run(error.into()),
     }
 }
 

@@ -11,8 +11,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::Method;
 use outthink_lab::store::{Count, StoreError, is_url, shown};
 use outthink_lab::{
-    Analysis, Caps, Columns, Estimate, Halt, MathAnswers, ModelEntry, ModelTable, Recipe, Shard,
-    Status, Store, Study, old_verdicts, run,
+    Analysis, Caps, Columns, Estimate, Halt, MathAnswers, ModelEntry, ModelTable, Recipe, RunError,
+    Shard, Status, Store, Study, old_verdicts, run,
 };
 
 use crate::cli::StudyArguments;
@@ -79,8 +79,11 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
             progress.show(status);
         },
     ));
-    let (mut store, halt, status) = finished?;
     progress.end();
+    let (mut store, halt, status) = finished.map_err(|error| match error {
+        RunError::Hopeless(_) => Failure::input(error),
+        other => Failure::from(other),
+    })?;
     let count = store.count(&study.name)?;
     let all = count.done + count.failed + count.open;
     if status.done + count.failed + count.open == 0 {

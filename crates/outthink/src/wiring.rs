@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::data;
-use crate::failure::Failure;
+use crate::failure::{Failure, is_refusal};
 use crate::models::{self, AnyPolicy, AnyVerifier, served};
 use crate::solve::limits;
 use crate::strategy;
@@ -98,6 +98,7 @@ pub(crate) fn resolve(
         policies,
         verifiers,
         strategies,
+        is_hopeless: is_refusal,
     };
     Ok((study, models))
 }

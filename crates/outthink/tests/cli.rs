@@ -49,7 +49,7 @@ fn bad_input_gets_one_clear_line_and_exit_status_2() {
     insta::assert_snapshot!(solve(&["--policy", "micro-9b"]), @"2: error: unknown model `micro-9b`: no folder or file of that name, no hub id, no server's address, and none of micro-24k, micro-90k, micro-0.3m, micro-1.6m, micro-prm-likelihood, micro-prm, micro-prm-short; did you mean micro-90k?");
     insta::assert_snapshot!(solve(&["--policy", "gguf/model.gguf"]), @"2: error: there is no file or folder gguf/model.gguf");
     insta::assert_snapshot!(solve(&["--policy", "./model.gguf"]), @"2: error: there is no file or folder ./model.gguf");
-    insta::assert_snapshot!(solve(&["--policy", "tests/no-such-model"]), @"2: error: there is no file or folder tests/no-such-model");
+    insta::assert_snapshot!(solve(&["--policy", "./tests/no-such-model"]), @"2: error: there is no file or folder ./tests/no-such-model");
     insta::assert_snapshot!(solve(&["--policy", "tests/cli.rs"]), @"2: error: tests/cli.rs: this is no GGUF file: it begins with `//! The comm`");
     insta::assert_snapshot!(solve(&["--policy", "tests"]), @"2: error: cannot read tests/config.json: No such file or directory (os error 2)");
     insta::assert_snapshot!(solve(&["--policy", "../outthink-engine/tests/families/gguf"]), @"2: error: ../outthink-engine/tests/families/gguf: it has no config.json, but GGUF files; name one of them: deepseek-r1-distill.gguf, llama-3.gguf, qwen3.gguf");

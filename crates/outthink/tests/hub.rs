@@ -67,7 +67,14 @@ impl Hub {
 
     /// Asks with a token.
     fn ask_as(&self, model: &str, token: Option<&str>) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_outthink"))
+        let mut command = self.command(model);
+        command.env("HF_TOKEN", token.unwrap_or_default());
+        command.output().unwrap()
+    }
+
+    fn command(&self, model: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outthink"));
+        command
             .args([
                 "generate",
                 "--policy",
@@ -79,10 +86,9 @@ impl Hub {
             ])
             .env("HF_ENDPOINT", &self.url)
             .env("HF_HUB_CACHE", &self.cache)
-            .env_remove("HF_HUB_OFFLINE")
-            .env("HF_TOKEN", token.unwrap_or_default())
-            .output()
-            .unwrap()
+            .env("HF_TOKEN", "")
+            .env_remove("HF_HUB_OFFLINE");
+        command
     }
 }
 
@@ -250,6 +256,43 @@ fn a_model_is_fetched_once_and_needs_no_network_then() {
         assert_eq!(again.stdout, first.stdout, "{}", said(&again));
         assert_eq!(said(&again), "");
     }
+}
+
+#[test]
+fn a_folder_with_the_owners_name_hides_no_model_of_the_hub() {
+    let hub = Hub::start("shadow");
+    let here = hub.cache.join("here");
+    let own = here.join("someone/micro");
+    for (set_up, taken) in [
+        (None, "no model here, so it is the hub's"),
+        (Some("notes.txt"), "no model here, so it is the hub's"),
+        (Some("config.json"), "taken from here, not from the hub"),
+    ] {
+        std::fs::create_dir_all(here.join("someone")).unwrap();
+        if let Some(file) = set_up {
+            std::fs::create_dir_all(&own).unwrap();
+            std::fs::write(own.join(file), "{}").unwrap();
+        }
+        let output = hub
+            .command("someone/micro")
+            .current_dir(&here)
+            .output()
+            .unwrap();
+        assert!(said(&output).contains(taken), "{}", said(&output));
+        let whole = set_up != Some("config.json");
+        assert_eq!(output.status.success(), whole, "{}", said(&output));
+    }
+    let typo = hub
+        .command("someone/mikro")
+        .current_dir(&here)
+        .output()
+        .unwrap();
+    assert_eq!(typo.status.code(), Some(2));
+    assert!(
+        said(&typo).contains("there is no model someone/mikro here; did you mean micro?"),
+        "{}",
+        said(&typo)
+    );
 }
 
 #[test]

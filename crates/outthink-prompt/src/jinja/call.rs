@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::arguments::{Arguments, given, int, text};
+use super::date::strftime;
 use super::methods;
 use super::render::{Loop, Object, Renderer};
 use super::value::{Range, Value};
@@ -16,10 +17,6 @@ pub(crate) const FUNCTIONS: [&str; 7] = [
     "raise_exception",
     "strftime_now",
 ];
-
-/// A prompt that changed with the date would be another prompt tomorrow: templates that ask get the date that Llama's own
-/// falls back to.
-const DATE: &str = "26 Jul 2024";
 
 /// As Jinja's sandbox has it.
 const LONGEST_RANGE: usize = 100_000;
@@ -185,8 +182,11 @@ impl Renderer<'_> {
                 Err(Failure::new(message.to_text(self.meter)?))
             }
             _ => {
-                let [_] = arguments.of(name, ["format"])?;
-                Ok(Value::text(DATE))
+                let [format] = arguments.of(name, ["format"])?;
+                let missing = || Failure::new("strftime_now needs a format".to_owned());
+                let date = strftime(text(&format.ok_or_else(missing)?)?);
+                self.meter.bytes(date.len())?;
+                Ok(Value::text(date))
             }
         }
     }

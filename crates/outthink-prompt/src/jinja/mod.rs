@@ -6,6 +6,7 @@
 
 mod arguments;
 mod call;
+mod date;
 mod evaluate;
 mod filters;
 mod format;

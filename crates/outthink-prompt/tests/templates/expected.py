@@ -8,6 +8,7 @@ One line a rendering: what is rendered, and either `expected` or the `error`. Ne
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import jinja2
@@ -55,7 +56,7 @@ def environment():
     made.filters["tojson"] = tojson
     made.globals["raise_exception"] = raise_exception
     # outthink gives templates one date, so that a prompt is the same tomorrow.
-    made.globals["strftime_now"] = lambda _: "26 Jul 2024"
+    made.globals["strftime_now"] = datetime(2024, 7, 26).strftime
     return made
 
 

@@ -137,16 +137,17 @@ fn read_content(content: &Value, text: &mut String) {
 
 pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
     let reply: Reply = serde_json::from_slice(data)?;
-    let Some(mut choices) = reply.choices else {
-        return match reply.usage {
-            // The last event of some streams.
-            Some(told) => Ok(Parts {
-                told: Some(told),
-                ..Parts::default()
-            }),
-            None => Err("no choices".into()),
-        };
-    };
+    let mut choices = reply.choices.unwrap_or_default();
+    if choices.is_empty() {
+        if let Some(said) = Said::read_success(data) {
+            return Err(Unreadable::Said(said));
+        }
+        // The last event of some streams, or an answer that holds none.
+        return Ok(Parts {
+            told: reply.usage,
+            ..Parts::default()
+        });
+    }
     let streamed = choices.iter().any(Choice::is_delta);
     if !streamed {
         // Places are what tells whole answers apart: servers leave indices out, or give all the same.

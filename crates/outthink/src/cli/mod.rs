@@ -25,7 +25,7 @@ pub(crate) use model::{PolicyChoice, VerifierChoice};
     arg_required_else_help = true,
     max_term_width = 100,
     after_help = "Exit status: 0 success; 1 something failed on the way (no network, an address in use, no answer found, a failed unit);
-2 wrong input; 101 a fault of outthink itself; 130 interrupted by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)."
+2 wrong input or settings (also a server that is not there, or refuses the key); 101 a fault of outthink itself; 130 interrupted by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -84,7 +84,8 @@ Examples:
   outthink doctor --policy meta-llama/Llama-3.2-1B-Instruct \
     --verifier Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B
 
-Exit status: 0 if what was named works, though perhaps not for every method; 1 if a check failed; 2 for wrong input.")]
+Exit status: 0 if what was named works, though perhaps not for every method; 1 if a check failed; 2 for wrong input,
+a server that is not there, or one that refuses the key.")]
     Doctor(Doctor),
     /// Serve a verifier to other machines, behind vLLM's /pooling contract
     #[command(after_help = r"Example:
