@@ -78,6 +78,9 @@ pub(crate) struct TokenTree {
     index: HashMap<(Slot, u32), Slot>,
     /// Slots beyond which old leaves give way.
     capacity: usize,
+    /// Slots beyond which old leaves are looked for again, after there were none: to look for each new token would take the
+    /// square of their number.
+    crowded: usize,
     clock: u64,
 }
 
@@ -94,6 +97,7 @@ impl TokenTree {
             free: Vec::new(),
             index: HashMap::new(),
             capacity,
+            crowded: 0,
             clock: 0,
         }
     }
@@ -110,7 +114,7 @@ impl TokenTree {
         if let Some(parent) = parent {
             self.nodes[parent as usize].children += 1;
         }
-        if self.free.is_empty() && self.nodes.len() >= self.capacity {
+        if self.free.is_empty() && self.nodes.len() >= self.capacity.max(self.crowded) {
             self.evict();
         }
         let node = Node {
@@ -218,7 +222,12 @@ impl TokenTree {
     }
 
     fn evict(&mut self) {
-        self.remove_leaves(self.capacity / 4);
+        let part = (self.capacity / 4).max(1);
+        self.remove_leaves(part);
+        self.crowded = match self.free.is_empty() {
+            true => self.nodes.len() + part,
+            false => 0,
+        };
     }
 
     /// Removes up to `count` unpinned leaves, least recently used first; a node whose last child goes becomes a leaf.
@@ -274,5 +283,19 @@ mod tests {
         tree.clear();
         assert!(tree.index.is_empty());
         assert_eq!(tree.free.len(), tree.nodes.len());
+    }
+
+    #[test]
+    fn where_all_is_in_use_old_leaves_are_looked_for_now_and_then_and_give_way_in_the_end() {
+        let mut tree = TokenTree::new(1, 1, 1, 8);
+        let pinned: Vec<Slot> = (0..100).filter_map(|token| tree.insert(&[token])).collect();
+        assert_eq!((pinned.len(), tree.nodes.len()), (100, 100));
+        assert!((100..=102).contains(&tree.crowded), "{}", tree.crowded);
+        pinned.into_iter().for_each(|slot| tree.unpin(slot));
+        for token in 200..300 {
+            let slot = tree.insert(&[token]).expect("not empty");
+            tree.unpin(slot);
+        }
+        assert!(tree.nodes.len() <= 102, "{} slots", tree.nodes.len());
     }
 }
