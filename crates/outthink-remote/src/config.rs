@@ -62,9 +62,9 @@ impl Config {
     }
 }
 
-/// The servers of one role: replicas of one model.
+/// The servers of one role: replicas of one model. Names of two words may have a hyphen, as in recipes, or an underscore.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Servers {
     /// Base addresses, `http://host:port/v1`.
     #[serde(deserialize_with = "one_or_several")]
@@ -78,16 +78,18 @@ pub struct Servers {
     /// Profile, by name or as a file.
     pub profile: Option<String>,
     /// Environment variable that holds the key.
+    #[serde(alias = "key_env")]
     pub key_env: Option<String>,
     /// File that holds the key.
+    #[serde(alias = "key_file")]
     pub key_file: Option<PathBuf>,
     /// Most requests in flight at one server; without, the best number is found.
     pub concurrency: Option<usize>,
     /// Seconds until an unanswered request is given up and sent again.
-    #[serde(default = "default_timeout")]
+    #[serde(default = "default_timeout", alias = "timeout_seconds")]
     pub timeout_seconds: f64,
     /// Seconds to wait for a server to come back when none answers, after the first contact.
-    #[serde(default = "default_patience")]
+    #[serde(default = "default_patience", alias = "patience_seconds")]
     pub patience_seconds: f64,
     /// Most times that one request is sent.
     #[serde(default = "default_attempts")]
@@ -237,7 +239,7 @@ fn malformed(error: &toml::de::Error, toml: &str) -> Error {
         None => error.message().to_owned(),
     };
     let hint = match reason.contains("`api_key`") || reason.contains("`key`") {
-        true => "; a key stands in a variable or a file of its own: key_env or key_file",
+        true => "; a key stands in a variable or a file of its own: key-env or key-file",
         false => "",
     };
     Error::Config {

@@ -112,7 +112,7 @@ impl fmt::Display for Wait {
             true => write!(f, "trying again for {seconds} s"),
             false => write!(
                 f,
-                "waiting up to {seconds} s (patience_seconds), Ctrl-C to stop"
+                "waiting up to {seconds} s (patience-seconds), Ctrl-C to stop"
             ),
         }
     }

@@ -751,7 +751,7 @@ fn a_server_that_is_loading_is_waited_for_and_that_is_told() {
     assert!(
         heard[0]
             .to_string()
-            .contains("waiting up to 60 s (patience_seconds), Ctrl-C to stop"),
+            .contains("waiting up to 60 s (patience-seconds), Ctrl-C to stop"),
         "{heard:?}"
     );
 }
