@@ -23,7 +23,7 @@ use crate::failure::Failure;
 use crate::input::Input;
 use crate::models::{self, AnyVerifier};
 use crate::solve::limits;
-use crate::{tree, wiring};
+use crate::{stores, tree, wiring};
 
 /// Solutions scored at once.
 const BATCH: usize = 32;
@@ -45,14 +45,14 @@ struct Asked {
 }
 
 pub(crate) fn run(arguments: &AuditArguments) -> Result<ExitCode, Failure> {
-    let mut study = match (&arguments.study, &arguments.store) {
-        (Some(name), Some(place)) => {
-            let mut store = Store::read(place).map_err(Failure::input)?;
+    let mut study = match &arguments.study {
+        Some(name) => {
+            let mut store = stores::read(arguments.store.as_deref(), Some(name))?;
             let study = store.study(Some(name)).map_err(Failure::input)?;
             let analysis = Analysis::of(study, &mut store)?;
             Some(Stored { store, analysis })
         }
-        _ => None,
+        None => None,
     };
     let asked = asked(arguments, study.as_ref())?;
     let data = arguments.data.as_deref();

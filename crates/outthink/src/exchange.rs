@@ -14,9 +14,10 @@ use outthink_lab::{
 use crate::cli::{ExportArguments, Format, ImportArguments};
 use crate::failure::Failure;
 use crate::input::Input;
+use crate::stores;
 
 pub(crate) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
-    let mut store = Store::read(&arguments.store).map_err(Failure::input)?;
+    let mut store = stores::read(arguments.store.as_deref(), arguments.name.as_deref())?;
     let study = store
         .study(arguments.name.as_deref())
         .map_err(Failure::input)?;

@@ -27,6 +27,7 @@ mod score;
 mod serve;
 mod sets;
 mod solve;
+mod stores;
 mod strategy;
 mod study;
 mod table;

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::cli::{RegradeArguments, ReportArguments, SqlArguments};
 use crate::failure::Failure;
-use crate::table;
+use crate::{stores, table};
 
 /// An entry, as `--json` prints it.
 #[derive(Serialize)]
@@ -56,7 +56,8 @@ struct JsonStrategy<'a> {
 }
 
 pub(crate) fn run(arguments: &ReportArguments) -> Result<(), Failure> {
-    let mut store = open(&arguments.store)?;
+    let study = arguments.study.as_deref();
+    let mut store = stores::read(arguments.store.as_deref(), study)?;
     let study = store
         .study(arguments.study.as_deref())
         .map_err(Failure::input)?;
@@ -152,10 +153,6 @@ pub(crate) fn summary(analysis: &Analysis) -> String {
     table::render(&header, 3, &rows)
 }
 
-fn open(place: &str) -> Result<Store, Failure> {
-    Store::read(place).map_err(Failure::input)
-}
-
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(file, text)
         .with_context(|| format!("cannot write {}", file.display()))
@@ -225,7 +222,8 @@ fn json(analysis: &Analysis) -> Result<(), Failure> {
 }
 
 pub(crate) fn grade_anew(arguments: &RegradeArguments) -> Result<(), Failure> {
-    let mut store = Store::existing(&arguments.store).map_err(Failure::input)?;
+    let place = stores::place(arguments.store.as_deref(), arguments.study.as_deref())?;
+    let mut store = Store::existing(&place).map_err(Failure::input)?;
     let study = store
         .study(arguments.study.as_deref())
         .map_err(Failure::input)?;
@@ -248,7 +246,7 @@ pub(crate) fn grade_anew(arguments: &RegradeArguments) -> Result<(), Failure> {
 }
 
 pub(crate) fn sql(arguments: &SqlArguments) -> Result<(), Failure> {
-    let mut store = open(&arguments.store)?;
+    let mut store = stores::read(arguments.store.as_deref(), None)?;
     let mut out = BufWriter::new(crate::print::stdout());
     let mut said = false;
     let mut broken = Ok(());

@@ -12,7 +12,7 @@ use outthink_micro::domain;
 
 use crate::cli::{TreeArguments, VerifierChoice};
 use crate::failure::Failure;
-use crate::models;
+use crate::{models, stores};
 
 /// Columns of the terminal's tree.
 const WIDTH: usize = 140;
@@ -21,7 +21,7 @@ const WIDTH: usize = 140;
 const BATCH: usize = 32;
 
 pub(crate) fn run(arguments: &TreeArguments) -> Result<(), Failure> {
-    let mut store = Store::read(&arguments.store).map_err(Failure::input)?;
+    let mut store = stores::read(arguments.store.as_deref(), Some(&arguments.study))?;
     let study = store
         .study(Some(&arguments.study))
         .map_err(Failure::input)?;

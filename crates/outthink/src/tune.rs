@@ -10,8 +10,7 @@ use serde::Serialize;
 
 use crate::cli::TuneArguments;
 use crate::failure::Failure;
-use crate::interrupt;
-use crate::table;
+use crate::{interrupt, stores, table};
 
 /// A chooser at a budget, as `--json` prints it.
 #[derive(Serialize)]
@@ -30,7 +29,8 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
     if arguments.folds < 2 {
         return Err(Failure::Input(anyhow!("--folds must be at least 2")));
     }
-    let mut store = Store::read(&arguments.store).map_err(Failure::input)?;
+    let place = stores::place(arguments.store.as_deref(), arguments.study.as_deref())?;
+    let mut store = Store::read(&place).map_err(Failure::input)?;
     let study = store
         .study(arguments.study.as_deref())
         .map_err(Failure::input)?;
@@ -105,7 +105,7 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
     }
     if let (Some(folder), Some(test)) = (&arguments.report, &test) {
         let alone = chains_of_thought(test, &mut store)?;
-        let command = command(arguments, &study.name, &test.name);
+        let command = command(arguments, &place, &study.name, &test.name);
         let (mut text, chart) = report(&study, test, &parts, &alone, &command)?;
         text.push_str("\n![Accuracy against full FLOPs on the test problems](strategy.svg)\n");
         write(&folder.join("README.md"), &text)?;
@@ -122,12 +122,8 @@ fn write(file: &std::path::Path, text: &str) -> Result<(), Failure> {
 }
 
 /// The command as it would be typed, without folders of this machine.
-fn command(arguments: &TuneArguments, tune: &str, test: &str) -> String {
-    let store = arguments
-        .store
-        .rsplit('/')
-        .next()
-        .unwrap_or(&arguments.store);
+fn command(arguments: &TuneArguments, place: &str, tune: &str, test: &str) -> String {
+    let store = place.rsplit('/').next().unwrap_or(place);
     let policy = arguments
         .policy
         .as_ref()

@@ -89,9 +89,9 @@ pub(crate) struct StudyArguments {
 pub(crate) struct ReportArguments {
     /// The study [default: the only one of the store]
     pub(crate) study: Option<String>,
-    /// The store
+    /// The store [default: STUDY.sqlite, or the only one in this folder]
     #[arg(long, value_name = "PATH|URL")]
-    pub(crate) store: String,
+    pub(crate) store: Option<String>,
     /// Folder to write to [default: STUDY-report]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -104,9 +104,9 @@ pub(crate) struct ReportArguments {
 pub(crate) struct TuneArguments {
     /// The study to fit on [default: the only one of the store]
     pub(crate) study: Option<String>,
-    /// The store
+    /// The store [default: STUDY.sqlite, or the only one in this folder]
     #[arg(long, value_name = "PATH|URL")]
-    pub(crate) store: String,
+    pub(crate) store: Option<String>,
     /// The policy [default: the only one, or with --report all]
     #[arg(long, value_name = "NAME")]
     pub(crate) policy: Option<String>,
@@ -149,9 +149,9 @@ pub(crate) struct AuditArguments {
     pub(crate) data: Option<PathBuf>,
     /// A stored study of the verifiers: what rules of selection make of their rewards, and what judging well is worth there; without
     /// --data its solutions and rewards are audited, and no model is asked
-    #[arg(long, value_name = "STUDY", requires = "store")]
+    #[arg(long, value_name = "STUDY")]
     pub(crate) study: Option<String>,
-    /// The study's store
+    /// The study's store [default: STUDY.sqlite, or the only one in this folder]
     #[arg(long, value_name = "PATH|URL", requires = "study")]
     pub(crate) store: Option<String>,
     /// micro: how many problems
@@ -180,9 +180,9 @@ pub(crate) struct TreeArguments {
     pub(crate) study: String,
     /// The problem
     pub(crate) problem: String,
-    /// The store
+    /// The store [default: STUDY.sqlite, or the only one in this folder]
     #[arg(long, value_name = "PATH|URL")]
-    pub(crate) store: String,
+    pub(crate) store: Option<String>,
     /// beam, dvts or best-of-n
     #[arg(long, default_value = "beam")]
     pub(crate) method: Method,
@@ -213,25 +213,25 @@ pub(crate) struct TreeArguments {
 pub(crate) struct SqlArguments {
     /// The question
     pub(crate) query: String,
-    /// The store
+    /// The store [default: the only one in this folder]
     #[arg(long, value_name = "PATH|URL")]
-    pub(crate) store: String,
+    pub(crate) store: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RegradeArguments {
     /// The study's name in the store [default: the only one]
     pub(crate) study: Option<String>,
-    /// The store
+    /// The store [default: STUDY.sqlite, or the only one in this folder]
     #[arg(long, value_name = "PATH|URL")]
-    pub(crate) store: String,
+    pub(crate) store: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArguments {
-    /// The store
+    /// The store [default: NAME.sqlite, or the only one in this folder]
     #[arg(long, value_name = "PATH|URL")]
-    pub(crate) store: String,
+    pub(crate) store: Option<String>,
     /// The study [default: the only one of the store]
     #[arg(long)]
     pub(crate) name: Option<String>,
