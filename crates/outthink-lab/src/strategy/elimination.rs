@@ -140,9 +140,9 @@ impl Climber<'_> {
         };
         let tree = self.tree.ok_or(SolveError::NothingDrawn)?;
         let confidence = |ended: &Ended| Ok(Some(how.confidence.at(ended)));
-        let first = self.begun.first(&tree, &how.candidate);
+        let shown = self.begun.shown(&tree, &how.candidate);
         let seen = how.seen.as_ref();
-        let unlike = seen.and_then(|seen| seen.unlike(self.begun.text(), &first));
+        let unlike = seen.and_then(|seen| seen.unlike(self.begun.text(), &shown));
         let solved = self.begun.solved(tree, drawn, chosen, unlike, confidence)?;
         Ok((solved, spent))
     }

@@ -35,6 +35,9 @@ pub(super) const NAMES: [&str; 11] = [
 /// How many of them need no rewards.
 pub(super) const WITHOUT_REWARDS: usize = 7;
 
+/// Those that any solutions have, however they were found: what agrees and how far they spread depends on how many were sampled.
+pub(super) const OF_ANY: [usize; 2] = [3, 5];
+
 /// The features of a probe: all of [`NAMES`], or those that need no rewards.
 pub(super) fn features(glimpses: &[Glimpse], rewarded: bool) -> Vec<f64> {
     let count = glimpses.len().max(1) as f64;

@@ -15,7 +15,7 @@ use super::fitted::Fitted;
 use super::kind::{Bounds, Chosen};
 use super::tariff::{Tariff, Unit};
 use super::tune::Tuned;
-use super::unlike::outlier;
+use super::unlike::{Shown, outlier};
 use super::written::{Budgeted, Origin, VERSION, Written, predictor, read};
 use crate::study::{ModelInfo, Study, canonical, sha256};
 
@@ -230,17 +230,19 @@ impl StrategyFile {
         Ok(self.entry(budget)?.confidence.at(ended))
     }
 
-    /// Why a problem is not like those of the fit, if it is not: by its length, and by its first samples where these are
-    /// looked at.
+    /// Why a problem is not like those of the fit, if it is not: by its length, and by its solutions.
     pub fn unlike(
         &self,
         budget: f64,
         problem: &str,
-        first: &[super::Glimpse],
+        shown: &Shown,
     ) -> Result<Option<String>, StrategyError> {
         if let Some(seen) = &self.written.seen {
-            return Ok(seen.unlike(problem, first));
+            return Ok(seen.unlike(problem, shown));
         }
+        let Shown::First(first) = shown else {
+            return Ok(None);
+        };
         let predictor = self.entry(budget)?.predictor;
         Ok(predictor.and_then(|number| {
             let own = &self.predictors[number];

@@ -11,6 +11,7 @@ use super::error::StrategyError;
 use super::features::Glimpse;
 use super::file::StrategyFile;
 use super::tariff::Unit;
+use super::unlike::Shown;
 use crate::study::ModelInfo;
 
 /// A strategy, ready to choose.
@@ -152,10 +153,10 @@ impl Strategy {
         &self,
         budget: f64,
         problem: &str,
-        glimpses: &[Glimpse],
+        shown: &Shown,
     ) -> Result<Option<String>, StrategyError> {
         match self {
-            Self::Fitted(file) => file.unlike(budget, problem, glimpses),
+            Self::Fitted(file) => file.unlike(budget, problem, shown),
             Self::Fixed(_) => Ok(None),
         }
     }

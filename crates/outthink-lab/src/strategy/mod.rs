@@ -62,4 +62,5 @@ pub use solve::{Hands, SolveError, Solved};
 pub use stopping::{Ballot, PROBE, Standing, Stopping};
 pub use tariff::{Tariff, TariffError, Unit};
 pub use tune::{Decision, Entry, Outcome, Tuned, Tuning, calibrate};
+pub use unlike::Shown;
 pub use written::Origin;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Evidence;
-use super::features::{Glimpse, NAMES, WITHOUT_REWARDS, features};
+use super::features::{Glimpse, NAMES, OF_ANY, WITHOUT_REWARDS, features};
 use super::predictor::Scale;
 use super::written::rounded;
 use crate::study::Study;
@@ -13,6 +13,14 @@ const LENGTH: f64 = 0.1;
 
 /// How far beyond all that was seen of a feature, by its span.
 const SPAN: f64 = 0.05;
+
+/// What is known of a problem's solutions.
+pub enum Shown {
+    /// The first samples.
+    First(Vec<Glimpse>),
+    /// No more than what a search came to.
+    Found(Vec<Glimpse>),
+}
 
 /// What the problems of a fit are like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,8 +78,8 @@ impl Seen {
                 .all(|(low, high)| low.is_finite() && high.is_finite() && low <= high)
     }
 
-    /// Why a problem is not like them: by its length, or by its first samples, where these are known.
-    pub(super) fn unlike(&self, problem: &str, first: &[Glimpse]) -> Option<String> {
+    /// Why a problem is not like them: by its length, or by its solutions.
+    pub(super) fn unlike(&self, problem: &str, shown: &Shown) -> Option<String> {
         let [shortest, longest] = self.lengths;
         let length = problem.chars().count();
         let told = |how: &str, most: &str, limit: usize| {
@@ -85,29 +93,37 @@ impl Seen {
         if length as f64 > (1.0 + LENGTH) * longest as f64 {
             return Some(told("longer", "longest", longest));
         }
-        if first.is_empty() {
+        let (glimpses, places) = match shown {
+            Shown::First(first) => (first, (0..WITHOUT_REWARDS).collect::<Vec<_>>()),
+            Shown::Found(found) => (found, OF_ANY.to_vec()),
+        };
+        if glimpses.is_empty() {
             return None;
         }
-        let row = features(first, false);
+        let row = features(glimpses, false);
         let strange = |&place: &usize| {
             let (low, high) = (self.lowest[place], self.highest[place]);
             let margin = SPAN * (high - low) + 1e-6;
             row[place] < low - margin || row[place] > high + margin
         };
-        (0..WITHOUT_REWARDS)
-            .find(strange)
-            .map(|place| strangeness(&row, place))
+        let place = places.into_iter().find(strange)?;
+        Some(strangeness(&row, place, shown))
     }
 }
 
 /// The same for a file that does not say what was seen: by a feature that lies farther from the mean than is ever looked at.
 pub(super) fn outlier(scale: &Scale, row: &[f64]) -> Option<String> {
-    scale.outlier(row).map(|place| strangeness(row, place))
+    let place = scale.outlier(row)?;
+    Some(strangeness(row, place, &Shown::First(Vec::new())))
 }
 
-fn strangeness(row: &[f64], place: usize) -> String {
+fn strangeness(row: &[f64], place: usize, shown: &Shown) -> String {
+    let what = match shown {
+        Shown::First(_) => "first samples",
+        Shown::Found(_) => "solutions",
+    };
     format!(
-        "its first samples are unlike those of any problem that the strategy was fitted on ({}: {:.2})",
+        "its {what} are unlike those of any problem that the strategy was fitted on ({}: {:.2})",
         NAMES[place], row[place]
     )
 }
@@ -134,7 +150,8 @@ mod tests {
         let seen = Seen::among(texts, rows.into_iter()).unwrap();
         for (length, like) in [(1, false), (8, false), (9, true), (22, true), (23, false)] {
             assert_eq!(
-                seen.unlike(&"x".repeat(length), &[]).is_none(),
+                seen.unlike(&"x".repeat(length), &Shown::First(Vec::new()))
+                    .is_none(),
                 like,
                 "{length}"
             );
@@ -147,11 +164,26 @@ mod tests {
             (51, true),
             (80, false),
         ] {
-            assert_eq!(
-                seen.unlike("ten chars.", &first(tokens)).is_none(),
-                like,
-                "{tokens}"
-            );
+            for shown in [Shown::First(first(tokens)), Shown::Found(first(tokens))] {
+                let told = seen.unlike("ten chars.", &shown);
+                assert_eq!(told.is_none(), like, "{tokens}: {told:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_search_came_to_is_not_asked_how_far_it_agrees() {
+        let rows = [20, 50].map(|tokens| features(&first(tokens), false));
+        let seen = Seen::among(["ten chars."].into_iter(), rows.into_iter()).unwrap();
+        let mut split = first(30);
+        split[0].class = Some(1);
+        let one = split[..1].to_vec();
+        assert!(
+            seen.unlike("ten chars.", &Shown::First(split.clone()))
+                .is_some()
+        );
+        for found in [split, one] {
+            assert_eq!(seen.unlike("ten chars.", &Shown::Found(found)), None);
         }
     }
 
