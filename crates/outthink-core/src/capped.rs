@@ -19,25 +19,37 @@ struct State {
     told: AtomicBool,
     drawn: AtomicU64,
     most: u64,
+    /// Will nobody stop it before so many are drawn?
+    only_by_tokens: bool,
 }
 
 impl Default for Halt {
     /// Only when told.
     fn default() -> Self {
-        Self::after(u64::MAX)
+        Self::new(u64::MAX, false)
     }
 }
 
 impl Halt {
-    /// When told, and in any case after so many tokens.
+    /// After so many tokens and not before, unless the search itself is dropped.
     pub fn after(tokens: u64) -> Self {
+        Self::new(tokens, true)
+    }
+
+    /// When told, and in any case after so many tokens.
+    pub fn when_told_or_after(tokens: u64) -> Self {
+        Self::new(tokens, false)
+    }
+
+    fn new(most: u64, only_by_tokens: bool) -> Self {
         let (sender, receiver) = oneshot::channel();
         Self(Arc::new(State {
             sender: Mutex::new(Some(sender)),
             stopped: receiver.shared(),
             told: AtomicBool::new(false),
             drawn: AtomicU64::new(0),
-            most: tokens,
+            most,
+            only_by_tokens,
         }))
     }
 
@@ -54,6 +66,12 @@ impl Halt {
     /// Has it been stopped?
     pub fn is_stopped(&self) -> bool {
         self.0.told.load(Ordering::Relaxed)
+    }
+
+    /// Tokens that are sure to be drawn before it stops; none where it may be told to stop at any time.
+    pub fn room(&self) -> Option<u64> {
+        let drawn = self.0.drawn.load(Ordering::Relaxed);
+        (self.0.only_by_tokens && !self.is_stopped()).then(|| self.0.most.saturating_sub(drawn))
     }
 
     /// Ends when it is stopped.

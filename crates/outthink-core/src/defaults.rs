@@ -1,9 +1,6 @@
 //! What a policy and a verifier can do together, and what is done where nobody says. Decided here and nowhere else.
 
-use crate::{Error, Method, Scoring, Selection, Voting};
-
-/// The budget where none is named.
-const USUAL_BUDGET: usize = 16;
+use crate::{Error, Method, Plan, Scoring, Selection, Voting};
 
 /// A policy and perhaps a verifier, as far as a method cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,15 +53,18 @@ impl Method {
     pub fn default_budget(self) -> usize {
         match self {
             Self::Cot => 1,
-            _ => USUAL_BUDGET,
+            _ => Plan::USUAL_BUDGET,
         }
     }
 
-    /// The selection where none is named: a vote, weighted by the last reward where there are rewards.
-    pub fn default_selection(self) -> Selection {
-        match self.needs_verifier() {
-            true => Selection::Scored(Scoring::Last, Voting::Vote),
-            false => Selection::Majority,
+    /// The selection that is named; else a vote, weighted by the last reward where there are rewards.
+    pub fn selection(self, named: Option<Selection>) -> Result<Selection, Error> {
+        match (self.needs_verifier(), named) {
+            (true, None) => Ok(Selection::Scored(Scoring::Last, Voting::Vote)),
+            (false, Some(Selection::Scored(..))) => Err(Error::Unscored {
+                method: self.name(),
+            }),
+            (_, named) => Ok(named.unwrap_or(Selection::Majority)),
         }
     }
 }
@@ -85,5 +85,28 @@ mod tests {
             );
             assert!(pair.methods().all(|method| steps || !method.is_stepwise()));
         }
+    }
+
+    #[test]
+    fn every_usual_plan_can_be_laid_out_and_its_selection_taken() {
+        let finished = crate::Finished::default();
+        for method in Method::ALL {
+            for budget in 1..=40 {
+                let width = Plan::usual_width(budget);
+                let plan = Plan::new(method, budget, width, finished);
+                assert_eq!(plan.is_ok(), method != Method::Cot || budget == 1);
+            }
+            let usual = method.selection(None).ok();
+            assert_eq!(
+                usual.and_then(|own| method.selection(Some(own)).ok()),
+                usual
+            );
+            let best = Selection::Scored(Scoring::Last, Voting::Max);
+            assert_eq!(
+                method.selection(Some(best)).is_ok(),
+                method.needs_verifier()
+            );
+        }
+        assert_eq!([16, 10, 9, 7].map(|n| Plan::usual_width(n)), [4, 2, 3, 1]);
     }
 }

@@ -31,6 +31,12 @@ pub enum Error {
         /// The method's name.
         method: &'static str,
     },
+    /// Rewards are to select an answer, and the method has none.
+    #[error("{method} scores no steps, so its selection is majority")]
+    Unscored {
+        /// The method's name.
+        method: &'static str,
+    },
     /// The policy failed.
     #[error("the policy failed on problem {problem}")]
     Policy {

@@ -107,3 +107,17 @@ pub trait Policy: Send + Sync {
         apart(self, requests, halt).boxed()
     }
 }
+
+impl<P: Policy + ?Sized> Policy for &P {
+    fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+        (**self).extend(requests)
+    }
+
+    fn extend_until<'a>(
+        &'a self,
+        requests: Vec<Extension>,
+        halt: &'a Halt,
+    ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
+        (**self).extend_until(requests, halt)
+    }
+}

@@ -31,4 +31,20 @@ pub struct Judgement {
 pub trait Verifier: Send + Sync {
     /// One judgement a prefix, in order. A reply that cannot be trusted is an error, never a score.
     fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>>;
+
+    /// The token ids that it reads for a prefix, so that a search can count each of them once; none where they are unknown. A
+    /// verifier that wraps another hands this on.
+    fn reads(&self, _prefix: &Prefix) -> Option<Vec<u32>> {
+        None
+    }
+}
+
+impl<V: Verifier + ?Sized> Verifier for &V {
+    fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
+        (**self).score(prefixes)
+    }
+
+    fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
+        (**self).reads(prefix)
+    }
 }

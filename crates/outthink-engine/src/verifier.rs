@@ -274,4 +274,8 @@ impl Verifier for EmbeddedVerifier {
     fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
         async move { Ok(self.judge(prefixes).await?) }.boxed()
     }
+
+    fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
+        Some(self.render(prefix).ok()?.tokens)
+    }
 }

@@ -46,6 +46,7 @@ async function models() {
   const listed = await reply.json();
   fill("policy", listed.outthink.policies);
   fill("verifier", [...listed.outthink.verifiers, "none"]);
+  $("verifier").prepend(new Option("default", "", true, true));
   offered = new Set(listed.data.map((model) => model.id));
   restore();
   offer();
@@ -103,8 +104,9 @@ async function search(asked, signal) {
       seed: Number(asked.seed),
       outthink: {
         method: asked.method,
-        budget: asked.method === "cot" ? 1 : Number(asked.budget),
-        verifier: asked.verifier,
+        budget: asked.method === "cot" ? undefined : Number(asked.budget),
+        // What was not chosen is left to the server.
+        verifier: asked.verifier || undefined,
         trace: true,
       },
     }),

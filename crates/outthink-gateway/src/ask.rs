@@ -1,14 +1,11 @@
 //! What is to be done for a request: pass it on, or search, and how.
 
-use outthink_core::{Finished, Method, Plan, Sampling, Scoring, Selection, Voting};
+use outthink_core::{Error, Finished, Method, Pair, Plan, Sampling, Selection};
 
 use crate::error::{ApiError, quoted};
 use crate::models::{Models, ServedPolicy, Strategist};
 use crate::peers::{self, Aside, known_as};
 use crate::request::{ChatRequest, Effort, Options};
-
-/// The budget where nothing is said.
-const USUAL: usize = 16;
 
 /// Largest budget of anyone.
 pub(crate) const LARGEST: usize = 4096;
@@ -155,44 +152,30 @@ fn planned(
     largest: usize,
 ) -> Result<How, ApiError> {
     let verifier = verifier(options, models)?;
-    let method = method.unwrap_or(match verifier.is_some() {
-        true if policy.steps => Method::Beam,
-        true => Method::BestOfN,
-        false => Method::Majority,
-    });
-    if method.is_stepwise() && !policy.steps {
-        return Err(ApiError::invalid(
-            "method",
-            format!(
-                "{method} searches over steps, and the server of {} writes whole answers only; use majority or best-of-n",
-                policy.name
-            ),
-        ));
-    }
-    if method.needs_verifier() && verifier.is_none() {
-        return Err(ApiError::invalid(
-            "verifier",
-            format!("{method} needs a verifier, and none is served or named"),
-        ));
-    }
-    let usual = if method == Method::Cot { 1 } else { USUAL };
-    let budget = budget(options, usual, largest)?;
-    let width = options.width.unwrap_or_else(|| width_for(budget));
+    let pair = Pair {
+        steps: policy.steps,
+        verifier: verifier.is_some(),
+    };
+    let method = method.unwrap_or_else(|| pair.default_method());
+    pair.check(method).map_err(|error| match error {
+        Error::NoVerifier { .. } => {
+            ApiError::invalid("verifier", format!("{error}, and none is served or named"))
+        }
+        error => ApiError::invalid("method", error.to_string()),
+    })?;
+    let budget = budget(options, method.default_budget(), largest)?;
+    let width = options.width.unwrap_or_else(|| Plan::usual_width(budget));
     let plan = Plan::new(method, budget, width, Finished::default())
         .map_err(|error| ApiError::invalid("budget", error.to_string()))?;
-    let selection = match &options.selection {
-        Some(name) => quoted(name)
-            .parse()
-            .map_err(|error: String| ApiError::invalid("selection", error))?,
-        None if method.needs_verifier() => Selection::Scored(Scoring::Last, Voting::Vote),
-        None => Selection::Majority,
-    };
-    if selection != Selection::Majority && !method.needs_verifier() {
-        return Err(ApiError::invalid(
-            "selection",
-            format!("{method} scores no steps, so its selection is majority"),
-        ));
-    }
+    let named: Option<Selection> = options
+        .selection
+        .as_deref()
+        .map(|name| quoted(name).parse())
+        .transpose()
+        .map_err(|error: String| ApiError::invalid("selection", error))?;
+    let selection = method
+        .selection(named)
+        .map_err(|error| ApiError::invalid("selection", error.to_string()))?;
     let why = match method {
         Method::Cot => "auto: no effort is asked for, so there is one sample",
         Method::BestOfN => {
@@ -228,7 +211,7 @@ fn strategic(
             ),
         ));
     }
-    let budget = budget(options, USUAL.min(largest), largest)?;
+    let budget = budget(options, Plan::USUAL_BUDGET.min(largest), largest)?;
     let smallest = strategist.smallest();
     if budget < smallest {
         return Err(ApiError::invalid(
@@ -298,7 +281,9 @@ fn unsearched(request: &ChatRequest) -> Option<&'static str> {
         .iter()
         .any(|form| request.others.iter().any(|other| other == form))
     {
-        return Some("tools and fixed formats are not searched");
+        return Some(
+            "tools and fixed formats are not searched: the policy answered without a search",
+        );
     }
     let alone = |role: &str| matches!(role, "user" | "system" | "developer");
     let messages = &request.messages;
@@ -307,7 +292,9 @@ fn unsearched(request: &ChatRequest) -> Option<&'static str> {
         || messages
             .iter()
             .any(|message| !alone(&message.role) || message.uses_tools());
-    turns.then_some("conversations of several turns are not searched")
+    turns.then_some(
+        "a search answers one question: this conversation has other turns, so the policy answered it without a search",
+    )
 }
 
 /// The one question; what the system says of it stands before it.
@@ -383,14 +370,6 @@ fn budget(options: &Options, usual: usize, largest: usize) -> Result<usize, ApiE
         ));
     }
     Ok(budget)
-}
-
-/// The paper's beam width, or the largest divisor of the budget below it.
-fn width_for(budget: usize) -> usize {
-    (1..=4)
-        .rev()
-        .find(|width| budget.is_multiple_of(*width))
-        .unwrap_or(1)
 }
 
 pub(crate) fn no_policy(name: &str, models: &Models) -> ApiError {

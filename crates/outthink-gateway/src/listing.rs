@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use outthink_core::Method;
+use outthink_core::Pair;
 use serde_json::{Value, json};
 
 use crate::ask::no_policy;
@@ -16,13 +16,13 @@ fn names(gateway: &Gateway) -> impl Iterator<Item = String> {
     let verified = !gateway.models.verifiers.is_empty();
     gateway.models.policies.iter().flat_map(move |policy| {
         let name = &policy.name;
-        let can = move |method: &Method| {
-            (verified || !method.needs_verifier()) && (policy.steps || !method.is_stepwise())
+        let pair = Pair {
+            steps: policy.steps,
+            verifier: verified,
         };
-        let methods = Method::ALL.into_iter().filter(can);
         [name.clone(), format!("auto@{name}")]
             .into_iter()
-            .chain(methods.map(move |method| format!("{method}:{name}")))
+            .chain(pair.methods().map(move |method| format!("{method}:{name}")))
     })
 }
 

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use outthink_core::{
-    Answers, Capped, Halt, Plan, Policy, Problem, Scoring, Selection, Solution, Spending, Stop,
-    Tree, Usage, Verifier, Voting, classes, search,
+    Answers, Capped, CountedPolicy, CountedVerifier, Halt, Plan, Policy, Problem, Scoring,
+    Selection, Solution, Spending, Stop, Tree, Usage, Verifier, Voting, classes, search,
 };
 use serde::Serialize;
 
 use crate::ask::{How, SearchAsk};
 use crate::error::ApiError;
-use crate::models::{Finish, Models, ServedPolicy, ServedVerifier, Task};
+use crate::models::{Finish, Models, ServedPolicy, Task};
 use crate::once::Once;
 use crate::watch::{Event, Listener, Watch, WatchedPolicy, WatchedVerifier};
 
@@ -102,10 +102,14 @@ pub(crate) async fn run(
         .ok_or_else(|| ApiError::no_model("the policy is gone"))?;
     let watch = Watch::new(listener);
     let watched = WatchedPolicy {
-        policy: &*policy.model,
+        policy: CountedPolicy::new(&*policy.model),
         watch: &watch,
     };
-    let halt = ask.max_tokens_total.map_or_else(Halt::default, Halt::after);
+    let halt = match (ask.max_tokens_total, ask.max_seconds) {
+        (None, _) => Halt::default(),
+        (Some(tokens), None) => Halt::after(tokens),
+        (Some(tokens), Some(_)) => Halt::when_told_or_after(tokens),
+    };
     let capped = Capped::new(&watched, &halt);
     // What nothing can halt is asked for as the search asks for it.
     let drawing: &dyn Policy = match (ask.max_tokens_total, ask.max_seconds) {
@@ -197,8 +201,8 @@ async fn grow(
         id: ask.question.clone(),
         text: ask.question.clone(),
     });
-    let watched = |verifier: &'_ ServedVerifier| WatchedVerifier {
-        verifier: Arc::clone(&verifier.model),
+    let watched = |verifier| WatchedVerifier {
+        verifier: CountedVerifier::new(verifier),
         watch,
     };
     match &ask.how {
@@ -210,7 +214,7 @@ async fn grow(
         } => {
             let named = verifier.as_deref();
             let judge = named.and_then(|name| models.verifier(Some(name)));
-            let judge = judge.map(watched);
+            let judge = judge.map(|judge| watched(&*judge.model));
             let judge = judge.as_ref().map(|judge| judge as &dyn Verifier);
             let searching = search(problem, plan, sampling, limits, ask.seed, drawing, judge);
             let tree = searching.await;
@@ -237,7 +241,7 @@ async fn grow(
             let judges: Vec<(&str, WatchedVerifier<'_>)> = models
                 .verifiers
                 .iter()
-                .map(|verifier| (verifier.name.as_str(), watched(verifier)))
+                .map(|verifier| (verifier.name.as_str(), watched(&*verifier.model)))
                 .collect();
             let task = Task {
                 problem,

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
-    Continuation, Extension, Halt, Judgement, ModelError, Policy, Prefix, Reply, Step, Stop,
-    Verifier,
+    Continuation, CountedPolicy, CountedVerifier, Extension, Halt, Judgement, ModelError, Policy,
+    Prefix, Reply, Step, Stop, Verifier,
 };
 use serde::Serialize;
 
@@ -105,9 +105,9 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Tells of what a policy draws.
+/// Tells of what a policy draws, and counts what that costs the search.
 pub(crate) struct WatchedPolicy<'a> {
-    pub policy: &'a dyn Policy,
+    pub policy: CountedPolicy<&'a dyn Policy>,
     pub watch: &'a Watch<'a>,
 }
 
@@ -157,7 +157,7 @@ impl WatchedPolicy<'_> {
 
 /// Tells of what a verifier says.
 pub(crate) struct WatchedVerifier<'a> {
-    pub verifier: Arc<dyn Verifier>,
+    pub verifier: CountedVerifier<&'a dyn Verifier>,
     pub watch: &'a Watch<'a>,
 }
 
@@ -171,5 +171,9 @@ impl Verifier for WatchedVerifier<'_> {
             Ok(judgements)
         }
         .boxed()
+    }
+
+    fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
+        self.verifier.reads(prefix)
     }
 }

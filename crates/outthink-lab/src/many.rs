@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use futures::stream::{StreamExt, iter};
-use outthink_core::{Error, Limits, Plan, Policy, Problem, Sampling, Tree, Verifier, search};
+use outthink_core::{
+    CountedPolicy, CountedVerifier, Error, Limits, Plan, Policy, Problem, Sampling, Tree, Verifier,
+    search,
+};
 
 use crate::guard::{Panicked, guarded};
 use crate::journal_file::JournalFile;
@@ -69,11 +72,13 @@ impl Searches<'_> {
     async fn one(&self, problem: &Arc<Problem>) -> Result<Tree, Error> {
         let key = hash64(&[problem.id.as_bytes(), problem.text.as_bytes()]);
         let journal = self.journal.of(key);
-        let policy = RecordedPolicy::new(self.policy, &journal);
-        let verifier = self.verifier.map(|verifier| RecordedVerifier {
-            verifier,
-            journal: &journal,
-            name: "",
+        let policy = CountedPolicy::new(RecordedPolicy::new(self.policy, &journal));
+        let verifier = self.verifier.map(|verifier| {
+            CountedVerifier::new(RecordedVerifier {
+                verifier,
+                journal: &journal,
+                name: "",
+            })
         });
         let verifier = verifier.as_ref().map(|verifier| verifier as &dyn Verifier);
         let problem = Arc::clone(problem);

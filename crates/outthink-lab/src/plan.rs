@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use outthink_core::{Expected, Flops, ModelCost};
 
+use crate::run::appetite_of;
 use crate::store::{Store, StoreError};
 use crate::strategy::Unit;
 use crate::study::{Cell, Config, Study};
@@ -19,6 +20,8 @@ pub struct Estimate {
     pub flops: Option<f64>,
     /// Money.
     pub money: f64,
+    /// Seconds, once units of every cell that is left are done.
+    pub seconds: Option<f64>,
     /// Are these upper bounds? Else they are what was measured.
     pub is_bound: bool,
     /// What the estimate rests on.
@@ -32,6 +35,7 @@ struct Mean {
     generated: f64,
     prompt: f64,
     flops: Option<f64>,
+    seconds: f64,
 }
 
 impl Mean {
@@ -40,6 +44,7 @@ impl Mean {
         generated: 0.0,
         prompt: 0.0,
         flops: Some(0.0),
+        seconds: 0.0,
     };
 }
 
@@ -58,8 +63,9 @@ impl Estimate {
     /// Tokens that a prompt has beside the problem, at most: the chat template's and the instruction's.
     const TEMPLATE: usize = 512;
 
-    /// Cells of which units are done are estimated by those; the others have as many tokens as they may.
-    pub fn of(study: &Study, store: &mut Store) -> Result<Self, StoreError> {
+    /// Cells of which units are done are estimated by those; the others have as many tokens as they may, and nobody knows how
+    /// long they take. `appetite` is how many samples are under way at once.
+    pub fn of(study: &Study, store: &mut Store, appetite: usize) -> Result<Self, StoreError> {
         let index: HashMap<&str, usize> = study
             .cells
             .iter()
@@ -81,6 +87,7 @@ impl Estimate {
             mean.units += 1.0;
             mean.generated += took.policy.generated as f64;
             mean.prompt += took.policy.prompt as f64;
+            mean.seconds += took.seconds;
             let flops = flops(study, cell, took.policy.into(), took.verifier.into());
             mean.flops = mean.flops.zip(flops).map(|(sum, own)| sum + own);
         }
@@ -90,6 +97,7 @@ impl Estimate {
         let mut estimate = Self::default();
         let (mut measured, mut assumed) = (0, 0);
         let mut total = Some(0.0);
+        let mut seconds = Some(0.0);
         let mut add = |flops: Option<f64>| {
             total = total.zip(flops).map(|(sum, own)| sum + own);
         };
@@ -115,6 +123,10 @@ impl Estimate {
             let price = policy.price.unwrap_or_default();
             if mean.units > 0.0 {
                 measured += left;
+                // A unit has so much of what is under way; the others have the rest meanwhile.
+                let share = appetite_of(cell) as f64 / appetite.max(1) as f64;
+                let took = mean.seconds / mean.units * units * share.min(1.0);
+                seconds = seconds.map(|sum: f64| sum + took);
                 estimate.generated += mean.generated / mean.units * units;
                 add(mean.flops.map(|flops| flops / mean.units * units));
                 estimate.money +=
@@ -122,6 +134,7 @@ impl Estimate {
                 continue;
             }
             assumed += left;
+            seconds = None;
             if let Some((own, budget)) = study.strategy_of(cell) {
                 match study.strategies[own].unit {
                     Unit::Tokens => estimate.generated += budget * units,
@@ -164,6 +177,7 @@ impl Estimate {
             add(flops(study, cell, work(generated), work(read)));
         }
         estimate.flops = total;
+        estimate.seconds = seconds;
         estimate.is_bound = assumed > 0;
         estimate.basis = match (measured, assumed) {
             (0, 0) => "nothing is left to do".into(),

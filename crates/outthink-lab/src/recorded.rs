@@ -176,6 +176,10 @@ impl Verifier for RecordedVerifier<'_> {
         }
         .boxed()
     }
+
+    fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
+        self.verifier.reads(prefix)
+    }
 }
 
 fn prefix_key(name: &str, prefixes: &[Prefix]) -> i64 {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::channel::mpsc;
 use futures::future::{Either, select};
 use futures::stream::{FuturesUnordered, StreamExt};
-use outthink_core::{Answers, Flops, Limits, ModelCost, Policy, Prefix, Sampling, Usage, Verifier};
+use outthink_core::{Answers, Flops, Limits, ModelCost, Policy, Sampling, Usage, Verifier};
 
 use crate::estimate::Proportion;
 use crate::keeper::{Ended, Keeper};
@@ -15,9 +15,6 @@ use crate::store::{Claim, Count, Finished, Shard, Store, StoreError};
 use crate::strategy::Strategy;
 use crate::study::{Cell, Config, ModelInfo, Study};
 use crate::unit::{Failed, Tools};
-
-/// The token ids that a verifier reads for a prefix, to count what it computes; none where that is not known.
-pub type Render = Box<dyn Fn(&Prefix) -> Option<Vec<u32>> + Send + Sync>;
 
 /// A policy, ready to draw.
 pub struct PolicyModel {
@@ -39,8 +36,6 @@ pub struct VerifierModel {
     pub info: ModelInfo,
     /// The model.
     pub model: Arc<dyn Verifier>,
-    /// What it reads.
-    pub render: Option<Render>,
 }
 
 /// The models of a study, in its order.
@@ -53,6 +48,13 @@ pub struct Models {
     pub strategies: Vec<Strategy>,
     /// Is an error's cause one that meets every unit, such as a refused key?
     pub is_hopeless: fn(&(dyn std::error::Error + 'static)) -> bool,
+}
+
+impl Models {
+    /// How many samples keep the policies busy.
+    pub fn appetite(&self) -> usize {
+        self.policies.iter().map(|policy| policy.appetite).sum()
+    }
 }
 
 /// Where a run stops, to be gone on with another time.
@@ -243,13 +245,7 @@ impl<'a> Runner<'a> {
     async fn all(&mut self, watch: &mut dyn FnMut(&Status)) -> Result<Halt, Trouble> {
         /// Units that are leased at once, at most: few, for other workers want some too.
         const HANDFUL: usize = 16;
-        let appetite: usize = self
-            .tools
-            .models
-            .policies
-            .iter()
-            .map(|policy| policy.appetite)
-            .sum();
+        let appetite = self.tools.models.appetite();
         let cells = self.tools.study.cells.iter();
         let heaviest = cells.map(appetite_of).max().unwrap_or(1).max(1);
         let mut ticks = ticker();
@@ -478,7 +474,7 @@ impl<'a> Runner<'a> {
 }
 
 /// How many draws a unit has in flight.
-fn appetite_of(cell: &Cell) -> usize {
+pub(crate) fn appetite_of(cell: &Cell) -> usize {
     match cell.config() {
         Config::Pool { draws, .. } => *draws,
         Config::Search { plan, .. } => plan.budget(),

@@ -5,9 +5,9 @@
 //! draws share is needed by `n` of them, taken at random, with probability `1 - C(M-c, n) / C(M, n)`; so one pool tells
 //! the expected cost of every smaller one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use outthink_core::{Expected, Usage};
+use outthink_core::{Expected, SharedTokens, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::binomial::Factorials;
@@ -53,6 +53,26 @@ impl Spent {
 }
 
 impl Work {
+    /// The work of computing each token once after a beginning of `prompt` tokens, which all `draws` share.
+    pub fn shared(tokens: &SharedTokens, prompt: u64, draws: u64, generated: u64) -> Self {
+        let mut shares: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+        if prompt > 0 {
+            shares.insert(draws, (prompt, prompt * (prompt + 1) / 2));
+        }
+        for token in tokens.tokens() {
+            let share = shares.entry(token.samples.min(draws)).or_default();
+            share.0 += 1;
+            share.1 += prompt + token.depth;
+        }
+        Self {
+            generated,
+            shared: shares
+                .into_iter()
+                .map(|(sharers, (tokens, attended))| (sharers, tokens, attended))
+                .collect(),
+        }
+    }
+
     /// As a model reports it, where its tokens are not known: each draw's own, but for the prompt, which all share.
     pub fn reported(usage: &Usage, draws: u64, prompt: u64) -> Self {
         let prompt = prompt.min(usage.computed);
@@ -64,49 +84,6 @@ impl Work {
         Self {
             generated: usage.generated,
             shared: shared.into_iter().filter(|share| share.1 > 0).collect(),
-        }
-    }
-}
-
-/// Sequences of tokens below a common beginning, each token once, with how many draws share it.
-#[derive(Debug, Default)]
-pub struct SharedTokens {
-    index: HashMap<(usize, u32), usize>,
-    /// Of each token: its depth from 1, and its sharers.
-    nodes: Vec<(u64, u64)>,
-}
-
-impl SharedTokens {
-    /// Adds a sequence that `draws` draws share.
-    pub fn insert(&mut self, tokens: impl IntoIterator<Item = u32>, draws: u64) {
-        let mut at = 0;
-        for (token, depth) in tokens.into_iter().zip(1..) {
-            let next = self.nodes.len() + 1;
-            at = *self.index.entry((at, token)).or_insert(next);
-            if at == next {
-                self.nodes.push((depth, 0));
-            }
-            self.nodes[at - 1].1 += draws;
-        }
-    }
-
-    /// The work of computing each once after a beginning of `prompt` tokens, which `draws` draws share.
-    pub fn work(&self, prompt: u64, draws: u64, generated: u64) -> Work {
-        let mut shares: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
-        if prompt > 0 {
-            shares.insert(draws, (prompt, prompt * (prompt + 1) / 2));
-        }
-        for &(depth, sharers) in &self.nodes {
-            let share = shares.entry(sharers.min(draws)).or_default();
-            share.0 += 1;
-            share.1 += prompt + depth;
-        }
-        Work {
-            generated,
-            shared: shares
-                .into_iter()
-                .map(|(sharers, (tokens, attended))| (sharers, tokens, attended))
-                .collect(),
         }
     }
 }
@@ -123,7 +100,7 @@ mod tests {
             for &draw in chosen {
                 tokens.insert(draws[draw].iter().copied(), 1);
             }
-            let work = tokens.work(2, chosen.len() as u64, 0);
+            let work = Work::shared(&tokens, 2, chosen.len() as u64, 0);
             let sum = |part: fn(&(u64, u64, u64)) -> u64| work.shared.iter().map(part).sum::<u64>();
             (sum(|share| share.1) as f64, sum(|share| share.2) as f64)
         };
@@ -133,7 +110,7 @@ mod tests {
         }
         let spent = Spent {
             draws: 4,
-            policy: whole.work(2, 4, 10),
+            policy: Work::shared(&whole, 2, 4, 10),
             verifier: Work::default(),
         };
         let pairs = [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]];

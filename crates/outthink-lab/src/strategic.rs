@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use outthink_core::{Limits, Prefix, Problem, Sampling, Stop, Tree, Usage, Verifier};
+use outthink_core::{Limits, Prefix, Problem, Sampling, SharedTokens, Stop, Tree, Usage, Verifier};
 
 use crate::recorded::{RecordedPolicy, RecordedVerifier};
 use crate::run::{PolicyModel, VerifierModel};
-use crate::spent::{SharedTokens, Spent, Work};
+use crate::spent::{Spent, Work};
 use crate::store::{Choice, Finished};
 use crate::strategy::{Hands, SolveError, Solved, Strategy};
 use crate::work::{
@@ -111,7 +111,7 @@ fn drawn(solved: &Solved, prompt: u64) -> Work {
             tokens.insert(path[..computed].iter().copied(), draws);
         }
     }
-    tokens.work(prompt, draws, solved.policy.generated)
+    Work::shared(&tokens, prompt, draws, solved.policy.generated)
 }
 
 /// Each verifier's work, each token that it read once.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use outthink_core::{
-    Answers, Error, Finished as Paths, Limits, Method, Plan, Prefix, Problem, Sampling, Solution,
-    Step, Stop, Tree, Usage, Verifier, draw_seed, problem_seed, search,
+    Answers, Error, Finished as Paths, Limits, Method, Plan, Prefix, Problem, Sampling,
+    SharedTokens, Solution, Step, Stop, Tree, Usage, Verifier, draw_seed, problem_seed, search,
 };
 
 use crate::recorded::{Journal, RecordedPolicy, RecordedVerifier};
 use crate::run::{PolicyModel, VerifierModel};
-use crate::spent::{SharedTokens, Spent, Work};
+use crate::spent::{Spent, Work};
 use crate::store::{Claim, Drawn, Finished, Sample};
 
 /// Which grader the verdicts are from. Its number goes up with every change of `outthink-answer` that may change a verdict, so
@@ -88,7 +88,12 @@ impl Bench<'_> {
         grade(&mut samples, &self.claim.problem.gold, self.answers);
         let known = samples.iter().any(|sample| sample.tokens > 0);
         let work = if known {
-            tokens.work(policy.prompt(), draws as u64, tree.policy.generated)
+            Work::shared(
+                &tokens,
+                policy.prompt(),
+                draws as u64,
+                tree.policy.generated,
+            )
         } else {
             Work::reported(&tree.policy, draws as u64, policy.prompt())
         };
@@ -217,7 +222,7 @@ impl Bench<'_> {
             asked.extend(asked_about(&tree, node, &question).map(|prefix| (prefix, draws)));
         }
         let work = if tells_tokens(&tree) {
-            tokens.work(policy.prompt(), draws, tree.policy.generated)
+            Work::shared(&tokens, policy.prompt(), draws, tree.policy.generated)
         } else {
             Work::reported(&tree.policy, draws, tree.policy.computed)
         };
@@ -355,14 +360,15 @@ pub(crate) fn verifier_work<'p>(
     draws: u64,
     usage: &Usage,
 ) -> Work {
-    let Some(render) = &model.render else {
-        return Work::reported(usage, draws, 0);
-    };
     let mut tokens = SharedTokens::default();
     for (prefix, draws) in asked {
-        if let Some(rendered) = render(prefix) {
-            tokens.insert(rendered, draws);
+        if let Some(read) = model.model.reads(prefix) {
+            tokens.insert(read, draws);
         }
     }
-    tokens.work(0, draws, 0)
+    // Servers do not tell what they read.
+    if tokens.tokens().is_empty() {
+        return Work::reported(usage, draws, 0);
+    }
+    Work::shared(&tokens, 0, draws, 0)
 }

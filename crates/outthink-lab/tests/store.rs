@@ -316,7 +316,7 @@ fn a_mixture_of_experts_costs_what_its_tokens_use_in_the_run_the_plan_and_the_re
         bench.study.seeds = vec![active.unwrap_or_default()];
         let mut store = Store::open(&place.name()).unwrap();
         store.put_study(&bench.study).unwrap();
-        let planned = Estimate::of(&bench.study, &mut store)
+        let planned = Estimate::of(&bench.study, &mut store, 64)
             .unwrap()
             .flops
             .unwrap();

@@ -375,6 +375,9 @@ impl Inner {
 
     /// Asks for all in one request (`n`). If the provider returns fewer, the rest is asked for in parallel requests of that
     /// size. Without token ids a sample cannot be repeated exactly anyway, and providers charge the prompt of a request once.
+    ///
+    /// A request that is halted is lost with all of its samples. So under a cap, one asks for no more than is sure to come
+    /// whole, and what may be cut off comes by itself.
     async fn chat(
         &self,
         key: u64,
@@ -384,11 +387,18 @@ impl Inner {
     ) -> Result<Reply, Error> {
         let mut drawn: Vec<Continuation> = Vec::with_capacity(seeds.len());
         let mut usage = Usage::default();
-        // What is done when a halt comes is kept: it comes by itself.
-        let most = shape.halt.as_ref().map_or(seeds.len(), |_| 1);
-        let mut at_once = most.min(self.pool.answers()).max(1);
+        let mut at_once = self.pool.answers().max(1);
         while drawn.len() < seeds.len() {
-            let parts = seeds[drawn.len()..].chunks(at_once);
+            let open = &seeds[drawn.len()..];
+            let sure = shape.halt.as_ref().map_or(open.len(), |halt| {
+                let whole = halt.room().unwrap_or(0) / (shape.max_tokens as u64).max(1);
+                usize::try_from(whole).unwrap_or(usize::MAX)
+            });
+            let (now, most) = match sure {
+                0 | 1 => (open, 1),
+                sure => (&open[..sure.min(open.len())], at_once),
+            };
+            let parts = now.chunks(most);
             let asked = parts.map(|seeds| self.choices(key, messages, seeds, shape));
             for (continuations, cost) in try_join_all(asked).await? {
                 at_once = at_once.min(continuations.len().max(1));

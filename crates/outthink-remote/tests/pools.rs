@@ -14,8 +14,8 @@ use futures::executor::block_on;
 use futures::stream::TryStreamExt;
 use mock::{Act, Mock, Request};
 use outthink_core::{
-    Extension, Finished, Limits, Method, Plan, Policy, Problem, Sampling, Selection, Step, Stop,
-    Tree, Until, Verifier, search,
+    Extension, Finished, Halt, Limits, Method, Plan, Policy, Problem, Sampling, Selection, Step,
+    Stop, Tree, Until, Verifier, search,
 };
 use outthink_prompt::Profile;
 use outthink_remote::{Config, Dialect, RemotePolicy, RemoteVerifier, Servers};
@@ -220,6 +220,43 @@ fn provider(request: &Request) -> Act {
 }
 
 #[test]
+fn under_a_cap_one_request_asks_for_no_more_than_is_sure_to_come_whole() {
+    // A provider of ten tokens an answer, asked for six answers of at most twenty.
+    let asked = |halt: &Halt| -> Vec<u64> {
+        let mock = Mock::start(|request| match request.path.as_str() {
+            "/v1/chat/completions" => {
+                let n = request.body["n"].as_u64().unwrap_or(1);
+                let choice = |index: u64| json!({"index": index, "message": {"role": "assistant", "content": "It is \\boxed{4}."}, "finish_reason": "stop"});
+                Act::Json(json!({"choices": (0..n).map(choice).collect::<Vec<_>>(),
+                    "usage": {"prompt_tokens": 30, "completion_tokens": 10 * n}}))
+            }
+            _ => provider(request),
+        });
+        let client = policy(&servers(&[&mock], None));
+        let request = Extension {
+            problem: problem(1),
+            steps: Vec::new(),
+            seeds: (0..6).collect(),
+            until: Until::Answer,
+            sampling: Sampling::at(1.0),
+            max_tokens: 20,
+        };
+        let replies = block_on(client.extend_until(vec![request], halt)).unwrap();
+        assert_eq!(replies[0].0.len(), 6);
+        let bodies = mock.bodies();
+        let chats = bodies.iter().filter(|(path, _)| path.contains("chat"));
+        let n = |body: &Value| body["n"].as_u64().unwrap_or(1);
+        chats.map(|(_, body)| n(body)).collect()
+    };
+    assert_eq!(asked(&Halt::after(1000)), [6]);
+    // Five may take all of the hundred; they took fifty, so the sixth is sure too.
+    assert_eq!(asked(&Halt::after(100)), [5, 1]);
+    // Whoever may be stopped at any time loses as little as can be.
+    assert_eq!(asked(&Halt::default()), [1; 6]);
+    assert_eq!(asked(&Halt::when_told_or_after(1000)), [1; 6]);
+}
+
+#[test]
 fn a_provider_that_returns_fewer_choices_is_asked_for_the_rest() {
     let mock = Mock::start(provider);
     let client = policy(&servers(&[&mock], None));
@@ -373,7 +410,7 @@ fn addresses_are_read_and_secrets_in_them_refused() {
         );
     }
     let config = Config::parse(
-        "[policy]\nurls = [\"http://h:1/v1\"]\nkey_env = \"KEY\"\nconcurrency = 8\n\n[verifier]\nurls = [\"http://v:1\"]\ntokenizer = \"prm\"\n",
+        "[policy]\nurls = [\"http://h:1/v1\"]\nkey_env = \"KEY\"\ntimeout-seconds = 60\nconcurrency = 8\n\n[verifier]\nurls = [\"http://v:1\"]\ntokenizer = \"prm\"\n",
     );
     let config = config.unwrap();
     assert_eq!(config.policy.unwrap().concurrency, Some(8));

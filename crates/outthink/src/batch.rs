@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use futures::executor::block_on;
 use indicatif::ProgressBar;
-use outthink_core::{Answers, Chosen, Method, Problem, Solution, Spending, Verifier};
+use outthink_core::{Answers, Chosen, Method, Plan, Problem, Solution, Spending, Verifier};
 use outthink_lab::strategy::{Batch, SolveError, Solved, Tariff, Unit};
 use outthink_lab::{
     Columns, Golds, MathAnswers, ModelInfo, Searches, read_dataset, read_dataset_from, short,
@@ -200,7 +200,7 @@ fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCo
     let count = asked.len() as f64;
     let total = match (arguments.total, arguments.budget) {
         (Some(total), _) => total,
-        (None, budget) => budget.unwrap_or(16.0 * parsed.sample()) * count,
+        (None, budget) => budget.unwrap_or(Plan::USUAL_BUDGET as f64 * parsed.sample()) * count,
     };
     let share = total / count;
     let Loaded {

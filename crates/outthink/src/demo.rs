@@ -8,11 +8,11 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::{
-    Finished, Method, NodeId, Plan, Prefix, Problem, Scoring, Selection, Spending, Stop, Tree,
-    Usage, Verifier, Voting,
+    Finished, Method, NodeId, Plan, Prefix, Problem, Scoring, Selection, SharedTokens, Spending,
+    Stop, Tree, Usage, Verifier, Voting,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
-use outthink_lab::{MathAnswers, Question, TokenTrie, Trial};
+use outthink_lab::{MathAnswers, Question, Trial};
 use outthink_micro::domain;
 
 use crate::cli::{Demo, PolicyChoice, VerifierChoice};
@@ -250,7 +250,7 @@ fn reuse(
     policy: &EmbeddedPolicy,
     verifier: Option<&AnyVerifier>,
 ) -> Result<Reuse, Failure> {
-    let (mut drawn, mut scored) = (TokenTrie::default(), TokenTrie::default());
+    let (mut drawn, mut scored) = (SharedTokens::default(), SharedTokens::default());
     for tree in trial.outcomes.iter().map(|outcome| &outcome.tree) {
         let prompt = policy.prompt(&tree.problem)?;
         for node in 1..tree.nodes().len() {
@@ -261,7 +261,7 @@ fn reuse(
                 .copied();
             // Nothing is drawn after the last token, so the policy never needs to compute it.
             let length = prompt.len() + steps.iter().map(|step| step.tokens.len()).sum::<usize>();
-            drawn.insert(path.take(length - 1));
+            drawn.insert(path.take(length - 1), 1);
             if let Some(AnyVerifier::Model(model)) = verifier {
                 score_tokens(model, tree, node, &mut scored)?;
             }
@@ -279,8 +279,8 @@ fn reuse(
         _ => 0,
     };
     Ok(Reuse {
-        policy: ratio(policy.counts().computed, drawn.len()),
-        verifier: ratio(verifier, scored.len()),
+        policy: ratio(policy.counts().computed, drawn.tokens().len()),
+        verifier: ratio(verifier, scored.tokens().len()),
     })
 }
 
@@ -289,7 +289,7 @@ fn score_tokens(
     model: &EmbeddedVerifier,
     tree: &Tree,
     node: NodeId,
-    trie: &mut TokenTrie,
+    trie: &mut SharedTokens,
 ) -> Result<(), Failure> {
     let asked = tree.nodes()[node].reward.is_some();
     let solution = tree.solution(node);
@@ -302,7 +302,7 @@ fn score_tokens(
             steps: solution.steps,
             complete: solution.stop == Stop::Answer,
         };
-        trie.insert(model.render(&prefix)?.tokens);
+        trie.insert(model.render(&prefix)?.tokens, 1);
     }
     Ok(())
 }

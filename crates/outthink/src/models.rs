@@ -212,6 +212,15 @@ impl Verifier for AnyVerifier {
             Self::Calibrated(calibrated) => calibrated.score(prefixes),
         }
     }
+
+    fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
+        match self {
+            Self::Model(model) => model.reads(prefix),
+            Self::Remote(servers) => servers.reads(prefix),
+            Self::StepChecker(checker) => checker.reads(prefix),
+            Self::Calibrated(calibrated) => calibrated.reads(prefix),
+        }
+    }
 }
 
 /// Is a text in letters that the model does not have?

@@ -63,8 +63,7 @@ pub(crate) fn run(arguments: &PrmServe) -> Result<(), Failure> {
 async fn serve(served: Arc<Served>, keys: Keys, address: SocketAddr) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::bind(address)
         .await
-        .with_context(|| format!("cannot listen at {address}"))
-        .map_err(Failure::Input)?;
+        .with_context(|| format!("cannot listen on {address}"))?;
     let at = listener.local_addr()?;
     println!("serving {} at http://{at}/v1", served.name);
     let guarded = Router::new()

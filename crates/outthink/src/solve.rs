@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use outthink_core::{
-    Answers, Chosen, Error, Limits, Method, Pair, Plan, Problem, Sampling, Selection, Solution,
-    Spending, Verifier, search,
+    Answers, Chosen, CountedPolicy, CountedVerifier, Error, Limits, Method, Pair, Plan, Problem,
+    Sampling, Selection, Solution, Spending, Verifier, search,
 };
 use outthink_lab::MathAnswers;
 use outthink_prompt::PolicyProfile;
@@ -118,14 +118,15 @@ fn one(arguments: &Solve) -> Result<ExitCode, Failure> {
         selection,
         ..
     } = &prepared;
+    let judge = verifier.as_ref().map(CountedVerifier::new);
     let tree = block_on(search(
         problem,
         plan,
         prepared.sampling,
         prepared.limits,
         arguments.seed,
-        policy,
-        verifier.as_ref().map(|verifier| verifier as &dyn Verifier),
+        &CountedPolicy::new(policy),
+        judge.as_ref().map(|judge| judge as &dyn Verifier),
     ))?;
     let answers = MathAnswers;
     let solutions = tree.solutions();
@@ -192,12 +193,9 @@ pub(crate) fn prepare(arguments: &Solve) -> Result<Prepared, Failure> {
         )),
         error => Failure::input(error),
     })?;
-    let selection = arguments.selection.unwrap_or(method.default_selection());
-    if selection != Selection::Majority && !method.needs_verifier() {
-        return Err(Failure::Input(anyhow!(
-            "{method} scores no steps, so its selection is majority"
-        )));
-    }
+    let selection = method
+        .selection(arguments.selection)
+        .map_err(Failure::input)?;
     if let Some(reason) = verifier
         .as_ref()
         .and_then(|verifier| models::mismatch(&policy, verifier))
@@ -232,7 +230,8 @@ fn plan(arguments: &Solve, method: Method) -> Result<Plan, Failure> {
         Some(budget) => samples(budget)?,
         None => method.default_budget(),
     };
-    Plan::new(method, budget, arguments.width, arguments.finished).map_err(Failure::input)
+    let width = arguments.width.unwrap_or_else(|| Plan::usual_width(budget));
+    Plan::new(method, budget, width, arguments.finished).map_err(Failure::input)
 }
 
 /// A budget that was typed, as a number of solutions.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{Answers, Pair, Spending};
+use outthink_core::{Answers, CountedPolicy, CountedVerifier, Pair, Plan, Spending, Verifier};
 use outthink_lab::strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
 use outthink_lab::{
     MathAnswers, ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study,
@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::cli::{PolicyChoice, Solve, VerifierChoice};
 use crate::failure::Failure;
 use crate::models::{self, AnyPolicy};
-use crate::solve::{Written, counted, print, problem, samples, status, write};
+use crate::solve::{self, Written, print, problem, samples, status, write};
 use crate::wiring::{self, LoadedPolicy};
 
 /// What `--json` prints.
@@ -129,7 +129,7 @@ impl Named {
             }
             (_, Some(_)) => Err(Failure::Input(anyhow!(
                 "a strategy file brings the verifiers that it was fitted with (here {}); leave --verifier out",
-                counted(asked.len(), "verifier", "verifiers")
+                solve::counted(asked.len(), "verifier", "verifiers")
             ))),
             (_, None) => {
                 let load = |own: &&Fitted| {
@@ -299,44 +299,35 @@ pub(crate) fn fits(strategy: &Strategy, policy: &LoadedPolicy) -> Result<(), Fai
     methods.try_for_each(|method| pair.check(method).map_err(Failure::input))
 }
 
-impl Loaded {
-    /// What the strategy works with at a budget; one problem never takes more than `most` samples.
-    pub(crate) fn hands<'a>(
-        &'a self,
-        budget: f64,
-        most: usize,
-        answers: &'a MathAnswers,
-    ) -> Result<Hands<'a>, Failure> {
-        let asked = self.strategy.asks(budget, false).map_err(Failure::input)?;
-        Ok(Hands {
-            policy: self.policy.model.as_ref(),
-            verifiers: asked
-                .into_iter()
-                .zip(self.verifiers.iter().map(|own| own.model.as_ref()))
-                .collect(),
-            sampling: self.policy.sampling,
-            limits: self.policy.limits,
-            answers,
-            most: Some(most),
-        })
-    }
-}
-
 pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {
     let problem = problem(arguments)?;
     let parsed = Named::parse(named)?;
     let sample = parsed.sample();
-    let budget = arguments.budget.unwrap_or(16.0 * sample);
+    let budget = arguments
+        .budget
+        .unwrap_or(Plan::USUAL_BUDGET as f64 * sample);
     // A strategy keeps to a budget on average; this one problem is never given more samples than it pays for.
     let most = samples((budget / sample - 1e-9).ceil().max(1.0))?;
     let loaded = load(parsed, arguments, budget, false)?;
-    let answers = MathAnswers;
-    let hands = loaded.hands(budget, most, &answers)?;
     let Loaded {
         strategy,
         policy,
         verifiers,
     } = &loaded;
+    let answers = MathAnswers;
+    let names = strategy.asks(budget, false).map_err(Failure::input)?;
+    let counted = CountedPolicy::new(policy.model.as_ref());
+    let judges = verifiers.iter().map(|own| own.model.as_ref());
+    let judges: Vec<_> = judges.map(CountedVerifier::new).collect();
+    let judges = judges.iter().map(|judge| judge as &dyn Verifier);
+    let hands = Hands {
+        policy: &counted,
+        verifiers: names.into_iter().zip(judges).collect(),
+        sampling: policy.sampling,
+        limits: policy.limits,
+        answers: &answers,
+        most: Some(most),
+    };
     let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
     let solved = block_on(strategy.solve(problem, budget, arguments.seed, &hands))?;
     let costs = costs(&solved, &policy.info, &infos);
@@ -375,7 +366,7 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {
     print(answer, correct, &solutions, &costs);
     println!(
         "spent      {} of at most {most}; the budget was {} {}",
-        counted(solved.samples, "sample", "samples"),
+        solve::counted(solved.samples, "sample", "samples"),
         short(budget),
         strategy.unit()
     );

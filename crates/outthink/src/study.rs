@@ -48,7 +48,10 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
             store = store.with_lease(seconds);
         }
     }
-    let look = |store: &mut Store| Ok((store.count(&study.name)?, Estimate::of(&study, store)?));
+    let look = |store: &mut Store| {
+        let estimate = Estimate::of(&study, store, models.appetite())?;
+        Ok((store.count(&study.name)?, estimate))
+    };
     let (count, estimate) = if arguments.dry_run {
         store.rehearse(&study, look)?
     } else {
@@ -375,6 +378,13 @@ fn plan(study: &Study, place: &str, count: Count, estimate: &Estimate) -> String
             },
             estimate.basis,
         ));
+        told.push_str(&match estimate.seconds {
+            Some(seconds) => format!(
+                "time       about {}, as fast as the units that are done\n",
+                duration(seconds)
+            ),
+            None => "time       unknown until some units are done; the progress then says how much is left\n".to_owned(),
+        });
     }
     told
 }

@@ -340,7 +340,6 @@ pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
     })?);
     let cost = verifier.cost();
     let identity = verifier.identity(&choice)?;
-    let reader = Arc::clone(&verifier);
     let name = match verifier.bare() {
         AnyVerifier::Remote(servers) => servers.model(),
         _ => &entry.model,
@@ -348,10 +347,6 @@ pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
     Ok(VerifierModel {
         info: info(entry, name, identity, cost)?,
         model: verifier,
-        render: Some(Box::new(move |prefix| match reader.bare() {
-            AnyVerifier::Model(model) => Some(model.render(prefix).ok()?.tokens),
-            _ => None,
-        })),
     })
 }
 

@@ -57,7 +57,7 @@ fn bad_input_gets_one_clear_line_and_exit_status_2() {
     insta::assert_snapshot!(solve(&["--policy", "localhost:8480"]), @"2: error: localhost:8480 is an address without its scheme; did you mean http://localhost:8480?");
     insta::assert_snapshot!(solve(&["--policy", "10.0.0.7:8000/v1#m"]), @"2: error: 10.0.0.7:8000/v1 is an address without its scheme; did you mean http://10.0.0.7:8000/v1?");
     insta::assert_snapshot!(solve(&["--policy", "micro-prm"]), @"2: error: policy micro-prm: no policy profile fits this checkpoint, a Qwen2ForProcessRewardModel (tried: micro, deepseek-r1-distill, llama-3, qwen3, qwen2.5, chat); name one, or write one as in profiles/");
-    insta::assert_snapshot!(solve(&["--budget", "6"]), @"2: error: beam cannot spend a budget of 6: the beam width of 4 must divide it; try a budget of 4 or 8, or a width of 2, 3 or 6");
+    insta::assert_snapshot!(solve(&["--budget", "6", "--width", "4"]), @"2: error: beam cannot spend a budget of 6: the beam width of 4 must divide it; try a budget of 4 or 8, or a width of 2, 3 or 6");
     insta::assert_snapshot!(solve(&["--budget", "0"]), @"2: error: invalid value '0' for '--budget <N>': it is a number more than 0");
     insta::assert_snapshot!(solve(&["--budget", "1e18"]), @"2: error: --budget 1e18 is too large: at most 1048576 solutions");
     insta::assert_snapshot!(solve(&["--temperature=-1"]), @r#"2: error: invalid value '-1' for '--temperature <T>': a temperature is a number from 0 to 100"#);
@@ -76,6 +76,24 @@ fn bad_input_gets_one_clear_line_and_exit_status_2() {
     insta::assert_snapshot!(refusal(&["micro", "check", "-"], ""), @"2: error: standard input holds no solutions");
     insta::assert_snapshot!(refusal(&["micro", "check", "-"], "{\"problem\": 1}"), @"2: error: standard input line 1: invalid type: integer `1`, expected a string at line 1 column 13");
     insta::assert_snapshot!(refusal(&["micro", "check", "no-such-file"], ""), @"2: error: cannot read no-such-file: No such file or directory (os error 2)");
+}
+
+#[test]
+fn an_address_in_use_is_no_wrong_input() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for server in [
+        &["serve", "--policy", "micro-24k"][..],
+        &["prm-serve", "--verifier", "micro-prm-short"],
+    ] {
+        let output = outthink(&[server, &["--listen", &address]].concat(), "");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(
+            told.contains(&format!("error: cannot listen on {address}")),
+            "{told}"
+        );
+    }
 }
 
 #[test]

@@ -267,9 +267,14 @@ fn a_strategy_answers_what_is_left_to_auto() {
         chosen.ends_with(solved["reason"].as_str().unwrap()),
         "{chosen}"
     );
-    assert_eq!(
-        told["usage"]["policy"]["generated"],
-        solved["usage"]["policy"]["generated"]
+    // What it cost does not depend on what else the models had computed.
+    assert_eq!(told["usage"], solved["usage"]);
+    let again = server.ask("auto@micro-24k", json!({"budget": 8}));
+    assert_eq!(again["outthink"]["usage"], told["usage"]);
+    assert_eq!(again["usage"], reply["usage"]);
+    assert!(
+        told["usage"]["flops_full"].as_f64().unwrap() > 0.0,
+        "{reply}"
     );
     assert_eq!(
         reply["usage"]["completion_tokens"],
@@ -292,6 +297,8 @@ fn a_strategy_answers_what_is_left_to_auto() {
     let refused = server.ask("auto@micro-24k", json!({"verifier": "micro-prm-short"}));
     assert_eq!(refused["status"], 400, "{refused}");
     let named = server.ask("beam:micro-24k", json!({"budget": 4}));
+    let again = server.ask("beam:micro-24k", json!({"budget": 4}));
+    assert_eq!(named["outthink"]["usage"], again["outthink"]["usage"]);
     assert_eq!(named["outthink"]["plan"], "4 = 1 beam × 4", "{named}");
     assert!(named["outthink"]["confidence"].is_null());
 

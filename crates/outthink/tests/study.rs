@@ -162,6 +162,37 @@ fn what_a_unit_costs_by_itself_is_what_the_engine_computes_for_it_alone() {
 }
 
 #[test]
+fn the_store_is_found_where_one_is_meant_and_asked_for_where_it_is_not_clear() {
+    let folder = Folder::new("stores");
+    let sql = ["sql", "select count(*) from study"];
+    let (code, told) = fails(&sql, &folder);
+    assert!(
+        code == Some(2) && told.contains("no store in this folder"),
+        "{told}"
+    );
+    let tiny = |store: &'static str, name: &'static str| {
+        ok(&[&TINY[..], &[store, "--name", name]].concat(), &folder)
+    };
+    std::fs::write(folder.file("notes.sqlite"), "no store").unwrap();
+    let done = tiny("any.sqlite", "first");
+    assert!(done.contains("time       unknown until"), "{done}");
+    assert_eq!(ok(&sql, &folder), "count(*)\n1\n");
+    ok(&["report", "first"], &folder);
+    assert!(ok(&["export", "--name", "first"], &folder).contains("\"answer\""));
+
+    tiny("second.sqlite", "second");
+    let (_, told) = fails(&sql, &folder);
+    assert!(told.contains("any.sqlite, second.sqlite"), "{told}");
+    // A study's own store is the one that `study` names after it.
+    ok(&["report", "second", "--json"], &folder);
+    assert!(
+        fails(&["report", "first"], &folder)
+            .1
+            .contains("several stores")
+    );
+}
+
+#[test]
 fn what_cannot_be_done_is_told() {
     let folder = Folder::new("wrong");
     let (code, told) = fails(&["report", "--store", "none.sqlite"], &folder);

@@ -173,6 +173,15 @@ impl TryFrom<Written> for Plan {
 }
 
 impl Plan {
+    /// The budget where none is named.
+    pub const USUAL_BUDGET: usize = 16;
+
+    /// The beam width where none is named: the paper's 4, or the largest below it that divides the budget.
+    pub fn usual_width(budget: usize) -> usize {
+        let divides = |width: &usize| budget.is_multiple_of(*width);
+        (1..=4).rev().find(divides).unwrap_or(1)
+    }
+
     /// The largest budget of one search.
     pub const LARGEST: usize = 1 << 20;
 

@@ -187,4 +187,8 @@ impl<V: Verifier> Verifier for Calibrated<V> {
         }
         .boxed()
     }
+
+    fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
+        self.verifier.reads(prefix)
+    }
 }

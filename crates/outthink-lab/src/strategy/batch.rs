@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use futures::stream::{StreamExt, iter};
-use outthink_core::{Answers, Problem, Usage, Verifier};
+use outthink_core::{Answers, CountedPolicy, CountedVerifier, Problem, Usage, Verifier};
 
 use super::chooser::Predicted;
 use super::error::StrategyError;
@@ -49,8 +49,8 @@ pub(super) type Done<'a> = dyn FnMut(usize, Result<(Solved, f64), SolveError>) +
 
 /// A problem's models, under its part of the journal.
 struct Recorded<'a> {
-    policy: RecordedPolicy<'a>,
-    verifiers: Vec<(&'a str, RecordedVerifier<'a>)>,
+    policy: CountedPolicy<RecordedPolicy<'a>>,
+    verifiers: Vec<(&'a str, CountedVerifier<RecordedVerifier<'a>>)>,
 }
 
 impl<'a> Batch<'a> {
@@ -72,7 +72,7 @@ impl<'a> Batch<'a> {
             })
             .collect();
         let recorded = journals.iter().map(|journal| Recorded {
-            policy: RecordedPolicy::new(self.policy.model.as_ref(), journal),
+            policy: CountedPolicy::new(RecordedPolicy::new(self.policy.model.as_ref(), journal)),
             verifiers: self
                 .verifiers
                 .iter()
@@ -82,7 +82,7 @@ impl<'a> Batch<'a> {
                         journal,
                         name,
                     };
-                    (*name, verifier)
+                    (*name, CountedVerifier::new(verifier))
                 })
                 .collect(),
         });
@@ -280,7 +280,6 @@ mod tests {
         let judges = evidence.verifiers.iter().map(|info| VerifierModel {
             info: info.clone(),
             model: Arc::<Mock>::clone(&model),
-            render: None,
         });
         let judges: Vec<VerifierModel> = judges.collect();
         let batch = Batch {

@@ -154,4 +154,8 @@ impl Verifier for RememberingVerifier<'_> {
         }
         .boxed()
     }
+
+    fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
+        self.verifier.reads(prefix)
+    }
 }

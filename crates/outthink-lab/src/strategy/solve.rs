@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use outthink_core::{
-    Answers, Limits, Method, NodeId, Plan, Policy, Problem, Sampling, Selection, Solution, Tree,
-    Usage, Verifier, search,
+    Answers, Limits, Method, NodeId, Plan, Policy, Problem, Sampling, Selection, Solution, Stop,
+    Tree, Usage, Verifier, search,
 };
 
 use super::candidate::Candidate;
@@ -15,6 +15,7 @@ use super::features::Glimpse;
 use super::kind::{Bounds, Chosen, Strategy};
 use super::memory::{RememberingPolicy, RememberingVerifier};
 use super::stopping::{PROBE, Standing, Stopping};
+use super::unlike::Shown;
 
 /// What a strategy works with.
 pub struct Hands<'a> {
@@ -130,8 +131,8 @@ impl Strategy {
         chosen: Chosen,
     ) -> Result<Solved, SolveError> {
         let (tree, drawn) = begun.work.search(&chosen.candidate).await?;
-        let first = begun.first(&tree, &chosen.candidate);
-        let unlike = self.unlike(budget, begun.text(), &first)?;
+        let shown = begun.shown(&tree, &chosen.candidate);
+        let unlike = self.unlike(budget, begun.text(), &shown)?;
         begun.solved(tree, drawn, chosen, unlike, |ended| {
             self.confidence(budget, ended)
         })
@@ -222,17 +223,18 @@ impl<'a> Begun<'a> {
         &self.glimpses
     }
 
-    /// The first samples: those that were looked at, or else those of a search that begins with as many.
-    pub(super) fn first(&self, tree: &Tree, candidate: &Candidate) -> Vec<Glimpse> {
+    /// The first samples: those that were looked at, or else those of a search that begins with as many. Where there are
+    /// none, what the search came to.
+    pub(super) fn shown(&self, tree: &Tree, candidate: &Candidate) -> Shown {
         let mut first = match self.glimpses.is_empty() && candidate.reuses_probe() {
             true => glimpses(tree, self.work.hands.answers),
             false => self.glimpses.clone(),
         };
-        match first.len() < PROBE {
-            true => first.clear(),
-            false => first.truncate(PROBE),
+        if first.len() < PROBE {
+            return Shown::Found(found(tree));
         }
-        first
+        first.truncate(PROBE);
+        Shown::First(first)
     }
 
     /// The problem's text.
@@ -422,16 +424,25 @@ fn glimpses(tree: &Tree, answers: &dyn Answers) -> Vec<Glimpse> {
     let classes = classes(tree, answers);
     let drawn = leaves(tree).iter().zip(classes);
     drawn
-        .map(|(&leaf, class)| {
-            let steps = tree.steps(leaf);
-            Glimpse {
-                class,
-                tokens: steps.iter().map(|step| step.tokens.len()).sum(),
-                logprob: steps.iter().map(|step| step.logprob).sum(),
-                rewards: tree.solution(leaf).rewards,
-            }
-        })
+        .map(|(&leaf, class)| glimpse(tree, leaf, class))
         .collect()
+}
+
+/// The complete solutions that a search keeps; whose answers are the same is not told.
+fn found(tree: &Tree) -> Vec<Glimpse> {
+    let whole = |&&node: &&NodeId| matches!(tree.nodes()[node].finished, Some((Stop::Answer, _)));
+    let whole = tree.kept.iter().filter(whole);
+    whole.map(|&node| glimpse(tree, node, None)).collect()
+}
+
+fn glimpse(tree: &Tree, leaf: NodeId, class: Option<usize>) -> Glimpse {
+    let steps = tree.steps(leaf);
+    Glimpse {
+        class,
+        tokens: steps.iter().map(|step| step.tokens.len()).sum(),
+        logprob: steps.iter().map(|step| step.logprob).sum(),
+        rewards: tree.solution(leaf).rewards,
+    }
 }
 
 #[cfg(test)]

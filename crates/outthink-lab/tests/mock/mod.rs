@@ -247,7 +247,6 @@ pub(crate) fn bench_of(
                 latency,
                 prefixes: Arc::clone(&prefixes),
             }),
-            render: None,
         }],
     };
     Bench {

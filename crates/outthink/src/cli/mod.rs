@@ -288,9 +288,9 @@ pub(crate) struct Solve {
     /// --strategy in its unit
     #[arg(long, help_heading = "Search", value_name = "N", value_parser = positive)]
     pub(crate) budget: Option<f64>,
-    /// Beam width M: candidates sampled per kept step; must divide N
-    #[arg(long, help_heading = "Search", default_value_t = 4, value_name = "M")]
-    pub(crate) width: usize,
+    /// Beam width M: candidates sampled per kept step; must divide N [default: 4, or the largest below that divides N]
+    #[arg(long, help_heading = "Search", value_name = "M")]
+    pub(crate) width: Option<usize>,
     /// How the answer is chosen: majority, or {min,last,mean,product}-{max,vote} [default: last-vote; majority without a
     /// verifier]
     #[arg(long, help_heading = "Search")]
