@@ -70,6 +70,12 @@ impl Conversation {
         })
     }
 
+    /// What is asked of the model, once a choice.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn asked(&self) -> &[Utterance] {
+        &self.asked
+    }
+
     /// All replies.
     pub(crate) async fn replies(&self) -> Result<Vec<Choice>, ModelError> {
         try_join_all(self.asked.iter().map(|asked| self.reply(asked, |_| ()))).await

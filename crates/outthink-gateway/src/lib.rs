@@ -11,6 +11,8 @@ mod conversation;
 mod door;
 mod error;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod handlers;
 mod listing;
 mod metrics;

@@ -15,6 +15,8 @@ mod dialect;
 mod endpoint;
 mod error;
 mod forward;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod http;
 mod key;
 mod limit;

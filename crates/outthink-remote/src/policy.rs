@@ -499,25 +499,25 @@ fn open<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The draws of a request as they come.
-type Cuts = Arc<Mutex<Vec<Cut>>>;
+pub(crate) type Cuts = Arc<Mutex<Vec<Cut>>>;
 
 /// Reads draws.
-struct DrawReader {
-    dialect: Dialect,
-    spelled: bool,
+pub(crate) struct DrawReader {
+    pub(crate) dialect: Dialect,
+    pub(crate) spelled: bool,
     /// Shared with whoever hands them over when they are halted.
-    cuts: Cuts,
-    told: Option<Told>,
+    pub(crate) cuts: Cuts,
+    pub(crate) told: Option<Told>,
     /// Tokens sent, as counted here.
-    prompt: u64,
-    stream: bool,
+    pub(crate) prompt: u64,
+    pub(crate) stream: bool,
     /// Has a stream said that it is over?
-    done: bool,
+    pub(crate) done: bool,
     /// What came without a choice.
-    empty: String,
-    halt: Option<Halt>,
+    pub(crate) empty: String,
+    pub(crate) halt: Option<Halt>,
     /// Tokens that the halt has heard of.
-    heard: u64,
+    pub(crate) heard: u64,
 }
 
 impl DrawReader {

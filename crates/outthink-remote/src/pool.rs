@@ -414,28 +414,7 @@ impl Pool {
         reader: &mut R,
     ) -> Result<(), Trouble> {
         let mut events = Events::default();
-        let mut take = |part: Streamed| {
-            match part {
-                Streamed::Whole(body) => {
-                    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
-                    return read(reader, endpoint, body);
-                }
-                Streamed::Data(data) if events.push(&data) => {}
-                Streamed::Data(_) => {
-                    return Err(Trouble::Fatal(Error::Misshaped {
-                        endpoint: endpoint.name().to_owned(),
-                        reason: "an event without end".into(),
-                    }));
-                }
-                Streamed::End => events.end(),
-            }
-            while let Some(event) = events.next() {
-                if read(reader, endpoint, &event)? {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        };
+        let mut take = |part: Streamed| take(reader, endpoint, &mut events, part);
         if question.stream {
             return self
                 .http
@@ -552,6 +531,35 @@ impl Pool {
             let _ = waiting.send(Grant(Lease::new(self, endpoint)));
         }
     }
+}
+
+/// Hands what came to a reader, event by event where it is a stream. True if the reader wants no more.
+pub(crate) fn take<R: Reader>(
+    reader: &mut R,
+    endpoint: &Endpoint,
+    events: &mut Events,
+    part: Streamed,
+) -> Result<bool, Trouble> {
+    match part {
+        Streamed::Whole(body) => {
+            let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
+            return read(reader, endpoint, body);
+        }
+        Streamed::Data(data) if events.push(&data) => {}
+        Streamed::Data(_) => {
+            return Err(Trouble::Fatal(Error::Misshaped {
+                endpoint: endpoint.name().to_owned(),
+                reason: "an event without end".into(),
+            }));
+        }
+        Streamed::End => events.end(),
+    }
+    while let Some(event) = events.next() {
+        if read(reader, endpoint, &event)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Hands a body or an event to a reader. What it cannot read may be an error that has the status of a success.

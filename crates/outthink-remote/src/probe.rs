@@ -356,6 +356,18 @@ fn value<T: for<'a> Deserialize<'a>>(body: Option<Bytes>) -> Option<T> {
     serde_json::from_slice(&body?).ok()
 }
 
+/// Reads what servers say of themselves, for the fuzz target.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn facts_of(bytes: &[u8]) {
+    let body = || Some(Bytes::copy_from_slice(bytes));
+    let _ = (
+        value::<Description>(body()),
+        value::<Props>(body()),
+        value::<Version>(body()),
+    );
+    let _ = caching(&String::from_utf8_lossy(bytes));
+}
+
 /// vLLM tells its cache's configuration as the labels of a metric.
 fn caching(metrics: &str) -> Option<bool> {
     let line = metrics

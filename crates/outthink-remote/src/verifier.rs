@@ -398,7 +398,7 @@ impl Inner {
 }
 
 /// The reward in a row, or the row and what it should have been.
-fn reward(kind: Reward, row: &[f64]) -> Result<f64, (Vec<f64>, &'static str)> {
+pub(crate) fn reward(kind: Reward, row: &[f64]) -> Result<f64, (Vec<f64>, &'static str)> {
     /// Half-precision servers round.
     const ROUNDING: f64 = 0.02;
     let probabilities = |label: usize| {

@@ -55,7 +55,7 @@ impl fmt::Display for Dialect {
 }
 
 impl Dialect {
-    const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Vllm,
         Self::Sglang,
         Self::LlamaCpp,

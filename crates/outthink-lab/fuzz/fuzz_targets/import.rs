@@ -1,0 +1,48 @@
+//! Any bytes are a file of samples: what is read of it goes into a store, is analysed, and comes out again.
+#![no_main]
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use libfuzzer_sys::fuzz_target;
+use outthink_lab::{Analysis, MathAnswers, Store, export_jsonl, import, json_lines, read_lines, read_parquet};
+
+/// In memory where there is such a folder.
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
+});
+
+/// Files are made anew after so many imports.
+const IMPORTS: usize = 200;
+
+fuzz_target!(|bytes: &[u8]| {
+    static DONE: AtomicUsize = AtomicUsize::new(0);
+    let file = |kind: &str| FOLDER.join(format!("outthink-fuzz-{}.{kind}", std::process::id()));
+    let read = match bytes.starts_with(b"PAR1") {
+        true => std::fs::write(file("parquet"), bytes).map_or(Ok(Vec::new()), |()| read_parquet(&file("parquet"))),
+        false => json_lines("a", bytes).map_or(Ok(Vec::new()), |mut lines| read_lines(&mut lines)),
+    };
+    let Ok(lines) = read else { return };
+    let store = file("sqlite");
+    if DONE.fetch_add(1, Ordering::Relaxed).is_multiple_of(IMPORTS) {
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", store.display()));
+        }
+    }
+    let Ok(mut store) = Store::open(&store.display().to_string()) else {
+        return;
+    };
+    let Ok(study) = import("fuzz", lines, &mut store, &MathAnswers) else {
+        return;
+    };
+    assert_eq!(store.study(Some("fuzz")).ok().as_ref(), Some(&study));
+    let mut out = Vec::new();
+    let exported = export_jsonl(&study, &mut store, &mut out);
+    assert!(exported.is_ok(), "{exported:?}");
+    let again = read_lines(&mut out.as_slice());
+    assert!(again.is_ok(), "{again:?}");
+    let analysis = Analysis::of(study, &mut store);
+    assert!(analysis.is_ok());
+});

@@ -1,0 +1,27 @@
+//! Any bytes are a file of problems, whatever its name ends with: it is read or refused, and what is read can be told apart.
+#![no_main]
+
+use std::collections::HashSet;
+
+use libfuzzer_sys::fuzz_target;
+use outthink_lab::{Columns, Golds, json_lines, read_dataset_from, read_lines};
+
+fuzz_target!(|bytes: &[u8]| {
+    for name in ["a.jsonl", "a.csv", "a"] {
+        for golds in [Golds::Needed, Golds::IfAny] {
+            if let Ok(set) = read_dataset_from(name, bytes, &Columns::default(), golds) {
+                let ids: HashSet<&str> = set.problems.iter().map(|problem| problem.id.as_str()).collect();
+                assert!(!ids.is_empty());
+                assert_eq!(ids.len(), set.problems.len());
+            }
+        }
+        let named = Columns {
+            problem: Some("a.b".into()),
+            answer: Some("c".into()),
+        };
+        let _ = read_dataset_from(name, bytes, &named, Golds::Needed);
+    }
+    if let Ok(mut lines) = json_lines("a", bytes) {
+        let _ = read_lines(&mut lines);
+    }
+});

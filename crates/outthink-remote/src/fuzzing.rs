@@ -1,0 +1,176 @@
+//! What servers send, read as where it comes from a server: for the fuzz target, which reaches nothing that is not public.
+
+use std::sync::{Arc, LazyLock, Mutex};
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use outthink_core::Until;
+use outthink_prompt::{Profile, Reward, Segmenter};
+
+use crate::adapt::{self, Changes};
+use crate::cut::Cut;
+use crate::dialect::{Dialect, llama, sglang, vllm};
+use crate::endpoint::Endpoint;
+use crate::http::Streamed;
+use crate::policy::DrawReader;
+use crate::pool::{Reader, take};
+use crate::said::{Said, unreadable};
+use crate::sse::Events;
+use crate::verifier::reward;
+use crate::{models, probe};
+
+const TOKENS: [u32; 3] = [1, 2, 3];
+
+static SEGMENTER: LazyLock<Option<Segmenter>> = LazyLock::new(|| {
+    let profile = Profile::named("chat").ok()?.policy?;
+    Some(Segmenter::new(&profile, Vec::new()))
+});
+
+/// Everything that a server may be asked gets these bytes for an answer; a stream comes in parts of `cut` bytes and at once.
+///
+/// # Panics
+///
+/// Where a stream reads otherwise in parts, or a number that comes of it is none.
+pub fn reply(bytes: &[u8], cut: usize) {
+    let Ok(endpoint) = Endpoint::new("http://localhost:1/v1", None) else {
+        return;
+    };
+    for dialect in Dialect::ALL {
+        for until in [Until::Step, Until::Answer] {
+            draw(
+                &endpoint,
+                dialect,
+                until,
+                vec![Streamed::Whole(part(bytes))],
+            );
+            let parts = bytes
+                .chunks(cut.max(1))
+                .map(|data| Streamed::Data(part(data)));
+            let parted = draw(&endpoint, dialect, until, parts.chain([Streamed::End]));
+            let whole = [Streamed::Data(part(bytes)), Streamed::End];
+            assert_eq!(parted, draw(&endpoint, dialect, until, whole), "{dialect}");
+        }
+    }
+    rewards(bytes);
+    refusal(bytes);
+    if let Ok(models) = models::read(bytes) {
+        for wanted in [None, Some("a")] {
+            let _ = models::choose("a", models.clone(), wanted).map_err(|error| error.to_string());
+        }
+    }
+    probe::facts_of(bytes);
+}
+
+fn part(data: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(data)
+}
+
+/// What comes of two draws that were asked for, or why nothing does.
+fn draw(
+    endpoint: &Endpoint,
+    dialect: Dialect,
+    until: Until,
+    parts: impl IntoIterator<Item = Streamed>,
+) -> String {
+    let Some(segmenter) = SEGMENTER.clone() else {
+        return String::new();
+    };
+    let segmenter = match until {
+        Until::Step => segmenter,
+        Until::Answer => segmenter.whole(),
+    };
+    let mut reader = DrawReader {
+        dialect,
+        spelled: true,
+        cuts: Arc::new(Mutex::new(vec![Cut::new(segmenter, None, until); 2])),
+        told: None,
+        prompt: 7,
+        stream: dialect == Dialect::Vllm,
+        done: false,
+        halt: None,
+        heard: 0,
+    };
+    let mut events = Events::default();
+    for part in parts {
+        match take(&mut reader, endpoint, &mut events, part) {
+            Ok(true) => break,
+            Ok(false) => {}
+            Err(trouble) => return trouble.to_string(),
+        }
+    }
+    match reader.finish(endpoint.name()) {
+        Ok((reply, _)) => format!("{reply:?}"),
+        Err(trouble) => trouble.to_string(),
+    }
+}
+
+fn rewards(bytes: &[u8]) {
+    let labels = [TOKENS[0], TOKENS[1]];
+    if let Ok((rows, _)) = vllm::read_pooling(bytes) {
+        for kind in [
+            Reward::Label(0),
+            Reward::Label(9),
+            Reward::Value,
+            Reward::Tokens(1, 2),
+        ] {
+            for read in rows.iter().filter_map(|row| reward(kind, row).ok()) {
+                assert!((0.0..=1.0).contains(&read), "{kind:?}: {read}");
+            }
+        }
+    }
+    let _ = vllm::read_labels(bytes, labels);
+    let _ = vllm::read_likelihood(bytes, &TOKENS);
+    let _ = sglang::read_labels(bytes, labels);
+    let _ = sglang::read_likelihood(bytes, &TOKENS);
+    let _ = llama::read_labels(bytes, labels);
+}
+
+/// A refusal, and the request that is sent after it.
+fn refusal(bytes: &[u8]) {
+    let body = Bytes::from_static(
+        br#"{"model":"a","messages":[{"role":"system","content":"s"},{"role":"user","content":"u"}],"max_tokens":100,"seed":1,"n":8,"temperature":0.0,"top_p":1.0,"top_k":0,"min_p":0.0,"logprobs":0}"#,
+    );
+    let said = Said::read(bytes);
+    assert!(!said.message.is_empty() && !said.message.contains(char::is_control));
+    if let Some(change) = adapt::change(&said, &body) {
+        let mut changes = Changes::default();
+        changes.add(change);
+        let asked = changes.apply(&body);
+        assert!(
+            serde_json::from_slice::<serde_json::Value>(&asked).is_ok(),
+            "{change}"
+        );
+    }
+    for status in [
+        None,
+        Some(StatusCode::BAD_REQUEST),
+        Some(StatusCode::TOO_MANY_REQUESTS),
+    ] {
+        let _ = said.clone().trouble(status, None).to_string();
+    }
+    if let Some(said) = Said::read_success(bytes) {
+        let _ = said.trouble(None, None).to_string();
+    }
+    if let Err(error) = serde_json::from_slice::<serde_json::Value>(bytes) {
+        let _ = unreadable(bytes, &error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_server_sends_is_read_or_refused() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/reply");
+        let mut seeds = 0;
+        for seed in std::fs::read_dir(corpus).into_iter().flatten().flatten() {
+            let bytes = std::fs::read(seed.path()).unwrap_or_default();
+            for cut in [1, 7, 1000] {
+                reply(&bytes, cut);
+            }
+            seeds += 1;
+        }
+        assert!(seeds > 20);
+    }
+}
