@@ -1,6 +1,8 @@
 //! The thread that owns a model: whatever is asked, by anyone, joins the next forward pass.
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -98,7 +100,10 @@ impl Engine {
         tokenizer: Arc<Tokenizer>,
         readout: Readout,
     ) -> Result<Self, Error> {
-        let decoder = Decoder::load(checkpoint)?;
+        Self::start(Decoder::load(checkpoint)?, tokenizer, readout)
+    }
+
+    fn start(decoder: Decoder, tokenizer: Arc<Tokenizer>, readout: Readout) -> Result<Self, Error> {
         let fits = match (decoder.head_kind(), readout) {
             (Head::LanguageModel, Readout::Likelihood) | (Head::Value, Readout::Value) => true,
             (Head::LanguageModel, Readout::Tokens(good, bad)) => {
@@ -216,11 +221,9 @@ impl Engine {
             self.sender
                 .send(message(question, sender))
                 .map_err(|_| Error::Stopped)?;
-            answers.push(async {
-                receiver
-                    .await
-                    .unwrap_or_else(|_| Err(Arc::new(Error::Stopped)))
-            });
+            // A request that is lost was being taken in when the engine panicked.
+            let lost = |_| Err(Arc::new(Error::Panicked("the request was lost".into())));
+            answers.push(async move { receiver.await.unwrap_or_else(lost) });
         }
         try_join_all(answers).await
     }
@@ -266,20 +269,45 @@ struct ActiveReading {
 impl Worker {
     fn run(mut self, receiver: &mpsc::Receiver<Message>) {
         loop {
+            let mut first = None;
             if self.drawings.is_empty() && self.readings.is_empty() {
                 match receiver.recv() {
-                    Ok(message) => self.admit(message),
+                    Ok(message) => first = Some(message),
                     Err(_) => return,
                 }
             }
-            while let Ok(message) = receiver.try_recv() {
-                self.admit(message);
+            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(first, receiver)));
+            if let Err(payload) = turn {
+                self.recover(payload.as_ref());
             }
-            self.drop_cancelled();
-            self.end_halted();
-            if let Err(error) = self.pass() {
-                self.fail(&Arc::new(error));
-            }
+        }
+    }
+
+    /// Takes in who has come, and does a pass for all.
+    fn turn(&mut self, first: Option<Message>, receiver: &mpsc::Receiver<Message>) {
+        first.into_iter().for_each(|message| self.admit(message));
+        while let Ok(message) = receiver.try_recv() {
+            self.admit(message);
+        }
+        self.drop_cancelled();
+        self.end_halted();
+        if let Err(error) = self.pass() {
+            self.fail(&Arc::new(error));
+        }
+    }
+
+    /// Goes on after a panic: who waits is told, and what was half done is forgotten with all the rest.
+    fn recover(&mut self, payload: &(dyn Any + Send)) {
+        let said = payload.downcast_ref::<&str>().map(ToString::to_string);
+        let said = said.or_else(|| payload.downcast_ref::<String>().cloned());
+        let said = said.unwrap_or_else(|| "it does not say why".into());
+        self.tree = self.tree.emptied();
+        let error = Arc::new(Error::Panicked(said));
+        for drawing in self.drawings.drain(..) {
+            let _ = drawing.reply.send(Err(Arc::clone(&error)));
+        }
+        for reading in self.readings.drain(..) {
+            let _ = reading.reply.send(Err(Arc::clone(&error)));
         }
     }
 
@@ -452,13 +480,12 @@ impl Worker {
 
     fn finish_readings(&mut self) -> Result<(), Error> {
         let tree = &mut self.tree;
-        let (ready, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.readings)
-            .into_iter()
-            .partition(|r| tree.is_computed(r.node));
-        self.readings = waiting;
+        let ready = |reading: &ActiveReading, tree: &TokenTree| tree.is_computed(reading.node);
         // A place beyond the end reads as nothing.
-        let paths: Vec<Vec<Option<Slot>>> = ready
+        let paths: Vec<Vec<Option<Slot>>> = self
+            .readings
             .iter()
+            .filter(|reading| ready(reading, tree))
             .map(|reading| {
                 let path = tree.path(reading.node);
                 let at = |place: &usize| path.get(*place).copied();
@@ -474,7 +501,8 @@ impl Worker {
             .collect();
         unread.sort_unstable();
         unread.dedup();
-        let outcome = unread.chunks(PASS).try_for_each(|slots| {
+        // If this fails, they are told why with everyone else.
+        unread.chunks(PASS).try_for_each(|slots| {
             if self.readout != Readout::Likelihood {
                 let rewards = self.decoder.rewards(tree, slots, self.readout)?;
                 slots
@@ -495,13 +523,9 @@ impl Worker {
                 tree.set_value(*slot, logit - log_total(row));
             }
             Ok::<(), Error>(())
-        });
-        if outcome.is_err() {
-            // They are told why, with everyone else.
-            self.readings.extend(ready);
-            return outcome;
-        }
-        for (reading, path) in ready.into_iter().zip(paths) {
+        })?;
+        let read = self.readings.extract_if(.., |reading| ready(reading, tree));
+        for (reading, path) in read.collect::<Vec<_>>().into_iter().zip(paths) {
             let value = |slot: Option<Slot>| slot.and_then(|slot| tree.value(slot));
             let values = path
                 .into_iter()
@@ -643,5 +667,71 @@ impl Batch {
             self.nodes.push(slot);
             self.members.insert(slot);
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use futures::executor::block_on;
+    use outthink_prompt::{Profile, PromptFiles};
+
+    use super::*;
+
+    /// The model of a family's tests, and what it is asked with.
+    fn model() -> (Decoder, Arc<Tokenizer>, Segmenter) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/families/qwen3");
+        let decoder = Decoder::load(&Checkpoint::read(folder.as_ref()).unwrap()).unwrap();
+        let tokenizer = PromptFiles::read(folder.as_ref()).unwrap().tokenizer;
+        let profile = Profile::named("chat").unwrap().policy.unwrap();
+        (
+            decoder,
+            Arc::new(tokenizer),
+            Segmenter::new(&profile, Vec::new()).without_box(),
+        )
+    }
+
+    fn drawing(segmenter: &Segmenter, seeds: std::ops::Range<u64>) -> Drawing {
+        Drawing {
+            prefix: vec![1, 2, 3],
+            seeds: seeds.collect(),
+            until: Until::Answer,
+            sampling: Sampling::at(1.0),
+            max_tokens: 8,
+            segmenter: segmenter.clone(),
+        }
+    }
+
+    #[test]
+    fn a_panic_fails_who_was_waiting_and_the_engine_goes_on() {
+        let (decoder, tokenizer, segmenter) = model();
+        let engine = Engine::start(decoder, Arc::clone(&tokenizer), Readout::Likelihood).unwrap();
+        let ask = |engine: &Engine, seeds| {
+            let drawn = block_on(engine.draw(vec![drawing(&segmenter, seeds)]));
+            drawn.map(|replies| {
+                let draws = replies.into_iter().flat_map(|(draws, _)| draws);
+                let tokens = |draw: Draw| draw.steps.into_iter().flat_map(|step| step.tokens);
+                draws.flat_map(tokens).collect::<Vec<u32>>()
+            })
+        };
+        let alone = ask(&engine, 3..4).unwrap();
+        assert_eq!(alone.len(), 8);
+        // A decoder that says less than its configuration promises: what it says of a second token is looked for beyond the end.
+        let (mut decoder, ..) = model();
+        decoder.config.vocab_size *= 1000;
+        let engine = Engine::start(decoder, tokenizer, Readout::Likelihood).unwrap();
+        for _ in 0..3 {
+            let error = ask(&engine, 0..8).unwrap_err();
+            assert!(
+                matches!(&*error, Error::Panicked(said) if said.contains("range")),
+                "{error}"
+            );
+            assert!(
+                error.to_string().contains("fault of this program"),
+                "{error}"
+            );
+            assert_eq!(ask(&engine, 3..4).unwrap(), alone);
+        }
+        block_on(engine.forget()).unwrap();
     }
 }

@@ -82,7 +82,10 @@ pub enum Error {
     /// The model's output is not a number.
     #[error("the model's output is not a number: the weights are damaged")]
     NotANumber,
+    /// The engine panicked over a request, or over another in the same pass. It goes on with what is asked next.
+    #[error("the engine panicked, which is a fault of this program: {0}")]
+    Panicked(String),
     /// The engine's thread has ended.
-    #[error("the engine has stopped")]
+    #[error("the engine has stopped; start the program again")]
     Stopped,
 }

@@ -102,6 +102,17 @@ impl TokenTree {
         }
     }
 
+    /// An empty one of the same shape.
+    pub(crate) fn emptied(&self) -> Self {
+        let key_width = self.layers.first().map_or(0, |layer| layer.keys.width);
+        Self::new(
+            self.layers.len(),
+            key_width,
+            self.hidden.width,
+            self.capacity,
+        )
+    }
+
     /// The node of `token` after `parent`, made if it is new.
     pub(crate) fn child(&mut self, parent: Option<Slot>, token: u32) -> Slot {
         let key = (parent.unwrap_or(NONE), token);

@@ -30,32 +30,45 @@ pub struct ApiError {
     reason: Option<Box<str>>,
 }
 
-/// What is wrong with a request that a model cannot serve, whoever asks again.
+/// Why a model cannot serve a request, where that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    code: Option<&'static str>,
-    message: String,
+pub struct Fault(Whose);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The same request fails whoever asks again.
+    Request {
+        code: Option<&'static str>,
+        message: String,
+    },
+    /// This program is broken.
+    Internal,
 }
 
 impl Fault {
     /// More tokens than the model's context.
     pub fn too_long(message: impl Into<String>) -> Self {
-        Self {
+        Self(Whose::Request {
             code: Some("context_length_exceeded"),
             message: message.into(),
-        }
+        })
     }
 
     /// Text that the model cannot read, or a conversation that its template does not take.
     pub fn unreadable(message: impl Into<String>) -> Self {
-        Self {
+        Self(Whose::Request {
             code: None,
             message: message.into(),
-        }
+        })
+    }
+
+    /// A fault of this program, as a panic is.
+    pub fn internal() -> Self {
+        Self(Whose::Internal)
     }
 }
 
-/// Whose fault is a cause of a model's failure? Some is the request's.
+/// Whose fault is a cause of a model's failure? None is the model's own.
 pub type Blame = fn(&(dyn Error + 'static)) -> Option<Fault>;
 
 /// Why a reply says no more: only the log does.
@@ -188,12 +201,21 @@ impl ApiError {
         let mut cause = Some(error);
         let mut last = String::new();
         while let Some(error) = cause {
-            if let Some(Fault { code, message }) = blame(error) {
-                return Self {
-                    param: Some("messages".into()),
-                    code,
-                    ..Self::malformed(message)
-                };
+            match blame(error) {
+                Some(Fault(Whose::Request { code, message })) => {
+                    return Self {
+                        param: Some("messages".into()),
+                        code,
+                        ..Self::malformed(message)
+                    };
+                }
+                Some(Fault(Whose::Internal)) => {
+                    return Self {
+                        reason: Some(error.to_string().into()),
+                        ..Self::internal()
+                    };
+                }
+                None => {}
             }
             last = error.to_string();
             cause = error.source();

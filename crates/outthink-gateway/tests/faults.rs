@@ -217,6 +217,14 @@ fn a_panic_ends_its_request_and_nothing_else() {
             "{stream}"
         );
     }
+    // A model here that panicked apart from the request.
+    let body = asked("majority:small", "buggy").to_string();
+    let (status, head, reply) = server.send("POST /v1/chat/completions HTTP/1.1", &body);
+    assert_eq!(status, 500, "{reply}");
+    assert!(
+        head.contains("x-request-id: ") && !reply.contains("bounds"),
+        "{head}{reply}"
+    );
     let (status, reply) = server.chat(&asked("majority:small", "say 3"));
     assert_eq!((status, &reply["outthink"]["answer"]), (200, &json!("3")));
 }

@@ -8,7 +8,7 @@ use outthink_gateway::Fault;
 /// What a message repeats of a text.
 const SHORT: usize = 40;
 
-/// What is wrong with the request, if it is the request: the same one fails whoever asks again. Each cause of an error is asked about.
+/// What is wrong with the request or with this program, if it is one of them. Each cause of an error is asked about.
 pub(crate) fn blame(cause: &(dyn Error + 'static)) -> Option<Fault> {
     if let Some(shared) = cause.downcast_ref::<Arc<outthink_engine::Error>>() {
         return blame(&**shared);
@@ -20,6 +20,7 @@ pub(crate) fn blame(cause: &(dyn Error + 'static)) -> Option<Fault> {
             outthink_engine::Error::EmptyPrompt => {
                 Some(Fault::unreadable("there is nothing to answer"))
             }
+            outthink_engine::Error::Panicked(_) => Some(Fault::internal()),
             _ => None,
         };
     }
@@ -61,4 +62,18 @@ fn unreadable(error: &outthink_prompt::Error) -> Option<Fault> {
         }
         _ => return None,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_engine_is_nobody_elses_fault() {
+        let panic = Arc::new(outthink_engine::Error::Panicked(
+            "index out of bounds".into(),
+        ));
+        assert_eq!(blame(&panic), Some(Fault::internal()));
+        assert_eq!(blame(&Arc::new(outthink_engine::Error::NotANumber)), None);
+    }
 }

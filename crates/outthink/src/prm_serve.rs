@@ -155,7 +155,7 @@ async fn read(served: &Arc<Served>, body: &[u8]) -> Result<Json<Value>, Refusal>
         .map(|tokens| rows(&served.verifier, tokens, asked.use_activation));
     let read = futures::future::try_join_all(readings)
         .await
-        .map_err(|error| bad(error.to_string()))?;
+        .map_err(|error| Refusal(status(&error), error.to_string()))?;
     let usage: Usage = read.iter().map(|(_, usage)| *usage).sum();
     let item = |(index, (rows, _)): (usize, (Vec<Vec<f64>>, Usage))| json!({"index": index, "object": "pooling", "data": rows});
     let data: Vec<Value> = read.into_iter().enumerate().map(item).collect();
@@ -164,6 +164,18 @@ async fn read(served: &Arc<Served>, body: &[u8]) -> Result<Json<Value>, Refusal>
         "prompt_tokens": usage.prompt, "total_tokens": usage.prompt, "completion_tokens": 0,
         "prompt_tokens_details": {"cached_tokens": usage.cached}}}),
     ))
+}
+
+/// Whose fault it is that tokens could not be read: what is the request's fails whoever sends it again.
+fn status(error: &outthink_engine::Error) -> StatusCode {
+    use outthink_engine::Error;
+    match error {
+        Error::TooLong { .. }
+        | Error::EmptyPrompt
+        | Error::UnknownToken { .. }
+        | Error::Prompt(_) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 /// Tokens of some texts; long ones hold up nobody else.

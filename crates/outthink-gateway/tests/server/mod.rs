@@ -22,7 +22,7 @@ use outthink_gateway::{
 use serde_json::{Value, json};
 
 /// Answers `n` where the question says `n`; a question that says `slow` takes a minute for three draws of
-/// four, `never` for all; `broken` fails, `words` has no box, `flood` writes a megabyte a draw, `drip` a token now and then without end, `burst` panics, and what is
+/// four, `never` for all; `broken` fails, `buggy` fails by a fault of ours, `words` has no box, `flood` writes a megabyte a draw, `drip` a token now and then without end, `burst` panics, and what is
 /// `foreign` cannot be read.
 #[derive(Default)]
 struct Scripted {
@@ -60,6 +60,9 @@ impl Policy for Scripted {
                 assert!(!text.contains("burst"), "the policy burst");
                 if text.contains("foreign") {
                     return Err(Box::new(Foreign) as ModelError);
+                }
+                if text.contains("buggy") {
+                    return Err(Box::new(Bug) as ModelError);
                 }
                 if text.contains("broken") {
                     return Err("the GPU is on fire".into());
@@ -128,7 +131,15 @@ impl Verifier for Judge {
 #[error("no letters for all of this text")]
 struct Foreign;
 
+/// A model of ours that panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("index out of bounds")]
+struct Bug;
+
 fn blame(cause: &(dyn std::error::Error + 'static)) -> Option<Fault> {
+    if cause.is::<Bug>() {
+        return Some(Fault::internal());
+    }
     cause
         .is::<Foreign>()
         .then(|| Fault::too_long("foreign letters"))
