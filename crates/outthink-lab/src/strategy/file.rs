@@ -13,6 +13,7 @@ use super::evidence::Evidence;
 use super::features::WITHOUT_REWARDS;
 use super::fitted::Fitted;
 use super::kind::{Bounds, Chosen};
+use super::numbers;
 use super::tariff::{Tariff, Unit};
 use super::tune::Tuned;
 use super::unlike::{Shown, outlier};
@@ -48,6 +49,7 @@ impl StrategyFile {
         if version != VERSION {
             return Err(StrategyError::Version(version));
         }
+        numbers::check(&toml::from_str(text)?).map_err(StrategyError::Damaged)?;
         Self::sound(toml::from_str(text)?)
     }
 

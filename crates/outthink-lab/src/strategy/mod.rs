@@ -23,6 +23,7 @@ mod kind;
 mod measured;
 mod memory;
 mod multiplier;
+mod numbers;
 mod options;
 mod predictor;
 mod reading;
