@@ -162,7 +162,9 @@ pub async fn host(
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    refused.because(&error);
+                    if let Some(tries) = refused.again(Instant::now()) {
+                        tracing::warn!(%error, tries, "cannot accept a connection");
+                    }
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -200,16 +202,18 @@ struct Refused {
 }
 
 impl Refused {
-    fn because(&mut self, error: &std::io::Error) {
+    /// How many there were since it was told last, if it is time to tell it again.
+    fn again(&mut self, now: Instant) -> Option<usize> {
+        const SILENCE: Duration = Duration::from_secs(10);
         self.since += 1;
-        let recently = |told: Instant| told.elapsed() < Duration::from_secs(10);
-        if !self.told.is_some_and(recently) {
-            tracing::warn!(%error, tries = self.since, "cannot accept a connection");
-            *self = Self {
-                told: Some(Instant::now()),
-                since: 0,
-            };
+        if self
+            .told
+            .is_some_and(|told| now.duration_since(told) < SILENCE)
+        {
+            return None;
         }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.since))
     }
 }
 
@@ -217,5 +221,31 @@ impl Refused {
 fn closed(peer: SocketAddr, error: &hyper::Error) {
     if !error.is_incomplete_message() && !error.is_closed() {
         tracing::debug!(%peer, %error, "a connection ended badly");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_out_of_file_handles_says_so_now_and_then_and_counts_the_rest() {
+        let (mut refused, start) = (Refused::default(), Instant::now());
+        let at = |tick: u64| start + Duration::from_millis(50 * tick);
+        let told: Vec<(u64, usize)> = (0..1200)
+            .filter_map(|tick| Some((tick / 20, refused.again(at(tick))?)))
+            .collect();
+        // A minute of twenty failures a second.
+        assert_eq!(
+            told,
+            [
+                (0, 1),
+                (10, 200),
+                (20, 200),
+                (30, 200),
+                (40, 200),
+                (50, 200)
+            ]
+        );
     }
 }
