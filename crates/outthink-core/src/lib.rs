@@ -12,6 +12,7 @@ mod cost;
 mod defaults;
 mod distinct;
 mod error;
+pub mod file;
 mod kernel;
 mod method;
 mod nearest;

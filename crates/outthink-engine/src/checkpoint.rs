@@ -35,9 +35,10 @@ impl Checkpoint {
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let file = |name: &str| {
             let path = folder.join(name);
-            std::fs::read(&path).map_err(|source| Error::File { path, source })
+            outthink_core::file::read(&path).map_err(|source| Error::File { path, source })
         };
-        let optional = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
+        let optional =
+            |name: &str| outthink_core::file::read(&folder.join(name)).unwrap_or_default();
         let config = file("config.json").map_err(|error| match gguf_files(folder) {
             names if names.is_empty() => error,
             names => Error::Weights {

@@ -17,7 +17,7 @@ pub(crate) struct ShardIndex {
 impl ShardIndex {
     /// Reads an index, if there is one. Its files lie beside it: a path that leads elsewhere is refused.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
-        let Ok(json) = std::fs::read(path) else {
+        let Ok(json) = outthink_core::file::read(path) else {
             return Ok(None);
         };
         let broken = |reason: String| Error::Weights {

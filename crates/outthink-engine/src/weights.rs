@@ -121,7 +121,13 @@ fn shards(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 
 /// A file and its length.
 pub(crate) fn opened(path: &Path) -> Result<(File, u64), Error> {
-    let opened = File::open(path).and_then(|file| {
+    let opened = std::fs::metadata(path).and_then(|about| {
+        // Weights are read here and there, as the end of a pipe cannot be.
+        if !about.is_file() && !about.is_dir() {
+            let what = "it is a pipe or a device; a model is read from a file";
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, what));
+        }
+        let file = File::open(path)?;
         let length = file.metadata()?.len();
         Ok((file, length))
     });

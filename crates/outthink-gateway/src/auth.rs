@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use rand::Rng;
@@ -71,7 +71,8 @@ impl Keys {
     /// Reads a TOML file of `[[key]]` tables. A file without any is refused: it would let everyone in.
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
         let file = KeyFile(path);
-        let keys = file.parse(&std::fs::read_to_string(path).map_err(|e| file.unusable(e))?)?;
+        let keys =
+            file.parse(&outthink_core::file::read_to_string(path).map_err(|e| file.unusable(e))?)?;
         match keys.keys.is_empty() {
             true => Err(file
                 .malformed("it holds no key; make one with `outthink keys add NAME --file FILE`")),
@@ -180,6 +181,10 @@ impl KeyFile<'_> {
 
     /// The file, for whoever holds it alone.
     fn lock(&self) -> Result<File, std::io::Error> {
+        if self.0.exists() && !self.0.is_file() {
+            let reason = "it is a folder, a pipe or a device; keys are kept in a file";
+            return Err(std::io::Error::new(ErrorKind::InvalidInput, reason));
+        }
         loop {
             let file = File::options()
                 .create(true)

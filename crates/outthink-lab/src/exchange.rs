@@ -271,6 +271,10 @@ pub fn read_lines(lines: &mut dyn BufRead) -> Result<Vec<Line>, ExchangeError> {
                 reason: "a sample has at least `problem`, `gold` and `steps`".into(),
             });
         }
+        countable(&line).map_err(|reason| ExchangeError::Line {
+            line: number,
+            reason,
+        })?;
         read.push(line);
     }
     Ok(read)
@@ -353,10 +357,26 @@ fn lines_of_rows(rows: Vec<Map<String, Value>>) -> Result<Vec<Line>, ExchangeErr
                     line.rewards.insert(verifier.clone(), rewards);
                 }
             }
+            countable(&line).map_err(|reason| ExchangeError::Line {
+                line: number,
+                reason,
+            })?;
             lines.push(line);
         }
     }
     Ok(lines)
+}
+
+/// Are the counts of a sample such that those of many add up?
+fn countable(line: &Line) -> Result<(), String> {
+    /// More tokens and draws than any sample has.
+    const MOST: usize = u32::MAX as usize;
+    for (name, count) in [("tokens", line.tokens), ("draws", line.draws)] {
+        if count > MOST {
+            return Err(format!("`{name}` is {count}, which no sample has"));
+        }
+    }
+    Ok(())
 }
 
 /// Puts samples into a store as a study of their own, graded anew, with what rewards they have. Only pools: what a search
@@ -579,4 +599,27 @@ fn units(
         writes.push(StoreWrite::Finish(Box::new(unit)));
     }
     writes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_no_sample_has_are_told_with_their_line() {
+        let sound = r#"{"problem": "p", "gold": "1", "steps": ["\\boxed{1}"], "tokens": 4294967295, "draws": 1}"#;
+        for (name, was) in [("tokens", "4294967295"), ("draws", "1}")] {
+            let end = &was[was.trim_end_matches('}').len()..];
+            let wrong = sound.replace(
+                &format!("\"{name}\": {was}"),
+                &format!("\"{name}\": {}{end}", u64::MAX),
+            );
+            let read = read_lines(&mut format!("{sound}\n\n{wrong}\n").as_bytes());
+            let told = read
+                .map(|lines| lines.len())
+                .map_err(|error| error.to_string());
+            let reason = format!("line 3: `{name}` is {}, which no sample has", u64::MAX);
+            assert_eq!(told, Err(reason));
+        }
+    }
 }

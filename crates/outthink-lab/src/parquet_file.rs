@@ -1,6 +1,7 @@
 //! Parquet files: problem sets and pools of samples, read and written row by row as JSON objects.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,7 +18,11 @@ use serde_json::{Map, Value};
 use crate::rows::Cells;
 
 pub(crate) fn rows(file: &Path) -> Result<Vec<Cells>, String> {
-    rows_of(std::fs::read(file).map_err(|error| error.to_string())?)
+    let mut bytes = Vec::new();
+    outthink_core::file::open(file)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(|error| error.to_string())?;
+    rows_of(bytes)
 }
 
 pub(crate) fn rows_of(bytes: Vec<u8>) -> Result<Vec<Cells>, String> {

@@ -54,7 +54,7 @@ impl Config {
 
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::File {
+        let text = outthink_core::file::read_to_string(path).map_err(|source| Error::File {
             path: path.to_owned(),
             source,
         })?;
@@ -178,7 +178,7 @@ impl Servers {
     /// The key: from the named variable or file, or else from `OUTTHINK_POLICY_KEY` or `OUTTHINK_VERIFIER_KEY`.
     pub(crate) fn key(&self, role: Role) -> Result<Option<Key>, Error> {
         if let Some(path) = &self.key_file {
-            let text = std::fs::read_to_string(path).map_err(|source| Error::File {
+            let text = outthink_core::file::read_to_string(path).map_err(|source| Error::File {
                 path: path.clone(),
                 source,
             })?;

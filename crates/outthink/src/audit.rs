@@ -288,9 +288,9 @@ fn make(folder: &Path) -> Result<(), Failure> {
         .map_err(Failure::Input)
 }
 
-/// Lines of a file that are not blank, to know how far a reader is; standard input cannot be counted.
+/// Lines of a file that are not blank, to know how far a reader is; a pipe can be read but once, and is not counted.
 fn lines(file: &Path) -> Result<Option<usize>, Failure> {
-    if file.as_os_str() == "-" {
+    if !file.is_file() {
         return Ok(None);
     }
     let opened = std::fs::File::open(file);

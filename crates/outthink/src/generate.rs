@@ -44,7 +44,8 @@ pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
     let messages = match (&arguments.messages, &arguments.prompt) {
         (Some(file), _) => {
             let name = file.display();
-            let json = std::fs::read(file).with_context(|| format!("cannot read {name}"));
+            let json =
+                outthink_core::file::read(file).with_context(|| format!("cannot read {name}"));
             let parsed = serde_json::from_slice(&json.map_err(Failure::Input)?)
                 .with_context(|| format!("{name} is no list of {{role, content}}"));
             parsed.map_err(Failure::Input)?

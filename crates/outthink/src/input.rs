@@ -1,6 +1,5 @@
 //! A file of JSON lines, or standard input by the name `-`; as `.gz`, with a mark of encoding or as one array as well.
 
-use std::fs::File;
 use std::io::{BufRead, Read};
 use std::path::Path;
 
@@ -21,7 +20,8 @@ impl Input {
             ("standard input".into(), Box::new(std::io::stdin().lock()))
         } else {
             let name = file.display().to_string();
-            let opened = File::open(file).with_context(|| format!("cannot read {name}"));
+            let opened =
+                outthink_core::file::open(file).with_context(|| format!("cannot read {name}"));
             (name, Box::new(opened.map_err(Failure::Input)?))
         };
         let lines = json_lines(&name, reader).map_err(Failure::input)?;

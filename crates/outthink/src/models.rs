@@ -269,7 +269,8 @@ fn profile(name: Option<&str>) -> Result<Option<Profile>, Failure> {
     if !name.ends_with(".toml") {
         return Profile::named(name).map(Some).map_err(Failure::input);
     }
-    let text = std::fs::read_to_string(name).with_context(|| format!("cannot read {name}"));
+    let text = outthink_core::file::read_to_string(name.as_ref())
+        .with_context(|| format!("cannot read {name}"));
     let parsed = Profile::parse(&text.map_err(Failure::Input)?).with_context(|| name.to_owned());
     parsed.map(Some).map_err(Failure::Input)
 }
@@ -391,7 +392,8 @@ pub(crate) fn verifier(choice: &VerifierChoice) -> Result<Option<AnyVerifier>, F
         )));
     };
     let name = file.display();
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"));
+    let text =
+        outthink_core::file::read_to_string(file).with_context(|| format!("cannot read {name}"));
     let identity = verifier.identity(choice)?;
     let map = CalibrationFile::parse(&text.map_err(Failure::Input)?)
         .and_then(|read| read.map_of(choice.name(), &identity))

@@ -59,7 +59,7 @@ impl Named {
         if let Ok(builtin) = name.parse() {
             return Ok(Self::Builtin(builtin));
         }
-        let text = std::fs::read_to_string(name);
+        let text = outthink_core::file::read_to_string(name.as_ref());
         let text = text.with_context(|| {
             format!("cannot read {name} (a strategy is a file, `paper` or `search-and-learn`)")
         });

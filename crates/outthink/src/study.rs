@@ -128,7 +128,8 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
     let mut recipe = match &arguments.recipe {
         Some(file) => {
             let name = file.display();
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"));
+            let text = outthink_core::file::read_to_string(file)
+                .with_context(|| format!("cannot read {name}"));
             let parsed = Recipe::parse(&text.map_err(Failure::Input)?);
             parsed
                 .with_context(|| name.to_string())

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 
-use super::{Bad, LARGEST};
+use super::{Bad, LARGEST, PIPED};
 use crate::dataset::DatasetError;
 
 /// First bytes of what is no file of rows, and what it is.
@@ -34,11 +34,14 @@ const OTHERS: [(&[u8], &str); 8] = [
     (b"<html", "a web page; fetch the file itself"),
 ];
 
+/// As much of a file is looked at before the rest is read.
+const START: u64 = 1 << 16;
+
 /// All that is read, without its gzip.
-pub(super) fn unpacked(name: &str, reader: impl Read) -> Result<Vec<u8>, DatasetError> {
-    let mut bytes = bounded(name, reader)?;
+pub(super) fn unpacked(name: &str, reader: impl Read, most: u64) -> Result<Vec<u8>, DatasetError> {
+    let mut bytes = bounded(name, reader, most)?;
     while bytes.starts_with(b"\x1f\x8b") {
-        bytes = bounded(name, MultiGzDecoder::new(bytes.as_slice()))?;
+        bytes = bounded(name, MultiGzDecoder::new(bytes.as_slice()), LARGEST)?;
     }
     for (start, is) in OTHERS {
         if bytes.starts_with(start) {
@@ -51,20 +54,38 @@ pub(super) fn unpacked(name: &str, reader: impl Read) -> Result<Vec<u8>, Dataset
     Ok(bytes)
 }
 
-fn bounded(name: &str, reader: impl Read) -> Result<Vec<u8>, DatasetError> {
-    let mut bytes = Vec::new();
-    let read = reader.take(LARGEST + 1).read_to_end(&mut bytes);
-    read.map_err(|source| DatasetError::File {
+fn bounded(name: &str, mut reader: impl Read, most: u64) -> Result<Vec<u8>, DatasetError> {
+    let told = |source| DatasetError::File {
         file: name.to_owned(),
         source,
-    })?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(DatasetError::Kind {
-            file: name.to_owned(),
-            is: format!("larger than {} GiB", LARGEST >> 30),
-        });
+    };
+    let kind = |is: String| DatasetError::Kind {
+        file: name.to_owned(),
+        is,
+    };
+    let mut bytes = Vec::new();
+    let start = reader.by_ref().take(START).read_to_end(&mut bytes);
+    start.map_err(told)?;
+    if is_binary(&bytes) {
+        return Err(kind("no text, and no Parquet or gzip".into()));
     }
-    Ok(bytes)
+    let rest = (most + 1).saturating_sub(bytes.len() as u64);
+    reader.take(rest).read_to_end(&mut bytes).map_err(told)?;
+    match bytes.len() as u64 > most {
+        true if most == PIPED => Err(kind(format!(
+            "more than {} MiB from a pipe; write it to a file and name that",
+            most >> 20
+        ))),
+        true => Err(kind(format!("larger than {} GiB", most >> 30))),
+        false => Ok(bytes),
+    }
+}
+
+/// Is it, by how it begins, neither text nor what is known here? Text in UTF-16 that does not say so is none either.
+pub(super) fn is_binary(start: &[u8]) -> bool {
+    const KNOWN: [&[u8]; 4] = [b"\x1f\x8b", b"PAR1", b"\xff\xfe", b"\xfe\xff"];
+    let mut named = OTHERS.iter().map(|(start, _)| *start).chain(KNOWN);
+    start.contains(&0) && !named.any(|known| start.starts_with(known))
 }
 
 /// The text, without the mark of its encoding.

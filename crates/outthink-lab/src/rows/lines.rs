@@ -1,10 +1,10 @@
 //! Lines that are read as they come: unpacked, without marks of encoding, and the objects of a JSON array a line each.
 
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::{BufRead, BufReader, Cursor, Error, ErrorKind, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use super::{encoding, json};
+use super::{LARGEST, PIPED, encoding, json};
 use crate::dataset::DatasetError;
 
 /// The lines of what is read, for whoever parses JSON line by line; the name is for messages. Nothing is read ahead, unless it is
@@ -22,18 +22,24 @@ pub fn json_lines<'r>(
         lines = Box::new(BufReader::new(MultiGzDecoder::new(lines)));
     }
     let start = lines.fill_buf().map_err(told)?;
+    if encoding::is_binary(start) {
+        return Err(DatasetError::Kind {
+            file: name.to_owned(),
+            is: "no text".into(),
+        });
+    }
     if matches!(start, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
         let mut bytes = Vec::new();
-        lines.read_to_end(&mut bytes).map_err(told)?;
+        lines.take(LARGEST).read_to_end(&mut bytes).map_err(told)?;
         lines = Box::new(Cursor::new(encoding::text(name, bytes)?.into_bytes()));
     } else if start.starts_with(b"\xef\xbb\xbf") {
         lines.consume(3);
     }
     let start = lines.fill_buf().map_err(told)?;
     if start.trim_ascii_start().first() != Some(&b'[') {
-        return Ok(lines);
+        return Ok(Box::new(Lines { lines, length: 0 }));
     }
-    let text = encoding::text(name, encoding::unpacked(name, lines)?)?;
+    let text = encoding::text(name, encoding::unpacked(name, lines, PIPED)?)?;
     let rows = json::rows(&text).map_err(|bad| bad.of(name))?;
     let mut spread = String::new();
     let mut line = 1;
@@ -49,4 +55,46 @@ pub fn json_lines<'r>(
         line += 1;
     }
     Ok(Box::new(Cursor::new(spread.into_bytes())))
+}
+
+/// No line of JSON is longer.
+const LONGEST: usize = 64 << 20;
+
+/// Fails at a line without end.
+struct Lines<'r> {
+    lines: Box<dyn BufRead + 'r>,
+    /// Of the line under way, as far as it was taken.
+    length: usize,
+}
+
+impl BufRead for Lines<'_> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        if self.length > LONGEST {
+            let reason = format!("a line is longer than {} MiB", LONGEST >> 20);
+            return Err(Error::new(ErrorKind::InvalidData, reason));
+        }
+        self.lines.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        // At the end nothing is held, and asking again could wait for more.
+        if count == 0 {
+            return;
+        }
+        let held = self.lines.fill_buf().unwrap_or_default();
+        let taken = &held[..count.min(held.len())];
+        self.length = match taken.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => taken.len() - end - 1,
+            None => self.length + taken.len(),
+        };
+        self.lines.consume(count);
+    }
+}
+
+impl Read for Lines<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.fill_buf()?.read(into)?;
+        self.consume(count);
+        Ok(count)
+    }
 }

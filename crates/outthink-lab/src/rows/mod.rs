@@ -20,6 +20,9 @@ pub use lines::json_lines;
 /// No file of rows is larger, packed or not.
 const LARGEST: u64 = 2 << 30;
 
+/// A pipe does not say how much is to come, and need not end.
+const PIPED: u64 = 256 << 20;
+
 /// Where a row stands, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -88,12 +91,20 @@ pub fn read_rows(file: &Path) -> Result<Vec<Row>, DatasetError> {
             is: "a folder; name a file in it".into(),
         });
     }
-    rows_of(&name, std::fs::File::open(file).map_err(told)?)
+    let opened = outthink_core::file::open(file).map_err(told)?;
+    match about.is_file() {
+        true => rows_within(&name, opened, LARGEST),
+        false => rows_of(&name, opened),
+    }
 }
 
 /// The rows of what is read; the name is for messages, and a hint where the contents leave it open.
 pub fn rows_of(name: &str, reader: impl Read) -> Result<Vec<Row>, DatasetError> {
-    let bytes = encoding::unpacked(name, reader)?;
+    rows_within(name, reader, PIPED)
+}
+
+fn rows_within(name: &str, reader: impl Read, most: u64) -> Result<Vec<Row>, DatasetError> {
+    let bytes = encoding::unpacked(name, reader, most)?;
     let rows = if bytes.starts_with(b"PAR1") {
         parquet(name, bytes)?
     } else {

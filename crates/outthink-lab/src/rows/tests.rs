@@ -186,6 +186,11 @@ fn what_cannot_be_read_is_told_with_its_line() {
             "x.txt line 1: this is neither JSON nor a table",
         ),
         ("x.jsonl", b" \n\n", "x.jsonl holds no problems"),
+        (
+            "x.csv",
+            b"problem\0,answer\n",
+            "x.csv is no text, and no Parquet or gzip",
+        ),
         ("x.csv", b"problem,answer\n", "x.csv holds no problems"),
         ("x.jsonl", b"<!DOCTYPE html>", "x.jsonl is a web page"),
         (
@@ -225,4 +230,72 @@ fn lines_come_unpacked_without_marks_and_out_of_an_array() {
     assert_eq!(read(b"[{\"a\": 1\n},\n{\n\"a\": 2}]"), found);
     assert_eq!(read(b"5\n"), [(1, "5".to_owned())]);
     assert!(json_lines("x", &b"[1"[..]).is_err());
+}
+
+/// Gives out the same for ever.
+struct Endless(&'static [u8]);
+
+impl Read for Endless {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let whole = into.len() - into.len() % self.0.len();
+        let into = if whole == 0 { into } else { &mut into[..whole] };
+        for part in into.chunks_mut(self.0.len()) {
+            part.copy_from_slice(&self.0[..part.len()]);
+        }
+        Ok(into.len())
+    }
+}
+
+#[test]
+fn what_has_no_end_is_not_read_to_it() {
+    let noise: &[u8] = b"\x8f\x00\xa7\x13z";
+    for bytes in [noise, b"\0"] {
+        let counted = rows_of("pipe", Endless(bytes))
+            .expect_err("no rows")
+            .to_string();
+        assert_eq!(counted, "pipe is no text, and no Parquet or gzip");
+        assert!(json_lines("pipe", Endless(bytes)).is_err());
+    }
+    let error = rows_of("pipe", Endless(b"y\n"))
+        .expect_err("no rows")
+        .to_string();
+    assert!(error.contains("more than 256 MiB from a pipe"), "{error}");
+    let mut lines = json_lines("pipe", Endless(b"{\"a\": "))
+        .expect("lines")
+        .lines();
+    let error = lines
+        .next()
+        .expect("a line")
+        .expect_err("no end")
+        .to_string();
+    assert_eq!(error, "a line is longer than 64 MiB");
+    // Many lines are no long one.
+    let lines = json_lines("pipe", Endless(b"{\"a\": 1}  \n"))
+        .expect("lines")
+        .lines();
+    assert_eq!(lines.take(100_000).filter(Result::is_ok).count(), 100_000);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_device_holds_no_rows_and_a_pipe_may() {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    for device in ["/dev/zero", "/dev/urandom"] {
+        let error = read_rows(device.as_ref()).expect_err("no rows");
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        assert_eq!(
+            cause.as_deref(),
+            Some("it is a device, not a file"),
+            "{error}"
+        );
+    }
+    // As the shell names the output of a command: `<(zcat …)`.
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    writer
+        .write_all(b"question,answer\nWhat is 1?,1\n")
+        .expect("written");
+    drop(writer);
+    let name = format!("/dev/fd/{}", reader.as_raw_fd());
+    assert_eq!(read_rows(name.as_ref()).expect("rows").len(), 1);
 }
