@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Cursor, Error, ErrorKind, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use super::{LARGEST, PIPED, encoding, json};
+use super::{LARGEST, encoding, json};
 use crate::dataset::DatasetError;
 
 /// The lines of what is read, for whoever parses JSON line by line; the name is for messages. Nothing is read ahead, unless it is
@@ -39,7 +39,7 @@ pub fn json_lines<'r>(
     if start.trim_ascii_start().first() != Some(&b'[') {
         return Ok(Box::new(Lines { lines, length: 0 }));
     }
-    let text = encoding::text(name, encoding::unpacked(name, lines, PIPED)?)?;
+    let text = encoding::text(name, encoding::unpacked(name, lines, LARGEST)?)?;
     let rows = json::rows(&text).map_err(|bad| bad.of(name))?;
     let mut spread = String::new();
     let mut line = 1;
