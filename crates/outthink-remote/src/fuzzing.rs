@@ -87,6 +87,7 @@ fn draw(
         prompt: 7,
         stream: dialect == Dialect::Vllm,
         done: false,
+        empty: String::new(),
         halt: None,
         heard: 0,
     };
