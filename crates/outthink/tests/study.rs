@@ -428,14 +428,23 @@ fn a_store_on_postgresql_may_be_reached_through_a_checked_encryption() {
         println!("skipped: OUTTHINK_TEST_POSTGRES names no server (see .ci/postgres)");
         return;
     };
-    let ask = |certificates: &str| {
+    let store = format!("{server}?sslmode=require");
+    let run = |arguments: &[&str], certificates: &str| {
         Command::new(env!("CARGO_BIN_EXE_outthink"))
-            .args(["sql", "--store", &format!("{server}?sslmode=require")])
-            .arg("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+            .args(arguments)
             .env("SSL_CERT_FILE", certificates)
             .output()
             .unwrap()
     };
+    let encrypted = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
+    let ask = |certificates: &str| run(&["sql", "--store", &store, encrypted], certificates);
+    // `sql` only reads: a study has to make the store before.
+    let made = run(&[&TINY[..], &[&store[..]]].concat(), &certificate);
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     let trusted = ask(&certificate);
     assert_eq!(
         String::from_utf8_lossy(&trusted.stdout),
