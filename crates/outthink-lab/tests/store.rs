@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::future::{BoxFuture, FutureExt};
-use mock::{ALL, Bench, Place, bench, bench_of};
+use mock::{ALL, Bench, POOLS, Place, bench, bench_of};
 use outthink_core::{
     Answers, Extension, Judgement, Method, ModelCost, ModelError, Policy, Prefix, Reply, Selection,
     Tree, Verifier,
 };
 use outthink_lab::store::Sample;
 use outthink_lab::{
-    Analysis, Caps, Entry, Estimate, Halt, Key, MathAnswers, Rule, Shard, Status, Store, Study,
-    export_jsonl, import, read_lines, run,
+    Analysis, Caps, Entry, Estimate, Halt, Key, MathAnswers, Rule, RunError, Shard, Status, Store,
+    Study, export_jsonl, import, read_lines, run,
 };
 
 fn go(bench: &Bench, store: Store, shard: Shard, caps: Caps) -> (Store, Halt, Status) {
@@ -159,6 +159,31 @@ fn a_failed_problem_is_told_and_tried_again_and_never_becomes_a_score() {
         assert_eq!(status.done, 5);
         let analysis = Analysis::of(good.study, &mut store).unwrap();
         assert!(analysis.entries.iter().all(|entry| entry.problems == 5));
+    }
+}
+
+#[test]
+fn a_study_of_which_only_refusals_come_stops_and_goes_on_once_that_is_mended() {
+    for place in Place::all() {
+        let mut bad = bench_of(40, Duration::ZERO, 64, "[8]", POOLS, Some(String::new()));
+        bad.models.is_hopeless = |cause| cause.to_string().contains("told to fail");
+        let mut store = Store::open(&place.name()).unwrap();
+        store.put_study(&bad.study).unwrap();
+        let (study, models) = (&bad.study, &bad.models);
+        let (whole, free) = (Shard::WHOLE, Caps::default());
+        let watch = &mut |_: &Status| {};
+        let ended = block_on(run(study, models, store, whole, free, &MathAnswers, watch));
+        let Err(RunError::Hopeless(told)) = ended else {
+            panic!("it went on");
+        };
+        assert!(told.contains("told to fail"), "{told}");
+        let mut store = Store::open(&place.name()).unwrap();
+        let count = store.count("mock").unwrap();
+        assert!(count.done == 0 && (1..40).contains(&count.failed));
+        let good = bench_of(40, Duration::ZERO, 64, "[8]", POOLS, None);
+        let (mut store, halt, _) = go(&good, store, Shard::WHOLE, Caps::default());
+        let count = store.count("mock").unwrap();
+        assert_eq!((halt, count.failed, count.open), (Halt::Complete, 0, 0));
     }
 }
 

@@ -56,7 +56,8 @@ pub(crate) enum Command {
 The embedded models only know three kinds of problem (outthink micro generate --seed 1 --count 5 shows some);
 for anything else name a model with --policy.
 
-Exit status: 0 if an answer was found, 1 if none was or something failed, 2 for wrong input.")]
+Exit status: 0 if an answer was found, 1 if none was or something failed, 2 for wrong input,
+a server that is not there, or one that refuses the key.")]
     Solve(Solve),
     /// Continue a conversation with a policy
     #[command(after_help = "Examples:
@@ -132,7 +133,8 @@ Examples:
   outthink study --dataset micro:2 --strategy strategy.toml,paper --budgets 16,64 --store try.sqlite
   outthink study recipes/micro.toml --store postgres://localhost/outthink --shard 1/4
 
-The same command goes on where an earlier one stopped, however it stopped. Exit status: 0 if no unit failed, else 1.")]
+The same command goes on where an earlier one stopped, however it stopped. Exit status: 0 if no unit failed, else 1;
+2 for wrong input, a server that is not there, or one that refuses the key.")]
     Study(Box<StudyArguments>),
     /// Tables and figures of a study: one HTML file, Markdown and SVG
     #[command(
