@@ -440,10 +440,11 @@ pub(crate) fn checkpoint(name: &str, precision: Precision) -> Result<Checkpoint,
     let mut checkpoint = if let Some(member) = Member::find(name) {
         member.checkpoint()
     } else if path.exists() && (id.is_none() || holds_model(path)) {
+        let own = read(path)?;
         if id.is_some() {
             tell_once(format!("{name} is taken from here, not from the hub"));
         }
-        read(path)?
+        own
     } else if let Some(id) = id {
         if lies_here(path) {
             tell_once(format!("{name} is no model here, so it is the hub's"));
