@@ -20,7 +20,7 @@ pub(crate) struct Model {
 }
 
 /// The models that a server lists.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct List {
     pub(crate) models: Vec<Model>,
     /// Does it go on, on another page?
