@@ -107,6 +107,6 @@ mod tests {
                 method.needs_verifier()
             );
         }
-        assert_eq!([16, 10, 9, 7].map(|n| Plan::usual_width(n)), [4, 2, 3, 1]);
+        assert_eq!([16, 10, 9, 7].map(Plan::usual_width), [4, 2, 3, 1]);
     }
 }
