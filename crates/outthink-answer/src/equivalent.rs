@@ -134,6 +134,7 @@ impl Value {
             Self::Reals => "all real numbers",
             Self::Combined(..) => "a combination of sets",
             Self::Matrix(_) => "a matrix",
+            Self::Grid(_) => "a grid of digits",
             Self::Relation(_, relations) if relations.contains(&Relation::Equal) => "an equation",
             Self::Relation(..) => "an inequality",
             Self::Ratio(_) => "a ratio",
@@ -170,8 +171,8 @@ impl Comparison<'_> {
 
     fn by_kind(&mut self, gold: &Value, prediction: &Value) -> Identity {
         use Value::{
-            Based, Choice, Combined, Date, Ellipsis, Expr as E, Interval, List, Matrix, Percent,
-            Quantity, Ratio, Reals, Residue, Set, Text, Time, Tuple, Unread,
+            Based, Choice, Combined, Date, Ellipsis, Expr as E, Grid, Interval, List, Matrix,
+            Percent, Quantity, Ratio, Reals, Residue, Set, Text, Time, Tuple, Unread,
         };
         let conventions = self.conventions;
         match (gold, prediction) {
@@ -253,6 +254,7 @@ impl Comparison<'_> {
             },
             (Residue(a, _), E(b)) | (E(b), Residue(a, _)) => self.expressions(a, b),
 
+            (Grid(a), Grid(b)) => decided(a == b, "cells"),
             (Matrix(a), Matrix(b)) => self.matrices(a, b),
             (Matrix(rows), Tuple(items)) | (Tuple(items), Matrix(rows)) => {
                 let vector = rows.len() == 1 || rows.iter().all(|row| row.len() == 1);

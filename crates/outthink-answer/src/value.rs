@@ -43,6 +43,8 @@ pub enum Value {
     Combined(Combination, Box<[Self; 2]>),
     /// A matrix by rows.
     Matrix(Vec<Vec<Expr>>),
+    /// A grid of digits by rows; `.` where a cell is empty.
+    Grid(Vec<Vec<char>>),
     /// An equation, an inequality, or a chain of them: one relation fewer than sides.
     Relation(Vec<Self>, Vec<Relation>),
     /// A ratio, `3:4`.

@@ -8,7 +8,7 @@ use outthink_micro::domain::{Kind, LIMIT, Level, Problem, STEP_SEPARATOR, Split,
 use proptest::prelude::*;
 
 fn problems() -> impl Strategy<Value = Problem> {
-    let kind = prop::sample::select(Kind::ALL.to_vec());
+    let kind = prop::sample::select(Kind::NUMBERS.to_vec());
     let level = prop::sample::select(Level::ALL.to_vec());
     (any::<u64>(), kind, level).prop_map(|(seed, kind, level)| {
         generate(seed, Split::Train, Some(kind), Some(level))
@@ -92,6 +92,7 @@ fn answers_its_question(problem: &Problem) -> bool {
             let term = |n: i64| (1..n).fold(first, |a, _| (factor * a + constant) % modulus);
             problem.answer == format!("({},{})", term(before), term(last))
         }
+        Kind::Grid => panic!("grids have tests of their own"),
     }
 }
 

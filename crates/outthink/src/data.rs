@@ -82,6 +82,7 @@ fn list() {
         render(&["name", "problems", "licence", "here"], 1, &rows)
     );
     println!("micro           any  made fresh: micro, micro:SEED, micro-tune:SEED");
+    println!("grid            any  made fresh: grid, grid:SEED, grid-tune:SEED");
 }
 
 /// The file of a set: a file, or one that is known by name and fetched.
@@ -105,7 +106,7 @@ pub(crate) fn find(name: &str) -> Result<PathBuf, Failure> {
     }
     let meant = match Known::like(name) {
         Some(known) => format!("did you mean {}?", known.name),
-        None => format!("known sets are micro, {}", Known::names()),
+        None => format!("known sets are micro, grid, {}", Known::names()),
     };
     Err(Failure::Input(anyhow!(
         "there is no file `{name}` and no known set of that name; {meant} (`outthink data list` shows them)"

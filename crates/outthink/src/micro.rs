@@ -4,7 +4,7 @@ use std::io::{BufRead, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use outthink_micro::domain::{Problem, generate};
+use outthink_micro::domain::{Clash, Grid, Problem, generate};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Micro;
@@ -52,6 +52,12 @@ struct Labels {
     /// Every step right, and none missing.
     correct: bool,
     first_error: Option<usize>,
+    /// Of a grid: what is right or wrong with each step, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
+    /// And the rules that each of its digits breaks; none where a step is not a row.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    clashes: Vec<Option<[Vec<Clash>; Grid::SIZE]>>,
 }
 
 fn check(file: &Path) -> Result<(), Failure> {
@@ -75,6 +81,7 @@ fn check(file: &Path) -> Result<(), Failure> {
         let labels = problem.check(&steps);
         let first_error = labels.iter().position(|right| !right);
         let correct = first_error.is_none() && labels.len() == problem.steps.len();
+        let verdicts = problem.verdicts(&steps);
         serde_json::to_writer(
             &mut out,
             &Labels {
@@ -82,6 +89,11 @@ fn check(file: &Path) -> Result<(), Failure> {
                 labels,
                 correct,
                 first_error,
+                reasons: verdicts
+                    .iter()
+                    .map(|step| step.verdict.to_string())
+                    .collect(),
+                clashes: verdicts.into_iter().map(|step| step.clashes).collect(),
             },
         )
         .map_err(std::io::Error::from)?;

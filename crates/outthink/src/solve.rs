@@ -363,7 +363,10 @@ pub(crate) fn print(
     let drawn: usize = solutions.iter().map(|solution| solution.count).sum();
     match chosen {
         Some(chosen) => {
-            println!("answer     {}{verdict}", chosen.answer);
+            match outthink_answer::draw_grid(&chosen.answer) {
+                Some(drawn) => println!("answer{verdict}\n{drawn}"),
+                None => println!("answer     {}{verdict}", chosen.answer),
+            }
             println!("agreement  {:.0} %", chosen.agreement * 100.0);
         }
         None if solutions.is_empty() => println!("answer     none was found{verdict}"),

@@ -10,7 +10,7 @@ use outthink_lab::{
     Columns, Config, ModelEntry, ModelInfo, ModelTable, Models, PolicyModel, PolicyPart, Problem,
     Recipe, Store, Study, VerifierModel,
 };
-use outthink_micro::domain::{self, Split};
+use outthink_micro::domain::{self, Kind, Split};
 use serde_json::{Value, json};
 
 use crate::cli::{PolicyChoice, VerifierChoice};
@@ -400,25 +400,27 @@ fn short_name(model: &str) -> String {
     trimmed.rsplit('/').next().unwrap_or(trimmed).to_owned()
 }
 
-/// `micro` (or `micro:SEED`) for fresh test problems of the micro domain, `micro-tune:SEED` for tuning ones; else a known
-/// set or a file.
+/// `micro` or `grid` (or `micro:SEED`, `grid:SEED`) for fresh test problems of the micro domain, `micro-tune:SEED` and
+/// `grid-tune:SEED` for tuning ones; else a known set or a file.
 fn problems(recipe: &Recipe, columns: &Columns) -> Result<Vec<Problem>, Failure> {
     let (name, seed) = recipe
         .dataset
         .split_once(':')
         .unwrap_or((&recipe.dataset, "1"));
-    let split = match name {
-        "micro" => Some(Split::Test),
-        "micro-tune" => Some(Split::Tune),
+    let made = match name {
+        "micro" => Some((Split::Test, None)),
+        "micro-tune" => Some((Split::Tune, None)),
+        "grid" => Some((Split::Test, Some(Kind::Grid))),
+        "grid-tune" => Some((Split::Tune, Some(Kind::Grid))),
         _ => None,
     };
-    let mut problems = match split {
-        Some(split) => {
+    let mut problems = match made {
+        Some((split, kind)) => {
             let seed = seed.parse().map_err(|_| {
                 Failure::Input(anyhow!("`{}`: the seed is no number", recipe.dataset))
             })?;
             let count = recipe.problems.unwrap_or(200);
-            micro(seed, split, count)
+            fresh(seed, split, kind, count)
         }
         None => data::problems(&recipe.dataset, columns)?,
     };
@@ -435,8 +437,8 @@ fn problems(recipe: &Recipe, columns: &Columns) -> Result<Vec<Problem>, Failure>
     Ok(problems)
 }
 
-fn micro(seed: u64, split: Split, count: usize) -> Vec<Problem> {
-    domain::generate(seed, split, None, None)
+fn fresh(seed: u64, split: Split, kind: Option<Kind>, count: usize) -> Vec<Problem> {
+    domain::generate(seed, split, kind, None)
         .take(count)
         .map(|problem| Problem {
             id: problem.id,

@@ -13,6 +13,7 @@ mod system;
 use dashu_ratio::RBig;
 
 use crate::expr::Expr;
+use crate::grid::grid;
 use crate::lex::{fold, tokenize};
 use crate::token::{Order, Repeats, Spaced, Spelling, Thousands, Token};
 use crate::unit::Unit;
@@ -49,6 +50,13 @@ impl Answer {
             spelled: false,
             attached: false,
         };
+        // Rows of digits are neither numbers nor a product of them.
+        if text.len() <= LONGEST
+            && let Some(cells) = grid(text)
+        {
+            answer.readings.push(Value::Grid(cells));
+            return answer;
+        }
         let folded = fold(text);
         let Some(lexed) = (text.len() <= LONGEST)
             .then(|| tokenize(&folded, Spelling::USUAL))

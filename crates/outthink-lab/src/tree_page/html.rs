@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use outthink_answer::draw_grid;
 use outthink_core::{NodeId, Stop, Tree};
 
 use super::CaseTree;
@@ -9,6 +10,14 @@ use super::math::{escape, html};
 
 /// Deeper levels are as far in as this one.
 const INDENT: usize = 24;
+
+/// A problem or an answer: a drawn grid where it has one.
+fn whole(text: &str, otherwise: impl Fn(&str) -> String) -> String {
+    match draw_grid(text) {
+        Some(drawn) => format!("<span class=\"grid\">{}</span>", escape(&drawn)),
+        None => otherwise(text),
+    }
+}
 
 impl CaseTree {
     /// The page.
@@ -26,8 +35,8 @@ impl CaseTree {
              <p role=\"status\" id=\"status\"></p>\n<div role=\"tree\" id=\"tree\" aria-label=\"Steps of the search\">\n",
             title = escape(&self.title),
             style = include_str!("page.css"),
-            problem = html(&self.problem),
-            gold = html(&format!("${}$", self.gold)),
+            problem = whole(&self.problem, html),
+            gold = whole(&self.gold, |gold| html(&format!("${gold}$"))),
             steps = self.nodes.len().saturating_sub(1),
             first = self
                 .verifiers

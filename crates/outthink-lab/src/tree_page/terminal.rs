@@ -1,5 +1,6 @@
 //! The tree as plain lines.
 
+use outthink_answer::draw_grid;
 use outthink_core::{NodeId, Stop, Tree};
 
 use super::{CaseNode, CaseTree};
@@ -7,7 +8,9 @@ use super::{CaseNode, CaseTree};
 impl CaseTree {
     /// The tree in lines of at most about `width` characters; siblings beyond the best `most` of a step fold into one line.
     pub fn terminal(&self, width: usize, most: usize) -> String {
-        let mut out = format!("{}\n{}\n", self.title, self.problem);
+        let drawn = draw_grid(&self.problem);
+        let problem = drawn.as_deref().unwrap_or(&self.problem);
+        let mut out = format!("{}\n{problem}\n", self.title);
         let order = self.order(Tree::ROOT, most);
         // A stack, not recursion: paths may be long.
         let mut stack = Vec::new();

@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod expression;
+mod grid;
 mod linear;
 mod recurrence;
 
@@ -18,6 +19,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
+
+pub use grid::{Clash, Grid, StepVerdict, Verdict};
 
 /// Every number that a problem or a derivation holds is at most this.
 pub const LIMIT: u32 = 999;
@@ -48,17 +51,23 @@ pub enum Kind {
     Linear,
     /// Follow a linear recurrence modulo a number.
     Recurrence,
+    /// Fill a grid.
+    Grid,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Arithmetic, Self::Linear, Self::Recurrence];
+    pub const ALL: [Self; 4] = [Self::Arithmetic, Self::Linear, Self::Recurrence, Self::Grid];
+
+    /// The kinds with numbers to work out: what a stream without a kind draws from.
+    pub const NUMBERS: [Self; 3] = [Self::Arithmetic, Self::Linear, Self::Recurrence];
 
     fn name(self) -> &'static str {
         match self {
             Self::Arithmetic => "arithmetic",
             Self::Linear => "linear",
             Self::Recurrence => "recurrence",
+            Self::Grid => "grid",
         }
     }
 }
@@ -116,7 +125,8 @@ impl FromStr for Level {
 }
 
 /// Which set a problem text belongs to. Decided by a hash of the text alone, so the sets are disjoint whatever the
-/// seed, and every seed gives fresh test problems that no model was trained or tuned on.
+/// seed, and every seed gives fresh test problems that no model was trained or tuned on. Grids that differ in the names
+/// of digits or in a symmetry of the rules are one text here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
     /// For training models: fourteen sixteenths of all texts.
@@ -130,7 +140,7 @@ pub enum Split {
 impl Split {
     /// The set that a problem text belongs to.
     pub fn of(text: &str) -> Self {
-        match text_hash(text) % 16 {
+        match puzzle_hash(text) % 16 {
             0 => Self::Test,
             1 => Self::Tune,
             _ => Self::Train,
@@ -158,6 +168,14 @@ fn text_hash(text: &str) -> u64 {
     hasher.finish()
 }
 
+/// The hash of a text, the same for all texts that are the same puzzle.
+fn puzzle_hash(text: &str) -> u64 {
+    match Grid::parse(text) {
+        Ok(grid) => text_hash(&grid::canonical(&grid).to_string()),
+        Err(_) => text_hash(text),
+    }
+}
+
 /// The derivation of a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Solution {
@@ -172,6 +190,11 @@ pub struct Solution {
 impl Solution {
     fn new(mut steps: Vec<String>, answer: String, level: usize) -> Self {
         steps.push(format!("The answer is $\\boxed{{{answer}}}$."));
+        Self::with_answer(steps, answer, level)
+    }
+
+    /// Of steps that state the answer already.
+    fn with_answer(steps: Vec<String>, answer: String, level: usize) -> Self {
         let level = Level(u8::try_from(level.clamp(1, 5)).unwrap_or(5));
         Self {
             steps,
@@ -233,6 +256,14 @@ impl Problem {
             })
             .collect()
     }
+
+    /// Of a grid: what is right or wrong with each step; nothing of any other kind.
+    pub fn verdicts<S: AsRef<str>>(&self, steps: &[S]) -> Vec<StepVerdict> {
+        Grid::parse(&self.problem).map_or_else(
+            |_| Vec::new(),
+            |given| grid::verdicts(&given, &self.steps, steps),
+        )
+    }
 }
 
 /// Works out a problem text.
@@ -241,14 +272,15 @@ pub fn solve(text: &str) -> Result<(Kind, Solution), NotInDomain> {
         "Evaluate" => Ok((Kind::Arithmetic, arithmetic::solve(text)?)),
         "Solve" => Ok((Kind::Linear, linear::solve(text)?)),
         "Let" => Ok((Kind::Recurrence, recurrence::solve(text)?)),
+        "Fill" => Ok((Kind::Grid, grid::solve(text)?)),
         _ => Err(NotInDomain::new(
-            "it begins with none of `Evaluate`, `Solve`, `Let`".into(),
+            "it begins with none of `Evaluate`, `Solve`, `Let`, `Fill`".into(),
         )),
     }
 }
 
-/// A stream of problems of one split, the same for the same seed. Levels take turns unless one is asked for; kinds
-/// are drawn at random. Texts repeat in the training split alone (easy problems are few); the stream of the others
+/// A stream of problems of one split, the same for the same seed. Levels take turns unless one is asked for; without a
+/// kind, those with numbers are drawn at random. Texts repeat in the training split alone (easy problems are few); the stream of the others
 /// ends when no new text turns up.
 pub fn generate(
     seed: u64,
@@ -265,13 +297,15 @@ pub fn generate(
         let level = level.unwrap_or(Level::ALL[turn % Level::ALL.len()]);
         turn += 1;
         for _ in 0..PATIENCE {
-            let kind = kind.unwrap_or_else(|| Kind::ALL[rng.random_range(0..Kind::ALL.len())]);
+            let kind =
+                kind.unwrap_or_else(|| Kind::NUMBERS[rng.random_range(0..Kind::NUMBERS.len())]);
             let text = match kind {
                 Kind::Arithmetic => arithmetic::generate(&mut rng, level),
                 Kind::Linear => linear::generate(&mut rng, level),
                 Kind::Recurrence => recurrence::generate(&mut rng, level),
+                Kind::Grid => grid::generate(&mut rng, level),
             };
-            let fresh = split == Split::Train || seen.insert(text_hash(&text));
+            let fresh = split == Split::Train || seen.insert(puzzle_hash(&text));
             if Split::of(&text) == split && fresh {
                 let problem = Problem::parse(&text).ok()?;
                 let id = format!("{kind}-{}-{:08x}", level.number(), text_hash(&text) >> 32);

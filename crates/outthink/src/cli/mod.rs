@@ -469,19 +469,20 @@ pub(crate) enum Micro {
         /// How many
         #[arg(long)]
         count: usize,
-        /// arithmetic, linear or recurrence [default: all]
+        /// arithmetic, linear, recurrence or grid [default: the first three, at random]
         #[arg(long)]
         kind: Option<Kind>,
         /// 1 to 5 [default: in turn]
         #[arg(long)]
         level: Option<Level>,
-        /// train, tune or test; the three share no problem text
+        /// train, tune or test; the three share no problem text; grids are told apart up to the names of digits and the order of lines
         #[arg(long, default_value = "test")]
         split: Split,
     },
     /// Label the steps of given solutions: is each still on the derivation?
     #[command(
-        after_help = r#"Each line of FILE holds {"problem": "…", "steps": ["…"]}; each line out {"id", "labels", "correct", "first_error"}.
+        after_help = r#"Each line of FILE holds {"problem": "…", "steps": ["…"]}; each line out {"id", "labels", "correct", "first_error"}; of a grid
+also "reasons", what is right or wrong with each row in words, and "clashes", the rules that each of its digits breaks.
 
 Example: outthink micro generate --seed 1 --count 3 | outthink micro check -"#
     )]
