@@ -76,6 +76,9 @@ pub enum Head {
 pub enum Readout {
     /// The log-probability of the token after those before it.
     Likelihood,
+    /// The logarithm of the probability of the token's own label, read from those before it: a head with a label for every
+    /// token, each by itself.
+    NextLabel,
     /// The probability of this label among the head's.
     Label(usize),
     /// The logistic function of the head's one number.
@@ -379,31 +382,44 @@ impl Decoder {
         Ok(logits)
     }
 
-    /// The number that each node is read as; not for likelihoods, which are read off the logits before.
+    /// Logits of the labels of the tokens that may follow each node, a row a node.
+    pub(crate) fn next_labels(&self, tree: &TokenTree, nodes: &[Slot]) -> Result<Vec<f32>, Error> {
+        let logits = self.reward_logits(tree, nodes)?;
+        let logits: Vec<f32> = logits.flatten_all()?.to_vec1()?;
+        match logits.iter().all(|logit| logit.is_finite()) {
+            true => Ok(logits),
+            false => Err(Error::NotANumber),
+        }
+    }
+
+    fn reward_logits(&self, tree: &TokenTree, nodes: &[Slot]) -> Result<Tensor, Error> {
+        let Some(head) = &self.reward_head else {
+            return Err(Error::Role {
+                architecture: self.config.architecture().to_owned(),
+                role: "process reward model",
+            });
+        };
+        let mut x = self.gather(tree, nodes)?;
+        if let Some(inner) = &head.inner {
+            x = inner.forward(&x)?.relu()?;
+        }
+        Ok(head.outer.forward(&x)?.narrow(0, 0, nodes.len())?)
+    }
+
+    /// The number that each node is read as; not for what is read off the logits before.
     pub(crate) fn rewards(
         &self,
         tree: &TokenTree,
         nodes: &[Slot],
         readout: Readout,
     ) -> Result<Vec<f32>, Error> {
-        let role = |role| Error::Role {
-            architecture: self.config.architecture().to_owned(),
-            role,
-        };
         if let Readout::Tokens(good, bad) = readout {
             let logits = self.logits(tree, nodes)?;
             let rows = logits.chunks_exact(self.config.vocab_size);
             let reward = |row: &[f32]| logistic(row[good as usize] - row[bad as usize]);
             return Ok(rows.take(nodes.len()).map(reward).collect());
         }
-        let Some(head) = &self.reward_head else {
-            return Err(role("process reward model"));
-        };
-        let mut x = self.gather(tree, nodes)?;
-        if let Some(inner) = &head.inner {
-            x = inner.forward(&x)?.relu()?;
-        }
-        let logits = head.outer.forward(&x)?.narrow(0, 0, nodes.len())?;
+        let logits = self.reward_logits(tree, nodes)?;
         match (self.head, readout) {
             (Head::Value, Readout::Value) => {
                 let values: Vec<f32> = logits.flatten_all()?.to_vec1()?;
@@ -416,7 +432,10 @@ impl Decoder {
                     .flatten_all()?
                     .to_vec1()?)
             }
-            _ => Err(role("verifier read in that way")),
+            _ => Err(Error::Role {
+                architecture: self.config.architecture().to_owned(),
+                role: "verifier read in that way",
+            }),
         }
     }
 
@@ -444,6 +463,11 @@ impl Decoder {
             .map(|(sin, cos)| (scale * cos, scale * sin))
             .collect()
     }
+}
+
+/// The logarithm of the logistic function.
+pub(crate) fn log_logistic(x: f32) -> f32 {
+    x.min(0.0) - (-x.abs()).exp().ln_1p()
 }
 
 fn logistic(x: f32) -> f32 {

@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::checkpoint::Checkpoint;
-use crate::decoder::{Decoder, Head, Readout};
+use crate::decoder::{Decoder, Head, Readout, log_logistic};
 use crate::error::Error;
 use crate::sampler::{Distribution, log_total};
 use crate::tree::{Slot, TokenTree};
@@ -111,6 +111,7 @@ impl Engine {
                 (good.max(bad) as usize) < vocabulary
             }
             (Head::Labels(labels), Readout::Label(label)) => label < labels,
+            (Head::Labels(labels), Readout::NextLabel) => labels == decoder.config.vocab_size,
             _ => false,
         };
         if !fits {
@@ -119,6 +120,7 @@ impl Engine {
                 role: match readout {
                     Readout::Likelihood => "language model",
                     Readout::Label(_) => "process reward model with such a label",
+                    Readout::NextLabel => "process reward model with a label for every token",
                     Readout::Value => "value model",
                     Readout::Tokens(..) => "language model that says right or wrong",
                 },
@@ -503,7 +505,7 @@ impl Worker {
         unread.dedup();
         // If this fails, they are told why with everyone else.
         unread.chunks(PASS).try_for_each(|slots| {
-            if self.readout != Readout::Likelihood {
+            if !matches!(self.readout, Readout::Likelihood | Readout::NextLabel) {
                 let rewards = self.decoder.rewards(tree, slots, self.readout)?;
                 slots
                     .iter()
@@ -516,11 +518,19 @@ impl Worker {
                 .filter_map(|&slot| Some((slot, tree.parent(slot)?)))
                 .collect();
             let parents: Vec<Slot> = slots.iter().map(|(_, parent)| *parent).collect();
-            let logits = self.decoder.logits(tree, &parents)?;
+            let likelihood = self.readout == Readout::Likelihood;
+            let logits = match likelihood {
+                true => self.decoder.logits(tree, &parents)?,
+                false => self.decoder.next_labels(tree, &parents)?,
+            };
             let rows = logits.chunks_exact(self.decoder.config.vocab_size);
             for ((slot, _), row) in slots.iter().zip(rows) {
                 let logit = row[tree.token(*slot) as usize];
-                tree.set_value(*slot, logit - log_total(row));
+                let value = match likelihood {
+                    true => logit - log_total(row),
+                    false => log_logistic(logit),
+                };
+                tree.set_value(*slot, value);
             }
             Ok::<(), Error>(())
         })?;

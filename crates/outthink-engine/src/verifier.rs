@@ -52,6 +52,7 @@ impl EmbeddedVerifier {
         let layout = RewardLayout::new(shown, &tokenizer)?;
         let readout = match layout.reward() {
             Reward::Likelihood | Reward::Ratio(_) => Readout::Likelihood,
+            Reward::NextLabel => Readout::NextLabel,
             Reward::Label(label) => Readout::Label(label),
             Reward::Value => Readout::Value,
             Reward::Tokens(right, wrong) => Readout::Tokens(right, wrong),
@@ -255,7 +256,7 @@ impl EmbeddedVerifier {
         let mut lowest = 0.0f32;
         let mut total = 0.0;
         let reward = |values: &Vec<f32>| match self.layout.reward() {
-            Reward::Likelihood => {
+            Reward::Likelihood | Reward::NextLabel => {
                 // A running minimum: after a slip, whatever follows consistently is likely again.
                 lowest = values.iter().copied().fold(lowest, f32::min);
                 f64::from(lowest).exp()

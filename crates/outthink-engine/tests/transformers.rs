@@ -1,4 +1,4 @@
-//! The engine beside transformers, an independent implementation: tests/golden/transformers.json, which
+//! The engine beside transformers, an independent implementation: tests/golden/transformers.json and grids.json, which
 //! models/micro/train/golden.py wrote (f32).
 #![allow(
     clippy::print_stdout,
@@ -34,13 +34,18 @@ struct Case {
     /// Of every token of the vocabulary, after the last one.
     #[serde(default)]
     last: Vec<f64>,
-    /// At every marker.
+    /// At every marker, or at every token of the solution.
     #[serde(default)]
     rewards: Vec<f64>,
 }
 
-fn golden() -> Golden {
-    serde_json::from_str(include_str!("golden/transformers.json")).unwrap()
+fn golden() -> BTreeMap<String, Vec<Case>> {
+    let files = [
+        include_str!("golden/transformers.json"),
+        include_str!("golden/grids.json"),
+    ];
+    let read = |file: &str| serde_json::from_str::<Golden>(file).unwrap().models;
+    files.into_iter().flat_map(read).collect()
 }
 
 fn largest_relative_error(ours: &[f32], theirs: &[f64]) -> f64 {
@@ -57,17 +62,22 @@ fn compare(name: &str, cases: &[Case]) -> f64 {
     let engine = models::engine(name);
     let mut readings = Vec::new();
     for Case {
+        asked,
         tokens,
         last,
         rewards,
         ..
     } in cases
     {
-        // Every token after the first, or every <extra_0>.
-        let read = |&place: &usize| rewards.is_empty() || tokens[place] == 4;
+        // Every token after the first, or every <extra_0>, or every token of the solution.
+        let places = 1..tokens.len();
         let whole = Reading {
             tokens: tokens.clone(),
-            places: (1..tokens.len()).filter(read).collect(),
+            places: match rewards.len() {
+                0 => places.collect(),
+                all if all == tokens.len() - asked => (*asked..tokens.len()).collect(),
+                _ => places.filter(|&place| tokens[place] == 4).collect(),
+            },
         };
         // One reading a possible next token gives the whole distribution.
         let next = (0..last.len() as u32).map(|next| Reading {
@@ -108,8 +118,8 @@ fn compare(name: &str, cases: &[Case]) -> f64 {
 #[test]
 fn log_probabilities_and_rewards_are_those_of_transformers() {
     let golden = golden();
-    assert_eq!(golden.models.len(), 7);
-    for (name, cases) in &golden.models {
+    assert_eq!(golden.len(), 13);
+    for (name, cases) in &golden {
         let error = compare(name, cases);
         println!("{name}: largest relative error {error:.1e}");
         assert!(error <= 1e-4, "{name}: {error}");
@@ -118,7 +128,7 @@ fn log_probabilities_and_rewards_are_those_of_transformers() {
 
 #[test]
 fn questions_and_solutions_become_the_tokens_that_transformers_makes() {
-    for (name, cases) in &golden().models {
+    for (name, cases) in &golden() {
         let checkpoint = models::checkpoint(name);
         let policy = EmbeddedPolicy::load(&checkpoint, None).ok();
         let verifier = EmbeddedVerifier::load(&checkpoint, None, None).unwrap();

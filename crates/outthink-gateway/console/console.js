@@ -27,7 +27,14 @@ function restore() {
       field.value = value;
     }
   }
-  if (!$("problem").value) $("problem").value = "Evaluate $(17+19)\\cdot 4-16$.";
+  if (!$("problem").value) $("problem").value = example();
+}
+
+// A problem that the policy can read: the embedded ones know one kind of text each.
+function example() {
+  return $("policy").value.startsWith("grid-")
+    ? "Fill the grid:\n.1624.\n..3.56\n12..34\n3....1\n6.2415\n45.3.."
+    : "Evaluate $(17+19)\\cdot 4-16$.";
 }
 
 function headers() {

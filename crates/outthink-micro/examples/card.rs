@@ -13,10 +13,7 @@ use outthink_core::{
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
 use outthink_lab::{Proportion, Question, Trial};
 use outthink_micro::domain::{self, Kind, Level, Split};
-use outthink_micro::family::{Member, POLICIES};
-
-/// Whose solutions the verifiers judge.
-const AUTHOR: &str = "micro-0.3m";
+use outthink_micro::family::{Family, Member};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -25,12 +22,14 @@ fn main() -> Result<(), Error> {
     let [name, count, seed] = arguments.as_slice() else {
         return Err("usage: card NAME PROBLEMS SEED".into());
     };
-    let problems: Vec<domain::Problem> = domain::generate(seed.parse()?, Split::Test, None, None)
-        .take(count.parse()?)
-        .collect();
+    let family = Family::of_member(name).ok_or(format!("no model `{name}`"))?;
+    let problems: Vec<domain::Problem> =
+        domain::generate(seed.parse()?, Split::Test, family.kind, None)
+            .take(count.parse()?)
+            .collect();
     let member = |name: &str| Member::find(name).ok_or(format!("no model `{name}`"));
-    let is_policy = POLICIES.iter().any(|policy| policy.name == name);
-    if is_policy || name == "micro-prm-likelihood" {
+    let is_policy = family.policies.iter().any(|policy| policy.name == name);
+    if is_policy || name.ends_with("-prm-likelihood") {
         let policy = EmbeddedPolicy::load(&member(name)?.checkpoint(), None)?;
         let right = trial(&policy, None, Method::Cot, 1, &problems)?.correct();
         println!(
@@ -48,7 +47,10 @@ fn main() -> Result<(), Error> {
         });
     }
     if !is_policy {
-        let author = EmbeddedPolicy::load(&member(AUTHOR)?.checkpoint(), None)?;
+        // Whose solutions the verifiers judge.
+        let author = family.policies[if family.kind.is_some() { 1 } else { 2 }];
+        let own = author.name;
+        let author = EmbeddedPolicy::load(&author.checkpoint(), None)?;
         let verifier = EmbeddedVerifier::load(&member(name)?.checkpoint(), None, None)?;
         let trial = trial(&author, Some(&verifier), Method::BestOfN, 8, &problems)?;
         let judged: Vec<Vec<Judged>> = trial
@@ -58,7 +60,7 @@ fn main() -> Result<(), Error> {
             .map(|(outcome, problem)| judge(&outcome.tree.solutions(), problem))
             .collect();
         println!(
-            "{name}, 8 solutions of {AUTHOR} at temperature 1 to each of {count} test problems (seed {seed}):"
+            "{name}, 8 solutions of {own} at temperature 1 to each of {count} test problems (seed {seed}):"
         );
         println!("AUC up to the first slip / over all steps\n");
         table(&problems, |cell| {
@@ -161,7 +163,16 @@ fn table(problems: &[domain::Problem], cell: impl Fn(&[usize]) -> String) {
             .collect()
     };
     println!("| | level 1 | 2 | 3 | 4 | 5 | all |\n|---|---|---|---|---|---|---|");
-    for kind in Kind::ALL.into_iter().map(Some).chain([None]) {
+    let several = |kind: &Kind| problems.iter().any(|problem| problem.kind != *kind);
+    for kind in Kind::ALL
+        .into_iter()
+        .filter(several)
+        .map(Some)
+        .chain([None])
+    {
+        if pick(kind, None).is_empty() {
+            continue;
+        }
         let name = kind.map_or("all".into(), |kind| kind.to_string());
         let levels = Level::ALL.into_iter().map(Some).chain([None]);
         let cells: Vec<String> = levels.map(|level| cell(&pick(kind, level))).collect();

@@ -22,6 +22,8 @@ pub enum Reward {
     Ratio(f64),
     /// The probability of a label.
     Label(usize),
+    /// The logarithm of the probability of each of the step's tokens' own labels, where the token was next.
+    NextLabel,
     /// The logistic function of a value.
     Value,
     /// The probability of the first token rather than the second as the next.
@@ -52,6 +54,7 @@ impl RewardLayout {
             VerifierProfile::Likelihood { end, .. } => {
                 (Reward::Likelihood, Some(tokenizer.id(end)?))
             }
+            VerifierProfile::NextLabel { end, .. } => (Reward::NextLabel, Some(tokenizer.id(end)?)),
             VerifierProfile::Ratio { beta, .. } => (Reward::Ratio(*beta), None),
             VerifierProfile::Tag { tag, words, .. } => {
                 let ids = tokenizer.encode(words)?;
@@ -111,6 +114,7 @@ impl RewardLayout {
                 self.marked(tokenizer, prompt, steps, self.mark.as_slice())
             }
             VerifierProfile::Likelihood { step_separator, .. }
+            | VerifierProfile::NextLabel { step_separator, .. }
             | VerifierProfile::Ratio { step_separator, .. } => {
                 let messages = Message::question(None, question);
                 let prompt = tokenizer.encode(&template.render(tokenizer, &messages, true)?)?;

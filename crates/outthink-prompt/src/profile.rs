@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Tokenizer};
 
 /// The profiles that ship with outthink, the more particular first.
-const BUILT_IN: [&str; 14] = [
+const BUILT_IN: [&str; 16] = [
+    include_str!("../../../profiles/grid.toml"),
+    include_str!("../../../profiles/grid-prm.toml"),
     include_str!("../../../profiles/micro.toml"),
     include_str!("../../../profiles/micro-prm.toml"),
     include_str!("../../../profiles/deepseek-r1-distill.toml"),
@@ -111,6 +113,14 @@ pub enum VerifierProfile {
     },
     /// Steps as the policy writes them; the reward is the smallest token probability so far.
     Likelihood {
+        /// Text after a step that is not the last.
+        step_separator: String,
+        /// Token after the last step of a complete answer.
+        end: String,
+    },
+    /// Steps as the policy writes them, read by a head with a label for every token that may come next; the reward is the
+    /// smallest probability, of the label of a token that came, so far.
+    NextLabel {
         /// Text after a step that is not the last.
         step_separator: String,
         /// Token after the last step of a complete answer.

@@ -147,7 +147,7 @@ proptest! {
         let tokenizer = tokenizer();
         let template = ChatTemplate::new("{% for m in messages %}<|user|>{{ m.content }}{% endfor %}<|assistant|>").unwrap();
         let shorter = &steps[..=cut.index(steps.len())];
-        for name in ["micro", "micro-prm"] {
+        for name in ["micro", "micro-prm", "grid-prm"] {
             let profile = Profile::named(name).unwrap().verifier.unwrap();
             let layout = RewardLayout::new(&profile, &tokenizer).unwrap();
             let render = |steps: &[String]| {

@@ -137,7 +137,12 @@ fn method(fleet: &Fleet, reward: Reward) -> Result<Method, Error> {
     };
     let pools = fleet.facts.iter().all(|facts| facts.pools);
     match (fleet.dialect, reward) {
-        (Dialect::Outthink, Reward::Likelihood | Reward::Ratio(_)) => Ok(Method::LikelihoodRows),
+        (Dialect::Outthink, Reward::Likelihood | Reward::NextLabel | Reward::Ratio(_)) => {
+            Ok(Method::LikelihoodRows)
+        }
+        (_, Reward::NextLabel) => Err(cannot(
+            "it does not read a label of each token that came next; use `outthink prm-serve`",
+        )),
         (_, Reward::Ratio(_)) => Err(cannot(
             "an implicit PRM is read against its reference, and one server has one model; use `outthink prm-serve`",
         )),
@@ -416,7 +421,9 @@ pub(crate) fn reward(kind: Reward, row: &[f64]) -> Result<f64, (Vec<f64>, &'stat
             [value] if value.is_finite() => Ok(1.0 / (1.0 + (-value).exp())),
             _ => Err((row.to_vec(), "value")),
         },
-        Reward::Likelihood | Reward::Ratio(_) => Err((row.to_vec(), "log-probability")),
+        Reward::Likelihood | Reward::NextLabel | Reward::Ratio(_) => {
+            Err((row.to_vec(), "log-probability"))
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use outthink_lab::audit::{
 };
 use outthink_lab::{Analysis, Published, Report, Store};
 use outthink_micro::domain;
+use outthink_micro::family::{Family, MICRO};
 
 use crate::cli::{AuditArguments, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
@@ -159,7 +160,9 @@ fn asked(arguments: &AuditArguments, study: Option<&Stored>) -> Result<Vec<Asked
         place: None,
     };
     let Some(stored) = study else {
-        let own = outthink_micro::family::VERIFIERS;
+        let own = Family::of_member(&arguments.policy)
+            .unwrap_or(MICRO)
+            .verifiers;
         return Ok(match arguments.verifier.is_empty() {
             true => own.iter().map(|member| typed(member.name)).collect(),
             false => arguments.verifier.iter().map(|name| typed(name)).collect(),
@@ -395,8 +398,9 @@ fn lengths(verifier: &AnyVerifier) -> Lengths<'_> {
 /// Solutions of a policy to problems that no model was trained on, with the exact first error of each.
 fn draw(arguments: &AuditArguments) -> Result<Vec<SolutionRow>, Failure> {
     let policy = models::policy(&PolicyChoice::of(&arguments.policy))?;
+    let kind = Family::of_profile(policy.profile_name()).and_then(|family| family.kind);
     let problems: Vec<domain::Problem> =
-        domain::generate(arguments.seed, domain::Split::Test, None, None)
+        domain::generate(arguments.seed, domain::Split::Test, kind, None)
             .take(arguments.problems)
             .collect();
     let mut rows = Vec::with_capacity(DRAWS * problems.len());

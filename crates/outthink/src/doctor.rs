@@ -7,7 +7,8 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use outthink_core::{Continuation, Method, ModelCost, Pair, Prefix, Problem, Sampling, Step};
 use outthink_engine::{EmbeddedPolicy, Precision};
-use outthink_micro::family::Member;
+use outthink_micro::domain::Kind;
+use outthink_micro::family::{Family, GRID, MICRO, Member};
 use outthink_prompt::{Message, Profile};
 use outthink_remote::{Dialect, Facts, RemotePolicy, Role};
 
@@ -17,10 +18,55 @@ use crate::hub::cached_models;
 use crate::models::{self, AnyPolicy, AnyVerifier};
 use outthink_lab::short;
 
-/// A problem that every family can say, with a right and a wrong solution.
-const PROBLEM: &str = "Evaluate $7+8$.";
-const RIGHT: [&str; 2] = ["$7+8=15$.", "The answer is $\\boxed{15}$."];
-const WRONG: [&str; 2] = ["$7+8=16$.", "The answer is $\\boxed{16}$."];
+/// A problem, with a right and a wrong solution.
+struct Example {
+    problem: &'static str,
+    right: &'static [&'static str],
+    wrong: &'static [&'static str],
+}
+
+/// One that every family but that for grids can say.
+const SUM: Example = Example {
+    problem: MICRO.example,
+    right: &["$7+8=15$.", "The answer is $\\boxed{15}$."],
+    wrong: &["$7+8=16$.", "The answer is $\\boxed{16}$."],
+};
+const FILLED: Example = Example {
+    problem: GRID.example,
+    right: &[
+        "\\boxed{123456",
+        "456123",
+        "214365",
+        "365214",
+        "531642",
+        "642531}",
+    ],
+    wrong: &[
+        "\\boxed{123454",
+        "456123",
+        "214365",
+        "365214",
+        "531642",
+        "642531}",
+    ],
+};
+
+impl Example {
+    /// What a model under this profile can read.
+    fn of(profile: Option<&str>) -> Self {
+        match profile.and_then(Family::of_profile) {
+            Some(family) if family.kind == Some(Kind::Grid) => FILLED,
+            _ => SUM,
+        }
+    }
+
+    fn problem(&self) -> Arc<Problem> {
+        Arc::new(Problem {
+            id: "doctor".into(),
+            text: self.problem.into(),
+        })
+    }
+}
 
 /// Says what fits, and counts what does not.
 #[derive(Default)]
@@ -171,8 +217,8 @@ fn embedded_policy(policy: &EmbeddedPolicy, checks: &mut Checks) {
         profile.system.as_deref().unwrap_or("no system message"),
         profile.step_separator
     );
-    let problem = problem();
-    let prompt = policy.prompt(&problem);
+    let example = Example::of(Some(policy.profile_name()));
+    let prompt = policy.prompt(&example.problem());
     checks.say(
         "the chat template holds the problem whole",
         prompt
@@ -183,7 +229,7 @@ fn embedded_policy(policy: &EmbeddedPolicy, checks: &mut Checks) {
                     .iter()
                     .map(|&token| policy.token_text(token))
                     .collect();
-                if text.contains(PROBLEM) {
+                if text.contains(example.problem) {
                     Ok(format!("{} tokens", prompt.len()))
                 } else {
                     Err(text)
@@ -244,7 +290,10 @@ fn remote_policy(policy: &RemotePolicy, checks: &mut Checks) {
     policy.facts().iter().for_each(tell);
     println!("  profile {}", policy.profile_name());
     let conversed = policy.converse(
-        vec![Message::new("user", PROBLEM)],
+        vec![Message::new(
+            "user",
+            Example::of(Some(policy.profile_name())).problem,
+        )],
         vec![1, 1, 2, 2, 3, 3, 4, 4],
         Sampling::at(1.0),
         32,
@@ -337,7 +386,8 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
         }
         AnyVerifier::StepChecker(_) | AnyVerifier::Calibrated(_) => {}
     }
-    let prefix = |steps: [&str; 2]| {
+    let example = Example::of(model.profile_name());
+    let prefix = |steps: &[&str]| {
         let step = |text: &str| {
             Arc::new(Step {
                 text: text.into(),
@@ -346,14 +396,14 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
             })
         };
         Prefix {
-            problem: problem(),
-            steps: steps.map(step).into(),
+            problem: example.problem(),
+            steps: steps.iter().copied().map(step).collect(),
             complete: true,
         }
     };
     let scores = block_on(outthink_core::Verifier::score(
         &model,
-        vec![prefix(RIGHT), prefix(WRONG)],
+        vec![prefix(example.right), prefix(example.wrong)],
     ));
     checks.say(
         "a right solution scores above a wrong one",
@@ -373,13 +423,6 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
             }),
     );
     Ok(Some(model))
-}
-
-fn problem() -> Arc<Problem> {
-    Arc::new(Problem {
-        id: "doctor".into(),
-        text: PROBLEM.into(),
-    })
 }
 
 /// What the system says is available, in bytes.

@@ -14,7 +14,8 @@ use outthink_core::{
 use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
 use outthink_lab::audit::{Calibrated, CalibrationFile};
 use outthink_micro::StepChecker;
-use outthink_micro::family::Member;
+use outthink_micro::domain::{self, Kind};
+use outthink_micro::family::{Family, Member};
 use outthink_prompt::{PolicyProfile, Profile, PromptFiles};
 use outthink_remote::{Config, Facts, Notice, RemotePolicy, RemoteVerifier, Role, Servers};
 use serde_json::{Value, json};
@@ -24,11 +25,11 @@ use crate::digest::digest;
 use crate::failure::Failure;
 use crate::hub::HubId;
 
-/// The micro family's profile.
-const MICRO: &str = "micro";
-
 /// What is said of a problem that the micro family cannot read.
 const FOREIGN: &str = r"the embedded models only know three kinds of problem: `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some). For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1";
+
+/// What is said of a problem that the grid family cannot read.
+const NO_GRID: &str = "the embedded grid models only know `Fill the grid:` and six lines of six digits or `.` (`outthink micro generate --kind grid --seed 1 --count 5` shows some). For anything else name another model with --policy";
 
 /// The exact step checker's name.
 pub(crate) const STEP_CHECKER: &str = "step-checker";
@@ -87,20 +88,25 @@ impl AnyPolicy {
         pair.check(method).map_err(Failure::input)
     }
 
-    /// Is it of the micro family, which has problems and verifiers of its own?
-    pub(crate) fn is_micro(&self) -> bool {
-        self.profile_name() == MICRO
+    /// The embedded family that it is of, which has problems and verifiers of its own.
+    pub(crate) fn family(&self) -> Option<Family> {
+        Family::of_profile(self.profile_name())
     }
 
-    /// The verifier that is asked beside it: the one that is named; else one of its own family, which only the embedded
-    /// micro policies have.
+    /// The verifier that is asked beside it: the one that is named; else the first of its own family, which only the
+    /// embedded policies have.
     pub(crate) fn verifier<'c>(&self, named: &'c VerifierChoice) -> Cow<'c, VerifierChoice> {
-        match (&named.verifier, self) {
-            (None, Self::Model(_)) if self.is_micro() => {
-                Cow::Owned(VerifierChoice::of(VerifierChoice::MICRO))
-            }
-            (None, _) => Cow::Owned(VerifierChoice::of("none")),
-            (Some(_), _) => Cow::Borrowed(named),
+        match (&named.verifier, self, self.family()) {
+            (
+                None,
+                Self::Model(_),
+                Some(Family {
+                    verifiers: [first, ..],
+                    ..
+                }),
+            ) => Cow::Owned(VerifierChoice::of(first.name)),
+            (None, ..) => Cow::Owned(VerifierChoice::of("none")),
+            (Some(_), ..) => Cow::Borrowed(named),
         }
     }
 
@@ -109,9 +115,18 @@ impl AnyPolicy {
         match self {
             Self::Model(model) => match model.prompt(problem) {
                 Ok(_) => Ok(()),
-                Err(error) if self.is_micro() && is_foreign(&error) => {
-                    Err(Failure::Input(anyhow!("{error}; {FOREIGN}")))
+                Err(error) if is_foreign(&error) && is_grid(problem) => {
+                    Err(Failure::Input(anyhow!(
+                        "{error}; that is a grid, and there are models for grids: --policy grid-90k"
+                    )))
                 }
+                Err(error) if is_foreign(&error) => match self.family() {
+                    Some(family) if family.kind == Some(Kind::Grid) => {
+                        Err(Failure::Input(anyhow!("{error}; {NO_GRID}")))
+                    }
+                    Some(_) => Err(Failure::Input(anyhow!("{error}; {FOREIGN}"))),
+                    None => Err(Failure::input(error)),
+                },
                 Err(error) => Err(Failure::input(error)),
             },
             // A chat-only provider has no tokens to count.
@@ -223,6 +238,10 @@ impl Verifier for AnyVerifier {
     }
 }
 
+fn is_grid(problem: &Problem) -> bool {
+    domain::Problem::parse(&problem.text).is_ok_and(|own| own.kind == Kind::Grid)
+}
+
 /// Is a text in letters that the model does not have?
 fn is_foreign(error: &outthink_engine::Error) -> bool {
     use outthink_prompt::Error;
@@ -232,21 +251,21 @@ fn is_foreign(error: &outthink_engine::Error) -> bool {
     )
 }
 
-/// Why a verifier's rewards mean nothing to a policy, if they don't: those of the micro family know its own problems only.
+/// Why a verifier's rewards mean nothing to a policy, if they don't: those of an embedded family know its own problems only.
 pub(crate) fn mismatch(policy: &AnyPolicy, verifier: &AnyVerifier) -> Option<String> {
-    let name = match verifier.bare() {
-        AnyVerifier::StepChecker(_) => STEP_CHECKER,
-        own => own.profile_name().filter(|name| is_micro_profile(name))?,
+    let (name, known) = match verifier.bare() {
+        AnyVerifier::StepChecker(_) if policy.family().is_some() => return None,
+        AnyVerifier::StepChecker(_) => (STEP_CHECKER, "micro"),
+        own => {
+            let name = own.profile_name()?;
+            (name, Family::of_profile(name)?.name)
+        }
     };
-    (!policy.is_micro()).then(|| {
+    (policy.family().map(|own| own.name) != Some(known)).then(|| {
         format!(
-            "the verifier ({name}) only knows the problems of the embedded micro models, and the policy is none of them: its rewards mean nothing"
+            "the verifier ({name}) only knows the problems of the embedded {known} models, and the policy is none of them: its rewards mean nothing"
         )
     })
-}
-
-fn is_micro_profile(name: &str) -> bool {
-    name == MICRO || name.starts_with("micro-")
 }
 
 /// What a served model is known by: its name and the kind of server, whose numbers differ in the last digits.

@@ -198,7 +198,10 @@ async fn rows(
 ) -> Result<(Vec<Vec<f64>>, Usage), Arc<outthink_engine::Error>> {
     let layout = verifier.layout();
     let wanted = |at: &usize| layout.marker().is_none_or(|marker| tokens[*at] == marker);
-    let likelihood = matches!(layout.reward(), Reward::Likelihood | Reward::Ratio(_));
+    let likelihood = matches!(
+        layout.reward(),
+        Reward::Likelihood | Reward::NextLabel | Reward::Ratio(_)
+    );
     // Nothing comes before the first token, so nothing says how likely it is.
     let first = usize::from(likelihood);
     let places: Vec<usize> = (first..tokens.len()).filter(wanted).collect();
@@ -213,7 +216,7 @@ async fn rows(
             let p = p.clamp(1e-9, 1.0 - 1e-9);
             vec![(p / (1.0 - p)).ln()]
         }
-        Reward::Likelihood | Reward::Ratio(_) => vec![p],
+        Reward::Likelihood | Reward::NextLabel | Reward::Ratio(_) => vec![p],
     };
     let before = std::iter::repeat_n(vec![0.0], first);
     Ok((before.chain(values.map(row)).collect(), usage))

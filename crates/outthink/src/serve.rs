@@ -17,7 +17,7 @@ use outthink_gateway::{
 };
 use outthink_lab::strategy::{Hands, Strategy};
 use outthink_lab::{MathAnswers, ModelInfo, VerifierModel};
-use outthink_micro::family::{POLICIES, VERIFIERS};
+use outthink_micro::family::{Family, MICRO, Member};
 use outthink_prompt::Message;
 use outthink_remote::RemotePolicy;
 
@@ -127,9 +127,10 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
         Some(_) => vec![arguments.policy.clone()],
         None => {
             // The default first.
-            let mut family = POLICIES.map(|member| PolicyChoice::of(member.name));
+            let own = |member: &Member| PolicyChoice::of(member.name);
+            let mut family: Vec<PolicyChoice> = MICRO.policies.iter().map(own).collect();
             family.sort_by_key(|choice| choice.name() != PolicyChoice::default().name());
-            family.into()
+            family
         }
     };
     let mut loaded = Vec::new();
@@ -168,20 +169,28 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
     })
 }
 
-/// The verifier that is named; or those of the embedded family, if that is all that is served. No other policy is judged by a
-/// verifier that nobody named.
+/// The verifier that is named; or those of the embedded family, if all that is served is of one. No other policy is judged by
+/// a verifier that nobody named.
 fn verifiers(
     arguments: &Serve,
     policies: &[(String, LoadedPolicy)],
 ) -> Result<Vec<ServedVerifier>, Failure> {
-    let own =
-        |policy: &LoadedPolicy| policy.model.verifier(&VerifierChoice::default()).name() != "none";
-    let scorers: Vec<VerifierChoice> = match &arguments.verifier.verifier {
-        Some(_) => vec![arguments.verifier.clone()],
-        None if policies.iter().all(|(_, policy)| own(policy)) => VERIFIERS
-            .map(|member| VerifierChoice::of(member.name))
-            .into(),
-        None => {
+    let unnamed = VerifierChoice::default();
+    let own = |family: &Family| {
+        let is_first = |name: &str| family.verifiers.first().is_some_and(|own| own.name == name);
+        let mut defaults = policies
+            .iter()
+            .map(|(_, policy)| policy.model.verifier(&unnamed));
+        defaults.all(|choice| is_first(choice.name()))
+    };
+    let family = Family::ALL.into_iter().find(own);
+    let scorers: Vec<VerifierChoice> = match (&arguments.verifier.verifier, family) {
+        (Some(_), _) => vec![arguments.verifier.clone()],
+        (None, Some(family)) => {
+            let own = |member: &Member| VerifierChoice::of(member.name);
+            family.verifiers.iter().map(own).collect()
+        }
+        (None, None) => {
             eprintln!("{NO_VERIFIER}");
             Vec::new()
         }

@@ -4,7 +4,7 @@ import random
 
 import torch
 
-from alphabet import ASSISTANT, END, PAD, USER, encode
+from alphabet import ASSISTANT, END, PAD, USER
 
 
 def read(path):
@@ -13,17 +13,17 @@ def read(path):
         return [json.loads(line) for line in lines]
 
 
-def prompt_ids(problem):
-    return [USER] + encode(problem["problem"]) + [ASSISTANT]
+def prompt_ids(problem, alphabet):
+    return [USER] + alphabet.encode(problem["problem"]) + [ASSISTANT]
 
 
-def example(problem):
+def example(problem, alphabet):
     """(prompt + solution ids as bytes, length of the prompt)"""
-    prompt = prompt_ids(problem)
-    return bytes(prompt + encode("\n\n".join(problem["steps"])) + [END]), len(prompt)
+    prompt = prompt_ids(problem, alphabet)
+    return bytes(prompt + alphabet.encode("\n\n".join(problem["steps"])) + [END]), len(prompt)
 
 
-def padded(rows, multiple=16):
+def padded(rows, multiple=8):
     """Right-padded [B, T]. T is rounded up: oneDNN compiles and keeps one kernel a shape."""
     width = -(-max(map(len, rows)) // multiple) * multiple
     ids = torch.full((len(rows), width), PAD)

@@ -36,15 +36,21 @@ def weights(model):
 
 def config(model):
     hidden, layers, heads, kv_heads, ff = model.shape
-    c = dict(architectures=["Qwen2ForCausalLM"], model_type="qwen2", vocab_size=alphabet.VOCABULARY, hidden_size=hidden,
+    c = dict(architectures=["Qwen2ForCausalLM"], model_type="qwen2", vocab_size=model.alphabet.vocabulary, hidden_size=hidden,
              intermediate_size=ff, num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv_heads,
              hidden_act="silu", max_position_embeddings=512, rms_norm_eps=1e-6, rope_theta=10000.0,
              tie_word_embeddings=True, attention_dropout=0.0, use_sliding_window=False, initializer_range=0.02,
              eos_token_id=alphabet.END, pad_token_id=alphabet.PAD, torch_dtype="bfloat16", use_cache=True)
+    if heads * HEAD != hidden:
+        c["head_dim"] = HEAD
     if model.score is not None:
-        labels = model.score[2].out_features
-        c |= dict(architectures=["Qwen2ForProcessRewardModel"], num_labels=labels, tie_word_embeddings=False,
-                  auto_map={"AutoModel": "modeling_process_reward.ProcessRewardModel"})
+        c |= dict(num_labels=model.labels, tie_word_embeddings=False)
+        if model.labels == model.alphabet.vocabulary:
+            c |= dict(architectures=["Qwen2ForTokenClassification"], problem_type="multi_label_classification",
+                      classifier_dropout=0.0)
+        else:
+            c |= dict(architectures=["Qwen2ForProcessRewardModel"],
+                      auto_map={"AutoModel": "modeling_process_reward.ProcessRewardModel"})
     return c
 
 
@@ -54,12 +60,13 @@ def load(path):
     if path.is_dir():
         c = json.loads((path / "config.json").read_text())
         sizes = "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size"
-        model, saved = Model(tuple(c[size] for size in sizes), c.get("num_labels", 0)), load_file(path / "model.safetensors")
+        shape, letters = tuple(c[size] for size in sizes), alphabet.of_vocabulary(c["vocab_size"])
+        model, saved = Model(shape, letters, c.get("num_labels", 0)), load_file(path / "model.safetensors")
         for name, p in named(model).items():
             p.copy_(saved[name])
     else:
         saved = torch.load(path)
-        model = Model(saved["shape"], saved.get("labels", 0))
+        model = Model(saved["shape"], alphabet.of_vocabulary(saved["vocabulary"]), saved["labels"])
         model.load_state_dict(saved["weights"])
     return model
 
@@ -70,11 +77,11 @@ def main():
     model = load(source)
     save_file(weights(model), folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config(model), indent=1) + "\n")
-    alphabet.write(folder)
+    model.alphabet.write(folder)
     if model.score is None:
         generation = dict(do_sample=True, temperature=1.0, eos_token_id=alphabet.END, pad_token_id=alphabet.PAD)
         (folder / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
-    else:
+    elif model.labels == 2:
         code = pathlib.Path(__file__).with_name("modeling_process_reward.py")
         (folder / code.name).write_text(code.read_text())
     print(folder, model.parameter_count(), "parameters")

@@ -23,10 +23,11 @@ from itertools import combinations, islice
 
 import torch
 
-from alphabet import ASSISTANT, BREAK, END, EXTRA, TOKENS
+from alphabet import ASSISTANT, END, EXTRA, MICRO
 from export import named
 from model import HEAD, Model
 
+TOKENS, BREAK = MICRO.tokens, MICRO.id["\n\n"]
 HEADS, KV_HEADS, CODE = 8, 2, 11  # 11 choose 2 codes are enough for 45 tokens
 HIDDEN = HEADS * HEAD
 UNIT = HIDDEN**-0.5  # an RMS norm maps x to x / (UNIT |x|)
@@ -40,7 +41,7 @@ SHARPNESS = 32.0  # of the soft maximum: a hundred right tokens weigh less than 
 def graft(trunk):
     """`trunk` (of micro-1.6m's shape) under the three blocks, and a head that knows that WORST is bad, if not yet how bad"""
     inner, layers, _, _, ff = trunk.shape
-    model = Model((HIDDEN, layers + 3, HEADS, KV_HEADS, ff), labels=2)
+    model = Model((HIDDEN, layers + 3, HEADS, KV_HEADS, ff), MICRO, labels=2)
     wide = named(model)
     for p in wide.values():
         p.zero_()

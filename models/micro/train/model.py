@@ -5,7 +5,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from alphabet import VOCABULARY
+from alphabet import GRID, MICRO
 
 HEAD = 32  # the smallest head size that vLLM's attention kernels take
 SIZES = {  # hidden, layers, heads, kv heads, feed-forward
@@ -13,7 +13,17 @@ SIZES = {  # hidden, layers, heads, kv heads, feed-forward
     "micro-90k": (64, 2, 2, 1, 160),
     "micro-0.3m": (96, 4, 3, 1, 192),
     "micro-1.6m": (192, 4, 6, 2, 512),
+    # To look up the cells of a row, a column and a box takes heads more than feed-forward.
+    "grid-24k": (32, 2, 3, 1, 36),
+    "grid-90k": (64, 2, 4, 2, 96),
+    "grid-0.3m": (96, 4, 6, 2, 112),
+    "grid-1.6m": (192, 4, 6, 2, 512),
 }
+
+
+def named(name):
+    """The shape and the alphabet of a size."""
+    return SIZES[name], GRID if name.startswith("grid") else MICRO
 
 
 class Norm(nn.Module):
@@ -57,15 +67,21 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    """A decoder with tied embeddings; with `labels`, also the two-layer head of a process reward model."""
+    """A decoder with tied embeddings; with `labels`, also the two-layer head of a process reward model, or a label for
+    every token of the vocabulary that may come next."""
 
-    def __init__(self, shape, labels=0):
+    def __init__(self, shape, alphabet, labels=0):
         super().__init__()
-        hidden, layers, heads, kv_heads, ff = self.shape = SIZES.get(shape, shape)
-        self.embedding = nn.Embedding(VOCABULARY, hidden)
+        hidden, layers, heads, kv_heads, ff = self.shape = shape
+        self.alphabet, self.labels = alphabet, labels
+        self.embedding = nn.Embedding(alphabet.vocabulary, hidden)
         self.blocks = nn.ModuleList(Block(hidden, heads, kv_heads, ff) for _ in range(layers))
         self.norm = Norm(hidden)
-        self.score = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, labels)) if labels else None
+        self.score = None
+        if labels == alphabet.vocabulary:
+            self.score = nn.Linear(hidden, labels)
+        elif labels:
+            self.score = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, labels))
         for name, p in self.named_parameters():
             if p.dim() == 2:
                 nn.init.normal_(p, std=0.05 if "embedding" in name else 0.5 / math.sqrt(p.shape[1]))
@@ -110,12 +126,18 @@ class Cache:
         self.kv = {block: (k[rows], v[rows]) for block, (k, v) in self.kv.items()}
 
 
+def save(model, path):
+    """For `export.load`."""
+    torch.save({"shape": model.shape, "vocabulary": model.alphabet.vocabulary, "labels": model.labels,
+                "weights": model.state_dict()}, path)
+
+
 @torch.inference_mode()
 def generate(model, prompts, most, stop, temperature=0.0, copies=1, rows=512, generator=None):
     """`copies` continuations of every prompt, up to and including a token of `stop`; prompt-major."""
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     out = [None] * (len(prompts) * copies)
-    is_stop = torch.zeros(VOCABULARY, dtype=torch.bool)
+    is_stop = torch.zeros(model.alphabet.vocabulary, dtype=torch.bool)
     is_stop[list(stop)] = True
     for start in range(0, len(order), max(1, rows // copies)):
         part = order[start:start + max(1, rows // copies)]
@@ -137,7 +159,7 @@ def generate(model, prompts, most, stop, temperature=0.0, copies=1, rows=512, ge
         live, drawn = list(range(len(slots))), [[] for _ in slots]
         for n in range(most):
             logits = logits.float()
-            logits[:, 45:] = -1e9  # padding of the vocabulary
+            logits[:, len(model.alphabet.tokens):] = -1e9  # padding of the vocabulary
             token = (logits.argmax(-1) if temperature == 0 else
                      torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)[:, 0])
             for r, t in zip(live, token.tolist()):

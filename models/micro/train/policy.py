@@ -1,7 +1,7 @@
-"""Train one causal LM on worked solutions: `policy.py SIZE MILLION_TOKENS TRAIN.jsonl TUNE.jsonl OUT.pt [--seed S] [--start MODEL.pt] [--rate R]`
+"""Train one causal LM on worked solutions: `policy.py SIZE MILLION_TOKENS TRAIN.jsonl TUNE.jsonl OUT.pt [--seed S] [--start MODEL.pt] [--rate R] [--batch B]`
 
 Every size has the same schedule: batch 32, Muon peak rate 0.015 after 50 steps of warm-up, linear decay to 0. `--start` runs
-the schedule again from trained weights, with a peak rate of its own.
+the schedule again from trained weights, with a peak rate of its own. SIZE is `micro-90k` or `grid-90k`, say.
 """
 import argparse
 import time
@@ -9,21 +9,21 @@ import time
 import torch
 import torch.nn.functional as F
 
-from alphabet import END, decode
+from alphabet import END
 from data import batches, example, padded, prompt_ids, read
-from model import Model, generate
+from model import Model, generate, named, save
 from optimizer import Optimizer
 
-BATCH, RATE, WARM_UP = 32, 0.015, 50
+RATE, WARM_UP = 0.015, 50
 
 
 def greedy(model, problems):
     """(accuracy by answer, by fully right derivation, by answer for each kind and level)"""
-    drawn = generate(model, [prompt_ids(p) for p in problems], 320, {END})
+    drawn = generate(model, [prompt_ids(p, model.alphabet) for p in problems], 320, {END})
     cells, answers, derivations = {}, [], []
     for p, ids in zip(problems, drawn):
-        text = decode(ids).removesuffix("<|end|>")
-        answers.append(f"\\boxed{{{p['answer']}}}" in text)
+        text = model.alphabet.decode(ids).removesuffix("<|end|>")
+        answers.append(f"\\boxed{{{p['answer']}}}" in text.replace("\n\n", "\n"))
         derivations.append(text == "\n\n".join(p["steps"]))
         for key in (p["kind"], p["level"]):
             cells.setdefault(key, []).append(answers[-1])
@@ -41,13 +41,15 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start")
     parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--batch", type=int, default=32)
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     budget = args.tokens * 1e6
     tune = read(args.tune)
-    examples = [example(p) for p in read(args.train)]
-    model = Model(args.size).bfloat16()
+    shape, alphabet = named(args.size)
+    examples = [example(p, alphabet) for p in read(args.train)]
+    model = Model(shape, alphabet).bfloat16()
     if args.start:
         model.load_state_dict(torch.load(args.start)["weights"])
     optimizer = Optimizer(model, args.rate)
@@ -55,7 +57,7 @@ def main():
     seen = step = skipped = 0
     running, paused, start = None, 0.0, time.time()
     while seen < budget:
-        for rows in batches(examples, BATCH, args.seed + 1000 + seen):
+        for rows in batches(examples, args.batch, args.seed + 1000 + seen):
             if seen >= budget:
                 break
             ids = padded([ids for ids, _ in rows])
@@ -70,14 +72,14 @@ def main():
             seen += sum(len(row) for row, _ in rows)
             step += 1
             running = loss.item() if running is None else 0.97 * running + 0.03 * loss.item()
-            if step % 500 == 0:
+            if step % 250 == 0:
                 pause = time.time()
-                accuracy = greedy(model, tune[:150]) if step % 1000 == 0 else ""
+                accuracy = greedy(model, tune[:150])
                 paused += time.time() - pause
                 print(f"step {step} tokens {seen/1e6:.2f}M loss {running:.4f} skipped {skipped} "
                       f"{seen/(time.time()-start-paused):.0f} tokens/s {accuracy}", flush=True)
-                torch.save({"shape": model.shape, "weights": model.state_dict()}, args.out)
-    torch.save({"shape": model.shape, "weights": model.state_dict()}, args.out)
+                save(model, args.out)
+    save(model, args.out)
     seconds = time.time() - start - paused
     print(f"final {args.size} tokens {seen/1e6:.2f}M seconds {seconds:.0f} tune greedy {greedy(model, tune)}", flush=True)
 

@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from alphabet import END, decode
+from alphabet import END
 from data import prompt_ids, read
 from export import load
 from model import generate
@@ -23,10 +23,11 @@ def main():
         for which, path in enumerate(sys.argv[7:]):
             generator = torch.Generator().manual_seed(int(seed) * 31 + which)
             part = problems[which * count:(which + 1) * count]
-            drawn = generate(load(path).bfloat16(), [prompt_ids(p) for p in part], 320, {END}, float(temperature), copies,
+            model = load(path).bfloat16()
+            drawn = generate(model, [prompt_ids(p, model.alphabet) for p in part], 320, {END}, float(temperature), copies,
                              generator=generator)
             for i, ids in enumerate(drawn):
-                text, key = decode(ids), (i // copies, bytes(ids))
+                text, key = model.alphabet.decode(ids), (i // copies, bytes(ids))
                 if text.endswith("<|end|>") and (which, key) not in seen:
                     seen.add((which, key))
                     steps = text.removesuffix("<|end|>").split("\n\n")

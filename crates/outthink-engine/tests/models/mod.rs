@@ -20,7 +20,10 @@ pub(crate) fn engine(name: &str) -> Engine {
     let checkpoint = checkpoint(name);
     let tokenizer = tokenizer(&checkpoint);
     let has_rewards = String::from_utf8_lossy(&checkpoint.config).contains("ProcessReward");
-    let readout = if has_rewards {
+    let has_labels = String::from_utf8_lossy(&checkpoint.config).contains("TokenClassification");
+    let readout = if has_labels {
+        Readout::NextLabel
+    } else if has_rewards {
         Readout::Label(1)
     } else {
         Readout::Likelihood

@@ -53,8 +53,8 @@ pub(crate) enum Command {
   outthink solve --jsonl problems.csv --method majority --budget 16 --out answers.jsonl
   outthink solve --strategy strategy.toml --jsonl problems.jsonl --total 6400 --out answers.jsonl
 
-The embedded models only know three kinds of problem (outthink micro generate --seed 1 --count 5 shows some);
-for anything else name a model with --policy.
+The embedded models only know three kinds of problem (outthink micro generate --seed 1 --count 5 shows some), and
+grid-90k and its family fill grids (with --kind grid); for anything else name a model with --policy.
 
 Exit status: 0 if an answer was found, 1 if none was or something failed, 2 for wrong input,
 a server that is not there, or one that refuses the key.")]

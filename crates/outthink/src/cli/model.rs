@@ -42,7 +42,7 @@ impl PolicyChoice {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct VerifierChoice {
     /// Verifier: as a policy, or `step-checker` (exact, micro domain only), or `none` [default: micro-prm-likelihood for the
-    /// embedded policies, none for any other]
+    /// embedded policies, grid-prm for those that fill grids, none for any other]
     #[arg(long, help_heading = "Models", value_name = "MODEL|URL|none")]
     pub(crate) verifier: Option<String>,
     /// Model whose tokenizer and chat template the verifier's servers use
