@@ -118,7 +118,7 @@ fn compare(name: &str, cases: &[Case]) -> f64 {
 #[test]
 fn log_probabilities_and_rewards_are_those_of_transformers() {
     let golden = golden();
-    assert_eq!(golden.len(), 13);
+    assert_eq!(golden.len(), 14);
     for (name, cases) in &golden {
         let error = compare(name, cases);
         println!("{name}: largest relative error {error:.1e}");

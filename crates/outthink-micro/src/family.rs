@@ -99,6 +99,7 @@ pub const GRID: Family = Family {
     policies: &[
         member!("grid-24k", "policy for grids, 24.5 thousand parameters"),
         member!("grid-90k", "policy for grids, 88.4 thousand parameters"),
+        member!("grid-0.3m", "policy for grids, 0.33 million parameters"),
         member!("grid-1.6m", "policy for grids, 1.58 million parameters"),
     ],
     verifiers: &[

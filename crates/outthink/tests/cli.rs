@@ -46,7 +46,7 @@ const PROBLEM: &str = r"Solve $2(4(x+8)+38)=332$ for $x$.";
 #[test]
 fn bad_input_gets_one_clear_line_and_exit_status_2() {
     let solve = |arguments: &[&str]| refusal(&[&["solve", PROBLEM], arguments].concat(), "");
-    insta::assert_snapshot!(solve(&["--policy", "micro-9b"]), @"2: error: unknown model `micro-9b`: no folder or file of that name, no hub id, no server's address, and none of micro-24k, micro-90k, micro-0.3m, micro-1.6m, micro-prm-likelihood, micro-prm, micro-prm-short; did you mean micro-90k?");
+    insta::assert_snapshot!(solve(&["--policy", "micro-9b"]), @"2: error: unknown model `micro-9b`: no folder or file of that name, no hub id, no server's address, and none of micro-24k, micro-90k, micro-0.3m, micro-1.6m, micro-prm-likelihood, micro-prm, micro-prm-short, grid-24k, grid-90k, grid-0.3m, grid-1.6m, grid-prm, grid-prm-likelihood, grid-prm-columns; did you mean micro-90k?");
     insta::assert_snapshot!(solve(&["--policy", "gguf/model.gguf"]), @"2: error: there is no file or folder gguf/model.gguf");
     insta::assert_snapshot!(solve(&["--policy", "./model.gguf"]), @"2: error: there is no file or folder ./model.gguf");
     insta::assert_snapshot!(solve(&["--policy", "./tests/no-such-model"]), @"2: error: there is no file or folder ./tests/no-such-model");
