@@ -56,7 +56,7 @@ fn bad_input_gets_one_clear_line_and_exit_status_2() {
     insta::assert_snapshot!(solve(&["--policy", "../outthink-engine/tests/families/qwen3/config.json"]), @"2: error: ../outthink-engine/tests/families/qwen3/config.json is one file of a checkpoint; name its folder");
     insta::assert_snapshot!(solve(&["--policy", "localhost:8480"]), @"2: error: localhost:8480 is an address without its scheme; did you mean http://localhost:8480?");
     insta::assert_snapshot!(solve(&["--policy", "10.0.0.7:8000/v1#m"]), @"2: error: 10.0.0.7:8000/v1 is an address without its scheme; did you mean http://10.0.0.7:8000/v1?");
-    insta::assert_snapshot!(solve(&["--policy", "micro-prm"]), @"2: error: policy micro-prm: no policy profile fits this checkpoint, a Qwen2ForProcessRewardModel (tried: micro, deepseek-r1-distill, llama-3, qwen3, qwen2.5, chat); name one, or write one as in profiles/");
+    insta::assert_snapshot!(solve(&["--policy", "micro-prm"]), @"2: error: policy micro-prm: no policy profile fits this checkpoint, a Qwen2ForProcessRewardModel (tried: grid, micro, deepseek-r1-distill, llama-3, qwen3, qwen2.5, chat); name one, or write one as in profiles/");
     insta::assert_snapshot!(solve(&["--budget", "6", "--width", "4"]), @"2: error: beam cannot spend a budget of 6: the beam width of 4 must divide it; try a budget of 4 or 8, or a width of 2, 3 or 6");
     insta::assert_snapshot!(solve(&["--budget", "0"]), @"2: error: invalid value '0' for '--budget <N>': it is a number more than 0");
     insta::assert_snapshot!(solve(&["--budget", "1e18"]), @"2: error: --budget 1e18 is too large: at most 1048576 solutions");
