@@ -21,12 +21,18 @@ for (const [name, options] of [
   await page.goto(`${url}/?${settings}`);
   await page.waitForFunction(() => document.querySelector("#policy").options.length > 0);
   assert.equal(await page.inputValue("#problem"), problem, "settings come from the address");
+  assert((await page.locator(".example").count()) >= 3, "problems to click");
+  if (name === "light") await page.screenshot({ path: `${folder}/console-before.png`, fullPage: true });
   // By keyboard alone: from the problem to the button, then into the tree.
   await page.focus("#seed");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.querySelector("#status").textContent.endsWith("done."), null, { timeout: 60000 });
   assert.equal(await page.textContent("#answer b"), "16");
+  assert.match(await page.textContent("#answer .trust"), /trust: (high|medium|low)/);
+  await page.waitForSelector("#solution math", { timeout: 10000 });
+  const above = await page.evaluate(() => document.querySelector("#answer").getBoundingClientRect().bottom <= document.querySelector("#votes").getBoundingClientRect().top);
+  assert(above, "the answer comes first");
   const steps = await page.locator("[role=treeitem]").count();
   assert(steps >= 4, `${steps} steps`);
   assert((await page.locator(".chosen").count()) >= 1, "the chosen path is marked");
@@ -39,6 +45,23 @@ for (const [name, options] of [
   assert.equal(await page.locator("#history a").count(), 1);
   assert.deepEqual(complaints, []);
   await page.screenshot({ path: `${folder}/console-${name}.png`, fullPage: true });
+}
+
+// Searches of a tab are kept, and compared side by side.
+{
+  const page = await browser.newPage();
+  for (const method of ["majority", "best-of-n"]) {
+    await page.goto(`${url}/?${new URLSearchParams({ problem, method, budget: "4", seed: "1" })}`);
+    await page.waitForFunction(() => document.querySelector("#policy").options.length > 0);
+    await page.click("#start");
+    await page.waitForFunction(() => document.querySelector("#status").textContent.endsWith("done."), null, { timeout: 60000 });
+    const shown = await page.locator(".reward:visible").count();
+    assert.equal(shown > 0, method === "best-of-n", "rewards are shown where there are any");
+  }
+  for (const tick of await page.locator("#history input").all()) await tick.check();
+  await page.click("#compare");
+  assert.equal(await page.locator("#comparison tr").first().locator("td").count(), 2);
+  await page.screenshot({ path: `${folder}/console-compared.png`, fullPage: true });
 }
 
 // What cannot be answered is told on the page.

@@ -34,7 +34,7 @@ pub use method::{Finished, Method, Plan};
 pub use nearest::{did_you_mean, nearest};
 pub use policy::{Continuation, Extension, Policy, Reply, Sampling, Stop, Until};
 pub use seed::{draw_seed, problem_seed};
-pub use selection::{Chosen, Scoring, Selection, Voting};
+pub use selection::{Ballot, Chosen, Scoring, Selection, Voting};
 pub use tree::{Node, NodeId, Problem, Solution, Step, Tree};
 pub use verifier::{Judgement, Prefix, Verifier};
 pub use visible::{visible, visible_line};

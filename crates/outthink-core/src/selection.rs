@@ -87,6 +87,25 @@ impl Selection {
     /// The answer, or `None` when no solution has one. A solution without an answer never votes; one without rewards
     /// never votes by reward. Ties go to the answer with more votes by count, then to the one found first.
     pub fn choose(self, solutions: &[Solution], answers: &dyn Answers) -> Option<Chosen> {
+        let ballots = self.tally(solutions, answers);
+        let votes: usize = ballots.iter().map(|ballot| ballot.count).sum();
+        let mut winner = None::<&Ballot>;
+        for ballot in &ballots {
+            let beats =
+                |other: &Ballot| (ballot.weight, ballot.count) > (other.weight, other.count);
+            if winner.is_none_or(beats) {
+                winner = Some(ballot);
+            }
+        }
+        winner.map(|winner| Chosen {
+            answer: winner.answer.clone(),
+            agreement: winner.count as f64 / votes as f64,
+            solution: winner.solution,
+        })
+    }
+
+    /// Every answer with what speaks for it, in the order of first appearance.
+    pub fn tally(self, solutions: &[Solution], answers: &dyn Answers) -> Vec<Ballot> {
         let found: Vec<(usize, String, f64)> = solutions
             .iter()
             .enumerate()
@@ -100,60 +119,50 @@ impl Selection {
             .collect();
         let texts: Vec<&str> = found.iter().map(|(_, answer, _)| answer.as_str()).collect();
         let classes = classes(answers, &texts);
-        let mut candidates: Vec<Candidate> = Vec::new();
-        for (&(index, ref answer, score), class) in found.iter().zip(classes) {
+        let mut ballots: Vec<Ballot> = Vec::new();
+        for ((index, answer, score), class) in found.into_iter().zip(classes) {
             let Some(class) = class else {
                 continue;
             };
-            if class == candidates.len() {
-                candidates.push(Candidate {
-                    best: index,
-                    best_score: score,
+            let count = solutions[index].count;
+            if class == ballots.len() {
+                ballots.push(Ballot {
                     answer,
-                    total: 0.0,
                     count: 0,
+                    best: score,
+                    weight: 0.0,
+                    solution: index,
                 });
+            } else if score > ballots[class].best {
+                let ballot = &mut ballots[class];
+                (ballot.answer, ballot.best, ballot.solution) = (answer, score, index);
             }
-            let candidate = &mut candidates[class];
-            if score > candidate.best_score {
-                (candidate.best, candidate.best_score) = (index, score);
-                candidate.answer = answer;
-            }
-            candidate.count += solutions[index].count;
-            candidate.total += match self {
-                Self::Majority => solutions[index].count as f64,
-                Self::Scored(_, Voting::Vote) => score * solutions[index].count as f64,
-                Self::Scored(_, Voting::Max) => 0.0,
-            };
-        }
-        let votes: usize = candidates.iter().map(|candidate| candidate.count).sum();
-        let weight = |candidate: &Candidate<'_>| match self {
-            Self::Scored(_, Voting::Max) => candidate.best_score,
-            _ => candidate.total,
-        };
-        let mut winner = None::<&Candidate<'_>>;
-        for candidate in &candidates {
-            let beats = |other: &Candidate<'_>| {
-                (weight(candidate), candidate.count) > (weight(other), other.count)
-            };
-            if winner.is_none_or(beats) {
-                winner = Some(candidate);
+            let ballot = &mut ballots[class];
+            ballot.count += count;
+            match self {
+                Self::Scored(_, Voting::Max) => ballot.weight = ballot.best,
+                Self::Majority | Self::Scored(_, Voting::Vote) => {
+                    ballot.weight += score * count as f64;
+                }
             }
         }
-        winner.map(|winner| Chosen {
-            answer: winner.answer.to_owned(),
-            agreement: winner.count as f64 / votes as f64,
-            solution: winner.best,
-        })
+        ballots
     }
 }
 
-struct Candidate<'a> {
-    best: usize,
-    best_score: f64,
-    answer: &'a str,
-    total: f64,
-    count: usize,
+/// An answer, and what speaks for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ballot {
+    /// As its best solution wrote it.
+    pub answer: String,
+    /// Samples that gave it.
+    pub count: usize,
+    /// The best score of its solutions; 1 under [`Selection::Majority`].
+    pub best: f64,
+    /// What the selection compares: the best score, or the sum of all.
+    pub weight: f64,
+    /// Index of its best solution.
+    pub solution: usize,
 }
 
 /// The answer that a selection took.

@@ -64,16 +64,27 @@ impl Caller {
 
 pub(crate) fn routes(gateway: Arc<Gateway>) -> Routes {
     let html = "text/html; charset=utf-8";
-    let open = Router::new()
-        .route("/", page(html, include_str!("../console/index.html")))
-        .route(
+    let script = "text/javascript";
+    let console = [
+        ("/", html, include_str!("../console/index.html")),
+        (
             "/console.css",
-            page("text/css", include_str!("../console/console.css")),
-        )
-        .route(
-            "/console.js",
-            page("text/javascript", include_str!("../console/console.js")),
-        )
+            "text/css",
+            include_str!("../console/console.css"),
+        ),
+        ("/console.js", script, include_str!("../console/console.js")),
+        ("/element.js", script, include_str!("../console/element.js")),
+        ("/history.js", script, include_str!("../console/history.js")),
+        ("/markup.js", script, include_str!("../console/markup.js")),
+        ("/result.js", script, include_str!("../console/result.js")),
+        ("/stream.js", script, include_str!("../console/stream.js")),
+        ("/tree.js", script, include_str!("../console/tree.js")),
+    ];
+    let open = console
+        .into_iter()
+        .fold(Router::new(), |router, (path, kind, text)| {
+            router.route(path, page(kind, text))
+        })
         .route(
             "/openapi.json",
             page("application/json", include_str!("../openapi.json")),
@@ -90,6 +101,7 @@ pub(crate) fn routes(gateway: Arc<Gateway>) -> Routes {
             post(path_completions),
         )
         .route("/v1/completions", post(completions))
+        .route("/console/markup", post(markup))
         .route("/version", get(version))
         .route("/metrics", get(prometheus))
         .with_state(gateway);
@@ -115,6 +127,25 @@ async fn ready(State(gateway): Shared) -> Response {
     let (searching, waiting) = gateway.queue.load();
     axum::Json(json!({"status": "ready", "searching": searching, "waiting": waiting}))
         .into_response()
+}
+
+/// Texts as the console shows them: LaTeX as MathML.
+async fn markup(
+    State(gateway): Shared,
+    axum::Extension(caller): axum::Extension<Caller>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let body = body::read(&gateway.settings, &headers, body).await?;
+    let texts: Option<Vec<String>> =
+        body::Fields::parse(&body)?.take("texts", "a list of texts")?;
+    let set = apart(move || async move {
+        let texts = texts.unwrap_or_default();
+        let html = texts.iter().map(|text| (gateway.models.markup)(text));
+        html.collect::<Vec<_>>()
+    });
+    let html = set.await.map_err(|panicked| broke(&caller.id, &panicked))?;
+    Ok(axum::Json(json!({"html": html})).into_response())
 }
 
 async fn version() -> Response {

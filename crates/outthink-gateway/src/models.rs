@@ -195,6 +195,9 @@ pub struct Models {
     pub answers: Arc<dyn Answers + Send + Sync>,
     /// Which of the models' errors are the request's fault.
     pub blame: Blame,
+    /// Sets a problem or a step as HTML for the console: whatever it returns is shown as it is, so it escapes what it does
+    /// not mean as a tag.
+    pub markup: fn(&str) -> String,
 }
 
 impl Models {

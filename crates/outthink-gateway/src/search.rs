@@ -1,12 +1,13 @@
 //! One search for one request.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use outthink_core::{
-    Answers, Capped, CountedPolicy, CountedVerifier, Halt, Plan, Policy, Problem, Scoring,
-    Selection, Solution, Spending, Stop, Tree, Usage, Verifier, Voting, classes, search,
+    Answers, Ballot, Capped, CountedPolicy, CountedVerifier, Halt, Plan, Policy, Problem, Scoring,
+    Selection, Solution, Spending, Stop, Tree, Usage, Verifier, search,
 };
 use serde::Serialize;
 
@@ -43,8 +44,8 @@ pub(crate) struct Report {
     /// The calibrated chance that the answer is right, of a strategy that was fitted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
-    /// Answers with their votes, most first.
-    pub votes: Vec<Ballot>,
+    /// Answers with their votes, heaviest first.
+    pub votes: Vec<Vote>,
     /// Solutions drawn, complete or cut off; what a cap left undrawn is none.
     pub samples: usize,
     pub seconds: f64,
@@ -58,11 +59,13 @@ pub(crate) struct Report {
 
 /// An answer and how it fared.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Ballot {
+pub(crate) struct Vote {
     pub answer: String,
     pub count: usize,
     /// Best score of its solutions, by the selection's scoring.
     pub score: Option<f64>,
+    /// What the selection compares.
+    pub weight: f64,
 }
 
 /// A node of the finished tree.
@@ -331,35 +334,22 @@ fn choose(
     (any, None, None, Some(note))
 }
 
-fn votes(solutions: &[Solution], selection: Selection, answers: &dyn Answers) -> Vec<Ballot> {
-    let found: Vec<(usize, String)> = solutions
-        .iter()
-        .enumerate()
-        .filter_map(|(index, solution)| Some((index, answers.extract(&solution.text())?)))
-        .collect();
-    let texts: Vec<&str> = found.iter().map(|(_, answer)| answer.as_str()).collect();
-    let mut ballots: Vec<Ballot> = Vec::new();
-    for ((index, answer), class) in found.iter().zip(classes(answers, &texts)) {
-        let Some(class) = class else {
-            continue;
-        };
-        if class == ballots.len() {
-            ballots.push(Ballot {
-                answer: answer.clone(),
-                count: 0,
-                score: None,
-            });
-        }
-        let ballot = &mut ballots[class];
-        ballot.count += solutions[*index].count;
-        if let Selection::Scored(scoring, Voting::Max | Voting::Vote) = selection
-            && let Some(score) = scoring.score(&solutions[*index].rewards)
-        {
-            ballot.score = Some(ballot.score.map_or(score, |best: f64| best.max(score)));
-        }
-    }
-    ballots.sort_by_key(|ballot| std::cmp::Reverse(ballot.count));
-    ballots
+/// The answers, as the selection weighs them, heaviest first.
+fn votes(solutions: &[Solution], selection: Selection, answers: &dyn Answers) -> Vec<Vote> {
+    let mut ballots = selection.tally(solutions, answers);
+    ballots.sort_by(|a, b| {
+        (b.weight, b.count)
+            .partial_cmp(&(a.weight, a.count))
+            .unwrap_or(Ordering::Equal)
+    });
+    let scored = matches!(selection, Selection::Scored(..));
+    let vote = |ballot: Ballot| Vote {
+        answer: ballot.answer,
+        count: ballot.count,
+        score: scored.then_some(ballot.best),
+        weight: ballot.weight,
+    };
+    ballots.into_iter().map(vote).collect()
 }
 
 fn trace(tree: &Tree) -> Vec<TraceNode> {

@@ -16,7 +16,7 @@ use outthink_gateway::{
     ServedVerifier, Settings, Strategist, Talk, Task, Turn, Utterance, Voice,
 };
 use outthink_lab::strategy::{Hands, Strategy};
-use outthink_lab::{MathAnswers, ModelInfo, VerifierModel};
+use outthink_lab::{MathAnswers, ModelInfo, VerifierModel, tree_page};
 use outthink_micro::family::{Family, MICRO, Member};
 use outthink_prompt::Message;
 use outthink_remote::RemotePolicy;
@@ -166,6 +166,7 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
         verifiers,
         answers: Arc::new(MathAnswers),
         blame,
+        markup: tree_page::markup,
     })
 }
 
@@ -236,6 +237,7 @@ fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
         verifiers: read.into_iter().map(served).collect(),
         answers: Arc::new(MathAnswers),
         blame,
+        markup: tree_page::markup,
     })
 }
 

@@ -257,6 +257,7 @@ impl Server {
             }],
             answers: Arc::new(ExactAnswers),
             blame,
+            markup: |text| format!("<i>{text}</i>"),
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();

@@ -11,6 +11,11 @@ use super::math::{escape, html};
 /// Deeper levels are as far in as this one.
 const INDENT: usize = 24;
 
+/// A problem or a step as HTML: LaTeX as MathML, a grid drawn, everything else escaped. Safe to put into a page, whatever the text.
+pub fn markup(text: &str) -> String {
+    whole(text, html)
+}
+
 /// A problem or an answer: a drawn grid where it has one.
 fn whole(text: &str, otherwise: impl Fn(&str) -> String) -> String {
     match draw_grid(text) {

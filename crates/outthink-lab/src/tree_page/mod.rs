@@ -4,6 +4,8 @@ mod html;
 mod math;
 mod terminal;
 
+pub use html::markup;
+
 use outthink_core::{NodeId, Solution, Stop, Tree};
 
 use crate::store::{Store, StoreError};
