@@ -156,11 +156,9 @@ fn one_problem_never_gets_more_samples_than_its_budget_and_a_strange_one_no_conf
         ("Evaluate $3+4$.", false),
         (r"Solve $2(4(x+8)+38)=332$ for $x$.", true),
     ] {
-        // Where nothing is looked at, and steps are drawn, only the length tells.
-        for budget in [4, 16, 64]
-            .into_iter()
-            .filter(|&own| own > 4 || problem.len() < 20)
-        {
+        for budget in [4, 16, 64] {
+            // For 4 samples the fit tells no problems apart: it has one average for all.
+            let like = like && budget > 4;
             let number = budget.to_string();
             let solve = [
                 "solve",

@@ -92,6 +92,14 @@ impl Confidence {
         self.curve.apply(score)
     }
 
+    /// The one chance that it has for every problem alike, if it tells none apart.
+    pub(super) fn average(&self) -> Option<f64> {
+        match self.curve.knots[..] {
+            [(_, chance)] => Some(chance),
+            _ => None,
+        }
+    }
+
     /// To as many digits as are written.
     pub(super) fn rounded(self, digits: fn(f64) -> f64) -> Self {
         let knots = self.curve.knots.into_iter();

@@ -232,13 +232,20 @@ impl StrategyFile {
         Ok(self.entry(budget)?.confidence.at(ended))
     }
 
-    /// Why a problem is not like those of the fit, if it is not: by its length, and by its solutions.
+    /// Why nothing is known of a problem's answer, if so: the fit tells no problems apart at this budget, or none was like it, by
+    /// its length and by its solutions.
     pub fn unlike(
         &self,
         budget: f64,
         problem: &str,
         shown: &Shown,
     ) -> Result<Option<String>, StrategyError> {
+        if let Some(average) = self.entry(budget)?.confidence.average() {
+            return Ok(Some(format!(
+                "for this budget the strategy only knows that it is right {:.0} % of the time, and nothing of a single problem",
+                100.0 * average
+            )));
+        }
         if let Some(seen) = &self.written.seen {
             return Ok(seen.unlike(problem, shown));
         }
