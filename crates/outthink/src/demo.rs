@@ -1,5 +1,6 @@
 //! `outthink demo`: the claim of the project, measured on this machine with the embedded models.
 
+mod ground;
 mod report;
 
 use std::fs::OpenOptions;
@@ -8,8 +9,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::{
-    Finished, Method, NodeId, Plan, Prefix, Problem, Scoring, Selection, SharedTokens, Spending,
-    Stop, Tree, Usage, Verifier, Voting,
+    Finished, NodeId, Plan, Prefix, Problem, SharedTokens, Spending, Stop, Tree, Usage, Verifier,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
 use outthink_lab::{MathAnswers, Question, Trial};
@@ -17,63 +17,18 @@ use outthink_micro::domain;
 
 use crate::cli::{Demo, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
-use crate::models::{self, AnyVerifier, STEP_CHECKER};
+use crate::models::{self, AnyVerifier};
 use crate::solve::limits;
-
-/// The pair of the headline: the smallest policy that the search can lift, and one at least four times its size.
-const SMALL: &str = "micro-0.3m";
-const LARGE: &str = "micro-1.6m";
-const VERIFIER: &str = "micro-prm-likelihood";
-const OTHER_VERIFIERS: [&str; 3] = ["micro-prm", "micro-prm-short", STEP_CHECKER];
-const METHOD: Method = Method::Dvts;
-const BUDGET: usize = 64;
+use ground::{ARITHMETIC, Entry, GRIDS, Ground};
 
 /// Draws in flight, over all problems: enough for the matrix kernels, little enough for the cache.
 const DRAWS_IN_FLIGHT: usize = 1024;
 
-/// One line of the table: a policy, a method, a budget, a verifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    policy: &'static str,
-    method: Method,
-    budget: usize,
-    verifier: Option<&'static str>,
-}
-
-impl Entry {
-    fn cot(policy: &'static str) -> Self {
-        Self {
-            policy,
-            method: Method::Cot,
-            budget: 1,
-            verifier: None,
-        }
-    }
-
-    fn search(policy: &'static str, method: Method, budget: usize, verifier: &'static str) -> Self {
-        let verifier = method.needs_verifier().then_some(verifier);
-        Self {
-            policy,
-            method,
-            budget,
-            verifier,
-        }
-    }
-
-    /// Beam width, for methods that go step by step. Like the selection, chosen on the tuning split (docs/choices.md) and
-    /// not on the problems that are reported.
-    fn width(&self) -> Option<usize> {
-        self.method.is_stepwise().then_some(self.budget.min(16))
-    }
-
-    fn selection(&self) -> Selection {
-        match self.method {
-            Method::Cot | Method::Majority => Selection::Majority,
-            Method::BestOfN | Method::Beam | Method::Dvts => {
-                Selection::Scored(Scoring::Last, Voting::Max)
-            }
-        }
-    }
+/// A ground with its rows.
+struct Measured<'a> {
+    ground: &'a Ground,
+    questions: &'a [Question],
+    rows: Vec<Row>,
 }
 
 /// An entry, measured.
@@ -95,61 +50,26 @@ struct Reuse {
     verifier: f64,
 }
 
-/// What the demo measures, in the order it is shown.
-fn entries(full: bool) -> Vec<Entry> {
-    let policies = ["micro-24k", "micro-90k", SMALL, LARGE];
-    let mut entries: Vec<Entry> = policies.map(Entry::cot).to_vec();
-    entries.push(Entry::cot(VERIFIER));
-    let methods = [
-        Method::Majority,
-        Method::BestOfN,
-        Method::Beam,
-        Method::Dvts,
-    ];
-    if full {
-        for policy in policies {
-            for method in methods {
-                entries.extend(
-                    [4, 16, 64, 256].map(|budget| Entry::search(policy, method, budget, VERIFIER)),
-                );
-            }
-            for verifier in OTHER_VERIFIERS {
-                entries.push(Entry::search(policy, Method::BestOfN, BUDGET, verifier));
-                entries.push(Entry::search(policy, METHOD, BUDGET, verifier));
-            }
-        }
-        return entries;
-    }
-    for method in methods {
-        // Up to N = 16 the width is N, and then beam search is DVTS.
-        let budgets = match method {
-            Method::Beam => &[BUDGET][..],
-            _ => &[4, 16, BUDGET],
-        };
-        let row = |&budget| Entry::search(SMALL, method, budget, VERIFIER);
-        entries.extend(budgets.iter().map(row));
-    }
-    entries.push(Entry::search(LARGE, METHOD, 16, VERIFIER));
-    for verifier in OTHER_VERIFIERS {
-        entries.push(Entry::search(SMALL, METHOD, 16, verifier));
-    }
-    entries.push(Entry::search(SMALL, METHOD, BUDGET, STEP_CHECKER));
-    entries
-}
-
 pub(crate) fn run(arguments: &Demo) -> Result<(), Failure> {
     if arguments.problems == 0 {
         return Err(Failure::Input(anyhow::anyhow!(
             "--problems must be at least 1"
         )));
     }
-    let questions = questions(arguments.problems, arguments.seed, arguments.split);
-    if questions.len() < arguments.problems {
-        return Err(Failure::Input(anyhow::anyhow!(
-            "there are only {} such problems",
-            questions.len()
-        )));
-    }
+    let grounds: Vec<(&Ground, Vec<Question>)> = [&GRIDS, &ARITHMETIC]
+        .into_iter()
+        .map(|ground| {
+            let asked = ground.times * arguments.problems;
+            let questions = questions(ground, asked, arguments.seed, arguments.split);
+            match questions.len() < asked {
+                true => Err(Failure::Input(anyhow::anyhow!(
+                    "there are only {} such problems",
+                    questions.len()
+                ))),
+                false => Ok((ground, questions)),
+            }
+        })
+        .collect::<Result<_, _>>()?;
     // Better to hear of it now than after the work.
     let chart = |error| {
         let why = format!("cannot write {}", arguments.chart.display());
@@ -160,11 +80,20 @@ pub(crate) fn run(arguments: &Demo) -> Result<(), Failure> {
         .append(true)
         .open(&arguments.chart)
         .map_err(|error| Failure::Input(chart(error)))?;
-    let mut rows: Vec<Row> = Vec::new();
-    for entry in entries(arguments.full) {
-        rows.push(measure(entry, &questions, arguments)?);
+    let mut measured = Vec::new();
+    for (ground, questions) in &grounds {
+        if !arguments.json {
+            eprintln!("{}: {} problems", ground.name, questions.len());
+        }
+        let rows = ground.entries(arguments.full).into_iter();
+        let rows = rows.map(|entry| measure(ground, entry, questions, arguments));
+        measured.push(Measured {
+            ground,
+            questions,
+            rows: rows.collect::<Result<Vec<Row>, Failure>>()?,
+        });
     }
-    let report = report::Report::new(&rows, &questions);
+    let report = report::Report::new(&measured, arguments.seed);
     std::fs::write(&arguments.chart, report.chart()).map_err(chart)?;
     if arguments.json {
         crate::print::json(&serde_json::to_string(&report.json())?);
@@ -175,9 +104,18 @@ pub(crate) fn run(arguments: &Demo) -> Result<(), Failure> {
     Ok(())
 }
 
-fn questions(count: usize, seed: u64, split: domain::Split) -> Vec<Question> {
-    domain::generate(seed, split, None, None)
-        .take(count)
+/// Fresh problems. Cheap ones come from several seeds, so that no headline rests on one.
+fn questions(ground: &Ground, count: usize, seed: u64, split: domain::Split) -> Vec<Question> {
+    let mut seen = std::collections::HashSet::new();
+    let each = count / ground.times;
+    (0..ground.times as u64)
+        .flat_map(|run| {
+            domain::generate(seed.wrapping_add(run), split, ground.kind, None)
+                .take(2 * each)
+                .filter(|own| seen.insert(own.id.clone()))
+                .take(each)
+                .collect::<Vec<_>>()
+        })
         .map(
             |domain::Problem {
                  id,
@@ -193,7 +131,12 @@ fn questions(count: usize, seed: u64, split: domain::Split) -> Vec<Question> {
 }
 
 /// Runs one entry from an empty cache, so that its cost is its own.
-fn measure(entry: Entry, questions: &[Question], arguments: &Demo) -> Result<Row, Failure> {
+fn measure(
+    ground: &Ground,
+    entry: Entry,
+    questions: &[Question],
+    arguments: &Demo,
+) -> Result<Row, Failure> {
     let Entry {
         policy: name,
         method,
@@ -215,7 +158,7 @@ fn measure(entry: Entry, questions: &[Question], arguments: &Demo) -> Result<Row
     let trial = block_on(Trial::run(
         questions,
         &plan,
-        entry.selection(),
+        ground.selection(&entry),
         policy.sampling(),
         limits(policy.profile()),
         arguments.seed,
@@ -360,30 +303,6 @@ impl Progress {
                 trial.elapsed.as_secs_f64()
             );
             eprintln!("{line}");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_lists_hold_what_the_report_speaks_of_and_nothing_twice() {
-        for full in [false, true] {
-            let entries = entries(full);
-            for spoken_of in [
-                Entry::cot(SMALL),
-                Entry::cot(LARGE),
-                Entry::cot(VERIFIER),
-                Entry::search(SMALL, Method::Majority, BUDGET, VERIFIER),
-                Entry::search(SMALL, METHOD, 16, VERIFIER),
-                Entry::search(SMALL, METHOD, BUDGET, VERIFIER),
-                Entry::search(SMALL, METHOD, BUDGET, STEP_CHECKER),
-            ] {
-                let times = entries.iter().filter(|&&entry| entry == spoken_of).count();
-                assert_eq!(times, 1, "{spoken_of:?}, full: {full}");
-            }
         }
     }
 }

@@ -257,9 +257,11 @@ fn demo(run: usize) -> (Value, String) {
         "--chart",
         path,
     ]);
-    for row in demo["rows"].as_array_mut().unwrap() {
-        assert!(row["seconds"].as_f64().unwrap() > 0.0);
-        row["seconds"] = Value::Null;
+    for ground in demo["grounds"].as_array_mut().unwrap() {
+        for row in ground["rows"].as_array_mut().unwrap() {
+            assert!(row["seconds"].as_f64().unwrap() > 0.0);
+            row["seconds"] = Value::Null;
+        }
     }
     let svg = std::fs::read_to_string(&chart).unwrap();
     std::fs::remove_file(&chart).unwrap();
@@ -505,22 +507,30 @@ fn grade_reports_malformed_lines_and_grades_the_rest() {
 fn demo_measures_every_row_draws_the_chart_and_does_it_again_the_same() {
     let (measured, svg) = demo(1);
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
-    for row in measured["rows"].as_array().unwrap() {
-        let number = |key: &str| row[key].as_f64().unwrap();
-        assert_eq!(number("accuracy"), number("correct") / 4.0);
-        let interval = [&row["ci"][0], &row["ci"][1]].map(|end| end.as_f64().unwrap());
-        assert!(interval[0] <= number("accuracy") && number("accuracy") <= interval[1]);
-        for cost in ["flops_paper", "flops_full", "policy_tokens", "parameters"] {
-            assert!(number(cost) > 0.0, "{cost}: {row}");
+    let grounds = measured["grounds"].as_array().unwrap();
+    assert_eq!(
+        [&grounds[0]["name"], &grounds[1]["name"]],
+        ["grids", "arithmetic"]
+    );
+    for ground in grounds {
+        let problems = ground["problems"].as_f64().unwrap();
+        for row in ground["rows"].as_array().unwrap() {
+            let number = |key: &str| row[key].as_f64().unwrap();
+            assert_eq!(number("accuracy"), number("correct") / problems);
+            let interval = [&row["ci"][0], &row["ci"][1]].map(|end| end.as_f64().unwrap());
+            assert!(interval[0] <= number("accuracy") && number("accuracy") <= interval[1]);
+            for cost in ["flops_paper", "flops_full", "policy_tokens", "parameters"] {
+                assert!(number(cost) > 0.0, "{cost}: {row}");
+            }
+            for model in ["policy", "verifier"] {
+                assert_eq!(
+                    row["reuse"][model], 1.0,
+                    "every token is computed once: {row}"
+                );
+            }
         }
-        for model in ["policy", "verifier"] {
-            assert_eq!(
-                row["reuse"][model], 1.0,
-                "every token is computed once: {row}"
-            );
-        }
+        assert!(ground["headline"]["size_ratio"].as_f64().unwrap() >= 4.0);
     }
-    assert!(measured["headline"]["size_ratio"].as_f64().unwrap() >= 4.0);
     assert_eq!((measured, svg), demo(2), "same seed, same output");
 }
 

@@ -1,23 +1,32 @@
-//! What the demo shows: a table, the headline, one solved problem's tree, a chart, and all of it as JSON.
+//! What the demo shows: a table and a headline for each ground, one solved problem's tree, a chart, and all of it as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use outthink_core::{Answers, ExactAnswers, Method, NodeId, Selection, Stop, Tree};
-use outthink_lab::{Chart, Interval, Point, Question, Series, paired_difference, short};
+use outthink_lab::{Chart, Interval, Point, Series, paired_difference};
 use serde::Serialize;
 
-use super::{BUDGET, Entry, LARGE, METHOD, Reuse, Row, SMALL, VERIFIER};
+use super::ground::{BUDGET, Entry, GRIDS, Ground};
+use super::{Measured, Reuse, Row};
 use crate::models::STEP_CHECKER;
 use crate::table::render;
 
 pub(super) struct Report<'a> {
-    rows: &'a [Row],
-    questions: &'a [Question],
+    grounds: &'a [Measured<'a>],
+    seed: u64,
 }
 
 #[derive(Serialize)]
 pub(super) struct Json {
+    seed: u64,
+    grounds: Vec<JsonGround>,
+}
+
+#[derive(Serialize)]
+struct JsonGround {
+    name: &'static str,
+    problems: usize,
     rows: Vec<JsonRow>,
     headline: Headline,
     reuse: JsonReuse,
@@ -46,15 +55,56 @@ struct JsonRow {
     correct_by_selection: BTreeMap<String, usize>,
 }
 
+/// The small policy's search against what else could answer; differences are paired, problem by problem.
 #[derive(Serialize)]
 struct Headline {
     small: String,
     large: String,
     size_ratio: f64,
-    difference: f64,
+    /// The search at the largest budget minus one greedy answer of the large policy.
+    against_large: Difference,
+    /// Minus a majority vote over as many samples.
+    against_majority: Difference,
+    /// Minus what the verifier that is a language model answers itself.
+    against_speaker: Difference,
+    /// The search at the largest budget that computes no more than the large policy's one answer, if there is one.
+    at_equal_flops: Option<AtEqualFlops>,
+}
+
+#[derive(Serialize)]
+struct AtEqualFlops {
+    n: usize,
+    /// Its operations over those of the large policy's answer.
+    flops_ratio: f64,
+    against_large: Difference,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Difference {
+    points: f64,
     ci: [f64; 2],
-    majority_difference: f64,
-    majority_ci: [f64; 2],
+}
+
+impl Difference {
+    fn of(row: &Row, other: &Row) -> Self {
+        let pairs = paired_difference(&row.trial.correct(), &other.trial.correct());
+        let nothing = Interval {
+            low: -1.0,
+            high: 1.0,
+        };
+        let (difference, ci) = pairs.unwrap_or((0.0, nothing));
+        Self {
+            points: 100.0 * difference,
+            ci: [100.0 * ci.low, 100.0 * ci.high],
+        }
+    }
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { points, ci } = self;
+        write!(f, "{points:+.1} points ({:+.1} to {:+.1})", ci[0], ci[1])
+    }
 }
 
 #[derive(Serialize)]
@@ -70,10 +120,58 @@ impl From<Reuse> for JsonReuse {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(rows: &'a [Row], questions: &'a [Question]) -> Self {
-        Self { rows, questions }
+    pub(super) fn new(grounds: &'a [Measured<'a>], seed: u64) -> Self {
+        Self { grounds, seed }
     }
 
+    pub(super) fn json(&self) -> Json {
+        let ground = |own: &Measured<'_>| JsonGround {
+            name: own.ground.name,
+            problems: own.questions.len(),
+            rows: own.rows.iter().map(|row| own.json_row(row)).collect(),
+            headline: own.headline(),
+            reuse: own.row(own.ground.headline()).reuse.into(),
+        };
+        Json {
+            seed: self.seed,
+            grounds: self.grounds.iter().map(ground).collect(),
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut out = String::new();
+        for own in self.grounds {
+            own.write_text(&mut out).unwrap_or_default();
+        }
+        let _ = writeln!(
+            out,
+            "\nIntervals are 95 %, differences paired by problem. These are the problems of seed {}; other seeds differ by some\npoints (--seed). GFLOP is for one problem, verifier included.",
+            self.seed
+        );
+        for own in self.grounds {
+            own.write_example(&mut out).unwrap_or_default();
+        }
+        out
+    }
+
+    /// Both grounds, one under the other.
+    pub(super) fn chart(&self) -> String {
+        const HEIGHT: usize = 500;
+        const WIDTH: usize = 860;
+        let all = HEIGHT * self.grounds.len();
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {all}\" width=\"{WIDTH}\" height=\"{all}\">\n"
+        );
+        for (place, own) in self.grounds.iter().enumerate() {
+            let y = place * HEIGHT;
+            let _ = writeln!(svg, "<g transform=\"translate(0 {y})\">{}</g>", own.chart());
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+}
+
+impl Measured<'_> {
     fn row(&self, entry: Entry) -> &Row {
         self.rows
             .iter()
@@ -81,43 +179,36 @@ impl<'a> Report<'a> {
             .expect("both lists of entries hold what the report speaks of")
     }
 
-    fn searched(&self) -> &Row {
-        self.row(Entry::search(SMALL, METHOD, BUDGET, VERIFIER))
-    }
-
     fn headline(&self) -> Headline {
-        let large = self.row(Entry::cot(LARGE));
-        let majority = self.row(Entry::search(SMALL, Method::Majority, BUDGET, VERIFIER));
-        let searched = self.searched();
-        let against = |row: &Row| {
-            let pairs = paired_difference(&row.trial.correct(), &large.trial.correct());
-            pairs.unwrap_or((
-                0.0,
-                Interval {
-                    low: -1.0,
-                    high: 1.0,
-                },
-            ))
-        };
-        let ((difference, ci), (majority_difference, majority_ci)) =
-            (against(searched), against(majority));
+        let Ground {
+            small,
+            large,
+            verifier,
+            method,
+            speaker,
+            budgets,
+            ..
+        } = *self.ground;
+        let searched = self.row(self.ground.headline());
+        let alone = self.row(Entry::cot(large));
+        let affordable = budgets.iter().rev().find_map(|&n| {
+            let row = self.row(self.ground.searched(n));
+            let flops_ratio = row.flops_full / alone.flops_full;
+            (flops_ratio <= 1.0).then(|| AtEqualFlops {
+                n,
+                flops_ratio,
+                against_large: Difference::of(row, alone),
+            })
+        });
+        let majority = Entry::search(small, Method::Majority, BUDGET, verifier);
         Headline {
-            small: format!("{SMALL} + {VERIFIER}, {METHOD}, N = {BUDGET}"),
-            large: format!("{LARGE}, cot"),
-            size_ratio: large.parameters as f64 / searched.parameters as f64,
-            difference,
-            ci: [ci.low, ci.high],
-            majority_difference,
-            majority_ci: [majority_ci.low, majority_ci.high],
-        }
-    }
-
-    pub(super) fn json(&self) -> Json {
-        let searched = self.searched();
-        Json {
-            rows: self.rows.iter().map(|row| self.json_row(row)).collect(),
-            headline: self.headline(),
-            reuse: searched.reuse.into(),
+            small: format!("{small} + {verifier}, {method}, N = {BUDGET}"),
+            large: format!("{large}, cot"),
+            size_ratio: alone.parameters as f64 / searched.parameters as f64,
+            against_large: Difference::of(searched, alone),
+            against_majority: Difference::of(searched, self.row(majority)),
+            against_speaker: Difference::of(searched, self.row(Entry::cot(speaker))),
+            at_equal_flops: affordable,
         }
     }
 
@@ -138,7 +229,7 @@ impl<'a> Report<'a> {
             n: row.entry.budget,
             width: row.entry.width(),
             verifier: row.entry.verifier,
-            selection: row.entry.selection().to_string(),
+            selection: self.ground.selection(&row.entry).to_string(),
             correct: accuracy.successes,
             problems: accuracy.trials,
             accuracy: accuracy.mean(),
@@ -153,78 +244,69 @@ impl<'a> Report<'a> {
         }
     }
 
-    pub(super) fn text(&self) -> String {
-        let mut out = String::new();
-        self.write_text(&mut out).unwrap_or_default();
-        out
-    }
-
     fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        let own = self.ground;
         let header = [
-            "policy",
-            "method",
-            "verifier",
-            "parameters",
-            "N",
-            "M",
-            "accuracy",
-            "95 % interval",
-            "paper FLOP",
-            "full FLOP",
-            "tokens",
-            "verifier tokens",
-            "seconds",
+            "policy", "method", "verifier", "N", "correct", "95 % CI", "GFLOP",
         ];
-        let cells: Vec<Vec<String>> = self.rows.iter().map(cells).collect();
+        let problems = self.questions.len();
+        let cells: Vec<Vec<String>> = self.rows.iter().map(|row| cells(row, problems)).collect();
         writeln!(
             out,
-            "\n{} fresh problems; FLOP and tokens are for all of them\n",
-            self.questions.len()
+            "\n{}, {problems} fresh problems\n{}\n",
+            own.name.to_uppercase(),
+            wrapped(own.about)
         )?;
         out.push_str(&render(&header, 3, &cells));
-        let searched = self.searched();
-        let Headline {
-            size_ratio,
-            difference,
-            ci,
-            majority_difference,
-            majority_ci,
-            ..
-        } = self.headline();
-        let points = |share: f64| format!("{:+.1}", share * 100.0);
-        let accuracy = |row: &Row| format!("{:.1} %", row.trial.accuracy().mean() * 100.0);
+        let told = self.headline();
+        let accuracy =
+            |entry: Entry| format!("{:.1} %", 100.0 * self.row(entry).trial.accuracy().mean());
+        let mut told_of = format!(
+            "{small} with {verifier} and {method} (N = {BUDGET}) gets {}; {large}, {:.1} times as large, gets {} alone: {}. Against a majority vote of {BUDGET}: {}. {speaker}, as a policy by itself, gets {}: {}. With exact step labels ({STEP_CHECKER}) the same search would get {}.",
+            accuracy(own.headline()),
+            told.size_ratio,
+            accuracy(Entry::cot(own.large)),
+            told.against_large,
+            told.against_majority,
+            accuracy(Entry::cot(own.speaker)),
+            told.against_speaker,
+            accuracy(Entry::search(own.small, own.method, BUDGET, STEP_CHECKER)),
+            small = own.small,
+            verifier = own.verifier,
+            method = own.method,
+            large = own.large,
+            speaker = own.speaker,
+        );
+        if let Some(AtEqualFlops {
+            n,
+            flops_ratio,
+            against_large,
+        }) = told.at_equal_flops
+        {
+            let _ = write!(
+                told_of,
+                " At N = {n} it computes {flops_ratio:.2} times what one answer of {} does, verifier included: {against_large}.",
+                own.large
+            );
+        }
+        writeln!(out, "\n{}", wrapped(&told_of))?;
+        let Reuse { policy, verifier } = self.row(own.headline()).reuse;
         writeln!(
             out,
-            "\n{SMALL} with {VERIFIER} and {METHOD} (N = {BUDGET}) gets {}; {LARGE}, {size_ratio:.1} times as large, gets {} alone:\n{} points (95 % interval {} to {}, paired). By majority vote over {BUDGET} it gets {} points ({} to {}).",
-            accuracy(searched),
-            accuracy(self.row(Entry::cot(LARGE))),
-            points(difference),
-            points(ci[0]),
-            points(ci[1]),
-            points(majority_difference),
-            points(majority_ci[0]),
-            points(majority_ci[1]),
-        )?;
-        writeln!(
-            out,
-            "Beside it: the verifier alone, as a policy, gets {}; with exact step labels ({STEP_CHECKER}) the same search would reach {}.",
-            accuracy(self.row(Entry::cot(VERIFIER))),
-            accuracy(self.row(Entry::search(SMALL, METHOD, BUDGET, STEP_CHECKER))),
-        )?;
-        writeln!(
-            out,
-            "Tokens computed over distinct tokens of the trees: policy {:.3}, verifier {:.3}.",
-            searched.reuse.policy, searched.reuse.verifier
-        )?;
-        self.write_example(out)
+            "Tokens computed per distinct token: policy {policy:.3}, verifier {verifier:.3}."
+        )
     }
 
     /// A problem that the search solves and the policy alone does not, and how.
     fn write_example(&self, out: &mut String) -> std::fmt::Result {
-        let alone = self.row(Entry::cot(SMALL)).trial.correct();
+        // A grid's samples are no tree worth reading.
+        if *self.ground == GRIDS {
+            return Ok(());
+        }
+        let alone = self.row(Entry::cot(self.ground.small)).trial.correct();
         // The smaller tree is the one to read.
         let example = self
-            .row(Entry::search(SMALL, METHOD, 16, VERIFIER))
+            .row(self.ground.searched(16))
             .trial
             .outcomes
             .iter()
@@ -236,14 +318,16 @@ impl<'a> Report<'a> {
         };
         writeln!(
             out,
-            "\nOne that {SMALL} gets wrong alone and right with {METHOD} (N = 16); draws, reward, step:\n"
+            "\nOne that {} gets wrong alone and right with {} (N = 16); samples, reward, step:\n",
+            self.ground.small, self.ground.method
         )?;
         writeln!(out, "{}", outcome.tree.problem.text)?;
         write_tree(out, &outcome.tree, Tree::ROOT, "")?;
-        writeln!(out, "gold: {}", question.gold)
+        writeln!(out, "right answer: {}", question.gold)
     }
 
-    pub(super) fn chart(&self) -> String {
+    fn chart(&self) -> String {
+        let own = self.ground;
         let problems = self.questions.len() as f64;
         let point = |row: &Row, label: String| Point {
             flops: row.flops_full.max(1.0) / problems,
@@ -265,63 +349,71 @@ impl<'a> Report<'a> {
             Method::Beam,
             Method::Dvts,
         ] {
-            let own = self.rows.iter().filter(|row| {
-                row.entry.policy == SMALL
+            let drawn = self.rows.iter().filter(|row| {
+                row.entry.policy == own.small
                     && row.entry.method == method
-                    && row
-                        .entry
-                        .verifier
-                        .is_none_or(|verifier| verifier == VERIFIER)
+                    && row.entry.verifier.is_none_or(|used| used == own.verifier)
             });
             series.push(Series {
-                name: format!("{SMALL}, {method}"),
-                points: own
-                    .map(|row| point(row, format!("{}", row.entry.budget)))
+                name: format!("{}, {method}", own.small),
+                points: drawn
+                    .map(|row| point(row, format!("N = {}", row.entry.budget)))
                     .collect(),
                 line: true,
             });
         }
-        let oracle = self.row(Entry::search(SMALL, METHOD, BUDGET, STEP_CHECKER));
+        let oracle = self.row(Entry::search(own.small, own.method, BUDGET, STEP_CHECKER));
         series.push(Series {
-            name: format!("{METHOD}, exact checker (free)"),
-            points: vec![point(oracle, format!("{BUDGET}"))],
+            name: format!("{}, exact checker (free)", own.method),
+            points: vec![point(oracle, format!("N = {BUDGET}"))],
             line: false,
         });
         Chart {
             title: format!(
-                "A small model with search, {} problems",
+                "A small model with search: {}, {} problems",
+                own.name,
                 self.questions.len()
             ),
-            axis: "floating-point operations a problem, verifier included".into(),
+            axis: "floating-point operations per problem, verifier included".into(),
             series,
         }
         .svg()
     }
 }
 
-fn cells(row: &Row) -> Vec<String> {
+/// Lines of at most 79 characters.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().map_or(0, |line| line.chars().count());
+        if line > 0 && line + 1 + word.chars().count() > 79 {
+            lines.push(String::new());
+        }
+        if let Some(last) = lines.last_mut() {
+            if !last.is_empty() {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
+fn cells(row: &Row, problems: usize) -> Vec<String> {
     let accuracy = row.trial.accuracy();
     let interval = accuracy.interval();
     vec![
         row.entry.policy.into(),
         row.entry.method.to_string(),
         row.entry.verifier.unwrap_or("").into(),
-        short(row.parameters as f64),
         row.entry.budget.to_string(),
-        row.entry
-            .width()
-            .map_or_else(String::new, |width| width.to_string()),
         format!("{:.1} %", accuracy.mean() * 100.0),
         format!(
             "{:.1} to {:.1}",
             interval.low * 100.0,
             interval.high * 100.0
         ),
-        short(row.flops_paper),
-        short(row.flops_full),
-        short(row.policy.generated as f64),
-        short(row.verifier.computed as f64),
-        format!("{:.1}", row.trial.elapsed.as_secs_f64()),
+        format!("{:.3}", row.flops_full / problems as f64 / 1e9),
     ]
 }
 
