@@ -143,11 +143,11 @@ impl<'a> Report<'a> {
         for own in self.grounds {
             own.write_text(&mut out).unwrap_or_default();
         }
-        let _ = writeln!(
-            out,
-            "\nIntervals are 95 %, differences paired by problem. These are the problems of seed {}; other seeds differ by some\npoints (--seed). GFLOP is for one problem, verifier included.",
-            self.seed
+        let seed = self.seed;
+        let read = format!(
+            "Intervals are 95 %, differences paired by problem. GFLOP is for one problem, verifier included. These are the problems from seed {seed} on; other seeds differ by some points (--seed)."
         );
+        let _ = writeln!(out, "\n{}", wrapped(&read));
         for own in self.grounds {
             own.write_example(&mut out).unwrap_or_default();
         }
@@ -251,11 +251,13 @@ impl Measured<'_> {
         ];
         let problems = self.questions.len();
         let cells: Vec<Vec<String>> = self.rows.iter().map(|row| cells(row, problems)).collect();
+        let family = own.small.split('-').next().unwrap_or_default();
+        let about = format!("{} The models' names begin with `{family}-`.", own.about);
         writeln!(
             out,
             "\n{}, {problems} fresh problems\n{}\n",
             own.name.to_uppercase(),
-            wrapped(own.about)
+            wrapped(&about)
         )?;
         out.push_str(&render(&header, 3, &cells));
         let told = self.headline();
@@ -399,13 +401,19 @@ fn wrapped(text: &str) -> String {
     lines.join("\n")
 }
 
+/// A model's name in its family, which the table names once: a row has to fit into 80 columns.
+fn own_name(name: &'static str) -> &'static str {
+    let own = name.strip_prefix("grid-");
+    own.or_else(|| name.strip_prefix("micro-")).unwrap_or(name)
+}
+
 fn cells(row: &Row, problems: usize) -> Vec<String> {
     let accuracy = row.trial.accuracy();
     let interval = accuracy.interval();
     vec![
-        row.entry.policy.into(),
+        own_name(row.entry.policy).into(),
         row.entry.method.to_string(),
-        row.entry.verifier.unwrap_or("").into(),
+        own_name(row.entry.verifier.unwrap_or("")).into(),
         row.entry.budget.to_string(),
         format!("{:.1} %", accuracy.mean() * 100.0),
         format!(
