@@ -146,6 +146,7 @@ static MODELS: LazyLock<Models> = LazyLock::new(|| {
         }],
         answers: Arc::new(ExactAnswers),
         blame: |_| None,
+        markup: str::to_owned,
     }
 });
 
