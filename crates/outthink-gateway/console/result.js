@@ -95,7 +95,7 @@ function votes(found) {
 // Names and values, as the history compares them too.
 export function facts(found) {
   return [
-    ["method", found.plan],
+    ["method", `${found.method}, ${found.plan}`],
     ["selection", found.selection],
     ["verifier", found.verifier ?? "none"],
     ["samples", found.samples.toLocaleString("en")],

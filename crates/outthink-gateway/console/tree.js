@@ -61,6 +61,7 @@ export function reward({ node, reward: value }) {
   $("result").classList.add("rewarded");
   known.value = value;
   known.number.textContent = value.toFixed(3);
+  known.number.classList.toggle("low", value < 0.5);
   // A width is style, which the page's security policy leaves to scripts alone.
   known.fill.style.width = `${100 * value}%`;
   known.fill.classList.toggle("low", value < 0.5);
