@@ -42,12 +42,12 @@ pub(super) const GRIDS: Ground = Ground {
     small: "grid-90k",
     large: "grid-1.6m",
     verifier: "grid-prm",
-    others: &["grid-prm-likelihood", "grid-prm-columns", STEP_CHECKER],
+    others: &["grid-prm-likelihood", STEP_CHECKER],
     speaker: "grid-prm-likelihood",
     method: Method::BestOfN,
     selection: Selection::Scored(Scoring::Last, Voting::Vote),
     times: 3,
-    budgets: &[4, 16, BUDGET],
+    budgets: &[16, 32, BUDGET],
 };
 
 /// Where every step can be judged as it is written.
