@@ -142,18 +142,14 @@ fn measure(
         method,
         budget,
         verifier,
+        width,
     } = entry;
     let policy = models::policy(&PolicyChoice::of(name))?;
     let verifier = match verifier {
         Some(name) => models::verifier(&VerifierChoice::of(name))?,
         None => None,
     };
-    let plan = Plan::new(
-        method,
-        budget,
-        entry.width().unwrap_or(1),
-        Finished::default(),
-    )?;
+    let plan = Plan::new(method, budget, width.unwrap_or(1), Finished::default())?;
     let progress = Progress::new(&entry, questions.len(), arguments.json);
     let trial = block_on(Trial::run(
         questions,

@@ -26,6 +26,8 @@ pub(super) struct Ground {
     /// The best method at the largest budget, chosen on the tuning split (docs/choices.md).
     pub(super) method: Method,
     pub(super) selection: Selection,
+    /// Beam width M of the methods that go step by step, chosen likewise.
+    pub(super) width: usize,
     /// Problems for one that was asked for: cheap ones can be many.
     pub(super) times: usize,
     pub(super) budgets: &'static [usize],
@@ -46,6 +48,7 @@ pub(super) const GRIDS: Ground = Ground {
     speaker: "grid-prm-likelihood",
     method: Method::BestOfN,
     selection: Selection::Scored(Scoring::Last, Voting::Vote),
+    width: 4,
     times: 3,
     budgets: &[16, 32, BUDGET],
 };
@@ -63,6 +66,7 @@ pub(super) const ARITHMETIC: Ground = Ground {
     speaker: "micro-prm-likelihood",
     method: Method::Dvts,
     selection: Selection::Scored(Scoring::Last, Voting::Max),
+    width: 16,
     times: 1,
     budgets: &[16, BUDGET],
 };
@@ -74,6 +78,7 @@ pub(super) struct Entry {
     pub(super) method: Method,
     pub(super) budget: usize,
     pub(super) verifier: Option<&'static str>,
+    pub(super) width: Option<usize>,
 }
 
 impl Entry {
@@ -83,32 +88,29 @@ impl Entry {
             method: Method::Cot,
             budget: 1,
             verifier: None,
+            width: None,
         }
-    }
-
-    pub(super) fn search(
-        policy: &'static str,
-        method: Method,
-        budget: usize,
-        verifier: &'static str,
-    ) -> Self {
-        let verifier = method.needs_verifier().then_some(verifier);
-        Self {
-            policy,
-            method,
-            budget,
-            verifier,
-        }
-    }
-
-    /// Beam width, for methods that go step by step. Like the selection, chosen on the tuning split (docs/choices.md) and
-    /// not on the problems that are reported.
-    pub(super) fn width(&self) -> Option<usize> {
-        self.method.is_stepwise().then_some(self.budget.min(16))
     }
 }
 
 impl Ground {
+    /// A search on this ground.
+    pub(super) fn search(
+        &self,
+        policy: &'static str,
+        method: Method,
+        budget: usize,
+        verifier: &'static str,
+    ) -> Entry {
+        Entry {
+            policy,
+            method,
+            budget,
+            verifier: method.needs_verifier().then_some(verifier),
+            width: method.is_stepwise().then_some(budget.min(self.width)),
+        }
+    }
+
     /// How an entry's answer is taken.
     pub(super) fn selection(&self, entry: &Entry) -> Selection {
         match entry.method.needs_verifier() {
@@ -124,7 +126,7 @@ impl Ground {
 
     /// The headline's search at a budget.
     pub(super) fn searched(&self, budget: usize) -> Entry {
-        Entry::search(self.small, self.method, budget, self.verifier)
+        self.search(self.small, self.method, budget, self.verifier)
     }
 
     /// What is measured, in the order it is shown.
@@ -141,12 +143,12 @@ impl Ground {
             for policy in self.policies {
                 for method in methods {
                     let budgets = [4, 16, BUDGET, 256].into_iter();
-                    let row = |budget| Entry::search(policy, method, budget, self.verifier);
+                    let row = |budget| self.search(policy, method, budget, self.verifier);
                     entries.extend(budgets.map(row));
                 }
                 for &other in self.others {
-                    entries.push(Entry::search(policy, Method::BestOfN, BUDGET, other));
-                    entries.push(Entry::search(policy, Method::Dvts, BUDGET, other));
+                    entries.push(self.search(policy, Method::BestOfN, BUDGET, other));
+                    entries.push(self.search(policy, Method::Dvts, BUDGET, other));
                 }
             }
             return entries;
@@ -157,11 +159,11 @@ impl Ground {
                 true => self.budgets,
                 false => &[BUDGET][..],
             };
-            let row = |&budget| Entry::search(self.small, method, budget, self.verifier);
+            let row = |&budget| self.search(self.small, method, budget, self.verifier);
             entries.extend(budgets.iter().map(row));
         }
         for &other in self.others {
-            entries.push(Entry::search(self.small, self.method, BUDGET, other));
+            entries.push(self.search(self.small, self.method, BUDGET, other));
         }
         entries
     }
@@ -180,10 +182,10 @@ mod tests {
                     Entry::cot(ground.small),
                     Entry::cot(ground.large),
                     Entry::cot(ground.speaker),
-                    Entry::search(ground.small, Method::Majority, BUDGET, ground.verifier),
+                    ground.search(ground.small, Method::Majority, BUDGET, ground.verifier),
                     ground.searched(16),
                     ground.headline(),
-                    Entry::search(ground.small, ground.method, BUDGET, STEP_CHECKER),
+                    ground.search(ground.small, ground.method, BUDGET, STEP_CHECKER),
                 ] {
                     let times = entries.iter().filter(|&&entry| entry == spoken_of).count();
                     assert_eq!(times, 1, "{}: {spoken_of:?}, full: {full}", ground.name);

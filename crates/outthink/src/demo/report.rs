@@ -200,7 +200,9 @@ impl Measured<'_> {
                 against_large: Difference::of(row, alone),
             })
         });
-        let majority = Entry::search(small, Method::Majority, BUDGET, verifier);
+        let majority = self
+            .ground
+            .search(small, Method::Majority, BUDGET, verifier);
         Headline {
             small: format!("{small} + {verifier}, {method}, N = {BUDGET}"),
             large: format!("{large}, cot"),
@@ -227,7 +229,7 @@ impl Measured<'_> {
             parameters: row.parameters,
             method: row.entry.method,
             n: row.entry.budget,
-            width: row.entry.width(),
+            width: row.entry.width,
             verifier: row.entry.verifier,
             selection: self.ground.selection(&row.entry).to_string(),
             correct: accuracy.successes,
@@ -272,7 +274,7 @@ impl Measured<'_> {
             told.against_majority,
             accuracy(Entry::cot(own.speaker)),
             told.against_speaker,
-            accuracy(Entry::search(own.small, own.method, BUDGET, STEP_CHECKER)),
+            accuracy(own.search(own.small, own.method, BUDGET, STEP_CHECKER)),
             small = own.small,
             verifier = own.verifier,
             method = own.method,
@@ -364,7 +366,7 @@ impl Measured<'_> {
                 line: true,
             });
         }
-        let oracle = self.row(Entry::search(own.small, own.method, BUDGET, STEP_CHECKER));
+        let oracle = self.row(own.search(own.small, own.method, BUDGET, STEP_CHECKER));
         series.push(Series {
             name: format!("{}, exact checker (free)", own.method),
             points: vec![point(oracle, format!("N = {BUDGET}"))],
