@@ -280,7 +280,7 @@ fn a_profile_can_be_named_and_must_fit() {
     };
     insta::assert_snapshot!(refusal("qwen2.5", "qwen2.5-math-prm"), @r#"the tokenizer has no token "<extra_0>", which the profile needs"#);
     insta::assert_snapshot!(refusal("qwen2.5-math-prm", "skywork-prm"), @"this checkpoint is a Qwen2ForProcessRewardModel and cannot be a value model");
-    insta::assert_snapshot!(Profile::named("gpt-5").unwrap_err(), @"there is no profile `gpt-5` (one of micro, micro-prm, deepseek-r1-distill, llama-3, qwen3, qwen2.5, qwen2.5-math-prm, skywork-prm, trl-prm, rlhflow-prm, math-shepherd-prm, er-prm, eurus-prm, chat)");
+    insta::assert_snapshot!(Profile::named("gpt-5").unwrap_err(), @"there is no profile `gpt-5` (one of grid, grid-prm, micro, micro-prm, deepseek-r1-distill, llama-3, qwen3, qwen2.5, qwen2.5-math-prm, skywork-prm, trl-prm, rlhflow-prm, math-shepherd-prm, er-prm, eurus-prm, chat)");
     assert!(
         EmbeddedVerifier::load(
             &checkpoint("math-shepherd-prm"),
