@@ -517,6 +517,11 @@ fn demo_measures_every_row_draws_the_chart_and_does_it_again_the_same() {
         for row in ground["rows"].as_array().unwrap() {
             let number = |key: &str| row[key].as_f64().unwrap();
             assert_eq!(number("accuracy"), number("correct") / problems);
+            let selection = row["selection"].as_str().unwrap();
+            assert_eq!(
+                row["correct_by_selection"][selection], row["correct"],
+                "{row}"
+            );
             let interval = [&row["ci"][0], &row["ci"][1]].map(|end| end.as_f64().unwrap());
             assert!(interval[0] <= number("accuracy") && number("accuracy") <= interval[1]);
             for cost in ["flops_paper", "flops_full", "policy_tokens", "parameters"] {

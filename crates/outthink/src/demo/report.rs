@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use outthink_core::{Answers, ExactAnswers, Method, NodeId, Selection, Stop, Tree};
-use outthink_lab::{Chart, Interval, Point, Series, paired_difference};
+use outthink_lab::{Chart, Interval, MathAnswers, Point, Series, paired_difference};
 use serde::Serialize;
 
 use super::ground::{BUDGET, Entry, GRIDS, Ground};
@@ -218,7 +218,7 @@ impl Measured<'_> {
         let accuracy = row.trial.accuracy();
         let interval = accuracy.interval();
         let right = |selection: Selection| {
-            let correct = row.trial.reselect(self.questions, selection, &ExactAnswers);
+            let correct = row.trial.reselect(self.questions, selection, &MathAnswers);
             correct.into_iter().filter(|&correct| correct).count()
         };
         let selections = Selection::all().filter(|&selection| {
