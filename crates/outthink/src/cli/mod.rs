@@ -240,10 +240,10 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// How many problems
+    /// How many problems of arithmetic; grids are cheaper, and three times as many
     #[arg(long, default_value_t = 200)]
     pub(crate) problems: usize,
-    /// Which problems and which draws
+    /// Random seed: which problems and which samples; grids come from this seed and the next two
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Print one JSON object instead of tables
