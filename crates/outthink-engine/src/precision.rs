@@ -75,7 +75,7 @@ impl Choice {
     pub(crate) fn new(precision: Precision, parameters: u64) -> Self {
         Self {
             precision,
-            small: 4 * parameters <= SMALL,
+            small: parameters <= SMALL / 4,
         }
     }
 
