@@ -11,6 +11,11 @@ use futures::future::FutureExt;
 pub struct Panicked(String);
 
 impl Panicked {
+    /// What the panic said.
+    pub(crate) fn said(&self) -> &str {
+        &self.0
+    }
+
     fn new(payload: &(dyn Any + Send)) -> Self {
         let said = payload.downcast_ref::<&str>().map(ToString::to_string);
         let said = said.or_else(|| payload.downcast_ref::<String>().cloned());

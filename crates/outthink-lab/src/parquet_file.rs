@@ -15,6 +15,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use serde_json::{Map, Value};
 
+use crate::guard::attempt;
 use crate::rows::Cells;
 
 pub(crate) fn rows(file: &Path) -> Result<Vec<Cells>, String> {
@@ -25,7 +26,13 @@ pub(crate) fn rows(file: &Path) -> Result<Vec<Cells>, String> {
     rows_of(bytes)
 }
 
+/// The rows of a file's bytes. The `parquet` crate panics on some damaged files.
 pub(crate) fn rows_of(bytes: Vec<u8>) -> Result<Vec<Cells>, String> {
+    attempt(|| read(bytes))
+        .unwrap_or_else(|panicked| Err(format!("it is damaged ({})", panicked.said())))
+}
+
+fn read(bytes: Vec<u8>) -> Result<Vec<Cells>, String> {
     let told = |error: ParquetError| error.to_string();
     let reader = SerializedFileReader::new(Bytes::from(bytes)).map_err(told)?;
     let mut rows = Vec::new();
@@ -225,5 +232,29 @@ mod tests {
         let read = super::rows(&file).expect("read");
         std::fs::remove_file(&file).expect("removed");
         assert_eq!(read, rows);
+    }
+
+    /// Every byte of a file, changed in three ways: rows or an error come back, and some would have ended the program.
+    #[test]
+    fn a_damaged_file_ends_nothing() {
+        let rows = json!({"problem": "p", "level": 3, "completions": ["a", "b"]});
+        let rows: Vec<Map<String, Value>> = rows.as_object().cloned().into_iter().collect();
+        let name = format!("outthink-damaged-{}.parquet", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        write(&file, &rows).expect("written");
+        let whole = std::fs::read(&file).expect("read");
+        std::fs::remove_file(&file).expect("removed");
+        let damaged = (0..whole.len()).flat_map(|at| [1, 0x40, 0xff].map(|change| (at, change)));
+        let errors = damaged.filter_map(|(at, change)| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= change;
+            rows_of(bytes).err()
+        });
+        assert!(
+            errors
+                .filter(|told| told.starts_with("it is damaged"))
+                .count()
+                > 0
+        );
     }
 }
