@@ -121,3 +121,17 @@ impl<P: Policy + ?Sized> Policy for &P {
         (**self).extend_until(requests, halt)
     }
 }
+
+impl<P: Policy + ?Sized> Policy for Arc<P> {
+    fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+        (**self).extend(requests)
+    }
+
+    fn extend_until<'a>(
+        &'a self,
+        requests: Vec<Extension>,
+        halt: &'a Halt,
+    ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
+        (**self).extend_until(requests, halt)
+    }
+}

@@ -20,7 +20,8 @@ pub enum Precision {
 }
 
 impl Precision {
-    const ALL: [(Self, &'static str); 4] = [
+    /// Each with its name.
+    pub const ALL: [(Self, &'static str); 4] = [
         (Self::Auto, "auto"),
         (Self::F32, "f32"),
         (Self::Stored, "stored"),

@@ -365,19 +365,6 @@ impl<'a> Collected<'a> {
         self.study.seeds.iter().position(|own| *own == seed)
     }
 
-    /// Powers of two and the study's own budgets, up to the size of a pool.
-    fn budgets(&self, draws: usize) -> Vec<usize> {
-        let powers = (0..usize::BITS)
-            .map(|power| 1usize << power)
-            .take_while(|&n| n <= draws);
-        let own = self.study.budgets.iter().copied().filter(|&n| n <= draws);
-        powers
-            .chain(own)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect()
-    }
-
     fn pools(&mut self, store: &mut Store, units: &[UnitRow]) -> Result<(), StoreError> {
         let cells: HashMap<&str, usize> = self
             .study
@@ -462,7 +449,7 @@ impl<'a> Collected<'a> {
         let factorials = Factorials::to(largest as u64);
         let budgets: Vec<Vec<usize>> = batch
             .iter()
-            .map(|pool| self.budgets(pool.votes.len()))
+            .map(|pool| budgets(self.study, pool.votes.len()))
             .collect();
         let curves: Vec<Curves> = batch
             .par_iter()
@@ -624,6 +611,16 @@ impl<'a> Collected<'a> {
         }
         Ok(())
     }
+}
+
+/// The budgets at which a pool of so many samples is looked at: powers of two and the study's own, up to its size.
+pub(crate) fn budgets(study: &Study, draws: usize) -> Vec<usize> {
+    let powers = (0..usize::BITS)
+        .map(|power| 1usize << power)
+        .take_while(|&n| n <= draws);
+    let own = study.budgets.iter().copied().filter(|&n| n <= draws);
+    let all: BTreeSet<usize> = powers.chain(own).collect();
+    all.into_iter().collect()
 }
 
 /// Votes with scores from the rewards, by number.

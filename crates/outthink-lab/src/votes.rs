@@ -184,6 +184,8 @@ pub(crate) fn numbered(votes: &[Vote]) -> (Vec<Vote>, usize) {
 /// it, for rules that score. Nothing taken is nothing right.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Taken {
+    /// The class of the answer, as [`numbered`] counts them; none where nothing is taken.
+    pub(crate) class: Option<usize>,
     pub(crate) right: bool,
     pub(crate) votes: u32,
     pub(crate) all: u32,
@@ -295,6 +297,7 @@ impl Tally {
         winner.map_or(Taken::default(), |((_, votes), right, number)| {
             let score = score(number);
             Taken {
+                class: Some(number),
                 right,
                 votes,
                 all,

@@ -4,7 +4,9 @@
 //! binary; [`StepChecker`] is the verifier that never errs, the ceiling of every search.
 
 pub mod domain;
+pub mod experts;
 pub mod family;
 mod step_checker;
 
+pub use experts::Experts;
 pub use step_checker::StepChecker;

@@ -83,6 +83,9 @@ fn list() {
     );
     println!("micro           any  made fresh: micro, micro:SEED, micro-tune:SEED");
     println!("grid            any  made fresh: grid, grid:SEED, grid-tune:SEED");
+    println!(
+        "both            any  made fresh, in turn from the two: both, both:SEED, both-tune:SEED"
+    );
 }
 
 /// The file of a set: a file, or one that is known by name and fetched.

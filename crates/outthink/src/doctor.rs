@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use outthink_core::{Continuation, Method, ModelCost, Pair, Prefix, Problem, Sampling, Step};
 use outthink_engine::{EmbeddedPolicy, Precision};
+use outthink_micro::Experts;
 use outthink_micro::domain::Kind;
 use outthink_micro::family::{Family, GRID, MICRO, Member};
 use outthink_prompt::{Message, Profile};
@@ -195,6 +196,12 @@ fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<AnyPolicy, Failu
         remote_policy(&policy, checks);
         return Ok(AnyPolicy::Remote(policy));
     }
+    if let Some(pair) = Experts::find(choice.name()) {
+        for one in models::policies(pair, choice)?.both() {
+            embedded_policy(one, checks);
+        }
+        return models::any_policy(choice);
+    }
     memory(choice.name(), choice.dtype, checks)?;
     let policy = models::policy(choice)?;
     embedded_policy(&policy, checks);
@@ -366,7 +373,8 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
     if choice.name() == "none" {
         return Ok(None);
     }
-    if models::servers(choice.name(), Role::Verifier)?.is_none() {
+    let is_server = models::servers(choice.name(), Role::Verifier)?.is_some();
+    if !is_server && Experts::find(choice.name()).is_none() {
         memory(choice.name(), choice.verifier_dtype, checks)?;
     }
     let Some(model) = models::verifier(choice)? else {
@@ -375,6 +383,11 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
     match model.bare() {
         AnyVerifier::Model(model) => {
             describe(model.profile_name(), model.cost(), model.context());
+        }
+        AnyVerifier::Experts { experts, .. } => {
+            for model in experts.both() {
+                describe(model.profile_name(), model.cost(), model.context());
+            }
         }
         AnyVerifier::Remote(servers) => {
             servers.facts().iter().for_each(tell);
@@ -386,7 +399,17 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
         }
         AnyVerifier::StepChecker(_) | AnyVerifier::Calibrated(_) => {}
     }
-    let example = Example::of(model.profile_name());
+    let names = model.profile_name().map(|name| name.split('+').map(Some));
+    match names {
+        Some(names) => {
+            names.for_each(|name| tells_right_from_wrong(&model, Example::of(name), checks))
+        }
+        None => tells_right_from_wrong(&model, Example::of(None), checks),
+    }
+    Ok(Some(model))
+}
+
+fn tells_right_from_wrong(model: &AnyVerifier, example: Example, checks: &mut Checks) {
     let prefix = |steps: &[&str]| {
         let step = |text: &str| {
             Arc::new(Step {
@@ -402,7 +425,7 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
         }
     };
     let scores = block_on(outthink_core::Verifier::score(
-        &model,
+        model,
         vec![prefix(example.right), prefix(example.wrong)],
     ));
     checks.say(
@@ -422,7 +445,6 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
                 }
             }),
     );
-    Ok(Some(model))
 }
 
 /// What the system says is available, in bytes.

@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use outthink_lab::store::shown;
 use outthink_lab::{
-    ExchangeError, MathAnswers, Store, export_jsonl, export_parquet, import, read_lines,
-    read_parquet,
+    ExchangeError, MathAnswers, Store, Study, export_jsonl, export_parquet, export_results, import,
+    read_lines, read_parquet,
 };
 
 use crate::cli::{ExportArguments, Format, ImportArguments};
@@ -34,6 +34,24 @@ pub(crate) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
             out.flush()?;
             Ok(lines)
         })?,
+        (Format::Results, None) => {
+            let mut out = BufWriter::new(crate::print::stdout());
+            results_csv(&study, &mut store, &mut out)?;
+            out.flush()?;
+            return Ok(());
+        }
+        (Format::Results, Some(file)) => {
+            let is_jsonl = file.extension().is_some_and(|kind| kind == "jsonl");
+            whole(file, |file| {
+                let mut out = BufWriter::new(create(file)?);
+                let rows = match is_jsonl {
+                    true => results_jsonl(&study, &mut store, &mut out)?,
+                    false => results_csv(&study, &mut store, &mut out)?,
+                };
+                out.flush()?;
+                Ok(rows)
+            })?
+        }
         (Format::Parquet, Some(file)) => {
             whole(file, |file| Ok(export_parquet(&study, &mut store, file)?))?
         }
@@ -43,6 +61,22 @@ pub(crate) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
     };
     println!("{written} rows");
     Ok(())
+}
+
+fn results_csv(study: &Study, store: &mut Store, out: &mut dyn Write) -> Result<usize, Failure> {
+    let mut table = csv::Writer::from_writer(out);
+    let rows = export_results(study, store, &mut |row| -> Result<(), Failure> {
+        Ok(table.serialize(row)?)
+    })?;
+    table.flush()?;
+    Ok(rows)
+}
+
+fn results_jsonl(study: &Study, store: &mut Store, out: &mut dyn Write) -> Result<usize, Failure> {
+    export_results(study, store, &mut |row| {
+        serde_json::to_writer(&mut *out, &row).map_err(std::io::Error::from)?;
+        Ok(out.write_all(b"\n")?)
+    })
 }
 
 /// Has a file written beside its place, and puts it there when it is whole: what is killed leaves no half one under the name.

@@ -7,6 +7,7 @@ mod audit;
 mod batch;
 mod blame;
 mod cli;
+mod completions;
 mod data;
 mod demo;
 mod digest;
@@ -39,7 +40,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use crate::cli::{Arguments, Command, KeysCommand};
 use crate::failure::Failure;
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Keys(KeysCommand::Add { name, file }) => add_key(&name, &file),
         Command::Micro(command) => micro::run(command),
-        Command::Completions { shell } => completions(shell),
+        Command::Completions { shell } => completions::print(shell),
     };
     result.map_or_else(fail, |()| ExitCode::SUCCESS)
 }
@@ -92,14 +93,6 @@ fn convert(from: &Path, to: &Path) -> Result<(), Failure> {
     let told = |path: &Path| eprintln!("wrote {}", path.display());
     let count = outthink_engine::convert(from, to, &told).map_err(Failure::input)?;
     println!("{count} tensors in {}", to.display());
-    Ok(())
-}
-
-/// In memory first: what writes the script panics where it cannot be written.
-fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "outthink", &mut script);
-    print::stdout().write_all(&script)?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, anyhow};
 use futures::future::BoxFuture;
@@ -13,9 +13,9 @@ use outthink_core::{
 };
 use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
 use outthink_lab::audit::{Calibrated, CalibrationFile};
-use outthink_micro::StepChecker;
 use outthink_micro::domain::{self, Kind};
 use outthink_micro::family::{Family, Member};
+use outthink_micro::{Experts, StepChecker, experts};
 use outthink_prompt::{PolicyProfile, Profile, PromptFiles};
 use outthink_remote::{Config, Facts, Notice, RemotePolicy, RemoteVerifier, Role, Servers};
 use serde_json::{Value, json};
@@ -37,13 +37,44 @@ pub(crate) const STEP_CHECKER: &str = "step-checker";
 /// A policy of any make.
 pub(crate) enum AnyPolicy {
     Model(Box<EmbeddedPolicy>),
+    Experts(Box<PolicyExperts>),
     Remote(RemotePolicy),
+}
+
+/// One policy for arithmetic and one for grids, with a profile that has room for both.
+pub(crate) struct PolicyExperts {
+    pub(crate) experts: Experts<Arc<EmbeddedPolicy>>,
+    profile: PolicyProfile,
+    profile_name: String,
+}
+
+impl PolicyExperts {
+    fn new(experts: Experts<Arc<EmbeddedPolicy>>) -> Self {
+        let [first, second] = experts.both();
+        let (own, other) = (first.profile(), second.profile());
+        Self {
+            profile: PolicyProfile {
+                draw_tokens: own.draw_tokens.max(other.draw_tokens),
+                solution_tokens: own.solution_tokens.max(other.solution_tokens),
+                steps: own.steps.max(other.steps),
+                ..own.clone()
+            },
+            profile_name: both(first.profile_name(), second.profile_name()),
+            experts,
+        }
+    }
+}
+
+/// What two models are called together.
+fn both(first: &str, second: &str) -> String {
+    format!("{first}+{second}")
 }
 
 impl AnyPolicy {
     pub(crate) fn profile_name(&self) -> &str {
         match self {
             Self::Model(model) => model.profile_name(),
+            Self::Experts(pair) => &pair.profile_name,
             Self::Remote(servers) => servers.profile_name(),
         }
     }
@@ -51,6 +82,7 @@ impl AnyPolicy {
     pub(crate) fn profile(&self) -> &PolicyProfile {
         match self {
             Self::Model(model) => model.profile(),
+            Self::Experts(pair) => &pair.profile,
             Self::Remote(servers) => servers.profile(),
         }
     }
@@ -59,6 +91,8 @@ impl AnyPolicy {
     pub(crate) fn sampling(&self) -> Sampling {
         match self {
             Self::Model(model) => model.sampling(),
+            // The families draw alike.
+            Self::Experts(pair) => pair.experts.arithmetic.sampling(),
             Self::Remote(servers) => servers.sampling(),
         }
     }
@@ -67,6 +101,9 @@ impl AnyPolicy {
     pub(crate) fn cost(&self) -> Option<ModelCost> {
         match self {
             Self::Model(model) => Some(model.cost()),
+            Self::Experts(pair) => Some(experts::cost(
+                pair.experts.both().map(|policy| policy.cost()),
+            )),
             Self::Remote(servers) => told(servers.facts()),
         }
     }
@@ -74,7 +111,7 @@ impl AnyPolicy {
     /// Can it continue an answer from any step? A chat-only server writes whole answers.
     pub(crate) fn takes_steps(&self) -> bool {
         match self {
-            Self::Model(_) => true,
+            Self::Model(_) | Self::Experts(_) => true,
             Self::Remote(servers) => servers.takes_steps(),
         }
     }
@@ -88,50 +125,60 @@ impl AnyPolicy {
         pair.check(method).map_err(Failure::input)
     }
 
-    /// The embedded family that it is of, which has problems and verifiers of its own.
-    pub(crate) fn family(&self) -> Option<Family> {
-        Family::of_profile(self.profile_name())
+    /// The embedded families that it is of, which have problems and verifiers of their own.
+    pub(crate) fn families(&self) -> Vec<Family> {
+        families(self.profile_name())
     }
 
     /// The verifier that is asked beside it: the one that is named; else the first of its own family, which only the
     /// embedded policies have.
     pub(crate) fn verifier<'c>(&self, named: &'c VerifierChoice) -> Cow<'c, VerifierChoice> {
-        match (&named.verifier, self, self.family()) {
-            (
-                None,
-                Self::Model(_),
-                Some(Family {
-                    verifiers: [first, ..],
-                    ..
-                }),
-            ) => Cow::Owned(VerifierChoice::of(first.name)),
-            (None, ..) => Cow::Owned(VerifierChoice::of("none")),
-            (Some(_), ..) => Cow::Borrowed(named),
+        let own: Vec<&str> = match self {
+            Self::Remote(_) => Vec::new(),
+            _ => self
+                .families()
+                .iter()
+                .filter_map(|family| Some(family.verifiers.first()?.name))
+                .collect(),
+        };
+        match &named.verifier {
+            Some(_) => Cow::Borrowed(named),
+            None if own.is_empty() => Cow::Owned(VerifierChoice::of("none")),
+            None => Cow::Owned(VerifierChoice::of(&own.join("+"))),
         }
     }
 
     /// Can the problem be asked?
     pub(crate) fn check(&self, problem: &Problem) -> Result<(), Failure> {
-        match self {
-            Self::Model(model) => match model.prompt(problem) {
-                Ok(_) => Ok(()),
-                Err(error) if is_foreign(&error) && is_grid(problem) => {
-                    Err(Failure::Input(anyhow!(
-                        "{error}; that is a grid, and there are models for grids: --policy grid-90k"
-                    )))
-                }
-                Err(error) if is_foreign(&error) => match self.family() {
-                    Some(family) if family.kind == Some(Kind::Grid) => {
-                        Err(Failure::Input(anyhow!("{error}; {NO_GRID}")))
+        let model = match self {
+            Self::Model(model) => model,
+            Self::Experts(pair) => {
+                return match pair.experts.of(&problem.text).prompt(problem) {
+                    Err(error) if is_foreign(&error) => {
+                        Err(Failure::Input(anyhow!("{error}; {FOREIGN}")))
                     }
-                    Some(_) => Err(Failure::Input(anyhow!("{error}; {FOREIGN}"))),
-                    None => Err(Failure::input(error)),
-                },
-                Err(error) => Err(Failure::input(error)),
-            },
+                    asked => asked.map(|_| ()).map_err(Failure::input),
+                };
+            }
             // A chat-only provider has no tokens to count.
-            Self::Remote(servers) if !servers.takes_steps() => Ok(()),
-            Self::Remote(servers) => servers.prompt(problem).map(|_| ()).map_err(Failure::input),
+            Self::Remote(servers) if !servers.takes_steps() => return Ok(()),
+            Self::Remote(servers) => {
+                return servers.prompt(problem).map(|_| ()).map_err(Failure::input);
+            }
+        };
+        match model.prompt(problem) {
+            Ok(_) => Ok(()),
+            Err(error) if is_foreign(&error) && is_grid(problem) => Err(Failure::Input(anyhow!(
+                "{error}; that is a grid, and there are models for grids: --policy grid-90k"
+            ))),
+            Err(error) if is_foreign(&error) => match self.families().first() {
+                Some(family) if family.kind == Some(Kind::Grid) => {
+                    Err(Failure::Input(anyhow!("{error}; {NO_GRID}")))
+                }
+                Some(_) => Err(Failure::Input(anyhow!("{error}; {FOREIGN}"))),
+                None => Err(Failure::input(error)),
+            },
+            Err(error) => Err(Failure::input(error)),
         }
     }
 }
@@ -140,6 +187,7 @@ impl Policy for AnyPolicy {
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
         match self {
             Self::Model(model) => model.extend(requests),
+            Self::Experts(pair) => pair.experts.extend(requests),
             Self::Remote(servers) => servers.extend(requests),
         }
     }
@@ -151,6 +199,7 @@ impl Policy for AnyPolicy {
     ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
         match self {
             Self::Model(model) => model.extend_until(requests, halt),
+            Self::Experts(pair) => pair.experts.extend_until(requests, halt),
             Self::Remote(servers) => servers.extend_until(requests, halt),
         }
     }
@@ -159,6 +208,10 @@ impl Policy for AnyPolicy {
 /// A verifier of any make.
 pub(crate) enum AnyVerifier {
     Model(Box<EmbeddedVerifier>),
+    Experts {
+        experts: Box<Experts<EmbeddedVerifier>>,
+        profile_name: String,
+    },
     Remote(RemoteVerifier),
     StepChecker(StepChecker),
     Calibrated(Box<Calibrated<Self>>),
@@ -202,6 +255,7 @@ impl AnyVerifier {
         match self {
             Self::Calibrated(calibrated) => calibrated.verifier.profile_name(),
             Self::Model(model) => Some(model.profile_name()),
+            Self::Experts { profile_name, .. } => Some(profile_name),
             Self::Remote(servers) => Some(servers.profile_name()),
             Self::StepChecker(_) => None,
         }
@@ -211,6 +265,9 @@ impl AnyVerifier {
     pub(crate) fn cost(&self) -> Option<ModelCost> {
         match self {
             Self::Model(model) => Some(model.cost()),
+            Self::Experts { experts, .. } => {
+                Some(experts::cost(experts.both().map(EmbeddedVerifier::cost)))
+            }
             Self::Remote(servers) => told(servers.facts()),
             Self::StepChecker(_) => Some(ModelCost::FREE),
             Self::Calibrated(calibrated) => calibrated.verifier.cost(),
@@ -222,6 +279,7 @@ impl Verifier for AnyVerifier {
     fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
         match self {
             Self::Model(model) => model.score(prefixes),
+            Self::Experts { experts, .. } => experts.score(prefixes),
             Self::Remote(servers) => servers.score(prefixes),
             Self::StepChecker(checker) => checker.score(prefixes),
             Self::Calibrated(calibrated) => calibrated.score(prefixes),
@@ -231,6 +289,7 @@ impl Verifier for AnyVerifier {
     fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
         match self {
             Self::Model(model) => model.reads(prefix),
+            Self::Experts { experts, .. } => experts.reads(prefix),
             Self::Remote(servers) => servers.reads(prefix),
             Self::StepChecker(checker) => checker.reads(prefix),
             Self::Calibrated(calibrated) => calibrated.reads(prefix),
@@ -251,21 +310,42 @@ fn is_foreign(error: &outthink_engine::Error) -> bool {
     )
 }
 
+/// The embedded families that a profile, or a pair of profiles, is made for.
+fn families(profile_name: &str) -> Vec<Family> {
+    profile_name
+        .split('+')
+        .filter_map(Family::of_profile)
+        .collect()
+}
+
 /// Why a verifier's rewards mean nothing to a policy, if they don't: those of an embedded family know its own problems only.
 pub(crate) fn mismatch(policy: &AnyPolicy, verifier: &AnyVerifier) -> Option<String> {
+    let asked: Vec<&str> = policy.families().iter().map(|family| family.name).collect();
     let (name, known) = match verifier.bare() {
-        AnyVerifier::StepChecker(_) if policy.family().is_some() => return None,
-        AnyVerifier::StepChecker(_) => (STEP_CHECKER, "micro"),
+        AnyVerifier::StepChecker(_) if !asked.is_empty() => return None,
+        AnyVerifier::StepChecker(_) => (STEP_CHECKER, vec!["micro"]),
         own => {
             let name = own.profile_name()?;
-            (name, Family::of_profile(name)?.name)
+            (
+                name,
+                families(name).iter().map(|family| family.name).collect(),
+            )
         }
     };
-    (policy.family().map(|own| own.name) != Some(known)).then(|| {
-        format!(
-            "the verifier ({name}) only knows the problems of the embedded {known} models, and the policy is none of them: its rewards mean nothing"
-        )
-    })
+    if known.is_empty() {
+        return None;
+    }
+    let told = known.join(" and ");
+    let foreign = asked.iter().find(|family| !known.contains(family));
+    match foreign {
+        None if !asked.is_empty() => None,
+        Some(family) if asked.len() > 1 => Some(format!(
+            "the verifier ({name}) only knows the problems of the embedded {told} models: on those of the {family} models its rewards mean nothing"
+        )),
+        _ => Some(format!(
+            "the verifier ({name}) only knows the problems of the embedded {told} models, and the policy is none of them: its rewards mean nothing"
+        )),
+    }
 }
 
 /// What a served model is known by: its name and the kind of server, whose numbers differ in the last digits.
@@ -387,7 +467,35 @@ pub(crate) fn remote_verifier(
 pub(crate) fn any_policy(choice: &PolicyChoice) -> Result<AnyPolicy, Failure> {
     Ok(match servers(choice.name(), Role::Policy)? {
         Some(servers) => AnyPolicy::Remote(remote_policy(&servers, choice)?),
-        None => AnyPolicy::Model(Box::new(policy(choice)?)),
+        None => match Experts::find(choice.name()) {
+            Some(pair) => AnyPolicy::Experts(Box::new(PolicyExperts::new(
+                policies(pair, choice)?.map(Arc::new),
+            ))),
+            None => AnyPolicy::Model(Box::new(policy(choice)?)),
+        },
+    })
+}
+
+/// Both policies of a pair.
+pub(crate) fn policies(
+    pair: Experts<Member>,
+    choice: &PolicyChoice,
+) -> Result<Experts<EmbeddedPolicy>, Failure> {
+    if choice.policy_profile.is_some() {
+        return Err(Failure::Input(anyhow!(
+            "{} has a profile for each of its models; leave out --policy-profile",
+            choice.name()
+        )));
+    }
+    let load = |member: Member| {
+        policy(&PolicyChoice {
+            policy: Some(member.name.to_owned()),
+            ..choice.clone()
+        })
+    };
+    Ok(Experts {
+        arithmetic: load(pair.arithmetic)?,
+        grids: load(pair.grids)?,
     })
 }
 
@@ -437,6 +545,34 @@ fn bare_verifier(choice: &VerifierChoice) -> Result<Option<AnyVerifier>, Failure
             &servers, choice,
         )?)));
     }
+    if let Some(pair) = Experts::find(name) {
+        return Ok(Some(verifiers(pair, choice)?));
+    }
+    Ok(Some(AnyVerifier::Model(Box::new(embedded_verifier(
+        name, choice,
+    )?))))
+}
+
+/// Both verifiers of a pair.
+fn verifiers(pair: Experts<Member>, choice: &VerifierChoice) -> Result<AnyVerifier, Failure> {
+    if choice.verifier_profile.is_some() || choice.verifier_reference.is_some() {
+        return Err(Failure::Input(anyhow!(
+            "{} has a profile for each of its models; leave out --verifier-profile and --verifier-reference",
+            choice.name()
+        )));
+    }
+    let experts = Experts {
+        arithmetic: embedded_verifier(pair.arithmetic.name, choice)?,
+        grids: embedded_verifier(pair.grids.name, choice)?,
+    };
+    let [first, second] = experts.both().map(EmbeddedVerifier::profile_name);
+    Ok(AnyVerifier::Experts {
+        profile_name: both(first, second),
+        experts: Box::new(experts),
+    })
+}
+
+fn embedded_verifier(name: &str, choice: &VerifierChoice) -> Result<EmbeddedVerifier, Failure> {
     let model = checkpoint(name, choice.verifier_dtype)?;
     let reference = choice.verifier_reference.as_deref();
     let reference = reference
@@ -448,7 +584,7 @@ fn bare_verifier(choice: &VerifierChoice) -> Result<Option<AnyVerifier>, Failure
     if choice.verifier_windows {
         verifier = verifier.with_windows();
     }
-    Ok(Some(AnyVerifier::Model(Box::new(verifier))))
+    Ok(verifier)
 }
 
 /// The files of a model: of the micro family, of a folder, a GGUF file, or the hub's. A name that may be either is the path if
@@ -560,6 +696,9 @@ fn fetching(error: anyhow::Error, path: &Path) -> Failure {
 
 /// What a model on this machine is known by: an embedded one by its name, others by what they hold, wherever they lie.
 pub(crate) fn local(name: &str, precision: Precision) -> Result<Value, Failure> {
+    if let Some(pair) = Experts::find(name) {
+        return Ok(json!({"model": pair.name(), "dtype": precision.to_string()}));
+    }
     let digest = digest(&checkpoint(name, precision)?);
     let digest = digest.with_context(|| format!("cannot read the files of {name}"));
     Ok(match digest.map_err(Failure::Input)? {

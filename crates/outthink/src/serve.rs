@@ -17,6 +17,7 @@ use outthink_gateway::{
 };
 use outthink_lab::strategy::{Hands, Strategy};
 use outthink_lab::{MathAnswers, ModelInfo, VerifierModel, tree_page};
+use outthink_micro::Experts;
 use outthink_micro::family::{Family, MICRO, Member};
 use outthink_prompt::Message;
 use outthink_remote::RemotePolicy;
@@ -313,6 +314,14 @@ fn policy(loaded: LoadedPolicy, name: &str) -> ServedPolicy {
             let talks: Arc<dyn Talk> = Arc::new(Embedded(Arc::clone(&model)));
             (name.to_owned(), Voice::Talks(talks), model)
         }
+        AnyPolicy::Experts(pair) => {
+            let talks = Routed(pair.experts.clone().map(Embedded));
+            (
+                name.to_owned(),
+                Voice::Talks(Arc::new(talks)),
+                Arc::new(pair.experts),
+            )
+        }
         AnyPolicy::Remote(servers) => {
             let servers = Arc::new(servers);
             let forwards: Arc<dyn Forward> = Arc::new(Upstream(Arc::clone(&servers)));
@@ -422,6 +431,17 @@ impl Talk for Embedded {
             finish: None,
         };
         stream::try_unfold(reply, Reply::next).boxed()
+    }
+}
+
+/// Two embedded policies, each for its own kinds of problem: the last thing that was asked says whose turn it is.
+struct Routed(Experts<Embedded>);
+
+impl Talk for Routed {
+    fn talk(&self, asked: Utterance) -> BoxStream<'static, Result<Piece, ModelError>> {
+        let last = asked.turns.iter().rfind(|turn| turn.role == "user");
+        let text = last.map_or("", |turn| turn.content.as_str());
+        self.0.of(text).talk(asked)
     }
 }
 

@@ -277,7 +277,7 @@ pub(crate) fn policy_identity<'n>(
 ) -> Result<(&'n str, Value), Failure> {
     // Servers come and go under other addresses; the model stays the same.
     let (name, mut identity) = match policy {
-        AnyPolicy::Model(_) => (typed, models::local(typed, dtype)?),
+        AnyPolicy::Model(_) | AnyPolicy::Experts(_) => (typed, models::local(typed, dtype)?),
         AnyPolicy::Remote(servers) => {
             let model = servers.model();
             (model, served(model, servers.facts()))
@@ -292,7 +292,7 @@ pub(crate) fn policy_identity<'n>(
 /// Samples in flight that keep a policy busy.
 pub(crate) fn appetite(policy: &AnyPolicy) -> usize {
     match policy {
-        AnyPolicy::Model(_) => EMBEDDED_APPETITE,
+        AnyPolicy::Model(_) | AnyPolicy::Experts(_) => EMBEDDED_APPETITE,
         AnyPolicy::Remote(servers) => SERVER_APPETITE * servers.facts().len(),
     }
 }
@@ -400,27 +400,40 @@ fn short_name(model: &str) -> String {
     trimmed.rsplit('/').next().unwrap_or(trimmed).to_owned()
 }
 
-/// `micro` or `grid` (or `micro:SEED`, `grid:SEED`) for fresh test problems of the micro domain, `micro-tune:SEED` and
-/// `grid-tune:SEED` for tuning ones; else a known set or a file.
+/// `micro`, `grid` or `both` (or `micro:SEED` and so on) for fresh test problems of the embedded families, `micro-tune:SEED` and
+/// so on for tuning ones; else a known set or a file. `both` takes its problems in turn from the two.
 fn problems(recipe: &Recipe, columns: &Columns) -> Result<Vec<Problem>, Failure> {
     let (name, seed) = recipe
         .dataset
         .split_once(':')
         .unwrap_or((&recipe.dataset, "1"));
-    let made = match name {
-        "micro" => Some((Split::Test, None)),
-        "micro-tune" => Some((Split::Tune, None)),
-        "grid" => Some((Split::Test, Some(Kind::Grid))),
-        "grid-tune" => Some((Split::Tune, Some(Kind::Grid))),
+    let (ground, split) = match name.strip_suffix("-tune") {
+        Some(ground) => (ground, Split::Tune),
+        None => (name, Split::Test),
+    };
+    let made = match ground {
+        "micro" => Some([None, None]),
+        "grid" => Some([Some(Kind::Grid), Some(Kind::Grid)]),
+        "both" => Some([None, Some(Kind::Grid)]),
         _ => None,
     };
     let mut problems = match made {
-        Some((split, kind)) => {
+        Some(kinds) => {
             let seed = seed.parse().map_err(|_| {
                 Failure::Input(anyhow!("`{}`: the seed is no number", recipe.dataset))
             })?;
             let count = recipe.problems.unwrap_or(200);
-            fresh(seed, split, kind, count)
+            match kinds {
+                [first, second] if first == second => fresh(seed, split, first, count),
+                [first, second] => {
+                    let first = fresh(seed, split, first, count.div_ceil(2));
+                    let mut second = fresh(seed, split, second, count / 2).into_iter();
+                    let turns = first
+                        .into_iter()
+                        .flat_map(|own| std::iter::once(own).chain(second.next()));
+                    turns.collect()
+                }
+            }
         }
         None => data::problems(&recipe.dataset, columns)?,
     };

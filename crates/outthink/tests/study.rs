@@ -67,6 +67,7 @@ fn a_study_is_run_reported_exported_and_scored_anew() {
     // A pool of eight and one greedy solution a problem.
     assert_eq!(counted, "n\n36\n");
 
+    results_agree_with_the_report(&numbers, &folder);
     ok(
         &["export", "--store", "s.sqlite", "--out", "samples.jsonl"],
         &folder,
@@ -97,6 +98,62 @@ fn a_study_is_run_reported_exported_and_scored_anew() {
     ];
     let told = ok(&scored, &folder);
     assert!(told.contains("8 of 8 units done, 4 of them now"), "{told}");
+}
+
+/// One row a problem, seed and cell; their mean accuracy is the report's, and an answer is right where the row says so.
+fn results_agree_with_the_report(report: &str, folder: &Folder) {
+    let export = ["export", "--store", "s.sqlite", "--format", "results"];
+    let table = ok(&export, folder);
+    assert!(
+        table.starts_with("policy,verifier,method,n,width,rule,seed,problem_id,"),
+        "{table}"
+    );
+    ok(&[&export[..], &["--out", "results.jsonl"]].concat(), folder);
+    let lines = std::fs::read_to_string(folder.file("results.jsonl")).unwrap();
+    let rows: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(table.lines().count(), rows.len() + 1);
+    let mut cells = 0;
+    for entry in report
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+    {
+        let same = |row: &&serde_json::Value| {
+            row["method"] == entry["method"]
+                && row["n"].as_f64() == entry["n"].as_f64()
+                && row["verifier"] == entry["verifier"]
+                && row["width"] == entry["width"]
+                && row["rule"] == entry["rule"]
+        };
+        let own: Vec<&serde_json::Value> = rows.iter().filter(same).collect();
+        if own.is_empty() {
+            continue;
+        }
+        cells += 1;
+        let mean = |name: &str| {
+            own.iter()
+                .map(|row| row[name].as_f64().unwrap())
+                .sum::<f64>()
+                / own.len() as f64
+        };
+        assert_eq!(own.len(), 4, "{entry}");
+        assert!(
+            (mean("accuracy") - entry["accuracy"].as_f64().unwrap()).abs() < 1e-12,
+            "{entry}"
+        );
+        let flops = entry["flops_full"].as_f64().unwrap();
+        assert!((mean("flops_full") / flops - 1.0).abs() < 1e-9, "{entry}");
+        for row in &own {
+            assert_eq!(
+                row["correct"] == true,
+                row["answer"] == row["gold"],
+                "{row}"
+            );
+        }
+    }
+    assert!(cells >= 4, "{report}");
 }
 
 /// Of the only unit of a kind: what a model reported to have computed, and what the unit costs by itself.

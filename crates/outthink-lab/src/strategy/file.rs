@@ -429,6 +429,7 @@ mod tests {
                 let said = chosen.predicted.unwrap();
                 let sure = |votes: u32| {
                     let end = Taken {
+                        class: None,
                         right: true,
                         votes,
                         all: 64,

@@ -170,6 +170,7 @@ impl<'a> Layout<'a> {
                         ..Cost::default()
                     };
                     let end = Taken {
+                        class: vote.class,
                         right: vote.right,
                         votes: voices,
                         all: voices,

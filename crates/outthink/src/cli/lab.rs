@@ -235,18 +235,20 @@ pub(crate) struct ExportArguments {
     /// The study [default: the only one of the store]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// jsonl or parquet
+    /// What is written
     #[arg(long, default_value = "jsonl")]
     pub(crate) format: Format,
-    /// The file [default: standard output]
+    /// The file [default: standard output]; results are JSON lines where its name ends in .jsonl
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// One line a sample
+    /// One line of JSON a sample
     Jsonl,
+    /// One row a problem, seed, method and budget, as CSV: answer, correct, agreement, tokens, FLOPs
+    Results,
     /// One row a problem, policy and run, with search-and-learn's columns; only pools
     Parquet,
 }

@@ -191,9 +191,10 @@ Example: outthink sql --store micro.sqlite 'select answer, count(*) from sample 
     /// Grade a study's stored solutions anew with this program's grader, where an earlier one judged them; no model is asked
     #[command(after_help = "Example: outthink regrade micro --store micro.sqlite")]
     Regrade(RegradeArguments),
-    /// Write the samples of a study to a file: JSON, a line each, or Parquet with search-and-learn's columns
+    /// Write a study to a file: its samples, or its results for pandas or a spreadsheet
     #[command(after_help = "Examples:
   outthink export --store micro.sqlite --name micro > samples.jsonl
+  outthink export --store micro.sqlite --format results --out results.csv
   outthink export --store micro.sqlite --format parquet --out pools.parquet")]
     Export(ExportArguments),
     /// Read pools of samples into a store, grade them anew, and choose from them: JSON lines or search-and-learn's Parquet
