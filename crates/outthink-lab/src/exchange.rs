@@ -76,15 +76,17 @@ pub struct Line {
     pub draws: usize,
     /// Its steps.
     pub steps: Vec<String>,
-    /// How many tokens it has.
+    /// How many tokens it has; left out where the policy's server does not tell.
+    #[serde(skip_serializing_if = "is_zero")]
     pub tokens: usize,
     /// Which, a list a step.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub token_ids: Vec<Vec<u32>>,
     /// `answer` or `length`.
     pub finish: String,
-    /// Sum of the log-probabilities of its tokens.
-    pub logprob: f64,
+    /// Sum of the log-probabilities of its tokens, where these are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprob: Option<f64>,
     /// Its answer.
     pub answer: Option<String>,
     /// Is that right?
@@ -92,6 +94,14 @@ pub struct Line {
     /// One reward a step, by verifier.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rewards: BTreeMap<String, Vec<f64>>,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Writes the samples of a study, a line each; how many.
@@ -223,12 +233,15 @@ fn each(
                 draws: drawn.draws,
                 steps: drawn.steps,
                 tokens: drawn.tokens,
-                token_ids: drawn.token_ids,
+                token_ids: match drawn.tokens {
+                    0 => Vec::new(),
+                    _ => drawn.token_ids,
+                },
                 finish: match drawn.stop {
                     Stop::Length => "length".into(),
                     Stop::Step | Stop::Answer => "answer".into(),
                 },
-                logprob: drawn.logprob,
+                logprob: (drawn.tokens > 0).then_some(drawn.logprob),
                 answer: drawn.answer,
                 correct: drawn.correct,
                 rewards: BTreeMap::new(),
@@ -538,7 +551,7 @@ fn units(
             } else {
                 Stop::Answer
             },
-            logprob: line.logprob,
+            logprob: line.logprob.unwrap_or_default(),
             answer: None,
             class: None,
             correct: false,

@@ -105,17 +105,12 @@ impl Estimate {
             if left == 0 {
                 continue;
             }
-            let (draws, tokens) = match cell.config() {
-                Config::Pool { draws, limits, .. } => (*draws, limits.solution_tokens),
-                Config::Search { plan, limits, .. } => (plan.budget(), limits.solution_tokens),
-                Config::Score { .. } => (0, 0),
-                // A budget in samples is known in draws; others are added below as they are.
-                Config::Strategy { limits, .. } => match study.strategy_of(cell) {
-                    Some((own, budget)) if study.strategies[own].unit == Unit::Samples => {
-                        (budget as usize, limits.solution_tokens)
-                    }
-                    _ => (0, limits.solution_tokens),
-                },
+            let draws = study.samples_of(cell);
+            let tokens = match cell.config() {
+                Config::Pool { limits, .. }
+                | Config::Search { limits, .. }
+                | Config::Strategy { limits, .. } => limits.solution_tokens,
+                Config::Score { .. } => 0,
             };
             let units = left as f64;
             estimate.draws += (draws * left) as u64;

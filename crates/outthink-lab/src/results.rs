@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use outthink_core::{Expected, Flops, ModelCost, Selection};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::analysis::{HEADLINE, budgets, with_rewards};
 use crate::binomial::Factorials;
@@ -25,6 +25,7 @@ pub struct ResultRow {
     /// `cot`, `majority`, `best-of-n`, `beam`, `dvts`, or the name of a strategy.
     pub method: String,
     /// The budget `N` in samples, or a strategy's in its own unit.
+    #[serde(serialize_with = "whole")]
     pub n: f64,
     /// The beam width `M`, of a search.
     pub width: Option<usize>,
@@ -109,6 +110,14 @@ pub fn export_results<E: From<StoreError>>(
         }
     }
     Ok(written)
+}
+
+/// A budget in samples is a whole number.
+fn whole<S: Serializer>(n: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    match n.fract() {
+        0.0 if (0.0..1e15).contains(n) => serializer.serialize_u64(*n as u64),
+        _ => serializer.serialize_f64(*n),
+    }
 }
 
 /// A unit that is done.

@@ -1,6 +1,6 @@
 //! Running a study: all problems and methods at once, as many draws in flight as the models have an appetite for.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,6 @@ use futures::future::{Either, select};
 use futures::stream::{FuturesUnordered, StreamExt};
 use outthink_core::{Answers, Flops, Limits, ModelCost, Policy, Sampling, Usage, Verifier};
 
-use crate::estimate::Proportion;
 use crate::keeper::{Ended, Keeper};
 use crate::store::{Claim, Count, Finished, Shard, Store, StoreError};
 use crate::strategy::Strategy;
@@ -145,8 +144,8 @@ pub struct Status {
     pub flops: Option<f64>,
     /// Money spent in this run.
     pub money: f64,
-    /// Share of right answers by policy and method at the largest budget, in this run.
-    pub accuracy: BTreeMap<String, Proportion>,
+    /// Samples' worth of work done in this run: what is left goes by it, for units differ in size.
+    pub samples: usize,
     /// The last failure.
     pub failure: Option<String>,
 }
@@ -397,45 +396,7 @@ impl<'a> Runner<'a> {
         status.flops = status.flops.zip(flops).map(|(sum, own)| sum + own);
         let read = asked.iter().map(|(model, usage)| model.money(usage));
         status.money += policy.money(&finished.policy) + read.sum::<f64>();
-        let largest = self.tools.study.budgets.last().copied();
-        let label = match cell.config() {
-            Config::Pool { draws: 1, .. } => format!("{} cot", policy.name),
-            Config::Search { plan, .. } if Some(plan.budget()) == largest => {
-                let verifier = verifier.map_or("", |verifier| verifier.name.as_str());
-                format!("{} {} {verifier}", policy.name, plan.method())
-            }
-            Config::Strategy { budget, .. } if Some(*budget as usize) == largest => {
-                let own = self.tools.study.strategy_of(cell);
-                let name = own.map_or("", |(own, _)| {
-                    self.tools.study.strategies[own].name.as_str()
-                });
-                format!("{} {name}", policy.name)
-            }
-            _ => return,
-        };
-        // The best last reward; ties to the first.
-        let last = |number: usize| {
-            let rewards = finished.rewards.iter().find(|(own, _)| *own == number);
-            rewards
-                .and_then(|(_, rewards)| rewards.last().copied())
-                .unwrap_or(f64::NEG_INFINITY)
-        };
-        let answered = finished
-            .samples
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| s.class.is_some());
-        let best = answered.max_by(|(a, _), (b, _)| last(*a).total_cmp(&last(*b)).then(b.cmp(a)));
-        let right = match &finished.choice {
-            Some(choice) => choice.correct,
-            None => best.is_some_and(|(_, sample)| sample.correct),
-        };
-        let accuracy = status.accuracy.entry(label).or_insert(Proportion {
-            successes: 0,
-            trials: 0,
-        });
-        accuracy.trials += 1;
-        accuracy.successes += usize::from(right);
+        status.samples += self.tools.study.samples_of(cell);
     }
 
     fn capped(&self) -> Option<&'static str> {

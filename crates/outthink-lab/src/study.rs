@@ -325,6 +325,21 @@ impl Study {
         Ok(())
     }
 
+    /// Samples' worth of work of a cell's unit, at most; 0 where nothing is drawn, or a budget is counted in something else.
+    pub(crate) fn samples_of(&self, cell: &Cell) -> usize {
+        match cell.config() {
+            Config::Pool { draws, .. } => *draws,
+            Config::Search { plan, .. } => plan.budget(),
+            Config::Score { .. } => 0,
+            Config::Strategy { .. } => match self.strategy_of(cell) {
+                Some((own, budget)) if self.strategies[own].unit == StrategyUnit::Samples => {
+                    budget as usize
+                }
+                _ => 0,
+            },
+        }
+    }
+
     /// The place of a cell's strategy among [`Study::strategies`], and its budget.
     pub fn strategy_of(&self, cell: &Cell) -> Option<(usize, f64)> {
         let Config::Strategy {

@@ -160,7 +160,12 @@ fn exact_curve(
                 .collect();
             at(&|k| best_at(&scored, k, factorials))
         }
-        Selection::Scored(_, Voting::Vote) => vec![None; budgets.len()],
+        Selection::Scored(_, Voting::Vote) => {
+            // One sample alone is what every rule takes.
+            let own = |vote: &&Vote| vote.class.is_some() && vote.scores.is_some() && vote.right;
+            let right = votes.iter().filter(own).count() as f64;
+            at(&|k| (k == 1).then(|| right / votes.len() as f64))
+        }
     }
 }
 

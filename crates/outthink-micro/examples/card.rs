@@ -39,7 +39,7 @@ fn main() -> Result<(), Error> {
             let own = Proportion::of(cell.iter().map(|&index| right[index]));
             let interval = own.interval();
             format!(
-                "{:.1} ({:.1}–{:.1})",
+                "{:.1} ({:.1} to {:.1})",
                 100.0 * own.mean(),
                 100.0 * interval.low,
                 100.0 * interval.high

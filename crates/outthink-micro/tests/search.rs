@@ -6,16 +6,20 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use outthink_core::{
-    Answers, ExactAnswers, Finished, Limits, Method, Plan, Prefix, Problem, Sampling, Selection,
-    Step, Verifier,
+    Answers, ExactAnswers, Finished, Limits, Method, Plan, Policy, Prefix, Problem, Sampling,
+    Selection, Step, Verifier,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
 use outthink_lab::{Question, Trial};
-use outthink_micro::domain::{self, Split};
+use outthink_micro::domain::{self, Kind, Split};
 use outthink_micro::family::Member;
-use outthink_micro::{StepChecker, domain::Problem as MicroProblem};
+use outthink_micro::{Experts, StepChecker, domain::Problem as MicroProblem};
 
 fn questions(count: usize) -> Vec<Question> {
+    questions_of(None, count)
+}
+
+fn questions_of(kind: Option<Kind>, count: usize) -> Vec<Question> {
     let question = |problem: MicroProblem| Question {
         problem: Arc::new(Problem {
             id: problem.id,
@@ -23,14 +27,14 @@ fn questions(count: usize) -> Vec<Question> {
         }),
         gold: problem.answer,
     };
-    domain::generate(21, Split::Tune, None, None)
+    domain::generate(21, Split::Tune, kind, None)
         .take(count)
         .map(question)
         .collect()
 }
 
-fn policy() -> EmbeddedPolicy {
-    EmbeddedPolicy::load(&Member::find("micro-90k").unwrap().checkpoint(), None).unwrap()
+fn policy(name: &str) -> EmbeddedPolicy {
+    EmbeddedPolicy::load(&Member::find(name).unwrap().checkpoint(), None).unwrap()
 }
 
 fn verifier(name: &str) -> EmbeddedVerifier {
@@ -44,12 +48,28 @@ fn run(
     in_flight: usize,
     verifier: &dyn Verifier,
 ) -> Trial {
-    let policy = policy();
-    let profile = policy.profile();
+    run_with(
+        &policy("micro-90k"),
+        questions,
+        method,
+        budget,
+        in_flight,
+        verifier,
+    )
+}
+
+fn run_with(
+    policy: &dyn Policy,
+    questions: &[Question],
+    method: Method,
+    budget: usize,
+    in_flight: usize,
+    verifier: &dyn Verifier,
+) -> Trial {
     let limits = Limits {
-        draw_tokens: profile.draw_tokens,
-        solution_tokens: profile.solution_tokens,
-        steps: profile.steps,
+        draw_tokens: 96,
+        solution_tokens: 320,
+        steps: 16,
     };
     block_on(Trial::run(
         questions,
@@ -59,7 +79,7 @@ fn run(
         limits,
         5,
         in_flight,
-        &policy,
+        policy,
         Some(verifier),
         &ExactAnswers,
         &|_| {},
@@ -97,6 +117,62 @@ fn order_and_company_of_problems_change_nothing() {
         let one_by_one = trees(&run(&questions, method, 8, 1, &verifier));
         assert_eq!(together, reversed, "{method}");
         assert_eq!(together, one_by_one, "{method}");
+    }
+}
+
+#[test]
+fn a_pair_answers_each_kind_of_problem_as_the_model_for_it_does_alone() {
+    let [numbers, grids] = [None, Some(Kind::Grid)].map(|kind| questions_of(kind, 6));
+    let mixed: Vec<Question> = numbers
+        .iter()
+        .zip(&grids)
+        .flat_map(|(number, grid)| [number.clone(), grid.clone()])
+        .collect();
+    let pair = Experts {
+        arithmetic: policy("micro-90k"),
+        grids: policy("grid-90k"),
+    };
+    let judges = Experts {
+        arithmetic: verifier("micro-prm-likelihood"),
+        grids: verifier("grid-prm"),
+    };
+    for method in [Method::BestOfN, Method::Dvts] {
+        let together = trees(&run_with(&pair, &mixed, method, 8, 5, &judges));
+        let mut apart = trees(&run_with(
+            &pair.arithmetic,
+            &numbers,
+            method,
+            8,
+            5,
+            &judges.arithmetic,
+        ));
+        apart.extend(trees(&run_with(
+            &pair.grids,
+            &grids,
+            method,
+            8,
+            5,
+            &judges.grids,
+        )));
+        assert_eq!(together, apart, "{method}");
+    }
+}
+
+#[test]
+fn a_pair_is_named_after_its_models_in_either_order() {
+    let named = |name: &str| Experts::find(name).map(|pair| pair.name());
+    let both = Some("micro-90k+grid-prm".to_owned());
+    assert_eq!(named("micro-90k+grid-prm"), both);
+    assert_eq!(named("grid-prm+micro-90k"), both);
+    for none in [
+        "micro-90k",
+        "micro-90k+micro-90k",
+        "grid-90k+grid-24k",
+        "micro-90k+other",
+        "a+b+c",
+        "+",
+    ] {
+        assert_eq!(named(none), None, "{none}");
     }
 }
 

@@ -132,7 +132,7 @@ pub(crate) fn run(arguments: &AuditArguments) -> Result<ExitCode, Failure> {
         crate::print::json(lines.trim_end());
     }
     if let Some(folder) = &arguments.report {
-        let report = Report::of_audits(&audits, &abilities, &Published::load()?);
+        let report = Report::of_audits(&audits, &abilities);
         write(&folder.join("index.html"), &report.html())?;
         write(&folder.join("README.md"), &report.markdown())?;
         write(&folder.join("audit.jsonl"), &lines)?;

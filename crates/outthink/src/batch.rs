@@ -185,13 +185,8 @@ fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {
     }));
     work.out.journal = journal;
     let all = asked.len();
-    let (right, graded) = (work.right, work.graded);
-    let told = match graded {
-        0 => String::new(),
-        _ => format!("; {right} of {graded} right"),
-    };
-    let failed = work.failed;
-    eprintln!("{} of {all} problems done{told}", all - failed);
+    let (failed, right) = (work.failed, work.right());
+    eprintln!("{} of {all} problems done{right}", all - failed);
     work.end()
 }
 
@@ -272,9 +267,10 @@ fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCo
     work.bar.finish_and_clear();
     ran.map_err(Failure::input)?;
     eprintln!(
-        "{} of {} problems answered; {} {unit} spent of {}",
+        "{} of {} problems answered{}; {} {unit} spent of {}",
         asked.len() - work.failed,
         asked.len(),
+        work.right(),
         short(work.out.spent),
         short(total)
     );
@@ -335,6 +331,14 @@ impl<'a> Work<'a> {
             graded: 0,
             broken: Ok(()),
         })
+    }
+
+    /// How many answers are right, of those whose problem says what is right.
+    fn right(&self) -> String {
+        match self.graded {
+            0 => String::new(),
+            graded => format!("; {} of {graded} right", self.right),
+        }
     }
 
     fn answered(

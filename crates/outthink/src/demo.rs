@@ -1,6 +1,7 @@
 //! `outthink demo`: the claim of the project, measured on this machine with the embedded models.
 
 mod ground;
+mod mixture;
 mod report;
 
 use std::fs::OpenOptions;
@@ -9,7 +10,8 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::{
-    Finished, NodeId, Plan, Prefix, Problem, SharedTokens, Spending, Stop, Tree, Usage, Verifier,
+    Finished, ModelCost, NodeId, Plan, Prefix, Problem, SharedTokens, Spending, Stop, Tree, Usage,
+    Verifier,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
 use outthink_lab::{MathAnswers, Question, Trial};
@@ -20,6 +22,7 @@ use crate::failure::Failure;
 use crate::models::{self, AnyVerifier};
 use crate::solve::limits;
 use ground::{ARITHMETIC, Entry, GRIDS, Ground};
+use mixture::Mixture;
 
 /// Draws in flight, over all problems: enough for the matrix kernels, little enough for the cache.
 const DRAWS_IN_FLIGHT: usize = 1024;
@@ -35,6 +38,8 @@ struct Measured<'a> {
 struct Row {
     entry: Entry,
     parameters: u64,
+    shape: ModelCost,
+    verifier_shape: Option<ModelCost>,
     trial: Trial,
     policy: Usage,
     verifier: Usage,
@@ -93,7 +98,8 @@ pub(crate) fn run(arguments: &Demo) -> Result<(), Failure> {
             rows: rows.collect::<Result<Vec<Row>, Failure>>()?,
         });
     }
-    let report = report::Report::new(&measured, arguments.seed);
+    let mixture = Mixture::measure(&measured, arguments.seed)?;
+    let report = report::Report::new(&measured, &mixture, arguments.seed);
     std::fs::write(&arguments.chart, report.chart()).map_err(chart)?;
     if arguments.json {
         crate::print::json(&serde_json::to_string(&report.json())?);
@@ -173,6 +179,8 @@ fn measure(
     Ok(Row {
         entry,
         parameters: policy.cost().parameters,
+        shape: policy.cost(),
+        verifier_shape: verifier.as_ref().and_then(AnyVerifier::cost),
         // All models here are embedded, and know their shapes.
         flops_paper: spending.flops_paper.unwrap_or(f64::NAN),
         flops_full: spending.flops_full.unwrap_or(f64::NAN),

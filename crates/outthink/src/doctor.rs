@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures::executor::block_on;
-use outthink_core::{Continuation, Method, ModelCost, Pair, Prefix, Problem, Sampling, Step};
+use outthink_core::{
+    Continuation, Method, ModelCost, Pair, Prefix, Problem, Sampling, Step, Usage,
+};
 use outthink_engine::{EmbeddedPolicy, Precision};
 use outthink_micro::Experts;
 use outthink_micro::domain::Kind;
@@ -73,6 +75,7 @@ impl Example {
 #[derive(Default)]
 struct Checks {
     failed: usize,
+    limited: usize,
     /// Is what is named or set wrong, as a key that a server refuses?
     is_input: bool,
 }
@@ -87,11 +90,12 @@ impl Checks {
             }
         }
     }
-}
 
-/// Says what works, but not all of it, or less well.
-fn limited(what: &str) {
-    println!("  limited  {what}");
+    /// Says what works, but not all of it, or less well.
+    fn limited(&mut self, what: &str) {
+        self.limited += 1;
+        println!("  limited  {what}");
+    }
 }
 
 pub(crate) fn run(arguments: &Doctor) -> Result<ExitCode, Failure> {
@@ -114,6 +118,7 @@ pub(crate) fn run(arguments: &Doctor) -> Result<ExitCode, Failure> {
         together(drawer, judge.as_ref(), &mut checks);
     }
     match checks.failed {
+        0 if checks.limited > 0 => println!("it works, within the limits above"),
         0 => println!("all checks passed"),
         1 => println!("1 check failed"),
         failed => println!("{failed} checks failed"),
@@ -143,14 +148,14 @@ fn together(policy: &AnyPolicy, verifier: Option<&AnyVerifier>, checks: &mut Che
     checks.say("methods that work", Ok(names(&usable)));
     let no_steps = |method: &Method| method.is_stepwise() && !pair.steps;
     if !pair.steps {
-        limited(&format!(
+        checks.limited(&format!(
             "{} are not available because the policy's server only writes whole answers, and these continue an answer step by step (vLLM, SGLang and llama.cpp's server can)",
             names(&no_steps)
         ));
     }
     if !pair.verifier {
         let unscored = |method: &Method| method.needs_verifier() && !no_steps(method);
-        limited(&format!(
+        checks.limited(&format!(
             "without a verifier there is no {}; name a PRM with --verifier",
             names(&unscored)
         ));
@@ -296,41 +301,53 @@ fn tell(facts: &Facts) {
 fn remote_policy(policy: &RemotePolicy, checks: &mut Checks) {
     policy.facts().iter().for_each(tell);
     println!("  profile {}", policy.profile_name());
-    let conversed = policy.converse(
-        vec![Message::new(
-            "user",
-            Example::of(Some(policy.profile_name())).problem,
-        )],
-        vec![1, 1, 2, 2, 3, 3, 4, 4],
-        Sampling::at(1.0),
-        32,
-    );
-    let (prompt, drawn, usage) = match conversed {
+    let seeds = [1, 1, 2, 2, 3, 3, 4, 4];
+    let question = Example::of(Some(policy.profile_name())).problem;
+    let ask = |seeds: &[u64]| {
+        let messages = vec![Message::new("user", question)];
+        policy.converse(messages, seeds.to_vec(), Sampling::at(1.0), 32)
+    };
+    // A chat-only server gives all samples of a request under one seed.
+    let at_once = if policy.takes_steps() { seeds.len() } else { 1 };
+    let conversed: Result<Vec<_>, _> = seeds.chunks(at_once).map(ask).collect();
+    let conversed = match conversed {
         Ok(conversed) => conversed,
         Err(error) => {
             checks.is_input |= error.is_configuration();
             return checks.say("it answers a question", Err(error.to_string()));
         }
     };
+    let prompt = conversed.first().map_or(0, |(prompt, ..)| prompt.len());
+    let usage: Usage = conversed.iter().map(|(.., usage)| *usage).sum();
+    let drawn: Vec<Continuation> = conversed
+        .into_iter()
+        .flat_map(|(_, drawn, _)| drawn)
+        .collect();
     checks.say(
         "it answers a question",
         Ok(match policy.takes_steps() {
-            true => format!(
-                "sent as {} token ids, so an answer can be continued from any step",
-                prompt.len()
-            ),
+            true => {
+                format!("sent as {prompt} token ids, so an answer can be continued from any step")
+            }
             false => "with whole answers".into(),
         }),
     );
-    let pairs = drawn.chunks_exact(2);
-    let same = |pair: &&[Continuation]| pair[0].steps == pair[1].steps;
-    match pairs.filter(same).count() {
-        0 => limited("runs cannot be repeated: the server ignores seeds"),
+    let texts: Vec<String> = drawn
+        .iter()
+        .map(|own| own.steps.iter().map(|step| step.text.as_str()).collect())
+        .collect();
+    let pairs = texts.chunks_exact(2);
+    match pairs.filter(|pair| pair[0] == pair[1]).count() {
+        _ if texts.iter().all(|text| *text == texts[0]) => checks.limited(&format!(
+            "whether runs can be repeated is not known: all {} samples were the same, whatever the seed",
+            texts.len()
+        )),
+        0 => checks.limited("runs cannot be repeated: the server ignores seeds"),
         4 => checks.say(
             "the same seed gives the same sample",
             Ok("4 times of 4".into()),
         ),
-        some => limited(&format!(
+        some => checks.limited(&format!(
             "the same seed gave the same sample {some} times of 4: what else the server computes changes a sample now and then"
         )),
     }
@@ -342,7 +359,7 @@ fn remote_policy(policy: &RemotePolicy, checks: &mut Checks) {
                 usage.cached, usage.prompt
             )),
         ),
-        _ => limited(
+        _ => checks.limited(
             "costs are estimates: the server does not report all token counts (vLLM does with --enable-prompt-tokens-details)",
         ),
     }

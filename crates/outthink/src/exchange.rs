@@ -17,10 +17,9 @@ use crate::input::Input;
 use crate::stores;
 
 pub(crate) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
-    let mut store = stores::read(arguments.store.as_deref(), arguments.name.as_deref())?;
-    let study = store
-        .study(arguments.name.as_deref())
-        .map_err(Failure::input)?;
+    let name = arguments.study.as_deref().or(arguments.name.as_deref());
+    let mut store = stores::read(arguments.store.as_deref(), name)?;
+    let study = store.study(name).map_err(Failure::input)?;
     let written = match (arguments.format, &arguments.out) {
         (Format::Jsonl, None) => {
             let mut out = BufWriter::new(crate::print::stdout());

@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::hub::HubId;
 
 /// What is said of a problem that the micro family cannot read.
-const FOREIGN: &str = r"the embedded models only know three kinds of problem: `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some). For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1";
+const FOREIGN: &str = r"the embedded models only know `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some), and with --policy grid-90k grids. For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1";
 
 /// What is said of a problem that the grid family cannot read.
 const NO_GRID: &str = "the embedded grid models only know `Fill the grid:` and six lines of six digits or `.` (`outthink micro generate --kind grid --seed 1 --count 5` shows some). For anything else name another model with --policy";

@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<(), Failure> {
         );
     }
     print!("{}", summary(&analysis));
-    println!("{}", folder.join("index.html").display());
+    println!("report: {}", folder.join("index.html").display());
     Ok(())
 }
 

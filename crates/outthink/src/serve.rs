@@ -21,6 +21,7 @@ use outthink_micro::Experts;
 use outthink_micro::family::{Family, MICRO, Member};
 use outthink_prompt::Message;
 use outthink_remote::RemotePolicy;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::blame::blame;
 use crate::cli::{PolicyChoice, Serve, VerifierChoice};
@@ -81,9 +82,12 @@ pub(crate) fn keys(file: Option<&Path>, address: SocketAddr) -> Result<Keys, Fai
     }
 }
 
-/// The log goes to standard error.
+/// The log goes to standard error: every request, or from the level on that `RUST_LOG` names.
 pub(crate) fn log() {
+    let level = std::env::var("RUST_LOG").ok();
+    let level = level.and_then(|level| level.parse().ok());
     tracing_subscriber::fmt()
+        .with_max_level(level.unwrap_or(LevelFilter::INFO))
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(false)
@@ -178,21 +182,27 @@ fn verifiers(
     policies: &[(String, LoadedPolicy)],
 ) -> Result<Vec<ServedVerifier>, Failure> {
     let unnamed = VerifierChoice::default();
-    let own = |family: &Family| {
-        let is_first = |name: &str| family.verifiers.first().is_some_and(|own| own.name == name);
-        let mut defaults = policies
-            .iter()
-            .map(|(_, policy)| policy.model.verifier(&unnamed));
-        defaults.all(|choice| is_first(choice.name()))
+    let mut defaults: Vec<String> = policies
+        .iter()
+        .map(|(_, policy)| policy.model.verifier(&unnamed).name().to_owned())
+        .collect();
+    defaults.dedup();
+    let of_family = |name: &str| {
+        let is_first =
+            |family: &Family| family.verifiers.first().is_some_and(|own| own.name == name);
+        Family::ALL.into_iter().find(is_first)
     };
-    let family = Family::ALL.into_iter().find(own);
-    let scorers: Vec<VerifierChoice> = match (&arguments.verifier.verifier, family) {
+    let scorers: Vec<VerifierChoice> = match (&arguments.verifier.verifier, defaults.as_slice()) {
         (Some(_), _) => vec![arguments.verifier.clone()],
-        (None, Some(family)) => {
-            let own = |member: &Member| VerifierChoice::of(member.name);
-            family.verifiers.iter().map(own).collect()
-        }
-        (None, None) => {
+        (None, [one]) if one != "none" => match of_family(one) {
+            Some(family) => {
+                let own = |member: &Member| VerifierChoice::of(member.name);
+                family.verifiers.iter().map(own).collect()
+            }
+            // Two models as one have the verifiers of two families as one.
+            None => vec![VerifierChoice::of(one)],
+        },
+        (None, _) => {
             eprintln!("{NO_VERIFIER}");
             Vec::new()
         }
@@ -303,9 +313,10 @@ fn policy(loaded: LoadedPolicy, name: &str) -> ServedPolicy {
         model,
         sampling,
         limits,
-        ..
+        info,
     } = loaded;
-    let cost = model.cost();
+    // What a table or a strategy's file says of a server's model counts, too.
+    let cost = info.cost;
     let steps = model.takes_steps();
     let profile = model.profile_name().to_owned();
     let (name, voice, model): (_, _, Arc<dyn Policy>) = match model {

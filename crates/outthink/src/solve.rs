@@ -367,7 +367,10 @@ pub(crate) fn print(
                 Some(drawn) => println!("answer{verdict}\n{drawn}"),
                 None => println!("answer     {}{verdict}", chosen.answer),
             }
-            println!("agreement  {:.0} %", chosen.agreement * 100.0);
+            // One sample agrees with itself.
+            if drawn > 1 {
+                println!("agreement  {:.0} %", chosen.agreement * 100.0);
+            }
         }
         None if solutions.is_empty() => println!("answer     none was found{verdict}"),
         None => println!(
@@ -387,7 +390,8 @@ pub(crate) fn print(
             short(paper),
             short(full)
         ),
-        _ => "FLOP unknown, servers do not tell a model's shape".into(),
+        _ => "FLOP unknown: servers do not tell a model's size (in a recipe, `parameters` does)"
+            .into(),
     };
     let guessed = match policy.estimated + verifier.estimated {
         0 => "",

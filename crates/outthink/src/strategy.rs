@@ -63,8 +63,12 @@ impl Named {
         let text = text.with_context(|| {
             format!("cannot read {name} (a strategy is a file, `paper` or `search-and-learn`)")
         });
-        let file = StrategyFile::parse(&text.map_err(Failure::Input)?);
-        let file = file.with_context(|| name.to_owned());
+        Self::read(name, &text.map_err(Failure::Input)?)
+    }
+
+    /// The text of the file that is called so.
+    pub(crate) fn read(name: &str, text: &str) -> Result<Self, Failure> {
+        let file = StrategyFile::parse(text).with_context(|| name.to_owned());
         Ok(Self::File(Box::new(file.map_err(Failure::Input)?)))
     }
 

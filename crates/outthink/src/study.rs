@@ -68,7 +68,7 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
     if arguments.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
-    let mut progress = Progress::new(count);
+    let mut progress = Progress::new(count, estimate.draws as usize);
     let finished = block_on(run(
         &study,
         &models,
@@ -347,10 +347,18 @@ fn plan(study: &Study, place: &str, count: Count, estimate: &Estimate) -> String
         told.push_str(&format!("strategies {}\n", strategies.join(", ")));
     }
     told.push_str(&format!(
-        "methods    {} at N = {}, width {}\nunits      {} done, {} to do{}\n",
+        "methods    {} at N = {}{}\nunits      {} done, {} to do{}\n",
         methods.join(", "),
         list(&study.budgets),
-        list(&study.recipe.widths),
+        match study
+            .recipe
+            .methods
+            .iter()
+            .any(|method| method.is_stepwise())
+        {
+            true => format!(", width {}", list(&study.recipe.widths)),
+            false => String::new(),
+        },
         count.done,
         count.open + count.failed,
         if count.failed > 0 {
@@ -408,11 +416,13 @@ fn duration(seconds: f64) -> String {
 struct Progress {
     bar: Option<ProgressBar>,
     before: usize,
+    /// What is to be drawn.
+    samples: usize,
     said: Instant,
 }
 
 impl Progress {
-    fn new(count: Count) -> Self {
+    fn new(count: Count, samples: usize) -> Self {
         let all = count.done + count.failed + count.open;
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(all as u64);
@@ -423,6 +433,7 @@ impl Progress {
         Self {
             bar,
             before: count.done,
+            samples,
             said: Instant::now(),
         }
     }
@@ -432,37 +443,27 @@ impl Progress {
         const PAUSE: u64 = 15;
         let seconds = status.elapsed.as_secs_f64().max(1e-3);
         let all = status.count.done + status.count.failed + status.count.open;
-        let left = status.count.open as f64;
-        let eta = if status.done > 0 {
-            duration(left * seconds / status.done as f64)
+        // Units differ in size, so what is left goes by samples; where none are drawn, by units.
+        let (left, done) = match self.samples {
+            0 => (status.count.open as f64, status.done as f64),
+            all => (
+                all.saturating_sub(status.samples) as f64,
+                status.samples as f64,
+            ),
+        };
+        let eta = if done > 0.0 {
+            duration(left * seconds / done)
         } else {
             "?".into()
         };
-        let mut best: Vec<(&String, f64, f64)> = status
-            .accuracy
-            .iter()
-            .map(|(label, share)| {
-                let interval = share.interval();
-                (label, share.mean(), (interval.high - interval.low) / 2.0)
-            })
-            .collect();
-        best.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let accuracy: Vec<String> = best
-            .iter()
-            .take(2)
-            .map(|(label, mean, half)| {
-                format!("{label} {:.0} ± {:.0} % so far", 100.0 * mean, 100.0 * half)
-            })
-            .collect();
         let money = match status.money {
             money if money > 0.0 => format!("{money:.2} spent, "),
             _ => String::new(),
         };
         let told = format!(
-            "{} tokens/s, {}{money}{eta} left  {}",
+            "{} tokens/s, {}{money}{eta} left",
             short(status.generated as f64 / seconds),
             flops(status),
-            accuracy.join(", ")
         );
         if let Some(bar) = &self.bar {
             bar.set_position(status.count.done as u64);

@@ -1,5 +1,7 @@
 //! `outthink tune`: fits a strategy, says what it is worth, and writes it down.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, anyhow};
 use outthink_lab::strategy::{
     Compared, Outcome, Part, Split, StrategyFile, Tuned, Tuning, Unit, budgets, chains_of_thought,
@@ -91,7 +93,11 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
         let file = match (&arguments.out, &arguments.report) {
             (Some(out), _) if policies.len() == 1 => out.clone(),
             (_, Some(folder)) => folder.join(format!("strategy-{policy}.toml")),
-            _ => "strategy.toml".into(),
+            _ => {
+                let file = PathBuf::from("strategy.toml");
+                keeps_another(&file, policy)?;
+                file
+            }
         };
         write(&file, &strategy.text()?)?;
         eprintln!("the strategy of {policy} is in {}", file.display());
@@ -115,7 +121,22 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write(file: &std::path::Path, text: &str) -> Result<(), Failure> {
+/// Refuses to write over a strategy of another policy where nobody named the file.
+fn keeps_another(file: &Path, policy: &str) -> Result<(), Failure> {
+    let Ok(text) = outthink_core::file::read_to_string(file) else {
+        return Ok(());
+    };
+    match StrategyFile::parse(&text) {
+        Ok(other) if other.policy().name != policy => Err(Failure::Input(anyhow!(
+            "{} holds the strategy of {}; name a file for that of {policy} with --out",
+            file.display(),
+            other.policy().name
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(file, text)
         .with_context(|| format!("cannot write {}", file.display()))
         .map_err(Failure::Run)
@@ -132,9 +153,15 @@ fn command(arguments: &TuneArguments, place: &str, tune: &str, test: &str) -> St
         Unit::Samples => String::new(),
         unit => format!(" --unit {unit}"),
     };
-    format!(
-        "outthink tune {tune} --store {store} --test {test}{policy}{unit} --report docs/micro-strategy"
-    )
+    // Of a path only what others have, too.
+    let folder = arguments.report.as_deref().map_or(String::new(), |folder| {
+        let own = match folder.is_absolute() {
+            true => folder.file_name().map(Path::new).unwrap_or(folder),
+            false => folder,
+        };
+        format!(" --report {}", own.display())
+    });
+    format!("outthink tune {tune} --store {store} --test {test}{policy}{unit}{folder}")
 }
 
 fn outcomes(compared: &Compared) -> Vec<(&'static str, &'static str, &Outcome)> {
@@ -229,7 +256,7 @@ fn summary(
                     percent(tested.oracle.as_ref()),
                     tested.gain.map_or("–".into(), |gain| {
                         format!(
-                            "{:+.1} [{:+.1}, {:+.1}]",
+                            "{:+.1} ({:+.1} to {:+.1})",
                             gain.mean * 100.0,
                             gain.interval.low * 100.0,
                             gain.interval.high * 100.0
@@ -241,11 +268,15 @@ fn summary(
         })
         .collect();
     format!(
-        "{policy}: accuracy in % by the budget a problem in {}; {} runs of {} problems, {} left out as unfinished\n\n{}\n* needs the right answers (an oracle); CV: chosen on other folds; gain: deployable over fixed on the test problems, 95 % interval",
+        "{policy}: accuracy in % by the budget a problem in {}; {} runs of {} problems, {} left out as unfinished\n\n{}\nfixed: one method for all problems; deployable: this strategy; spent: what it takes on average. All by cross-validation: chosen\non other folds (CV) of the study's problems. * needs the right answers (an oracle){}",
         arguments.unit,
         split.tune.rows.len(),
         split.tune.problems,
         split.tune.missing,
-        table::render(&header, 0, &rows)
+        table::render(&header, 0, &rows),
+        match split.test {
+            Some(_) => ". test: on the problems of --test; gain: deployable minus fixed, 95 % CI",
+            None => "",
+        }
     )
 }

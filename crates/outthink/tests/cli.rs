@@ -64,12 +64,12 @@ fn bad_input_gets_one_clear_line_and_exit_status_2() {
     insta::assert_snapshot!(solve(&["--verifier", "none", "--method", "beam"]), @"2: error: beam needs a verifier; name one with --verifier, or use --method majority");
     insta::assert_snapshot!(solve(&["--verifier", "none", "--selection", "last-max"]), @"2: error: majority scores no steps, so its selection is majority");
     insta::assert_snapshot!(solve(&["--method", "tree-of-thought"]), @"2: error: invalid value 'tree-of-thought' for '--method <METHOD>': unknown method `tree-of-thought` (one of cot, majority, best-of-n, beam, dvts)");
-    insta::assert_snapshot!(refusal(&["solve", "Évaluate $7+8$."], ""), @r#"2: error: "É" is outside the model's alphabet (character 1 of "Évaluate $7+8$."); the embedded models only know three kinds of problem: `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some). For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1"#);
-    insta::assert_snapshot!(refusal(&["solve", "-"], "What is 12 times 12?\n"), @r#"2: error: "W" is outside the model's alphabet (character 1 of "What is 12 times 12?"); the embedded models only know three kinds of problem: `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some). For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1"#);
+    insta::assert_snapshot!(refusal(&["solve", "Évaluate $7+8$."], ""), @r#"2: error: "É" is outside the model's alphabet (character 1 of "Évaluate $7+8$."); the embedded models only know `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some), and with --policy grid-90k grids. For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1"#);
+    insta::assert_snapshot!(refusal(&["solve", "-"], "What is 12 times 12?\n"), @r#"2: error: "W" is outside the model's alphabet (character 1 of "What is 12 times 12?"); the embedded models only know `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some), and with --policy grid-90k grids. For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1"#);
     insta::assert_snapshot!(refusal(&["solve", "Evaluate $7+8$.<|assistant|>"], ""), @"2: error: the text holds <|assistant|>, which is a control token of the model");
     insta::assert_snapshot!(refusal(&["solve", "  "], ""), @"2: error: the problem is empty");
     insta::assert_snapshot!(refusal(&["solve", "-"], " \n"), @"2: error: the problem is empty");
-    insta::assert_snapshot!(refusal(&["solve", "Find $x$.", "--verifier", "step-checker"], ""), @r#"2: error: "F" is outside the model's alphabet (character 1 of "Find $x$."); the embedded models only know three kinds of problem: `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some). For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1"#);
+    insta::assert_snapshot!(refusal(&["solve", "Find $x$.", "--verifier", "step-checker"], ""), @r#"2: error: "F" is outside the model's alphabet (character 1 of "Find $x$."); the embedded models only know `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some), and with --policy grid-90k grids. For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1"#);
     insta::assert_snapshot!(refusal(&["solve", &"7+".repeat(400)], ""), @"2: error: 803 tokens exceed the model's context of 512");
     insta::assert_snapshot!(refusal(&["demo", "--problems", "0"], ""), @"2: error: --problems must be at least 1");
     insta::assert_snapshot!(refusal(&["demo", "--chart", "no/such/folder.svg"], ""), @"2: error: cannot write no/such/folder.svg: No such file or directory (os error 2)");
@@ -536,6 +536,25 @@ fn demo_measures_every_row_draws_the_chart_and_does_it_again_the_same() {
         }
         assert!(ground["headline"]["size_ratio"].as_f64().unwrap() >= 4.0);
     }
+    // The strategy has as many problems of each ground, and each is answered by one method.
+    let mixture = &measured["mixture"];
+    let problems = mixture["problems"].as_u64().unwrap();
+    assert_eq!(problems, 8);
+    let taken = mixture["choices"].as_object().unwrap().values();
+    let taken = taken.flat_map(|own| own.as_object().unwrap().values());
+    assert_eq!(
+        taken.map(|count| count.as_u64().unwrap()).sum::<u64>(),
+        problems
+    );
+    for single in mixture["singles"].as_array().unwrap() {
+        let number = |of: &Value, key: &str| of[key].as_f64().unwrap();
+        let minus = 100.0 * (number(mixture, "accuracy") - number(single, "accuracy"));
+        assert!(
+            (minus - number(&single["strategy_minus"], "points")).abs() < 1e-9,
+            "{single}"
+        );
+    }
+    assert!(mixture["samples"].as_f64().unwrap() <= 64.0);
     assert_eq!((measured, svg), demo(2), "same seed, same output");
 }
 

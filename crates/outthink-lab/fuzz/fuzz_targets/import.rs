@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libfuzzer_sys::fuzz_target;
-use outthink_lab::{Analysis, MathAnswers, Store, export_jsonl, import, json_lines, read_lines, read_parquet};
+use outthink_lab::{Analysis, MathAnswers, Store, StoreError, export_jsonl, export_results, import, json_lines, read_lines, read_parquet};
 
 /// In memory where there is such a folder.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -17,7 +17,9 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
 /// Files are made anew after so many imports.
 const IMPORTS: usize = 200;
 
-fuzz_target!(|bytes: &[u8]| {
+// The parquet crate panics on some damaged files, which the lab catches; libFuzzer's own hook would end the process before that.
+// A panic that nobody catches still does.
+fuzz_target!(init: std::panic::set_hook(Box::new(|_| ())), |bytes: &[u8]| {
     static DONE: AtomicUsize = AtomicUsize::new(0);
     let file = |kind: &str| FOLDER.join(format!("outthink-fuzz-{}.{kind}", std::process::id()));
     let read = match bytes.starts_with(b"PAR1") {
@@ -41,6 +43,8 @@ fuzz_target!(|bytes: &[u8]| {
     let mut out = Vec::new();
     let exported = export_jsonl(&study, &mut store, &mut out);
     assert!(exported.is_ok(), "{exported:?}");
+    let results = export_results(&study, &mut store, &mut |_| Ok::<(), StoreError>(()));
+    assert!(results.is_ok(), "{results:?}");
     let again = read_lines(&mut out.as_slice());
     assert!(again.is_ok(), "{again:?}");
     let analysis = Analysis::of(study, &mut store);

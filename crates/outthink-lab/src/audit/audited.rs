@@ -32,7 +32,7 @@ const UNMEASURED: &str = "not measured";
 fn percent(measured: Option<&Measured>) -> String {
     let show = |Measured { value, interval }: &Measured| {
         let [value, low, high] = [*value, interval.low, interval.high].map(|share| 100.0 * share);
-        format!("{value:.1} % ({low:.1}–{high:.1})")
+        format!("{value:.1} % ({low:.1} to {high:.1})")
     };
     measured.map_or_else(|| UNMEASURED.into(), show)
 }

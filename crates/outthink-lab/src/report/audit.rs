@@ -3,9 +3,8 @@
 use super::figure::{Content, Dot, Drawn, Figure, Line, Panel};
 use super::table::{Table, TableCell, percent, points};
 use super::view::{METHODS, method_name};
-use super::{Item, Report, Section, published_table};
+use super::{Item, Report, Section, number, titled};
 use crate::audit::{Ability, Audited, Effect, Example, Measured, Ruled, Sensitivity, signed};
-use crate::published::Published;
 
 const READING: [&str; 4] = [
     "**Intervals** are 95 % percentile bootstraps over problems; a share that is all or none has Wilson's. Thresholds and isotonic maps are \
@@ -21,7 +20,7 @@ const CURVE: &str = "arXiv 2502.06703 fits Y = 7.66 log X + 44.31 to its verifie
 
 impl Report {
     /// Lays out audits, with what a study says of their verifiers if there is one.
-    pub fn of_audits(audits: &[Audited], abilities: &[Ability], published: &Published) -> Self {
+    pub fn of_audits(audits: &[Audited], abilities: &[Ability]) -> Self {
         let mut sections = vec![section(
             "side-by-side",
             "Side by side",
@@ -36,15 +35,22 @@ impl Report {
         }
         let mut selection = Vec::new();
         for audited in audits.iter().filter(|own| !own.selection.is_empty()) {
-            selection.extend(rules(audited).map(Item::Table));
+            selection.extend(rules(audited).map(|table| {
+                Item::Table(Table {
+                    title: titled(table.title, "Table 2"),
+                    ..table
+                })
+            }));
         }
         if !selection.is_empty() {
-            selection.extend(published_table(published, 2));
             sections.push(section("selection", "Scoring and voting", selection));
         }
         if let Some((table, figure)) = ability(abilities) {
             let items = vec![
-                Item::Figure(Box::new(figure)),
+                Item::Figure(Box::new(Figure {
+                    title: titled(figure.title, "Figure 6"),
+                    ..figure
+                })),
                 Item::Table(table),
                 Item::Text(CURVE.to_owned()),
             ];
@@ -52,6 +58,7 @@ impl Report {
         }
         let reading = READING.iter().map(|text| Item::Text((*text).to_owned()));
         sections.push(section("reading", "How to read this", reading.collect()));
+        number(&mut sections);
         let names: Vec<&str> = audits.iter().map(|own| own.verifier.as_str()).collect();
         Self {
             title: format!("Audit of {}", names.join(", ")),
@@ -152,7 +159,7 @@ fn bins(title: &str, unit: &str, effect: &Effect) -> Table {
         let from = bin.above.map_or(1, |above| above + 1);
         let to = bin.up_to.map_or(String::new(), |to| to.to_string());
         vec![
-            TableCell::text(format!("{from}–{to}")),
+            TableCell::text(format!("{from} to {to}")),
             TableCell::text(bin.steps.to_string()),
             TableCell::text(signed(bin.difference.as_ref())),
         ]
@@ -205,6 +212,7 @@ fn reliability(audited: &Audited) -> Option<Figure> {
         low: y,
         high: y,
         hint,
+        label: String::new(),
     };
     let bins = calibration.reliability.iter().map(|bin| {
         let hint = format!(
@@ -213,7 +221,10 @@ fn reliability(audited: &Audited) -> Option<Figure> {
             100.0 * bin.right,
             bin.steps
         );
-        dot(bin.reward, bin.right, hint)
+        Dot {
+            label: crate::short(bin.steps as f64),
+            ..dot(bin.reward, bin.right, hint)
+        }
     });
     let knots = calibration.isotonic.knots.iter();
     let lines = vec![
@@ -252,12 +263,14 @@ fn reliability(audited: &Audited) -> Option<Figure> {
         id: format!("reliability-{id}"),
         title: "Reliability".into(),
         caption: format!(
-            "Share of right steps against their mean reward, in ten bins of the half that reports; the map is fitted on the other half. \
+            "Share of right steps against their mean reward, in ten bins of the half that reports, each with its number of steps; the map is fitted on the other half. \
              Expected calibration error {}, after the map {}.",
             signed(Some(&calibration.ece)),
             signed(calibration.ece_isotonic.as_ref())
         ),
         axis: "reward".into(),
+        vertical: "% of steps that are right",
+        square: true,
         columns: 2,
         panels: vec![Panel {
             title: audited.verifier.clone(),
@@ -314,7 +327,7 @@ fn rules(audited: &Audited) -> impl Iterator<Item = Table> {
     };
     let name = &audited.verifier;
     let accuracy = lay(
-        format!("Table 2. {name}: % right by rule, N = {budget}"),
+        format!("{name}: % right by rule, N = {budget}"),
         columns
             .iter()
             .filter_map(spread)
@@ -377,12 +390,13 @@ fn ability(abilities: &[Ability]) -> Option<(Table, Figure)> {
             let colour = colour.map_or(0, |(_, colour)| *colour);
             let seen = own.points.iter().filter(|point| point.f1.value > 0.0);
             let dots = seen.map(|point| Dot {
+                label: String::new(),
                 x: 100.0 * point.f1.value,
                 y: point.accuracy.value,
                 low: point.accuracy.interval.low,
                 high: point.accuracy.interval.high,
                 hint: format!(
-                    "{}, {}\nF1 {:.1} % ({:.1}–{:.1}), right {} %",
+                    "{}, {}\nF1 {:.1} % ({:.1} to {:.1}), right {} %",
                     point.verifier,
                     method_name(own.method),
                     100.0 * point.f1.value,
@@ -404,6 +418,7 @@ fn ability(abilities: &[Ability]) -> Option<(Table, Figure)> {
                     low: fit.at(x) / 100.0,
                     high: fit.at(x) / 100.0,
                     hint: String::new(),
+                    label: String::new(),
                 };
                 lines.push(Line {
                     colour,
@@ -456,12 +471,14 @@ fn ability(abilities: &[Ability]) -> Option<(Table, Figure)> {
         .into();
     let figure = Figure {
         id: "figure-6".into(),
-        title: "Figure 6. Accuracy with test-time scaling against judgement of steps".into(),
+        title: "Accuracy with test-time scaling against judgement of steps".into(),
         caption: format!(
             "A point is a verifier: its F1 on steps, and the share of right answers at N = {} with the last reward's vote. Bars are 95 % intervals.",
             first.budget
         ),
         axis: "F1 of the verifier's judgement of steps, logarithmic".into(),
+        vertical: "% right",
+        square: false,
         columns: 2,
         panels,
         legend: METHODS

@@ -12,6 +12,8 @@ pub(crate) struct Dot {
     pub(crate) low: f64,
     pub(crate) high: f64,
     pub(crate) hint: String,
+    /// Written beside it.
+    pub(crate) label: String,
 }
 
 /// What is drawn of a line.
@@ -80,6 +82,10 @@ pub(crate) struct Figure {
     pub(crate) caption: String,
     /// Below the panels.
     pub(crate) axis: String,
+    /// Beside them.
+    pub(crate) vertical: &'static str,
+    /// Panels as wide as they are high.
+    pub(crate) square: bool,
     pub(crate) columns: usize,
     pub(crate) panels: Vec<Panel>,
     pub(crate) legend: Vec<Named>,
@@ -97,15 +103,17 @@ font-family:system-ui,-apple-system,'Segoe UI',sans-serif;font-size:12px}\
 .fig text{fill:var(--ink)}.fig .soft{fill:var(--soft);font-size:11px}.fig .head{font-weight:600}\
 .fig .grid{stroke:var(--grid);stroke-width:1}.fig .paper{fill:var(--paper)}\
 .fig .line{fill:none;stroke-width:2;stroke-linejoin:round}.fig .band{opacity:.13;stroke:none}\
-.fig .dot{stroke:var(--paper);stroke-width:1.2}.fig .whisker{stroke:var(--ink);stroke-width:1.2}\
+.fig .halo{stroke:var(--paper);stroke-width:4}.fig .dot{stroke:var(--paper);stroke-width:1.2}.fig .whisker{stroke:var(--ink);stroke-width:1.2}\
 .fig .hit{fill:transparent}.fig .point:hover .dot{stroke:var(--ink);stroke-width:2}.fig .bar:hover{opacity:.8}</style>";
 
-const LEFT: f64 = 46.0;
+const LEFT: f64 = 62.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 40.0;
 const PLOT: f64 = 168.0;
 const WIDTH: f64 = 940.0;
+/// The plot of a square panel, whose margins to the left and right of the first and last mark make it as wide as it is high.
+const SQUARE: f64 = PLOT + 20.0;
 
 impl Figure {
     pub(crate) fn svg(&self) -> String {
@@ -119,11 +127,20 @@ impl Figure {
         let rows = self.panels.len().div_ceil(columns);
         let legend = self.legend_rows();
         let above = 8.0 + 20.0 * legend.len() as f64;
-        let cell = (WIDTH / columns as f64, TOP + PLOT + BOTTOM);
+        let cell = match self.square {
+            true => (LEFT + SQUARE + RIGHT, TOP + PLOT + BOTTOM),
+            false => (WIDTH / columns as f64, TOP + PLOT + BOTTOM),
+        };
+        let all = match self.square {
+            true => (cell.0 * columns as f64).max(WIDTH / 2.0),
+            false => WIDTH,
+        };
         let height = above + rows as f64 * cell.1 + 20.0;
+        // Letters stay readable on a telephone, where the reader moves the figure sideways.
+        let least = all.min(680.0);
         write!(
             out,
-            r#"<svg xmlns="http://www.w3.org/2000/svg" class="fig" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{}">{STYLE}"#,
+            r#"<svg xmlns="http://www.w3.org/2000/svg" class="fig" viewBox="0 0 {all} {height}" style="max-width:{all}px;min-width:{least}px" role="img" aria-label="{}">{STYLE}"#,
             escape(&self.title)
         )?;
         write!(out, r#"<rect class="paper" width="100%" height="100%"/>"#)?;
@@ -146,6 +163,14 @@ impl Figure {
             }
         }
         let range = self.range();
+        for row in 0..rows {
+            let middle = above + row as f64 * cell.1 + TOP + PLOT / 2.0;
+            write!(
+                out,
+                r#"<text class="soft" transform="translate(13 {middle:.1}) rotate(-90)" text-anchor="middle">{}</text>"#,
+                escape(self.vertical)
+            )?;
+        }
         for (index, panel) in self.panels.iter().enumerate() {
             let (column, row) = (index % columns, index / columns);
             let (x, y) = (column as f64 * cell.0, above + row as f64 * cell.1);
@@ -156,7 +181,11 @@ impl Figure {
         write!(
             out,
             r#"<text class="soft" x="{:.0}" y="{:.0}" text-anchor="middle">{}</text></svg>"#,
-            WIDTH / 2.0,
+            if self.square {
+                LEFT + SQUARE / 2.0
+            } else {
+                WIDTH / 2.0
+            },
             height - 8.0,
             escape(&self.axis)
         )
@@ -336,6 +365,15 @@ fn lines_panel(
                 y(dot.y),
                 escape(&dot.hint)
             )?;
+            if !dot.label.is_empty() {
+                write!(
+                    out,
+                    r#"<text class="soft" x="{:.1}" y="{:.1}">{}</text>"#,
+                    x(dot.x) + 6.0,
+                    y(dot.y) + 12.0,
+                    escape(&dot.label)
+                )?;
+            }
         }
     }
     Ok(())
@@ -367,13 +405,23 @@ fn bars_panel(
             escape(&bar.hint)
         )?;
         if let Some((low, high)) = bar.interval {
-            write!(
-                out,
-                r#"<line class="whisker" x1="{middle:.1}" x2="{middle:.1}" y1="{:.1}" y2="{:.1}"/>"#,
-                y(high),
-                y(low)
-            )?;
+            // Seen on any colour of bar: in the paper's colour, and over that in the ink's.
+            for class in ["halo", "whisker"] {
+                write!(
+                    out,
+                    r#"<line class="{class}" x1="{middle:.1}" x2="{middle:.1}" y1="{:.1}" y2="{:.1}"/>"#,
+                    y(high),
+                    y(low)
+                )?;
+            }
         }
+        let above = bar.interval.map_or(bar.y, |(_, high)| high.max(bar.y));
+        write!(
+            out,
+            r#"<text x="{middle:.1}" y="{:.1}" text-anchor="middle">{:.1}</text>"#,
+            y(above) - 5.0,
+            100.0 * bar.y
+        )?;
         // Words of a label one below the other.
         for (line, word) in bar.label.split('\n').enumerate() {
             write!(

@@ -19,6 +19,7 @@ impl Analysis {
             low: entry.interval.low,
             high: entry.interval.high,
             hint: self.hint(entry),
+            label: String::new(),
         }
     }
 
@@ -87,13 +88,15 @@ impl Analysis {
         }
         Some(Figure {
             id: "figure-1".into(),
-            title: "Figure 1. Small policies with test-time scaling, large ones alone".into(),
+            title: "Small policies with test-time scaling, large ones alone".into(),
             caption: format!(
                 "Accuracy with one greedy solution, with the best single method at N = {largest} and with the compute-optimal choice \
                  (best method in each band of difficulty, chosen on these problems, as the paper does). Verifier: {}.",
                 self.verifier_name(verifier)
             ),
             axis: String::new(),
+            vertical: "% right",
+            square: false,
             columns: 1,
             panels: vec![Panel {
                 title: String::new(),
@@ -157,9 +160,11 @@ impl Analysis {
         }
         (!panels.is_empty()).then(|| Figure {
             id: "figure-3".into(),
-            title: "Figure 3. How hard the problems are".into(),
+            title: "How hard the problems are".into(),
             caption: "Share of the problems by their Pass@1 over all samples of the pool (an oracle: it needs the right answers).".into(),
             axis: "Pass@1 of a problem, %".into(),
+            vertical: "% of the problems",
+            square: false,
             columns: 3,
             panels,
             legend: vec![
@@ -199,9 +204,11 @@ impl Analysis {
         }
         (!panels.is_empty()).then(|| Figure {
             id: "figure-4".into(),
-            title: "Figures 4, 5, 10, 11. Policies, verifiers and methods".into(),
+            title: "Policies, verifiers and methods".into(),
             caption: "Accuracy against N; bands are 95 % intervals over problems. What a method gains depends on the verifier: compare along a row.".into(),
             axis: "N, solutions' worth of draws".into(),
+            vertical: "% right",
+            square: false,
             columns: if verifiers <= 4 { verifiers } else { 3 },
             panels,
             legend: self.method_legend(true),
@@ -233,12 +240,14 @@ impl Analysis {
             .collect();
         Some(Figure {
             id: "figure-7".into(),
-            title: "Figure 7. Methods and the size of the policy".into(),
+            title: "Methods and the size of the policy".into(),
             caption: format!(
                 "Accuracy against N by method. Verifier: {}.",
                 self.verifier_name(verifier)
             ),
             axis: "N, solutions' worth of draws".into(),
+            vertical: "% right",
+            square: false,
             columns: 4,
             panels,
             legend: order
@@ -273,6 +282,7 @@ impl Analysis {
                             y: mean,
                             low: interval.low,
                             high: interval.high,
+                            label: String::new(),
                             hint: format!(
                                 "{} problems, {}, {} at N = {budget}\n{:.1} %, 95 % interval {:.1} to {:.1}, n = {n}",
                                 BANDS[band],
@@ -311,12 +321,14 @@ impl Analysis {
         }
         Some(Figure {
             id: "figure-8".into(),
-            title: "Figures 8, 9. By difficulty".into(),
+            title: "By difficulty".into(),
             caption: format!(
                 "Accuracy against N for problems that are easy, medium and hard for the policy (oracle Pass@1 bands). Verifier: {}.",
                 self.verifier_name(verifier)
             ),
             axis: "N, solutions' worth of draws".into(),
+            vertical: "% right",
+            square: false,
             columns: 3,
             panels,
             legend: self.method_legend(false),
@@ -387,6 +399,8 @@ impl Analysis {
                 self.verifier_name(verifier)
             ),
             axis: "floating-point operations a problem, verifier included".into(),
+            vertical: "% right",
+            square: false,
             columns: 2,
             panels: panels.collect(),
             legend: order

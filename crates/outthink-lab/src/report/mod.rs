@@ -48,7 +48,8 @@ enum Item {
 impl Report {
     /// Lays out what an analysis says.
     pub fn new(analysis: &Analysis, published: &Published) -> Self {
-        let told = |number| published_table(published, number);
+        let benchmark = Benchmark::of(&analysis.study.dataset);
+        let told = |number| published_table(published, number, benchmark?);
         let mut sections = Vec::new();
         let mut section = |id: &str, title: &str, items: Vec<Option<Item>>| {
             let items: Vec<Item> = items.into_iter().flatten().collect();
@@ -60,15 +61,30 @@ impl Report {
                 sections.push(Section { id, title, items });
             }
         };
-        let table = |table: Option<Table>| table.map(Item::Table);
-        let figure = |figure: Option<Figure>| figure.map(|figure| Item::Figure(Box::new(figure)));
+        // What the paper has, too, says as which of its tables or figures; the numbers before the titles are the report's own.
+        let table = |table: Option<Table>, paper: &str| {
+            table.map(|table| {
+                Item::Table(Table {
+                    title: titled(table.title, paper),
+                    ..table
+                })
+            })
+        };
+        let figure = |figure: Option<Figure>, paper: &str| {
+            figure.map(|figure| {
+                Item::Figure(Box::new(Figure {
+                    title: titled(figure.title, paper),
+                    ..figure
+                }))
+            })
+        };
         section(
             "small-large",
             "Small against large",
             vec![
-                figure(analysis.figure_1()),
-                table(analysis.table_3()),
-                table(analysis.table_3_pairs()),
+                figure(analysis.figure_1(), "Figure 1"),
+                table(analysis.table_3(), "Table 3"),
+                table(analysis.table_3_pairs(), ""),
                 told(3),
             ],
         );
@@ -76,38 +92,38 @@ impl Report {
             "compute",
             "Accuracy and computation",
             vec![
-                figure(analysis.figure_flops()),
-                table(analysis.table_4(published)),
+                figure(analysis.figure_flops(), ""),
+                table(analysis.table_4(published), "Table 4"),
                 told(4),
-                table(analysis.table_costs()),
+                table(analysis.table_costs(), ""),
             ],
         );
         section(
             "gains",
             "Gains",
-            vec![table(analysis.table_5()), told(5), told(6)],
+            vec![table(analysis.table_5(), "Table 5"), told(5), told(6)],
         );
         section(
             "methods",
             "Methods and verifiers",
             vec![
-                figure(analysis.figure_4()),
-                figure(analysis.figure_7()),
+                figure(analysis.figure_4(), "Figures 4, 5, 10, 11"),
+                figure(analysis.figure_7(), "Figure 7"),
                 Some(Item::Table(analysis.table_all())),
             ],
         );
         section(
             "strategies",
             "Strategies",
-            vec![table(analysis.table_strategies())],
+            vec![table(analysis.table_strategies(), "")],
         );
         section(
             "selection",
             "Scoring and voting",
             vec![
-                table(analysis.table_2(Method::BestOfN)),
-                table(analysis.table_2(Method::Beam)),
-                table(analysis.table_2(Method::Dvts)),
+                table(analysis.table_2(Method::BestOfN), "Table 2"),
+                table(analysis.table_2(Method::Beam), "Table 2"),
+                table(analysis.table_2(Method::Dvts), "Table 2"),
                 told(2),
             ],
         );
@@ -115,12 +131,12 @@ impl Report {
             "difficulty",
             "Difficulty",
             vec![
-                figure(analysis.figure_3()),
-                figure(analysis.figure_8()),
-                table(analysis.table_difficulty(false)),
-                table(analysis.table_difficulty(true)),
-                table(analysis.table_quintiles()),
-                table(analysis.table_levels()),
+                figure(analysis.figure_3(), "Figure 3"),
+                figure(analysis.figure_8(), "Figures 8, 9"),
+                table(analysis.table_difficulty(false), ""),
+                table(analysis.table_difficulty(true), ""),
+                table(analysis.table_quintiles(), ""),
+                table(analysis.table_levels(), ""),
             ],
         );
         sections.push(Section {
@@ -128,7 +144,9 @@ impl Report {
             title: "How to read this".into(),
             items: READING
                 .iter()
-                .map(|text| Item::Text((*text).to_owned()))
+                .copied()
+                .chain(benchmark.map(|_| PUBLISHED))
+                .map(|text| Item::Text(text.to_owned()))
                 .collect(),
         });
         sections.push(Section {
@@ -136,6 +154,7 @@ impl Report {
             title: "How it was made".into(),
             items: made(analysis),
         });
+        number(&mut sections);
         Self {
             title: format!(
                 "{}: test-time scaling on {}",
@@ -248,7 +267,7 @@ impl Report {
 }
 
 /// What the numbers mean, for whoever reads the report alone.
-const READING: [&str; 6] = [
+const READING: [&str; 5] = [
     "**N** is at most so many solutions' worth of draws, for every method. **M**, the beam width, is how many draws each kept step gets.",
     "**Intervals** are 95 %: Wilson's where every value is a success or a failure, else a percentile bootstrap of 10,000 draws over problems \
      (and over the runs of a problem, where there are several). Differences are paired: both sides are resampled with the same problems.",
@@ -257,8 +276,66 @@ const READING: [&str; 6] = [
     "**Beam search and DVTS** are one tree for each problem, N and verifier.",
     "**Compute-optimal** takes for each band of difficulty the method that did best on these same problems. That needs the right answers \
      (oracle) and chooses in-sample: it says what could be gained, not what a chooser would gain on new problems.",
-    "**Published** numbers are the paper's, on its own problems and models. They stand here for orientation, not for comparison of values.",
 ];
+
+/// The same of published numbers.
+const PUBLISHED: &str = "**Published** numbers are the paper's, with its own models. They stand here for orientation: prompts, graders and problems may differ.";
+
+/// A title that names what it is in the paper.
+fn titled(title: String, paper: &str) -> String {
+    match paper {
+        "" => title,
+        one => format!("{title} (the paper's {one})"),
+    }
+}
+
+/// Numbers tables and figures as they follow each other; what is quoted keeps its own numbers.
+fn number(sections: &mut [Section]) {
+    let (mut tables, mut figures) = (0, 0);
+    for item in sections.iter_mut().flat_map(|section| &mut section.items) {
+        match item {
+            Item::Table(table) => {
+                tables += 1;
+                table.title = format!("Table {tables}. {}", table.title);
+            }
+            Item::Figure(figure) => {
+                figures += 1;
+                figure.title = format!("Figure {figures}. {}", figure.title);
+            }
+            Item::Published(_) | Item::Text(_) | Item::Code(_) => {}
+        }
+    }
+}
+
+/// A benchmark that the paper has numbers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Benchmark {
+    Math500,
+    Aime24,
+}
+
+impl Benchmark {
+    /// By the data set's name, or its file's.
+    fn of(dataset: &str) -> Option<Self> {
+        let letters = dataset
+            .chars()
+            .filter(|letter| letter.is_ascii_alphanumeric());
+        let plain: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
+        let has = |names: &[&str]| names.iter().any(|name| plain.contains(name));
+        if has(&["math500", "test500"]) {
+            Some(Self::Math500)
+        } else if has(&["aime24", "aime2024"]) {
+            Some(Self::Aime24)
+        } else {
+            None
+        }
+    }
+
+    /// Does a table of the paper have numbers for it? Tables 3 and 6 have both benchmarks, the others only MATH-500.
+    fn is_in(self, table: usize) -> bool {
+        self == Self::Math500 || matches!(table, 3 | 6)
+    }
+}
 
 /// The commands, and the recipe in full.
 fn made(analysis: &Analysis) -> Vec<Item> {
@@ -281,8 +358,10 @@ fn made(analysis: &Analysis) -> Vec<Item> {
     items
 }
 
-fn published_table(published: &Published, number: usize) -> Option<Item> {
-    let table = published.table(number)?;
+fn published_table(published: &Published, number: usize, benchmark: Benchmark) -> Option<Item> {
+    let table = published
+        .table(number)
+        .filter(|_| benchmark.is_in(number))?;
     let rows = table.rows.iter();
     Some(Item::Published(Table {
         title: format!("Published: {SOURCE}, Table {number}. {}", table.title),

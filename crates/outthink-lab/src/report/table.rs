@@ -182,10 +182,10 @@ pub(crate) fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// `78.5 (72.3–83.6)`, in per cent.
+/// `78.5 (72.3 to 83.6)`, in per cent.
 pub(crate) fn percent(mean: f64, interval: Interval) -> String {
     format!(
-        "{:.1} ({:.1}–{:.1})",
+        "{:.1} ({:.1} to {:.1})",
         100.0 * mean,
         100.0 * interval.low,
         100.0 * interval.high

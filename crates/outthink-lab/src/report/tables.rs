@@ -46,10 +46,7 @@ impl Analysis {
         let mut names = header(&["policy", "rule"]);
         names.extend(verifiers.map(|verifier| self.verifier_name(verifier)));
         (!rows.is_empty()).then(|| Table {
-            title: format!(
-                "Table 2. Scoring and voting: {}, N = {largest}",
-                method_name(method)
-            ),
+            title: format!("Scoring and voting: {}, N = {largest}", method_name(method)),
             header: names,
             words: 2,
             rows: best_of_columns(rows, 2),
@@ -81,7 +78,7 @@ impl Analysis {
             ]);
         }
         Some(Table {
-            title: format!("Table 3. Policies alone and with test-time scaling, N = {largest}"),
+            title: format!("Policies alone and with test-time scaling, N = {largest}"),
             header: header(&[
                 "policy",
                 "parameters",
@@ -207,7 +204,7 @@ impl Analysis {
             }
         }
         Some(Table {
-            title: "Table 4. Floating-point operations over all problems".into(),
+            title: "Floating-point operations over all problems".into(),
             header: header(&[
                 "policy",
                 "method",
@@ -261,7 +258,7 @@ impl Analysis {
             rows.push(row);
         }
         Some(Table {
-            title: "Table 5. What compute-optimal scaling gains".into(),
+            title: "What compute-optimal scaling gains".into(),
             header: header(&[
                 "policy",
                 "CoT",
@@ -337,7 +334,7 @@ impl Analysis {
         };
         [
             TableCell::text(format!(
-                "{:.1} % ({:.1}–{:.1})",
+                "{:.1} % ({:.1} to {:.1})",
                 100.0 * performance,
                 100.0 * wide.low,
                 100.0 * wide.high

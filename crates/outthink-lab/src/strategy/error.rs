@@ -21,7 +21,8 @@ pub enum StrategyError {
     Damaged(String),
     /// Fitted for another model.
     #[error(
-        "the strategy was fitted for the {role} {fitted} ({fitted_print}), not {met} ({met_print}): tune one for it"
+        "the strategy was fitted for the {role} {fitted} ({fitted_print}), not {met} ({met_print}){}: tune one for it",
+        namesake(fitted, met)
     )]
     Mismatch {
         /// `policy` or `verifier`.
@@ -48,4 +49,14 @@ pub enum StrategyError {
         /// The smallest there is.
         smallest: f64,
     },
+}
+
+/// One model, known by its files here and by its server there, is two to a strategy: their numbers differ in the last digits.
+fn namesake(fitted: &str, met: &str) -> &'static str {
+    match fitted == met {
+        true => {
+            ", which has the same name but other files, or is on a server and not in this process, or the other way round"
+        }
+        false => "",
+    }
 }

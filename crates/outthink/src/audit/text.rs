@@ -73,7 +73,7 @@ pub(crate) fn plain(audited: &Audited) -> String {
                 [value, interval.low, interval.high].map(|share| 100.0 * share);
             let _ = writeln!(
                 out,
-                "    {:<14} {value:5.1} ({low:.1}–{high:.1}){}{}",
+                "    {:<14} {value:5.1} ({low:.1} to {high:.1}){}{}",
                 rule.rule,
                 points(&rule.over_majority, ""),
                 points(&rule.over_bare, " over uncalibrated")

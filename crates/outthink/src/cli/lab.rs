@@ -232,8 +232,10 @@ pub(crate) struct ExportArguments {
     /// The store [default: NAME.sqlite, or the only one in this folder]
     #[arg(long, value_name = "PATH|URL")]
     pub(crate) store: Option<String>,
-    /// The study [default: the only one of the store]
-    #[arg(long)]
+    /// The study's name in the store [default: the only one]
+    pub(crate) study: Option<String>,
+    // As it was called before, and still may be.
+    #[arg(long, hide = true, conflicts_with = "study")]
     pub(crate) name: Option<String>,
     /// What is written
     #[arg(long, default_value = "jsonl")]

@@ -53,8 +53,8 @@ pub(crate) enum Command {
   outthink solve --jsonl problems.csv --method majority --budget 16 --out answers.jsonl
   outthink solve --strategy strategy.toml --jsonl problems.jsonl --total 6400 --out answers.jsonl
 
-The embedded models only know three kinds of problem (outthink micro generate --seed 1 --count 5 shows some), and
-grid-90k and its family fill grids (with --kind grid); for anything else name a model with --policy.
+The embedded models know four kinds of problem only (outthink micro generate --seed 1 --count 5 shows three; grid-90k and its family
+fill grids: with --kind grid); for anything else name a model with --policy.
 
 Exit status: 0 if an answer was found, 1 if none was or something failed, 2 for wrong input,
 a server that is not there, or one that refuses the key.")]
@@ -193,7 +193,7 @@ Example: outthink sql --store micro.sqlite 'select answer, count(*) from sample 
     Regrade(RegradeArguments),
     /// Write a study to a file: its samples, or its results for pandas or a spreadsheet
     #[command(after_help = "Examples:
-  outthink export --store micro.sqlite --name micro > samples.jsonl
+  outthink export micro --store micro.sqlite > samples.jsonl
   outthink export --store micro.sqlite --format results --out results.csv
   outthink export --store micro.sqlite --format parquet --out pools.parquet")]
     Export(ExportArguments),
@@ -213,6 +213,7 @@ Examples:
     #[command(
         after_help = r#"`model` says what is wanted: a policy's name answers as it is, auto@POLICY and METHOD:POLICY search; {"outthink": {"budget": 64}}
 in the body, or reasoning_effort, says for how much. The first policy is the default.
+Requests are logged on standard error; RUST_LOG=warn logs only what goes wrong.
 
 Examples:
   outthink serve

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use outthink_core::{Answers, ExactAnswers, Method, NodeId, Selection, Stop, Tree};
-use outthink_lab::{Chart, Interval, MathAnswers, Point, Series, paired_difference};
+use outthink_lab::{Chart, Interval, MathAnswers, Point, Proportion, Series, paired_difference};
 use serde::Serialize;
 
 use super::ground::{BUDGET, Entry, GRIDS, Ground};
+use super::mixture::{Mixture, Single};
 use super::{Measured, Reuse, Row};
 use crate::models::STEP_CHECKER;
 use crate::table::render;
 
 pub(super) struct Report<'a> {
     grounds: &'a [Measured<'a>],
+    mixture: &'a Mixture,
     seed: u64,
 }
 
@@ -21,6 +23,32 @@ pub(super) struct Report<'a> {
 pub(super) struct Json {
     seed: u64,
     grounds: Vec<JsonGround>,
+    mixture: JsonMixture,
+}
+
+/// As many problems of each ground, and one strategy.
+#[derive(Serialize)]
+struct JsonMixture {
+    problems: usize,
+    /// Samples that the strategy took, a problem.
+    samples: f64,
+    accuracy: f64,
+    ci: [f64; 2],
+    flops_full: f64,
+    /// Methods that it took, by ground.
+    choices: BTreeMap<&'static str, BTreeMap<&'static str, usize>>,
+    singles: Vec<JsonSingle>,
+}
+
+/// One method for all problems, and the strategy minus it.
+#[derive(Serialize)]
+struct JsonSingle {
+    name: String,
+    n: usize,
+    accuracy: f64,
+    ci: [f64; 2],
+    flops_full: f64,
+    strategy_minus: Difference,
 }
 
 #[derive(Serialize)]
@@ -87,7 +115,11 @@ struct Difference {
 
 impl Difference {
     fn of(row: &Row, other: &Row) -> Self {
-        let pairs = paired_difference(&row.trial.correct(), &other.trial.correct());
+        Self::paired(&row.trial.correct(), &other.trial.correct())
+    }
+
+    fn paired(ours: &[bool], theirs: &[bool]) -> Self {
+        let pairs = paired_difference(ours, theirs);
         let nothing = Interval {
             low: -1.0,
             high: 1.0,
@@ -120,8 +152,12 @@ impl From<Reuse> for JsonReuse {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(grounds: &'a [Measured<'a>], seed: u64) -> Self {
-        Self { grounds, seed }
+    pub(super) fn new(grounds: &'a [Measured<'a>], mixture: &'a Mixture, seed: u64) -> Self {
+        Self {
+            grounds,
+            mixture,
+            seed,
+        }
     }
 
     pub(super) fn json(&self) -> Json {
@@ -135,7 +171,120 @@ impl<'a> Report<'a> {
         Json {
             seed: self.seed,
             grounds: self.grounds.iter().map(ground).collect(),
+            mixture: self.json_mixture(),
         }
+    }
+
+    /// What the strategy is compared with.
+    fn singles(&self) -> Vec<Single> {
+        let methods = [
+            Method::BestOfN,
+            Method::Beam,
+            Method::Dvts,
+            Method::Majority,
+        ];
+        let mut singles = vec![self.mixture.large(self.grounds)];
+        singles.extend(methods.map(|method| self.mixture.method(self.grounds, method)));
+        singles
+    }
+
+    fn json_mixture(&self) -> JsonMixture {
+        let Mixture {
+            correct,
+            samples,
+            flops_full,
+            choices,
+            ..
+        } = self.mixture;
+        let measured = |correct: &[bool]| {
+            let share = Proportion::of(correct.iter().copied());
+            let interval = share.interval();
+            (share.mean(), [interval.low, interval.high])
+        };
+        let (accuracy, ci) = measured(correct);
+        let single = |single: Single| {
+            let (accuracy, ci) = measured(&single.correct);
+            JsonSingle {
+                accuracy,
+                ci,
+                flops_full: single.flops_full,
+                strategy_minus: Difference::paired(correct, &single.correct),
+                name: single.name,
+                n: single.budget,
+            }
+        };
+        JsonMixture {
+            problems: correct.len(),
+            samples: *samples,
+            accuracy,
+            ci,
+            flops_full: *flops_full,
+            choices: choices.clone(),
+            singles: self.singles().into_iter().map(single).collect(),
+        }
+    }
+
+    /// The strategy's table and what it says.
+    fn write_mixture(&self, out: &mut String) -> std::fmt::Result {
+        let told = self.json_mixture();
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let ends = |ends: [f64; 2]| format!("{:.1} to {:.1}", 100.0 * ends[0], 100.0 * ends[1]);
+        let gflop = |flops: f64| format!("{:.3}", flops / 1e9);
+        let difference = |own: &Difference| {
+            let Difference { points, ci } = own;
+            format!("{points:+.1} ({:+.1} to {:+.1})", ci[0], ci[1])
+        };
+        let mut rows: Vec<Vec<String>> = told
+            .singles
+            .iter()
+            .map(|own| {
+                vec![
+                    own.name.clone(),
+                    own.n.to_string(),
+                    percent(own.accuracy),
+                    ends(own.ci),
+                    gflop(own.flops_full),
+                    difference(&own.strategy_minus),
+                ]
+            })
+            .collect();
+        rows.push(vec![
+            "the strategy".into(),
+            format!("{:.1}", told.samples),
+            percent(told.accuracy),
+            ends(told.ci),
+            gflop(told.flops_full),
+            String::new(),
+        ]);
+        let each = self.mixture.each;
+        writeln!(
+            out,
+            "\nBOTH, {each} problems of each\n{}\n",
+            wrapped(
+                "One strategy for the small policies of both grounds, which is not told which problem is of which: it looks at the first samples and chooses (docs/strategy.md). The single methods have each ground's own width and selection, which it has to find."
+            )
+        )?;
+        let header = [
+            "method",
+            "N",
+            "correct",
+            "95 % CI",
+            "GFLOP",
+            "strategy minus it",
+        ];
+        out.push_str(&render(&header, 1, &rows));
+        let share = |count: usize| 100.0 * count as f64 / each.max(1) as f64;
+        let mut choices = Vec::new();
+        for (ground, taken) in &told.choices {
+            let mut taken: Vec<(&str, usize)> = taken.iter().map(|own| (*own.0, *own.1)).collect();
+            taken.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            let taken = taken.into_iter();
+            let taken = taken.map(|(method, count)| format!("{method} for {:.0} %", share(count)));
+            let taken: Vec<String> = taken.collect();
+            choices.push(format!("on {ground} {}", taken.join(", ")));
+        }
+        let choices = format!("The strategy chose {}.", choices.join("; "));
+        writeln!(out, "\n{}", wrapped(&choices))
     }
 
     pub(super) fn text(&self) -> String {
@@ -143,6 +292,7 @@ impl<'a> Report<'a> {
         for own in self.grounds {
             own.write_text(&mut out).unwrap_or_default();
         }
+        self.write_mixture(&mut out).unwrap_or_default();
         let seed = self.seed;
         let read = format!(
             "Intervals are 95 %, differences paired by problem. GFLOP is for one problem, verifier included. These are the problems from seed {seed} on; other seeds differ by some points (--seed)."
@@ -172,7 +322,7 @@ impl<'a> Report<'a> {
 }
 
 impl Measured<'_> {
-    fn row(&self, entry: Entry) -> &Row {
+    pub(super) fn row(&self, entry: Entry) -> &Row {
         self.rows
             .iter()
             .find(|row| row.entry == entry)
@@ -320,11 +470,11 @@ impl Measured<'_> {
         let Some(((outcome, _), question)) = example else {
             return Ok(());
         };
-        writeln!(
-            out,
-            "\nOne that {} gets wrong alone and right with {} (N = 16); samples, reward, step:\n",
+        let told = format!(
+            "One that {} gets wrong alone and right with {} (N = 16). Each line is a step: how many samples took it, its reward, its text.",
             self.ground.small, self.ground.method
-        )?;
+        );
+        writeln!(out, "\n{}\n", wrapped(&told))?;
         writeln!(out, "{}", outcome.tree.problem.text)?;
         write_tree(out, &outcome.tree, Tree::ROOT, "")?;
         writeln!(out, "right answer: {}", question.gold)
