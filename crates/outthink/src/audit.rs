@@ -15,7 +15,7 @@ use outthink_lab::audit::{
     Ability, Audit, Audited, CalibrationFile, Example, Lengths, Measured, POOLED, SolutionRow,
     hazards, read_process_bench, score, stored,
 };
-use outthink_lab::{Analysis, Published, Report, Store};
+use outthink_lab::{Analysis, Report, Store};
 use outthink_micro::domain;
 use outthink_micro::family::{Family, MICRO};
 

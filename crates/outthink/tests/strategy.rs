@@ -65,7 +65,6 @@ fn a_strategy_is_tuned_tested_and_used() {
     for part in [
         "choice",
         "why",
-        "agreement",
         "confidence",
         "of at most 8; the budget was 8 samples",
     ] {
