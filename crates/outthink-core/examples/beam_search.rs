@@ -84,7 +84,7 @@ fn main() -> Result<(), outthink_core::Error> {
         id: "sum".into(),
         text: "What is 2 + 3 + 4?".into(),
     });
-    // 8 solutions' worth of samples: two beams, four candidates for each kept step.
+    // 8 samples: two beams, four candidates for each kept step.
     let plan = Plan::new(Method::Beam, 8, 4, Finished::default())?;
     let limits = Limits {
         draw_tokens: 64,

@@ -56,7 +56,7 @@ pub struct Solution {
     pub node: NodeId,
     /// Its steps; blank ones are left out.
     pub steps: Vec<Arc<Step>>,
-    /// One reward a step, or none at all: without a verifier, or for a solution that was cut off.
+    /// One reward per step, or none at all: without a verifier, or for a solution that was cut off.
     pub rewards: Vec<f64>,
     /// How many identical draws it stands for.
     pub count: usize,

@@ -30,7 +30,7 @@ const TREE_BYTES: usize = 512 << 20;
 pub struct Drawing {
     /// Prompt and steps so far; not empty.
     pub prefix: Vec<u32>,
-    /// One seed a draw.
+    /// One seed per draw.
     pub seeds: Vec<u64>,
     /// Where to stop.
     pub until: Until,

@@ -251,7 +251,7 @@ impl EmbeddedVerifier {
         Ok(values)
     }
 
-    /// One reward a step, from the values of each step's tokens.
+    /// One reward per step, from the values of each step's tokens.
     fn rewards(&self, steps: &[Vec<f32>]) -> Vec<f64> {
         let mut lowest = 0.0f32;
         let mut total = 0.0;

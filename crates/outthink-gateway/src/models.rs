@@ -104,7 +104,7 @@ pub enum Voice {
 pub struct Task<'a> {
     /// The question.
     pub problem: Arc<Problem>,
-    /// Solutions' worth of draws for a question on average.
+    /// Samples for a question on average.
     pub budget: usize,
     /// And at most for this one.
     pub most: usize,

@@ -128,7 +128,7 @@ struct Column {
 }
 
 impl Analysis {
-    /// Reads a study's units one at a time: memory is for one number a unit and rule, not for the samples.
+    /// Reads a study's units one at a time: memory is for one number per unit and rule, not for the samples.
     pub fn of(study: Study, store: &mut Store) -> Result<Self, StoreError> {
         let units = store.units(&study)?;
         let count = store.count(&study.name)?;

@@ -7,7 +7,7 @@ use crate::estimate::Proportion;
 /// A measured accuracy at a cost.
 #[derive(Clone, Debug)]
 pub struct Point {
-    /// Floating-point operations a problem; positive.
+    /// Floating-point operations per problem; positive.
     pub flops: f64,
     /// Accuracy.
     pub accuracy: Proportion,

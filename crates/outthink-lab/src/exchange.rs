@@ -1,4 +1,4 @@
-//! Samples as files: out of a store one line a sample, and into a store as pools that can be scored and chosen from anew.
+//! Samples as files: out of a store one line per sample, and into a store as pools that can be scored and chosen from anew.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, Write};
@@ -91,7 +91,7 @@ pub struct Line {
     pub answer: Option<String>,
     /// Is that right?
     pub correct: bool,
-    /// One reward a step, by verifier.
+    /// One reward per step, by verifier.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rewards: BTreeMap<String, Vec<f64>>,
 }
@@ -139,7 +139,7 @@ pub fn read_parquet(file: &Path) -> Result<Vec<Line>, ExchangeError> {
     lines_of_rows(rows)
 }
 
-/// The pools of a study as rows with search-and-learn's columns, a row a problem, policy and run.
+/// The pools of a study as rows with search-and-learn's columns, a row per problem, policy and run.
 fn sal_rows(study: &Study, store: &mut Store) -> Result<Vec<Map<String, Value>>, ExchangeError> {
     let mut rows = Vec::new();
     each(study, store, &mut |group| {

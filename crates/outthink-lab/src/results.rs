@@ -1,4 +1,4 @@
-//! The results of a study as a table: one row a problem, seed and cell, for pandas, R or a spreadsheet.
+//! The results of a study as a table: one row per problem, seed and cell, for pandas, R or a spreadsheet.
 
 use std::collections::HashMap;
 

@@ -157,7 +157,7 @@ pub enum Config {
         limits: Limits,
         /// The strategy's fingerprint.
         strategy: String,
-        /// The budget a problem, in its unit.
+        /// The budget per problem, in its unit.
         budget: f64,
     },
 }

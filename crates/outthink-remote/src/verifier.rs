@@ -162,7 +162,7 @@ fn method(fleet: &Fleet, reward: Reward) -> Result<Method, Error> {
             "it returns one row a text; use vLLM or `outthink prm-serve`",
         )),
         (Dialect::LlamaCpp, _) => Err(cannot(
-            "it returns neither prompt log-probabilities nor a row a token; use vLLM or `outthink prm-serve`",
+            "it returns neither prompt log-probabilities nor a row per token; use vLLM or `outthink prm-serve`",
         )),
         (Dialect::Chat | Dialect::Gateway, _) => Err(cannot("it is a chat endpoint")),
     }
@@ -209,7 +209,7 @@ impl Inner {
         let question = vllm::pooling_question(&self.fleet.model, tokens, activated);
         let (rows, told, endpoint) = self.ask(key, question, vllm::read_pooling).await?;
         let places: Vec<usize> = steps.iter().map(|step| step.start).collect();
-        // One row a token, or one a step tag; the text may hold more tags than those of the steps.
+        // One row per token, or one a step tag; the text may hold more tags than those of the steps.
         let tags: Vec<usize> = match places.first() {
             Some(&first) => (0..tokens.len())
                 .filter(|&at| tokens[at] == tokens[first])

@@ -5,16 +5,17 @@ mod mixture;
 mod report;
 
 use std::fs::OpenOptions;
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use futures::executor::block_on;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use outthink_core::{
-    Finished, ModelCost, NodeId, Plan, Prefix, Problem, SharedTokens, Spending, Stop, Tree, Usage,
-    Verifier,
+    Finished, ModelCost, NodeId, Plan, Prefix, Problem, Selection, SharedTokens, Spending, Stop,
+    Tree, Usage, Verifier,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
-use outthink_lab::{MathAnswers, Question, Trial};
+use outthink_lab::{MathAnswers, Outcome, Question, Trial};
 use outthink_micro::domain;
 
 use crate::cli::{Demo, PolicyChoice, VerifierChoice};
@@ -61,7 +62,7 @@ pub(crate) fn run(arguments: &Demo) -> Result<(), Failure> {
             "--problems must be at least 1"
         )));
     }
-    let grounds: Vec<(&Ground, Vec<Question>)> = [&GRIDS, &ARITHMETIC]
+    let grounds: Vec<(&'static Ground, Vec<Question>)> = [&GRIDS, &ARITHMETIC]
         .into_iter()
         .map(|ground| {
             let asked = ground.times * arguments.problems;
@@ -85,19 +86,39 @@ pub(crate) fn run(arguments: &Demo) -> Result<(), Failure> {
         .append(true)
         .open(&arguments.chart)
         .map_err(|error| Failure::Input(chart(error)))?;
-    let mut measured = Vec::new();
-    for (ground, questions) in &grounds {
-        if !arguments.json {
-            eprintln!("{}: {} problems", ground.name, questions.len());
+    for (ground, questions) in grounds.iter().filter(|_| !arguments.json) {
+        eprintln!("{}: {} problems", ground.name, questions.len());
+    }
+    // Both grounds at once: one alone leaves some of every core's time unused.
+    let bars = MultiProgress::new();
+    let all = |(ground, questions): &(&'static Ground, Vec<Question>)| {
+        let mut rows: Vec<Row> = Vec::new();
+        for entry in ground.entries(arguments.full) {
+            // A majority vote has the samples of best-of-N, which no one needs to draw twice.
+            let pool = rows.iter().find(|row| row.entry.is_pool_of(&entry));
+            rows.push(match pool {
+                Some(pool) => voted(pool, entry, questions),
+                None => measure(ground, entry, questions, arguments, &bars)?,
+            });
         }
-        let rows = ground.entries(arguments.full).into_iter();
-        let rows = rows.map(|entry| measure(ground, entry, questions, arguments));
-        measured.push(Measured {
+        Ok(rows)
+    };
+    let rows: Vec<Result<Vec<Row>, Failure>> = std::thread::scope(|scope| {
+        let own = grounds.iter().map(|ground| scope.spawn(|| all(ground)));
+        let own: Vec<_> = own.collect();
+        let joined = own.into_iter().map(|thread| thread.join());
+        let joined =
+            joined.map(|rows| rows.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.collect()
+    });
+    let measured = grounds.iter().zip(rows).map(|((ground, questions), rows)| {
+        Ok(Measured {
             ground,
             questions,
-            rows: rows.collect::<Result<Vec<Row>, Failure>>()?,
-        });
-    }
+            rows: rows?,
+        })
+    });
+    let measured: Vec<Measured<'_>> = measured.collect::<Result<_, Failure>>()?;
     let mixture = Mixture::measure(&measured, arguments.seed)?;
     let report = report::Report::new(&measured, &mixture, arguments.seed);
     std::fs::write(&arguments.chart, report.chart()).map_err(chart)?;
@@ -136,12 +157,45 @@ fn questions(ground: &Ground, count: usize, seed: u64, split: domain::Split) -> 
         .collect()
 }
 
+/// The majority vote over the samples of best-of-N, and what it costs without the verifier.
+fn voted(pool: &Row, entry: Entry, questions: &[Question]) -> Row {
+    let correct = pool
+        .trial
+        .reselect(questions, Selection::Majority, &MathAnswers);
+    let outcomes = pool.trial.outcomes.iter().zip(correct);
+    let outcomes = outcomes.map(|(outcome, correct)| Outcome {
+        tree: outcome.tree.clone(),
+        correct,
+    });
+    let trial = Trial {
+        outcomes: outcomes.collect(),
+        elapsed: pool.trial.elapsed,
+    };
+    let spending = Spending::of((Some(pool.shape), pool.policy), None);
+    Row {
+        entry,
+        parameters: pool.parameters,
+        shape: pool.shape,
+        verifier_shape: None,
+        flops_paper: spending.flops_paper.unwrap_or(f64::NAN),
+        flops_full: spending.flops_full.unwrap_or(f64::NAN),
+        policy: pool.policy,
+        verifier: Usage::default(),
+        reuse: Reuse {
+            policy: pool.reuse.policy,
+            verifier: 1.0,
+        },
+        trial,
+    }
+}
+
 /// Runs one entry from an empty cache, so that its cost is its own.
 fn measure(
     ground: &Ground,
     entry: Entry,
     questions: &[Question],
     arguments: &Demo,
+    bars: &MultiProgress,
 ) -> Result<Row, Failure> {
     let Entry {
         policy: name,
@@ -156,7 +210,7 @@ fn measure(
         None => None,
     };
     let plan = Plan::new(method, budget, width.unwrap_or(1), Finished::default())?;
-    let progress = Progress::new(&entry, questions.len(), arguments.json);
+    let progress = Progress::new(&entry, questions.len(), arguments.json, bars);
     let trial = block_on(Trial::run(
         questions,
         &plan,
@@ -255,17 +309,18 @@ fn score_tokens(
 }
 
 /// A bar on a terminal, a line at the end elsewhere, nothing under `--json`.
-struct Progress {
+struct Progress<'a> {
+    bars: &'a MultiProgress,
     bar: ProgressBar,
     name: String,
     quiet: bool,
     right: std::sync::atomic::AtomicUsize,
 }
 
-impl Progress {
-    fn new(entry: &Entry, problems: usize, quiet: bool) -> Self {
+impl<'a> Progress<'a> {
+    fn new(entry: &Entry, problems: usize, quiet: bool, bars: &'a MultiProgress) -> Self {
         let name = format!(
-            "{:<21}{:<10}N = {:<4}{}",
+            "{:<21}{:<10}{:<4}{}",
             entry.policy,
             entry.method,
             entry.budget,
@@ -274,12 +329,13 @@ impl Progress {
         let bar = if quiet {
             ProgressBar::hidden()
         } else {
-            ProgressBar::new(problems as u64)
+            bars.add(ProgressBar::new(problems as u64))
         };
-        let style = ProgressStyle::with_template("{prefix:<60} {bar:24} {pos}/{len}  {msg}");
+        let style = ProgressStyle::with_template("{prefix:<56} {bar:8} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(name.clone());
         Self {
+            bars,
             bar,
             name,
             quiet,
@@ -301,12 +357,16 @@ impl Progress {
         self.bar.finish_and_clear();
         if !self.quiet {
             let line = format!(
-                "{:<62}{:>5.1} %  {:>5.1} s",
+                "{:<56}{:>6.1} %  {:>5.1} s",
                 self.name,
                 100.0 * trial.accuracy().mean(),
                 trial.elapsed.as_secs_f64()
             );
-            eprintln!("{line}");
+            // Above the other ground's bar, where there are bars.
+            match std::io::stderr().is_terminal() {
+                true => drop(self.bars.println(line)),
+                false => eprintln!("{line}"),
+            }
         }
     }
 }

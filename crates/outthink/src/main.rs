@@ -40,14 +40,16 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::{Arguments, Command, KeysCommand};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
     print::explain_panics();
-    let Arguments { command } = Arguments::parse();
+    let matches = cli::help::fitted(Arguments::command()).get_matches();
+    let Arguments { command } =
+        Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Solve(arguments) => return solve::run(&arguments).unwrap_or_else(fail),

@@ -1,6 +1,6 @@
 //! `outthink prm-serve`: the embedded engine behind vLLM's `/pooling` contract, so that any verifier can be a server.
 //!
-//! As vLLM does, it returns a row for each marker where the layout has one, and else a row a token: label probabilities, the
+//! As vLLM does, it returns a row for each marker where the layout has one, and else a row per token: label probabilities, the
 //! probabilities of the two words, a value before its logistic function (`use_activation: false`) or after. A verifier that
 //! reads likelihoods has no classifier; its rows are the log-probability of each token.
 

@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The main numbers of a study, a row a policy, method, verifier and N.
+/// The main numbers of a study, a row per policy, method, verifier and N.
 pub(crate) fn summary(analysis: &Analysis) -> String {
     let study = &analysis.study;
     let share = |accuracy: f64, interval: Interval| {

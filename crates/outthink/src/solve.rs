@@ -386,9 +386,9 @@ pub(crate) fn print(
     } = costs;
     let flops = match (costs.flops_paper, costs.flops_full) {
         (Some(paper), Some(full)) => format!(
-            "{} FLOP by the paper's count, {} FLOP in full",
-            short(paper),
-            short(full)
+            "{} FLOP in total ({} by the paper's count)",
+            short(full),
+            short(paper)
         ),
         _ => "FLOP unknown: servers do not tell a model's size (in a recipe, `parameters` does)"
             .into(),
@@ -398,7 +398,7 @@ pub(crate) fn print(
         _ => " (some counted here: the server did not tell)",
     };
     println!(
-        "cost       {} policy tokens drawn, {} computed; {} verifier tokens{guessed}; {flops}",
+        "cost       {} tokens generated, {} computed by the policy, {} by the verifier{guessed}; {flops}",
         policy.generated, policy.computed, verifier.computed,
     );
 }

@@ -223,14 +223,14 @@ fn summary(
         "fixed",
         "paper's*",
         "paper's, CV*",
-        "deployable",
+        "label-free",
         "spent",
     ];
     if split.test.is_some() {
         header.extend([
             "test: fixed",
             "paper's*",
-            "deployable",
+            "label-free",
             "spent",
             "oracle*",
             "gain",
@@ -268,14 +268,14 @@ fn summary(
         })
         .collect();
     format!(
-        "{policy}: accuracy in % by the budget a problem in {}; {} runs of {} problems, {} left out as unfinished\n\n{}\nfixed: one method for all problems; deployable: this strategy; spent: what it takes on average. All by cross-validation: chosen\non other folds (CV) of the study's problems. * needs the right answers (an oracle){}",
+        "{policy}: accuracy in % by the budget per problem in {}; {} runs of {} problems, {} left out as unfinished\n\n{}\nfixed: one method for all problems; label-free: this strategy; spent: what it takes on average. All by cross-validation: chosen\non other folds (CV) of the study's problems. * needs the right answers (an oracle){}",
         arguments.unit,
         split.tune.rows.len(),
         split.tune.problems,
         split.tune.missing,
         table::render(&header, 0, &rows),
         match split.test {
-            Some(_) => ". test: on the problems of --test; gain: deployable minus fixed, 95 % CI",
+            Some(_) => ". test: on the problems of --test; gain: label-free minus fixed, 95 % CI",
             None => "",
         }
     )

@@ -53,7 +53,7 @@ fn a_strategy_is_tuned_tested_and_used() {
     assert!(found.contains("deployable"), "{found}");
     let report = std::fs::read_to_string(folder.file("report/README.md")).unwrap();
     for part in [
-        "What honesty costs",
+        "cross-validated and on the test problems",
         "equal full FLOPs",
         "Adaptive spending",
         "Reliability",
@@ -342,7 +342,7 @@ fn a_strategy_in_tokens_is_served_to_clients_who_count_samples() {
         .lines()
         .find_map(|line| line.strip_prefix("sample = "));
     let sample: f64 = sample.unwrap().parse().unwrap();
-    assert!(sample > 10.0, "{sample} tokens a sample");
+    assert!(sample > 10.0, "{sample} tokens per sample");
     let solve = |budget: &[&str]| {
         let solve = ["solve", "--strategy", "t.toml", "--json", "Evaluate $1+2$."];
         let told = ok(&[&solve[..], budget].concat(), &folder);

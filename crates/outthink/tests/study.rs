@@ -102,7 +102,7 @@ fn a_study_is_run_reported_exported_and_scored_anew() {
     assert!(told.contains("8 of 8 units done, 4 of them now"), "{told}");
 }
 
-/// One row a problem, seed and cell; their mean accuracy is the report's, and an answer is right where the row says so.
+/// One row per problem, seed and cell; their mean accuracy is the report's, and an answer is right where the row says so.
 fn results_agree_with_the_report(report: &str, folder: &Folder) {
     let export = ["export", "--store", "s.sqlite", "--format", "results"];
     let table = ok(&export, folder);

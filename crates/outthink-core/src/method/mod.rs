@@ -139,7 +139,7 @@ impl FromStr for Finished {
     }
 }
 
-/// A method with its budget laid out. `N` means the same for all: at most `N` solutions' worth of draws.
+/// A method with its budget laid out. `N` means the same for all: at most `N` samples, or as many tokens in partial solutions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct Plan {

@@ -17,7 +17,7 @@ pub struct Audited {
     pub failed: usize,
     /// The first reason.
     pub first_failure: Option<String>,
-    /// What texts that must not matter did to rewards of the first solutions; nothing where no model was asked.
+    /// What irrelevant changes to texts did to rewards of the first solutions; nothing where no model was asked.
     pub hazards: Vec<Hazard>,
     /// What rules of selection make of its rewards in a study.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -83,21 +83,24 @@ impl Audited {
         vec![
             ("threshold", threshold.unwrap_or_else(|| UNMEASURED.into())),
             (
-                "first error named, erroneous solutions",
+                "accuracy on erroneous solutions",
                 percent(judged.map(|judged| &judged.erroneous)),
             ),
             (
-                "called right, right solutions",
+                "accuracy on correct solutions",
                 percent(judged.map(|judged| &judged.correct)),
             ),
             ("F1", percent(judged.map(|judged| &judged.f1))),
             ("over-criticism", percent(report.over_criticism.as_ref())),
             ("error neglect", percent(report.error_neglect.as_ref())),
             (
-                "called − first error, steps",
+                "localization error, steps, signed",
                 signed(report.localisation.as_ref()),
             ),
-            ("its absolute value", signed(report.distance.as_ref())),
+            (
+                "localization error, steps, absolute",
+                signed(report.distance.as_ref()),
+            ),
             (
                 "lowest reward − first error, steps",
                 signed(report.lowest.as_ref()),
@@ -121,7 +124,7 @@ impl Hazard {
     pub fn told(&self) -> String {
         let mut text = match (&self.change, self.largest) {
             (Some(mean), Some(largest)) => format!(
-                "{} on the mean of {}, at most {}",
+                "{} on average over {}, at most {}",
                 signed(Some(mean)),
                 self.scored,
                 format!("{largest:+.3}").replace('-', "−")

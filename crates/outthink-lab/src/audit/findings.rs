@@ -96,13 +96,13 @@ pub(super) fn of(report: &AuditReport) -> Vec<Finding> {
         let harm = harm(shift, DISTANCE);
         let verdict = match harm {
             Harm::None => format!(
-                "places the first error right on the mean: {} steps",
+                "finds the first error where it is, on average: {} steps from it",
                 signed(shift)
             ),
             _ => {
-                let side = if shift.value > 0.0 { "after" } else { "before" };
+                let side = if shift.value > 0.0 { "late" } else { "early" };
                 format!(
-                    "places the error {side} where it is: {} steps on the mean",
+                    "finds the first error too {side}: {} steps on average",
                     signed(shift)
                 )
             }

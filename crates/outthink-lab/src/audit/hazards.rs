@@ -54,7 +54,7 @@ async fn reward(verifier: &dyn Verifier, asked: Prefix, place: usize) -> Result<
     let judged = judged.map_err(|words| words.to_string())?;
     match judged.first().map(|judged| judged.rewards.as_slice()) {
         Some(rewards) if rewards.len() == steps => Ok(rewards[place]),
-        _ => Err("not one reward a step".to_owned()),
+        _ => Err("not one reward per step".to_owned()),
     }
 }
 

@@ -137,7 +137,7 @@ fn verifier(audited: &Audited) -> Vec<Item> {
             .iter()
             .map(|hazard| vec![TableCell::text(hazard.name), TableCell::text(hazard.told())]);
         items.push(Item::Table(table(
-            "Text that must not matter, and how it changes its step's reward",
+            "Irrelevant changes to a text, and how they change the reward of its step",
             &["text", "change"],
             2,
             rows.collect(),
@@ -283,7 +283,7 @@ fn reliability(audited: &Audited) -> Option<Figure> {
         legend: vec![
             (0, false, "steps".into()),
             (2, false, "isotonic map".into()),
-            (6, true, "a reward that says how many are right".into()),
+            (6, true, "perfect calibration".into()),
         ],
     })
 }

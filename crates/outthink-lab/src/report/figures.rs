@@ -206,7 +206,7 @@ impl Analysis {
             id: "figure-4".into(),
             title: "Policies, verifiers and methods".into(),
             caption: "Accuracy against N; bands are 95 % intervals over problems. What a method gains depends on the verifier: compare along a row.".into(),
-            axis: "N, solutions' worth of draws".into(),
+            axis: "N, samples".into(),
             vertical: "% right",
             square: false,
             columns: if verifiers <= 4 { verifiers } else { 3 },
@@ -245,7 +245,7 @@ impl Analysis {
                 "Accuracy against N by method. Verifier: {}.",
                 self.verifier_name(verifier)
             ),
-            axis: "N, solutions' worth of draws".into(),
+            axis: "N, samples".into(),
             vertical: "% right",
             square: false,
             columns: 4,
@@ -326,7 +326,7 @@ impl Analysis {
                 "Accuracy against N for problems that are easy, medium and hard for the policy (oracle Pass@1 bands). Verifier: {}.",
                 self.verifier_name(verifier)
             ),
-            axis: "N, solutions' worth of draws".into(),
+            axis: "N, samples".into(),
             vertical: "% right",
             square: false,
             columns: 3,
@@ -398,7 +398,7 @@ impl Analysis {
                  Verifier: {}.",
                 self.verifier_name(verifier)
             ),
-            axis: "floating-point operations a problem, verifier included".into(),
+            axis: "floating-point operations per problem, verifier included".into(),
             vertical: "% right",
             square: false,
             columns: 2,

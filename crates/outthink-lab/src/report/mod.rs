@@ -268,11 +268,11 @@ impl Report {
 
 /// What the numbers mean, for whoever reads the report alone.
 const READING: [&str; 5] = [
-    "**N** is at most so many solutions' worth of draws, for every method. **M**, the beam width, is how many draws each kept step gets.",
+    "**N** is at most so many samples, or as many tokens as so many solutions in a search step by step, for every method. **M**, the beam width, is how many draws each kept step gets.",
     "**Intervals** are 95 %: Wilson's where every value is a success or a failure, else a percentile bootstrap of 10,000 draws over problems \
      (and over the runs of a problem, where there are several). Differences are paired: both sides are resampled with the same problems.",
     "**Majority, best-of-N and Pass@N** at every N come from one pool of samples. Pass@N and the choice of the best are exact averages over all \
-     subsets, majority too where that is cheap; what is left is averaged over random subsets, and the hint of a number says with which standard error.",
+     subsets, majority too where that is cheap; what is left is averaged over random subsets, and pointing at a number shows its standard error.",
     "**Beam search and DVTS** are one tree for each problem, N and verifier.",
     "**Compute-optimal** takes for each band of difficulty the method that did best on these same problems. That needs the right answers \
      (oracle) and chooses in-sample: it says what could be gained, not what a chooser would gain on new problems.",
@@ -390,7 +390,7 @@ fn lead(analysis: &Analysis) -> Vec<String> {
         .collect();
     let count = analysis.count;
     let mut lead = vec![format!(
-        "{} problems of {}, {} run{}; policies: {}; verifiers: {}; {} at N = {}. Searches choose by {HEADLINE}.",
+        "{} problems of {}, {} run{}; policies: {}; verifiers: {}; {} at N = {}. Answers of searches and best-of-N are chosen by {HEADLINE}.",
         study.problems.len(),
         study.dataset,
         study.seeds.len(),
@@ -422,7 +422,7 @@ fn lead(analysis: &Analysis) -> Vec<String> {
     lead
 }
 
-/// The smallest policy that, scaled, surely beats a larger one alone by the most.
+/// The smallest policy that, scaled, significantly beats a larger one alone by the most.
 fn headline(analysis: &Analysis) -> Option<String> {
     let verifier = analysis.main_verifier()?;
     let largest = analysis.largest();
@@ -458,7 +458,7 @@ fn headline(analysis: &Analysis) -> Option<String> {
             found = Some((ratio, text));
         }
     }
-    let none = "No policy with scaling surely beats a larger one alone in this study.".to_owned();
+    let none = "No smaller policy with test-time scaling significantly beats a larger one without it in this study.".to_owned();
     Some(found.map_or(none, |(_, text)| text))
 }
 

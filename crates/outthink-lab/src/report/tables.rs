@@ -91,8 +91,8 @@ impl Analysis {
             words: 1,
             rows,
             note: format!(
-                "% right with 95 % intervals. Verifier: {}. \u{201c}Best method\u{201d} and \u{201c}compute-optimal\u{201d} are chosen on \
-                 these very problems, as in the paper, so they flatter.",
+                "% right with 95 % intervals. Verifier: {}. \u{201c}Best method\u{201d} and \u{201c}compute-optimal\u{201d} are selected on \
+                 the evaluation problems, as in the paper, and are therefore optimistic.",
                 self.verifier_name(verifier)
             ),
         })

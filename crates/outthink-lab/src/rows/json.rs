@@ -1,4 +1,4 @@
-//! Rows written as JSON: an object a line, objects after one another, an array of them, or one object that holds them.
+//! Rows written as JSON: an object per line, objects after one another, an array of them, or one object that holds them.
 
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;

@@ -250,7 +250,7 @@ impl Store {
         Ok(drawn)
     }
 
-    /// The rewards of a unit: the number of the solution, and one reward a step.
+    /// The rewards of a unit: the number of the solution, and one reward per step.
     pub fn rewards(&mut self, unit: i64) -> Result<Vec<(usize, Vec<f64>)>, StoreError> {
         let mut rewards = Vec::new();
         self.database.query(

@@ -51,7 +51,7 @@ pub struct Choice {
     pub agreement: Option<f64>,
     /// Is it right?
     pub correct: bool,
-    /// Solutions' worth of draws, all together.
+    /// Samples, all together.
     pub samples: usize,
     /// How many of the unit's solutions, from the first, the answer was chosen among; the others were only looked at.
     pub solutions: usize,

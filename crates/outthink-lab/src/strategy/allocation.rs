@@ -68,7 +68,7 @@ impl FromStr for Order {
 /// How far a problem is.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
-    /// Solutions' worth of draws.
+    /// Samples.
     pub(super) drawn: usize,
     /// What they cost.
     pub(super) spent: f64,

@@ -38,7 +38,7 @@ impl Candidate {
         matches!(self.method, Method::Majority | Method::BestOfN)
     }
 
-    /// After how many solutions' worth of draws it looks whether to stop; the last is `N`.
+    /// After how many samples it looks whether to stop; the last is `N`.
     pub fn looks(&self) -> Vec<usize> {
         match self.stopping {
             Some(_) if self.reuses_probe() => Stopping::looks(self.budget),

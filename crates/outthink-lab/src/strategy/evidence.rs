@@ -19,7 +19,7 @@ use crate::votes::Taken;
 /// What something costs, by every measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// Solutions' worth of draws.
+    /// Samples.
     pub samples: f64,
     /// The policy's work.
     pub policy: Expected,

@@ -338,7 +338,7 @@ impl StrategyFile {
                     candidate: own.within(bounds.most.unwrap_or(own.budget)),
                     predicted: Some(entry.accuracy),
                     reason: format!(
-                        "best for all problems alike within {spent} {unit}: {:.1} % right on the study `{}`, and looking at a problem first did not pay",
+                        "the same for every problem: {:.1} % right on the study `{}` within {spent} {unit}; looking at a problem first did not help there",
                         mean * 100.0,
                         self.written.study.name
                     ),

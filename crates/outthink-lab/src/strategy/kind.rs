@@ -37,7 +37,7 @@ pub struct Chosen {
 /// What bounds a choice beside the budget.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bounds {
-    /// Most solutions' worth of draws.
+    /// Most samples.
     pub most: Option<usize>,
     /// The price of a unit of cost, if not the one that was fitted for the budget.
     pub price: Option<f64>,

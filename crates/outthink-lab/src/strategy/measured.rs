@@ -28,7 +28,7 @@ pub struct Measured {
     pub problems: usize,
     /// By problem and run: was it right?
     pub values: Values,
-    /// Solutions' worth of draws of a problem.
+    /// Samples of a problem.
     pub samples: f64,
     /// The policy's work for a problem, by itself.
     pub policy: Expected,

@@ -29,7 +29,7 @@ pub struct Hands<'a> {
     pub limits: Limits,
     /// How answers are told apart.
     pub answers: &'a dyn Answers,
-    /// Most solutions' worth of draws for one problem, if that is bounded.
+    /// Most samples for one problem, if that is bounded.
     pub most: Option<usize>,
 }
 
@@ -74,7 +74,7 @@ pub struct Solved {
     pub probe: Option<(Tree, Option<String>)>,
     /// The search found no answer and the first samples had one.
     pub fell_back: bool,
-    /// Solutions' worth of draws of the search, which may have stopped before its `N`.
+    /// Samples of the search, which may have stopped before its `N`.
     pub drawn: usize,
     /// And with the probe's.
     pub samples: usize,
@@ -317,7 +317,7 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// A search by a candidate, stopped early if it says so; and how many solutions' worth of draws that were.
+    /// A search by a candidate, stopped early if it says so; and how many samples that were.
     async fn search(&mut self, candidate: &Candidate) -> Result<(Tree, usize), SolveError> {
         for look in candidate.looks() {
             let Some(stopping) = candidate.stopping else {
@@ -503,7 +503,7 @@ mod tests {
         }
     }
 
-    /// How many solutions' worth of draws a candidate says that it took, was drawn, and was scored.
+    /// How many samples a candidate says that it took, was drawn, and was scored.
     fn search(candidate: &Candidate, split: bool) -> (usize, usize, usize) {
         counted(split, async |problem, hands| {
             let mut begun = Begun::new(problem, None, 1, hands).await?;

@@ -10,7 +10,7 @@ use crate::study::ModelInfo;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
-    /// Solutions' worth of draws; what a verifier reads is free.
+    /// Samples; what a verifier reads is free.
     #[default]
     Samples,
     /// Tokens that the policy draws and those that the verifier reads.

@@ -92,7 +92,7 @@ impl Outcome {
 /// A budget and what is done with it.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The budget a problem, in the tariff's unit.
+    /// The budget per problem, in the tariff's unit.
     pub budget: f64,
     /// What is done.
     pub decision: Decision,

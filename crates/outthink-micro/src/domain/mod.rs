@@ -241,7 +241,7 @@ impl Problem {
         })
     }
 
-    /// One label a step: is the solution up to and including this step still the derivation?
+    /// One label per step: is the solution up to and including this step still the derivation?
     pub fn check<S: AsRef<str>>(&self, steps: &[S]) -> Vec<bool> {
         let mut right = true;
         steps

@@ -32,7 +32,7 @@ pub(crate) fn plain(audited: &Audited) -> String {
         let _ = writeln!(out, "  {name:<40} {value}");
     }
     if !audited.hazards.is_empty() {
-        out.push_str("\n  change of a step's reward by text that must not matter\n");
+        out.push_str("\n  change of a step's reward by irrelevant changes to a text\n");
     }
     for found in &audited.hazards {
         let _ = writeln!(out, "    {:<28} {}", found.name, found.told());

@@ -95,7 +95,7 @@ pub(crate) struct ReportArguments {
     /// Folder to write to [default: STUDY-report]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Print every number as a JSON object a line instead
+    /// Print every number as a JSON object per line instead
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -163,7 +163,7 @@ pub(crate) struct AuditArguments {
     /// micro: which problems and which draws
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Print one JSON object a verifier instead of tables
+    /// Print one JSON object per verifier instead of tables
     #[arg(long)]
     pub(crate) json: bool,
     /// Write the one verifier's isotonic map to a file, for --calibration of solve, study and serve
@@ -249,9 +249,9 @@ pub(crate) struct ExportArguments {
 pub(crate) enum Format {
     /// One line of JSON a sample
     Jsonl,
-    /// One row a problem, seed, method and budget, as CSV: answer, correct, agreement, tokens, FLOPs
+    /// One row per problem, seed, method and budget, as CSV: answer, correct, agreement, tokens, FLOPs
     Results,
-    /// One row a problem, policy and run, with search-and-learn's columns; only pools
+    /// One row per problem, policy and run, with search-and-learn's columns; only pools
     Parquet,
 }
 

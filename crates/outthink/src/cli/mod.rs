@@ -1,5 +1,6 @@
 //! What can be typed.
 
+pub(crate) mod help;
 mod lab;
 mod model;
 
@@ -125,7 +126,7 @@ Examples:
   outthink grade --jsonl pairs.jsonl --rules qwen2.5-math"#
     )]
     Grade(Grade),
-    /// Run a study: problems × policies × verifiers × methods × budgets, every sample stored once; kill it any time
+    /// Run a study: problems × policies × verifiers × methods × budgets, every sample stored once; interrupt it at any time, and the same command resumes
     #[command(after_help = "Examples:
   outthink study recipes/micro.toml
   outthink study recipes/micro.toml --dry-run
@@ -397,7 +398,7 @@ Example: outthink keys add alice --file keys.toml"
 pub(crate) struct Score {
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
-    /// Solutions, one JSON object a line; `-` is standard input
+    /// Solutions, one JSON object per line; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) jsonl: PathBuf,
 }
@@ -447,7 +448,7 @@ pub(crate) struct Grade {
     /// The prediction is a whole response: extract its answer first
     #[arg(long, requires = "prediction")]
     pub(crate) text: bool,
-    /// Grade a file of pairs, one JSON object a line; `-` is standard input
+    /// Grade a file of pairs, one JSON object per line; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["gold", "prediction"])]
     pub(crate) jsonl: Option<PathBuf>,
     /// Whose rules: outthink, or to compare with published numbers qwen2.5-math, prm800k, gsm8k-strict or gsm8k-flexible
@@ -460,7 +461,7 @@ pub(crate) struct Grade {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Micro {
-    /// Print problems with worked solutions, a JSON object a line
+    /// Print problems with worked solutions, a JSON object per line
     #[command(
         after_help = "Example: outthink micro generate --seed 7 --count 100 --kind linear --level 3"
     )]

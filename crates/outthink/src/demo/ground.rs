@@ -19,7 +19,7 @@ pub(super) struct Ground {
     pub(super) small: &'static str,
     pub(super) large: &'static str,
     pub(super) verifier: &'static str,
-    /// What the small policy is searched with besides, at N = 16 or more.
+    /// What policies are searched with besides; all but the step checker only under --full.
     pub(super) others: &'static [&'static str],
     /// A verifier that is a language model, and can be asked for an answer itself.
     pub(super) speaker: &'static str,
@@ -82,6 +82,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// Are its samples those that the other, a majority vote, is taken over?
+    pub(super) fn is_pool_of(&self, vote: &Self) -> bool {
+        let same = self.policy == vote.policy && self.budget == vote.budget;
+        same && vote.method == Method::Majority && self.method == Method::BestOfN
+    }
+
     pub(super) fn cot(policy: &'static str) -> Self {
         Self {
             policy,
@@ -133,9 +139,10 @@ impl Ground {
     pub(super) fn entries(&self, full: bool) -> Vec<Entry> {
         let mut entries: Vec<Entry> = self.policies.map(Entry::cot).to_vec();
         entries.push(Entry::cot(self.speaker));
+        // Majority after best-of-N, whose samples it votes on.
         let methods = [
-            Method::Majority,
             Method::BestOfN,
+            Method::Majority,
             Method::Beam,
             Method::Dvts,
         ];
@@ -162,9 +169,7 @@ impl Ground {
             let row = |&budget| self.search(self.small, method, budget, self.verifier);
             entries.extend(budgets.iter().map(row));
         }
-        for &other in self.others {
-            entries.push(self.search(self.small, self.method, BUDGET, other));
-        }
+        entries.push(self.search(self.small, self.method, BUDGET, STEP_CHECKER));
         entries
     }
 }

@@ -278,7 +278,8 @@ impl<'a> Report<'a> {
         for (ground, taken) in &told.choices {
             let mut taken: Vec<(&str, usize)> = taken.iter().map(|own| (*own.0, *own.1)).collect();
             taken.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-            let taken = taken.into_iter();
+            // What it took in less than one problem of a hundred is no choice worth a word.
+            let taken = taken.into_iter().filter(|(_, count)| share(*count) >= 1.0);
             let taken = taken.map(|(method, count)| format!("{method} for {:.0} %", share(count)));
             let taken: Vec<String> = taken.collect();
             choices.push(format!("on {ground} {}", taken.join(", ")));

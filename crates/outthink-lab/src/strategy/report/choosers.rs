@@ -14,7 +14,7 @@ pub(super) fn choosers(text: &mut String, part: &Part<'_>) -> fmt::Result {
     let unit = part.tuning.tariff.unit();
     writeln!(
         text,
-        "\n**What honesty costs**: % right by budget a problem in {unit}; the paper's chooser takes the best candidate in each band of oracle Pass@1\n\n| budget | tune: paper's, in-sample (oracle) | cross-validated (oracle) | deployable, cross-validated | test: one for all | paper's (oracle) | deployable | spent | knows all (oracle) | deployable − one for all | deployable takes most often |\n|---|---|---|---|---|---|---|---|---|---|---|"
+        "\n**In-sample, cross-validated and on the test problems**: % right by budget per problem in {unit}; the paper's chooser takes the best candidate in each band of oracle Pass@1\n\n| budget | tune: paper's, in-sample (oracle) | cross-validated (oracle) | label-free, cross-validated | test: single best | paper's (oracle) | label-free | spent | oracle | label-free − single best | label-free takes most often |\n|---|---|---|---|---|---|---|---|---|---|---|"
     )?;
     for own in &part.compared {
         let Some(tested) = &own.tested else { continue };
@@ -47,7 +47,7 @@ pub(super) fn recipes(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> 
     }
     writeln!(
         text,
-        "\n**Against the fixed recipes of others** at as many samples: the authors' table (by policy size and oracle band) and search-and-learn's\n\n| N | verifier | authors' table | deployable − it | search-and-learn | deployable − it |\n|---|---|---|---|---|---|"
+        "\n**Against the fixed recipes of others** at as many samples: the authors' table (by policy size and oracle band) and search-and-learn's\n\n| N | verifier | authors' table | label-free − it | search-and-learn | label-free − it |\n|---|---|---|---|---|---|"
     )?;
     let bands = bands(unseen);
     for own in part.compared.iter().filter(|own| own.budget >= 4.0) {

@@ -24,7 +24,7 @@ pub(super) fn small_against_large(
         .collect();
     writeln!(
         text,
-        "\n**Small with its strategy minus large alone (greedy), points** (Table 3)\n\n| large policy, CoT | % right | budget | deployable | its full FLOPs | the large one's | deployable − large | majority at that N − large |\n|---|---|---|---|---|---|---|---|"
+        "\n**Small with its strategy minus large alone (greedy), points** (Table 3)\n\n| large policy, CoT | % right | budget | label-free | its full FLOPs | the large one's | label-free − large | majority at that N − large |\n|---|---|---|---|---|---|---|---|"
     )?;
     let Ok(flops) = unseen.tariff(Unit::Flops) else {
         return Ok(());
@@ -98,7 +98,7 @@ pub(super) fn gains(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fm
     };
     writeln!(
         text,
-        "**Gains** (Table 5)\n\n| CoT | majority, at its peak | deployable, largest N | performance gain | efficiency gain over majority |\n|---|---|---|---|---|\n| {:.1} | {:.1} | {:.1} | {:.0} % | {efficiency} |",
+        "**Gains** (Table 5)\n\n| CoT | majority, at its peak | label-free, largest N | performance gain | efficiency gain over majority |\n|---|---|---|---|---|\n| {:.1} | {:.1} | {:.1} | {:.0} % | {efficiency} |",
         greedy * 100.0,
         peak * 100.0,
         last * 100.0,

@@ -55,7 +55,7 @@ pub fn report(
             "A strategy fitted on {}, tested on {}",
             tune.name, test.name
         ),
-        axis: "full FLOPs a problem".into(),
+        axis: "full FLOPs per problem".into(),
         series: Vec::new(),
     };
     let runs = |study: &Study| {
@@ -68,7 +68,7 @@ pub fn report(
     };
     let _ = write!(
         text,
-        "# The compute-optimal strategy, fitted and tested\n\nFitted on `{}` ({}), tested on `{}` ({}); the two share no problem. Made by\n\n    {command}\n\nAll intervals are 95 %, paired, by 10,000 bootstrap draws over problems and runs. *Deployable* sees no right answer: it looks at the first four\nsamples, or not, as cross-validation on the tune problems decided for the budget. *Oracle* marks what needs the right answers.\n",
+        "# The compute-optimal strategy, fitted and tested\n\nFitted on `{}` ({}), tested on `{}` ({}); the two share no problem. Made by\n\n    {command}\n\nAll intervals are 95 %, paired, by 10,000 bootstrap draws over problems and runs. *Label-free* sees no right answer: it looks at the first four\nsamples, or not, as cross-validation on the tune problems decided for the budget. *Oracle* marks what needs the right answers.\n",
         tune.name,
         runs(tune),
         test.name,

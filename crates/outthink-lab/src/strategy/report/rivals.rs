@@ -24,7 +24,7 @@ pub(super) fn equal_flops(
     let tuning = Tuning::new(&part.split.tune, &tariff, all, 5, 0);
     let _ = writeln!(
         text,
-        "\n**Against every fixed method and selection at equal full FLOPs**: the strategy fitted to spend what the fixed one costs; of each method and verifier, the selection that is best *on the test problems*\n\n| N | fixed | % right | FLOPs | deployable | its FLOPs | deployable − fixed |\n|---|---|---|---|---|---|---|"
+        "\n**Against every fixed method and selection at equal full FLOPs**: the strategy fitted to spend what the fixed one costs; of each method and verifier, the selection that is best *on the test problems*\n\n| N | fixed | % right | FLOPs | label-free | its FLOPs | label-free − fixed |\n|---|---|---|---|---|---|---|"
     );
     let mut summary = String::new();
     for &n in test.budgets.iter().filter(|&&n| n >= 16) {
@@ -93,7 +93,7 @@ pub(super) fn reward_aware(
     }
     let _ = writeln!(
         text,
-        "**Reward-aware against reward-blind** choosing, by the paper's bands (oracle) and by the deployable chooser: aware is fitted with the verifier it runs with, blind with another one; majority is open to both\n\n| runs with | blind is fitted with | chooser | N | aware | takes most often | blind | takes most often | aware − blind |\n|---|---|---|---|---|---|---|---|---|"
+        "**Reward-aware against reward-blind** choosing, by the paper's bands (oracle) and by the label-free chooser: aware is fitted with the verifier it runs with, blind with another one; majority is open to both\n\n| runs with | blind is fitted with | chooser | N | aware | takes most often | blind | takes most often | aware − blind |\n|---|---|---|---|---|---|---|---|---|"
     );
     let budgets: Vec<f64> = test.budgets.iter().map(|&n| n as f64).collect();
     for (number, verifier) in part.split.tune.verifiers.iter().enumerate() {
@@ -104,7 +104,7 @@ pub(super) fn reward_aware(
                 "| {} | {} | {} | {} | {} | {aware} | {} | {blind} | {} |",
                 verifier.name,
                 own.other,
-                if own.bands { "bands" } else { "deployable" },
+                if own.bands { "bands" } else { "label-free" },
                 short(own.budget),
                 percent(Some(&own.aware)),
                 percent(Some(&own.blind)),

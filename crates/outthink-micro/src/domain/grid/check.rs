@@ -78,7 +78,7 @@ pub struct StepVerdict {
     pub clashes: Option<[Vec<Clash>; SIZE]>,
 }
 
-/// One verdict a step, given the solution's steps.
+/// One verdict per step, given the solution's steps.
 pub(crate) fn verdicts<S: AsRef<str>>(
     given: &Grid,
     solution: &[String],

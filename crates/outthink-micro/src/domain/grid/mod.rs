@@ -1,4 +1,4 @@
-//! `Fill the grid:`: sudoku of six by six, boxes of two rows by three columns, one row a step from the top down.
+//! `Fill the grid:`: sudoku of six by six, boxes of two rows by three columns, one row per step from the top down.
 //!
 //! Hard to fill in this order, since a row may fit all that is seen and still be wrong; easy to check, since a wrong row
 //! ends in a clash further down.
