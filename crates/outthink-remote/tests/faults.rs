@@ -288,7 +288,9 @@ fn a_crash_as_vllms_own_is_survived_until_someone_restarts_it() {
     killer.join().unwrap();
     assert_eq!(shape(&tree), expected());
     assert_eq!(down.load(Ordering::SeqCst), 1);
-    assert!(client.stats()[0].refused > 0);
+    // What was under way when it died was lost, and what came later refused; which of the two there was is a matter of time.
+    let stats = &client.stats()[0];
+    assert!(stats.refused + stats.wasted > 0);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn a_strategy_is_tuned_tested_and_used() {
         .concat(),
         &folder,
     );
-    assert!(found.contains("deployable"), "{found}");
+    assert!(found.contains("label-free"), "{found}");
     let report = std::fs::read_to_string(folder.file("report/README.md")).unwrap();
     for part in [
         "cross-validated and on the test problems",

@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(
             laid_out(&text),
             format!(
-                "Some prose of two lines.\n\nExamples:\n  outthink solve {quoted} \\\n    --method dvts --budget 64 --gold 24"
+                "Some prose of two lines.\n\nExamples:\n  outthink solve {quoted} --method dvts \\\n    --budget 64 --gold 24"
             )
         );
     }
