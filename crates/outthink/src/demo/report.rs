@@ -307,15 +307,15 @@ impl<'a> Report<'a> {
 
     /// Both grounds, one under the other.
     pub(super) fn chart(&self) -> String {
-        const HEIGHT: usize = 500;
-        const WIDTH: usize = 860;
-        let all = HEIGHT * self.grounds.len();
+        let charts: Vec<Chart> = self.grounds.iter().map(Measured::chart).collect();
+        let (wide, all) = (Chart::WIDTH, charts.iter().map(Chart::height).sum::<f64>());
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {all}\" width=\"{WIDTH}\" height=\"{all}\">\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {wide} {all}\" width=\"{wide}\" height=\"{all}\">\n"
         );
-        for (place, own) in self.grounds.iter().enumerate() {
-            let y = place * HEIGHT;
-            let _ = writeln!(svg, "<g transform=\"translate(0 {y})\">{}</g>", own.chart());
+        let mut y = 0.0;
+        for chart in charts {
+            let _ = writeln!(svg, "<g transform=\"translate(0 {y})\">{}</g>", chart.svg());
+            y += chart.height();
         }
         svg.push_str("</svg>\n");
         svg
@@ -481,7 +481,7 @@ impl Measured<'_> {
         writeln!(out, "right answer: {}", question.gold)
     }
 
-    fn chart(&self) -> String {
+    fn chart(&self) -> Chart {
         let own = self.ground;
         let problems = self.questions.len() as f64;
         let point = |row: &Row, label: String| Point {
@@ -532,7 +532,6 @@ impl Measured<'_> {
             axis: "floating-point operations per problem, verifier included".into(),
             series,
         }
-        .svg()
     }
 }
 

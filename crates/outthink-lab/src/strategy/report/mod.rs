@@ -51,10 +51,7 @@ pub fn report(
 ) -> Result<(String, String), TuneError> {
     let mut text = String::new();
     let mut chart = Chart {
-        title: format!(
-            "A strategy fitted on {}, tested on {}",
-            tune.name, test.name
-        ),
+        title: "A fitted strategy on problems that it has not seen".into(),
         axis: "full FLOPs per problem".into(),
         series: Vec::new(),
     };
