@@ -27,12 +27,14 @@ pub fn convert(from: &Path, to: &Path, told: &dyn Fn(&Path)) -> Result<usize, Er
             });
         }
     }
+    for shard in &shards {
+        // Before anything is made, for an error that says what is missing.
+        std::fs::File::open(from.join(shard)).map_err(at(&from.join(shard)))?;
+    }
     std::fs::create_dir_all(to).map_err(at(to))?;
     let mut count = 0;
     for shard in &shards {
         let source = from.join(shard);
-        // Opened first, for an error that says what is missing.
-        std::fs::File::open(&source).map_err(at(&source))?;
         let tensors = read(&source)?;
         count += tensors.len();
         let path = to.join(renamed(shard));

@@ -28,6 +28,11 @@ pub struct Estimate {
     pub basis: String,
 }
 
+/// Units of a cell that are done before it is estimated by them.
+const FEW: f64 = 10.0;
+/// More tokens than any solution is allowed: what is longer has no limit.
+const LONGEST: usize = 1 << 32;
+
 /// What units of a cell took on average, as far as some are done.
 #[derive(Clone, Copy)]
 struct Mean {
@@ -116,7 +121,8 @@ impl Estimate {
             estimate.draws += (draws * left) as u64;
             let policy = &study.policies[cell.policy];
             let price = policy.price.unwrap_or_default();
-            if mean.units > 0.0 {
+            // Problems often come easiest first, so a few of them say little of the rest.
+            if mean.units >= FEW.min(mean.units + left as f64) && mean.units > 0.0 {
                 measured += left;
                 // A unit has so much of what is under way; the others have the rest meanwhile.
                 let share = appetite_of(cell) as f64 / appetite.max(1) as f64;
@@ -151,6 +157,11 @@ impl Estimate {
                 Config::Score { pool, .. } => {
                     let pool = study.cells.iter().find(|cell| cell.hash() == pool);
                     match pool.map(|cell| cell.config()) {
+                        // Samples that were stored before are as long as they are, which is for the run to find out.
+                        Some(Config::Pool { limits, .. }) if limits.solution_tokens > LONGEST => {
+                            add(None);
+                            continue;
+                        }
                         Some(Config::Pool { draws, limits, .. }) => {
                             let limit = limits.solution_tokens as f64;
                             (limit * *draws as f64 * units, limit)

@@ -70,7 +70,7 @@ pub struct Caps {
 impl Caps {
     /// Can they be kept? Operations are those of models whose shapes are known; money is what models with a price take,
     /// and at least one has one.
-    fn check(&self, study: &Study) -> Result<(), RunError> {
+    pub fn check(&self, study: &Study) -> Result<(), RunError> {
         let models = || study.policies.iter().chain(&study.verifiers);
         let (cap, unknown, model) = if self.flops.is_some() {
             let shapeless = models().find(|model| model.shape().is_none());

@@ -73,7 +73,7 @@ struct Asked {
 }
 
 pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<ExitCode, Failure> {
-    let asked = read(file)?;
+    let asked = read(file, arguments)?;
     match &arguments.strategy {
         Some(named) => by_strategy(arguments, named, &asked),
         None => by_method(arguments, &asked),
@@ -81,8 +81,18 @@ pub(crate) fn run(arguments: &Solve, file: &Path) -> Result<ExitCode, Failure> {
 }
 
 /// The problems, read as a study reads them; a gold answer is not needed.
-fn read(file: &Path) -> Result<Vec<Asked>, Failure> {
-    let columns = Columns::default();
+fn read(file: &Path, arguments: &Solve) -> Result<Vec<Asked>, Failure> {
+    let asked = |problem: outthink_lab::Problem| Asked {
+        problem: Arc::new(problem.question()),
+        gold: (!problem.gold.is_empty()).then_some(problem.gold),
+    };
+    if let Some(problems) = wiring::fresh_problems(&file.to_string_lossy(), None)? {
+        return Ok(problems.into_iter().map(asked).collect());
+    }
+    let columns = Columns {
+        problem: arguments.problem_column.clone(),
+        answer: arguments.answer_column.clone(),
+    };
     let set = match file == Path::new("-") {
         true => read_dataset_from(
             "standard input",
@@ -98,11 +108,7 @@ fn read(file: &Path) -> Result<Vec<Asked>, Failure> {
     };
     let set = set.map_err(Failure::input)?;
     data::tell(&set.notes);
-    let asked = set.problems.into_iter().map(|problem| Asked {
-        problem: Arc::new(problem.question()),
-        gold: (!problem.gold.is_empty()).then_some(problem.gold),
-    });
-    Ok(asked.collect())
+    Ok(set.problems.into_iter().map(asked).collect())
 }
 
 fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {

@@ -339,7 +339,7 @@ fn remote_policy(policy: &RemotePolicy, checks: &mut Checks) {
     let pairs = texts.chunks_exact(2);
     match pairs.filter(|pair| pair[0] == pair[1]).count() {
         _ if texts.iter().all(|text| *text == texts[0]) => checks.limited(&format!(
-            "whether runs can be repeated is not known: all {} samples were the same, whatever the seed",
+            "this question got the same {} samples whatever the seed, so whether a seed repeats a run is not known",
             texts.len()
         )),
         0 => checks.limited("runs cannot be repeated: the server ignores seeds"),

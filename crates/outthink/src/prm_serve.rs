@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &PrmServe) -> Result<(), Failure> {
     let keys = keys(arguments.keys.as_deref(), arguments.listen)?;
     let Some(AnyVerifier::Model(verifier)) = models::verifier(&arguments.verifier)? else {
         return Err(Failure::Input(anyhow!(
-            "prm-serve serves a model as it is; name one with --verifier, and calibrate it where its rewards are used"
+            "prm-serve serves a model as it is; name one with --verifier"
         )));
     };
     let name = arguments

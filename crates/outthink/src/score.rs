@@ -42,7 +42,9 @@ impl Written {
 
 pub(crate) fn run(arguments: &Score) -> Result<ExitCode, Failure> {
     let Some(verifier) = models::verifier(&arguments.verifier)? else {
-        return Err(Failure::Input(anyhow!("--verifier none scores nothing")));
+        return Err(Failure::Input(anyhow!(
+            "score needs a verifier; name one with --verifier"
+        )));
     };
     let Input { name, lines } = Input::open(&arguments.jsonl)?;
     let mut out = BufWriter::new(crate::print::stdout());

@@ -42,6 +42,7 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
     }
     let (mut study, models) = wiring::resolve(recipe, &columns, &mut store)?;
     settle_name(&mut study, &mut store, &arguments, &place)?;
+    caps.check(&study).map_err(Failure::input)?;
     if !is_there && !arguments.dry_run {
         store = Store::open(&place)?;
         if let Some(seconds) = arguments.lease {
@@ -265,8 +266,9 @@ fn settle_name(
                     format!("{number} {}", if number == 1 { one } else { more })
                 };
                 format!(
-                    "{}, {}, N = {}",
+                    "{} of {}, {}, N = {}",
                     count(study.problems.len(), "problem", "problems"),
+                    study.dataset,
                     count(study.policies.len(), "policy", "policies"),
                     list(&study.budgets),
                 )
@@ -367,7 +369,9 @@ fn plan(study: &Study, place: &str, count: Count, estimate: &Estimate) -> String
             String::new()
         },
     ));
-    if count.open + count.failed > 0 {
+    if count.open + count.failed > 0 && estimate.draws == 0 {
+        told.push_str("estimate   nothing is drawn: stored samples are scored\n");
+    } else if count.open + count.failed > 0 {
         told.push_str(&format!(
             "estimate   {} {} solutions, {} tokens{}{} ({})\n",
             if estimate.is_bound {

@@ -84,6 +84,7 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
     for (((policy, split), tuning), tuned) in policies.iter().zip(&splits).zip(&tunings).zip(&tuned)
     {
         let compared = compare(split, tuning, tuned)?;
+        few(split)?;
         if arguments.json {
             json(policy, arguments, &compared)?;
         } else {
@@ -119,6 +120,28 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
         println!("{}", folder.join("README.md").display());
     }
     Ok(())
+}
+
+/// What a handful of problems says is chance: under five left of many there is nothing to fit, under fifty not much.
+fn few(split: &Split) -> Result<(), Failure> {
+    const LEAST: usize = 5;
+    const ENOUGH: usize = 50;
+    let tune = &split.tune;
+    let finished: std::collections::BTreeSet<usize> =
+        tune.rows.iter().map(|row| row.problem).collect();
+    match finished.len() {
+        few if few < LEAST && tune.missing > 0 => Err(Failure::Input(anyhow!(
+            "only {few} of {} problems are finished for every method; finish the study first (outthink study …)",
+            tune.problems
+        ))),
+        few if few < ENOUGH => {
+            eprintln!(
+                "warning: fitted on {few} problems; what it says of itself is uncertain by many points"
+            );
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses to write over a strategy of another policy where nobody named the file.

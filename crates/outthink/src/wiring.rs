@@ -400,41 +400,10 @@ fn short_name(model: &str) -> String {
     trimmed.rsplit('/').next().unwrap_or(trimmed).to_owned()
 }
 
-/// `micro`, `grid` or `both` (or `micro:SEED` and so on) for fresh test problems of the embedded families, `micro-tune:SEED` and
-/// so on for tuning ones; else a known set or a file. `both` takes its problems in turn from the two.
+/// Fresh problems, or those of a known set or a file.
 fn problems(recipe: &Recipe, columns: &Columns) -> Result<Vec<Problem>, Failure> {
-    let (name, seed) = recipe
-        .dataset
-        .split_once(':')
-        .unwrap_or((&recipe.dataset, "1"));
-    let (ground, split) = match name.strip_suffix("-tune") {
-        Some(ground) => (ground, Split::Tune),
-        None => (name, Split::Test),
-    };
-    let made = match ground {
-        "micro" => Some([None, None]),
-        "grid" => Some([Some(Kind::Grid), Some(Kind::Grid)]),
-        "both" => Some([None, Some(Kind::Grid)]),
-        _ => None,
-    };
-    let mut problems = match made {
-        Some(kinds) => {
-            let seed = seed.parse().map_err(|_| {
-                Failure::Input(anyhow!("`{}`: the seed is no number", recipe.dataset))
-            })?;
-            let count = recipe.problems.unwrap_or(200);
-            match kinds {
-                [first, second] if first == second => fresh(seed, split, first, count),
-                [first, second] => {
-                    let first = fresh(seed, split, first, count.div_ceil(2));
-                    let mut second = fresh(seed, split, second, count / 2).into_iter();
-                    let turns = first
-                        .into_iter()
-                        .flat_map(|own| std::iter::once(own).chain(second.next()));
-                    turns.collect()
-                }
-            }
-        }
+    let mut problems = match fresh_problems(&recipe.dataset, recipe.problems)? {
+        Some(problems) => problems,
         None => data::problems(&recipe.dataset, columns)?,
     };
     if let Some(count) = recipe.problems {
@@ -448,6 +417,38 @@ fn problems(recipe: &Recipe, columns: &Columns) -> Result<Vec<Problem>, Failure>
         problems.truncate(count);
     }
     Ok(problems)
+}
+
+/// Problems of the embedded families that are made: `micro`, `grid` or `both` (or `micro:SEED` and so on) are test problems,
+/// `micro-tune:SEED` and so on tuning ones; `both` takes its problems in turn from the two. None for any other name.
+pub(crate) fn fresh_problems(
+    dataset: &str,
+    count: Option<usize>,
+) -> Result<Option<Vec<Problem>>, Failure> {
+    /// Where nobody says how many.
+    const COUNT: usize = 200;
+    let (name, seed) = dataset.split_once(':').unwrap_or((dataset, "1"));
+    let (family, split) = match name.strip_suffix("-tune") {
+        Some(family) => (family, Split::Tune),
+        None => (name, Split::Test),
+    };
+    let [first, second] = match family {
+        "micro" => [None, None],
+        "grid" => [Some(Kind::Grid), Some(Kind::Grid)],
+        "both" => [None, Some(Kind::Grid)],
+        _ => return Ok(None),
+    };
+    let number = || Failure::Input(anyhow!("`{dataset}`: the seed is no number"));
+    let seed = seed.parse().map_err(|_| number())?;
+    let count = count.unwrap_or(COUNT);
+    if first == second {
+        return Ok(Some(fresh(seed, split, first, count)));
+    }
+    let first = fresh(seed, split, first, count.div_ceil(2));
+    let mut second = fresh(seed, split, second, count / 2).into_iter();
+    let turns = first.into_iter();
+    let turns = turns.flat_map(|own| std::iter::once(own).chain(second.next()));
+    Ok(Some(turns.collect()))
 }
 
 fn fresh(seed: u64, split: Split, kind: Option<Kind>, count: usize) -> Vec<Problem> {

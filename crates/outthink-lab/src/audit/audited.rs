@@ -87,18 +87,18 @@ impl Audited {
                 percent(judged.map(|judged| &judged.erroneous)),
             ),
             (
-                "accuracy on correct solutions",
+                "accuracy on right solutions",
                 percent(judged.map(|judged| &judged.correct)),
             ),
             ("F1", percent(judged.map(|judged| &judged.f1))),
             ("over-criticism", percent(report.over_criticism.as_ref())),
             ("error neglect", percent(report.error_neglect.as_ref())),
             (
-                "localization error, steps, signed",
+                "localisation error, steps, signed",
                 signed(report.localisation.as_ref()),
             ),
             (
-                "localization error, steps, absolute",
+                "localisation error, steps, absolute",
                 signed(report.distance.as_ref()),
             ),
             (

@@ -96,7 +96,7 @@ pub(super) fn of(report: &AuditReport) -> Vec<Finding> {
         let harm = harm(shift, DISTANCE);
         let verdict = match harm {
             Harm::None => format!(
-                "finds the first error where it is, on average: {} steps from it",
+                "no clear shift: the first error is found {} steps from where it is",
                 signed(shift)
             ),
             _ => {

@@ -64,7 +64,7 @@ pub enum StoreError {
         known: i64,
     },
     /// A question that would change something.
-    #[error("this can only be asked of a store that may be changed; `outthink sql` reads")]
+    #[error("`outthink sql` only reads; nothing in a store can be changed with it")]
     ReadsOnly,
     /// Several statements.
     #[error("ask one question at a time: there is another statement after the first")]

@@ -76,7 +76,11 @@ impl CaseTree {
         if let Some(other) = node.other {
             mark.push_str(&format!(" | {other:.3}"));
         }
-        mark.push_str(&format!(" {:>3}t", node.tokens));
+        // Whole solutions are kept without the tokens of their steps.
+        match node.tokens {
+            0 => mark.push_str("     "),
+            tokens => mark.push_str(&format!(" {tokens:>3}t")),
+        }
         if node.right == Some(true) {
             mark.push_str(" ✓");
         } else if self.first_wrong(node) {

@@ -12,7 +12,15 @@ pub(crate) fn fitted(command: Command) -> Command {
         Some(text) => command.after_help(laid_out(&text)),
         None => command,
     };
-    command.mut_subcommands(fitted)
+    // `--budget -4` is a wrong budget, and not an option that nobody knows.
+    command
+        .mut_args(|argument| {
+            match argument.get_action().takes_values() && !argument.is_positional() {
+                true => argument.allow_negative_numbers(true),
+                false => argument,
+            }
+        })
+        .mut_subcommands(fitted)
 }
 
 /// Lines of prose that follow each other become one; what is indented is a command.

@@ -11,7 +11,7 @@ pub(crate) struct StudyArguments {
     /// Recipe file; flags override it
     #[arg(value_name = "RECIPE.toml")]
     pub(crate) recipe: Option<PathBuf>,
-    /// A known set (`outthink data list`), a file, or `micro` for fresh problems of the micro domain
+    /// A known set (`outthink data list`), a file, or `micro`, `grid` or `both` for fresh problems
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) dataset: Option<String>,
     /// How many problems, from the first
@@ -23,10 +23,10 @@ pub(crate) struct StudyArguments {
     /// The dataset's column with the answer [default: guessed]
     #[arg(long, value_name = "NAME")]
     pub(crate) answer_column: Option<String>,
-    /// Policies: names, folders, GGUF files or servers
+    /// Policies, separated by commas: names, folders, GGUF files or servers
     #[arg(long, value_name = "MODEL|URL", value_delimiter = ',')]
     pub(crate) policy: Vec<String>,
-    /// Verifiers, or none
+    /// Verifiers, separated by commas [default: none]
     #[arg(long, value_name = "MODEL|URL|none", value_delimiter = ',')]
     pub(crate) verifier: Vec<String>,
     /// Calibration of the study's one verifier, as `outthink audit --save-calibration` writes it
@@ -211,7 +211,7 @@ pub(crate) struct TreeArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct SqlArguments {
-    /// The question
+    /// One SQL query
     pub(crate) query: String,
     /// The store [default: the only one in this folder]
     #[arg(long, value_name = "PATH|URL")]
@@ -247,7 +247,7 @@ pub(crate) struct ExportArguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// One line of JSON a sample
+    /// One line of JSON per sample
     Jsonl,
     /// One row per problem, seed, method and budget, as CSV: answer, correct, agreement, tokens, FLOPs
     Results,
@@ -280,7 +280,7 @@ or owner/name/FILE for a file of a dataset on the Hugging Face hub. Sets are kep
 Example: outthink data get math-500 && outthink study --dataset math-500 --policy micro-0.3m --methods majority --budgets 4"
     )]
     Get {
-        /// Which
+        /// Which set
         name: String,
     },
 }

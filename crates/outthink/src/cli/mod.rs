@@ -45,7 +45,7 @@ pub(crate) enum Command {
     #[command(after_help = r"Examples:
   outthink solve 'Evaluate $(17+19)\cdot 4-16$.'
   outthink solve 'Solve $2(4(x+8)+38)=332$ for $x$.' --method dvts --budget 64 --gold 24
-  echo 'Evaluate $7+8$.' | outthink solve - --json
+  echo 'Solve $5x-7=23$ for $x$.' | outthink solve - --json
   outthink solve --policy ./my-model --budget 16 'What is $17\cdot 24$?'
   outthink solve --policy http://127.0.0.1:8080/v1 --method majority 'What is $17\cdot 24$?'
   outthink solve 'What is $17\cdot 24$?' \
@@ -78,7 +78,7 @@ Examples:
     --verifier-reference Qwen/Qwen2.5-Math-7B-Instruct --jsonl solutions.jsonl"#
     )]
     Score(Score),
-    /// Load models, say how they are read, and check that it fits
+    /// Load a policy and a verifier, show how they are read, and check that they work together
     #[command(after_help = "Examples:
   outthink doctor
   outthink doctor --policy http://127.0.0.1:8080/v1
@@ -89,7 +89,7 @@ Examples:
 Exit status: 0 if what was named works, though perhaps not for every method; 1 if a check failed; 2 for wrong input,
 a server that is not there, or one that refuses the key.")]
     Doctor(Doctor),
-    /// Serve a verifier to other machines, behind vLLM's /pooling contract
+    /// Serve a verifier to other machines, through vLLM's /pooling API
     #[command(after_help = r"Example:
   outthink prm-serve --verifier peiyi9979/math-shepherd-mistral-7b-prm \
     --listen 0.0.0.0:8300 --keys keys.toml
@@ -139,7 +139,7 @@ The same command goes on where an earlier one stopped, however it stopped. Exit 
     Study(Box<StudyArguments>),
     /// Tables and figures of a study: one HTML file, Markdown and SVG
     #[command(
-        after_help = "Writes index.html, README.md and figures/*.svg into a folder; --json prints every number instead, one a line.
+        after_help = "Writes index.html, README.md and figures/*.svg into a folder; --json prints every number instead, one per line.
 
 Examples:
   outthink report micro --store micro.sqlite --out micro-report
@@ -182,9 +182,9 @@ Examples:
   outthink tree micro 3 --store micro.sqlite --method dvts --budget 256 --compare micro-prm-short --out tree.html"
     )]
     Tree(TreeArguments),
-    /// Ask a store in SQL; nothing can be changed
+    /// Query a store in SQL, read-only
     #[command(
-        after_help = "Rows are separated by tabs. Tables: study, cell, problem, unit, member, sample, reward, journal.
+        after_help = "Rows are separated by tabs. Tables: study, cell, problem, unit, member, sample, reward, choice, journal.
 
 Example: outthink sql --store micro.sqlite 'select answer, count(*) from sample where correct = 1 group by answer limit 5'"
     )]
@@ -212,8 +212,8 @@ Examples:
     Data(Data),
     /// Serve models behind OpenAI's API, with searches and a console
     #[command(
-        after_help = r#"`model` says what is wanted: a policy's name answers as it is, auto@POLICY and METHOD:POLICY search; {"outthink": {"budget": 64}}
-in the body, or reasoning_effort, says for how much. The first policy is the default.
+        after_help = r#"The field `model` selects what answers: a policy's name gives the policy as it is, auto@POLICY and METHOD:POLICY search; {"outthink": {"budget": 64}}
+in the body, or reasoning_effort, sets the budget.
 Requests are logged on standard error; RUST_LOG=warn logs only what goes wrong.
 
 Examples:
@@ -223,8 +223,9 @@ Examples:
   outthink serve --policy http://127.0.0.1:8080/v1 --listen 127.0.0.1:9000
   outthink keys add alice --file keys.toml
   outthink serve --listen 0.0.0.0:8321 --keys keys.toml
-  curl http://127.0.0.1:8321/v1/chat/completions -d '{"model": "beam:micro-0.3m",
-    "messages": [{"role": "user", "content": "Evaluate $(17+19)\\cdot 4-16$."}]}'"#
+  curl http://127.0.0.1:8321/v1/chat/completions \
+    -d '{"model": "beam:micro-0.3m", "messages": [{"role": "user",
+    "content": "Solve $5x-7=23$ for $x$."}]}'"#
     )]
     Serve(Serve),
     /// Make API keys for `outthink serve`
@@ -258,8 +259,8 @@ pub(crate) struct Demo {
     /// Measure every policy with every method at N = 4, 16, 64 and 256 (long)
     #[arg(long)]
     pub(crate) full: bool,
-    /// Which problems to draw from; `tune` is for choosing settings
-    #[arg(long, default_value = "test", hide = true)]
+    /// Which problems to draw from: test, or tune for choosing settings
+    #[arg(long, default_value = "test")]
     pub(crate) split: Split,
 }
 
@@ -268,10 +269,16 @@ pub(crate) struct Solve {
     /// The problem; `-` reads it from standard input
     #[arg(required_unless_present = "jsonl")]
     pub(crate) problem: Option<String>,
-    /// Many problems: a file or known set, read as `study --dataset` reads it; `-` is standard input. A line each comes out
+    /// Many problems: a file or known set, read as `study --dataset` reads it; `-` is standard input. One line per problem is written
     #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["problem", "gold", "json"])]
     pub(crate) jsonl: Option<PathBuf>,
-    /// One budget for all of them, in the strategy's unit [default: --budget for each]
+    /// The column of the file with the problem [default: guessed]
+    #[arg(long, value_name = "NAME", requires = "jsonl")]
+    pub(crate) problem_column: Option<String>,
+    /// The column of the file with the answer [default: guessed]
+    #[arg(long, value_name = "NAME", requires = "jsonl")]
+    pub(crate) answer_column: Option<String>,
+    /// One budget for all of them, in the strategy's unit (needs --strategy) [default: --budget for each]
     #[arg(long, value_name = "N", value_parser = positive, requires = "jsonl", conflicts_with = "budget")]
     pub(crate) total: Option<f64>,
     /// Where their answers go; the same command goes on where an earlier one was killed [default: standard output]
@@ -364,7 +371,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["verifier_reference", "verifier_windows"])]
     pub(crate) strategy: Option<String>,
     /// Address to listen on; any but a loopback one needs --keys
-    #[arg(long, default_value = "127.0.0.1:8321", value_name = "ADDRESS")]
+    #[arg(long, value_parser = address, default_value = "127.0.0.1:8321", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
     /// File of API keys, as `outthink keys add` makes it [default: everyone on this machine may ask]
     #[arg(long, value_name = "FILE")]
@@ -416,7 +423,7 @@ pub(crate) struct PrmServe {
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
     /// Address to listen on; any but a loopback one needs --keys
-    #[arg(long, default_value = "127.0.0.1:8300", value_name = "ADDRESS")]
+    #[arg(long, value_parser = address, default_value = "127.0.0.1:8300", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
     /// File of API keys, as `outthink keys add` makes it [default: everyone on this machine may ask]
     #[arg(long, value_name = "FILE")]
@@ -495,11 +502,19 @@ Example: outthink micro generate --seed 1 --count 3 | outthink micro check -"#
     },
 }
 
+/// Where to listen.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = text.replace("localhost", "127.0.0.1");
+    numeric
+        .parse()
+        .map_err(|_| "an address is IP:PORT, such as 127.0.0.1:8321".into())
+}
+
 /// A number more than 0.
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
-        _ => Err("it is a number more than 0".into()),
+        _ => Err("it must be greater than 0".into()),
     }
 }
 

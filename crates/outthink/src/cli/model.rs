@@ -8,7 +8,7 @@ use outthink_engine::Precision;
 /// Which policy, and how it is read.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct PolicyChoice {
-    /// Policy: a name of the micro family, a checkpoint folder, a .gguf file, a hub id as `owner/name@revision`, servers as
+    /// Policy: an embedded model (outthink models; two joined by +), a checkpoint folder, a .gguf file, a hub id as `owner/name@revision`, servers as
     /// `http://h1:8000/v1,http://h2:8000/v1#model`, or an outthink.toml [default: micro-0.3m]
     #[arg(long, help_heading = "Models", value_name = "MODEL|URL")]
     pub(crate) policy: Option<String>,
@@ -41,7 +41,7 @@ impl PolicyChoice {
 /// Which verifier, and how it is read.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct VerifierChoice {
-    /// Verifier: as a policy, or `step-checker` (exact, micro domain only), or `none` [default: micro-prm-likelihood for the
+    /// Verifier: as a policy, or `step-checker` (exact; embedded domains only), or `none` [default: micro-prm-likelihood for the
     /// embedded policies, grid-prm for those that fill grids, none for any other]
     #[arg(long, help_heading = "Models", value_name = "MODEL|URL|none")]
     pub(crate) verifier: Option<String>,

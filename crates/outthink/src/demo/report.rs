@@ -261,7 +261,7 @@ impl<'a> Report<'a> {
             out,
             "\nBOTH, {each} problems of each\n{}\n",
             wrapped(
-                "One strategy for the small policies of both grounds, which is not told which problem is of which: it looks at the first samples and chooses (docs/strategy.md). The single methods have each ground's own width and selection, which it has to find."
+                "One strategy for the small policies of both domains, which is not told which problem is of which: it looks at the first samples and chooses (docs/strategy.md). The single methods have the best width and selection of each domain, which the strategy has to find."
             )
         )?;
         let header = [
