@@ -154,3 +154,38 @@ fn one_problem_that_cannot_be_asked_ends_nothing_and_twice_the_same_is_one() {
         found[1]
     );
 }
+
+#[test]
+fn made_problems_and_columns_of_other_names_are_read_as_a_study_reads_them() {
+    let folder = Folder::new("batch-made");
+    let pair = [
+        "solve",
+        "--policy",
+        "micro-24k+grid-24k",
+        "--method",
+        "cot",
+        "--jsonl",
+    ];
+    let found = lines(&ok(&[&pair[..], &["both:7"]].concat(), &folder));
+    assert_eq!(found.len(), 200);
+    let grids = found
+        .iter()
+        .filter(|line| line["id"].as_str().unwrap().starts_with("grid-"));
+    assert_eq!(grids.count(), 100);
+    let own = "frage,loesung\nEvaluate $3+4$.,7\n";
+    std::fs::write(folder.0.join("own.csv"), own).unwrap();
+    let named = [
+        "own.csv",
+        "--problem-column",
+        "frage",
+        "--answer-column",
+        "loesung",
+        "--method",
+        "cot",
+    ];
+    let found = lines(&ok(&solve(&named), &folder));
+    assert!(
+        found.len() == 1 && found[0]["correct"].is_boolean(),
+        "{found:?}"
+    );
+}

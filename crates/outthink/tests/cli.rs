@@ -58,7 +58,8 @@ fn bad_input_gets_one_clear_line_and_exit_status_2() {
     insta::assert_snapshot!(solve(&["--policy", "10.0.0.7:8000/v1#m"]), @"2: error: 10.0.0.7:8000/v1 is an address without its scheme; did you mean http://10.0.0.7:8000/v1?");
     insta::assert_snapshot!(solve(&["--policy", "micro-prm"]), @"2: error: policy micro-prm: no policy profile fits this checkpoint, a Qwen2ForProcessRewardModel (tried: grid, micro, deepseek-r1-distill, llama-3, qwen3, qwen2.5, chat); name one, or write one as in profiles/");
     insta::assert_snapshot!(solve(&["--budget", "6", "--width", "4"]), @"2: error: beam cannot spend a budget of 6: the beam width of 4 must divide it; try a budget of 4 or 8, or a width of 2, 3 or 6");
-    insta::assert_snapshot!(solve(&["--budget", "0"]), @"2: error: invalid value '0' for '--budget <N>': it is a number more than 0");
+    insta::assert_snapshot!(solve(&["--budget", "0"]), @"2: error: invalid value '0' for '--budget <N>': it must be greater than 0");
+    insta::assert_snapshot!(solve(&["--budget", "-4"]), @"2: error: invalid value '-4' for '--budget <N>': it must be greater than 0");
     insta::assert_snapshot!(solve(&["--budget", "1e18"]), @"2: error: --budget 1e18 is too large: at most 1048576 solutions");
     insta::assert_snapshot!(solve(&["--temperature=-1"]), @r#"2: error: invalid value '-1' for '--temperature <T>': a temperature is a number from 0 to 100"#);
     insta::assert_snapshot!(solve(&["--verifier", "none", "--method", "beam"]), @"2: error: beam needs a verifier; name one with --verifier, or use --method majority");
@@ -571,6 +572,19 @@ fn help_has_examples_and_completions_are_scripts() {
             String::from_utf8(help).unwrap().contains("Example"),
             "{command:?}"
         );
+    }
+    let script = outthink(&["completions", "bash"], "").stdout;
+    let script = String::from_utf8(script).unwrap();
+    for value in [
+        "grid-90k",
+        "step-checker",
+        "dvts",
+        "min-max",
+        "gsm8k",
+        "q8_0",
+        "prm800k",
+    ] {
+        assert!(script.contains(value), "{value}");
     }
     for shell in ["bash", "zsh", "fish", "powershell"] {
         let script = outthink(&["completions", shell], "").stdout;

@@ -342,7 +342,7 @@ fn no_study_takes_anothers_name_and_what_does_not_begin_leaves_nothing() {
     let (code, told) = fails(&study(&named), &folder);
     assert_eq!(code, Some(2));
     assert!(
-        told.contains("`own` of another recipe (2 problems, 1 policy")
+        told.contains("`own` of another recipe (2 problems of own.csv, 1 policy")
             && told.contains("--replace"),
         "{told}"
     );
