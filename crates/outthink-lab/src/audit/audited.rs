@@ -49,13 +49,21 @@ pub(crate) fn signed(measured: Option<&Measured>) -> String {
     measured.map_or_else(|| UNMEASURED.into(), show)
 }
 
+/// What has no sign: `0.024 (0.015 to 0.043)`.
+pub(crate) fn size(measured: Option<&Measured>) -> String {
+    let show = |Measured { value, interval }: &Measured| {
+        format!("{value:.3} ({:.3} to {:.3})", interval.low, interval.high)
+    };
+    measured.map_or_else(|| UNMEASURED.into(), show)
+}
+
 impl Audited {
     /// What it rests on, in a line.
     pub fn basis(&self) -> String {
         let report = &self.report;
         let lengths = &report.lengths;
         let mut text = format!(
-            "{}: {} scored, {} with an error, {} problems; {:.1} {} a step, {:.1} a response, {:.1} steps",
+            "{}: {} scored, {} with an error, {} problems; {:.1} {} per step, {:.1} per response, {:.1} steps",
             self.data,
             report.solutions,
             report.erroneous,
@@ -110,11 +118,8 @@ impl Audited {
                 "reward of late steps − early ones",
                 effect(&report.position),
             ),
-            (
-                "ECE",
-                signed(calibration.map(|calibration| &calibration.ece)),
-            ),
-            ("ECE after isotonic map", signed(after)),
+            ("ECE", size(calibration.map(|calibration| &calibration.ece))),
+            ("ECE after isotonic map", size(after)),
         ]
     }
 }

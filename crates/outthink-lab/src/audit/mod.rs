@@ -20,7 +20,7 @@ mod stored;
 
 pub use ability::{Ability, AbilityPoint, Fit};
 pub use audited::Audited;
-pub(crate) use audited::signed;
+pub(crate) use audited::{signed, size};
 pub use bias::{Bin, Effect};
 pub use calibrated::{Calibrated, CalibrationError, CalibrationFile};
 pub use calibration::{Calibration, Isotonic, Reliability};

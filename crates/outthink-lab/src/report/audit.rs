@@ -4,7 +4,7 @@ use super::figure::{Content, Dot, Drawn, Figure, Line, Panel};
 use super::table::{Table, TableCell, percent, points};
 use super::view::{METHODS, method_name};
 use super::{Item, Report, Section, number, titled};
-use crate::audit::{Ability, Audited, Effect, Example, Measured, Ruled, Sensitivity, signed};
+use crate::audit::{Ability, Audited, Effect, Example, Measured, Ruled, Sensitivity, signed, size};
 
 const READING: [&str; 4] = [
     "**Intervals** are 95 % percentile bootstraps over problems; a share that is all or none has Wilson's. Thresholds and isotonic maps are \
@@ -102,7 +102,7 @@ fn side_by_side(audits: &[Audited]) -> Table {
             }
         }
     }
-    table("", &header, 1, rows)
+    table("All measures", &header, 1, rows)
 }
 
 fn verifier(audited: &Audited) -> Vec<Item> {
@@ -115,7 +115,7 @@ fn verifier(audited: &Audited) -> Vec<Item> {
         ]
     });
     let mut items = vec![Item::Table(table(
-        "",
+        "Ways to fail",
         &["failure", "", "finding"],
         3,
         findings.collect(),
@@ -157,9 +157,13 @@ fn verifier(audited: &Audited) -> Vec<Item> {
 fn bins(title: &str, unit: &str, effect: &Effect) -> Table {
     let rows = effect.bins.iter().map(|bin| {
         let from = bin.above.map_or(1, |above| above + 1);
-        let to = bin.up_to.map_or(String::new(), |to| to.to_string());
+        let range = match bin.up_to {
+            None => format!("{from} and more"),
+            Some(to) if to == from => from.to_string(),
+            Some(to) => format!("{from} to {to}"),
+        };
         vec![
-            TableCell::text(format!("{from} to {to}")),
+            TableCell::text(range),
             TableCell::text(bin.steps.to_string()),
             TableCell::text(signed(bin.difference.as_ref())),
         ]
@@ -265,8 +269,8 @@ fn reliability(audited: &Audited) -> Option<Figure> {
         caption: format!(
             "Share of right steps against their mean reward, in ten bins of the half that reports, each with its number of steps; the map is fitted on the other half. \
              Expected calibration error {}, after the map {}.",
-            signed(Some(&calibration.ece)),
-            signed(calibration.ece_isotonic.as_ref())
+            size(Some(&calibration.ece)),
+            size(calibration.ece_isotonic.as_ref())
         ),
         axis: "reward".into(),
         vertical: "% of steps that are right",

@@ -394,7 +394,7 @@ impl Analysis {
             id: "figure-flops".into(),
             title: "Accuracy against computation".into(),
             caption: format!(
-                "Every token that policy or verifier computes, with attention, a problem; the leftmost point of a line is one greedy solution. \
+                "Operations per problem of policy and verifier, attention included; the leftmost point of a line is one greedy solution. \
                  Verifier: {}.",
                 self.verifier_name(verifier)
             ),
