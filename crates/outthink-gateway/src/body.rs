@@ -150,9 +150,8 @@ impl<'de, T: TryFrom<i128>> Deserialize<'de> for Whole<T> {
             (float.fract() == 0.0 && float.abs() <= 2_f64.powi(53)).then_some(float as i128)
         };
         let value = exact.or_else(|| number.as_f64().and_then(whole));
-        value
-            .and_then(|value| T::try_from(value).ok())
-            .map(Self)
-            .ok_or_else(|| D::Error::custom("expected a number without a fraction"))
+        let value = value.ok_or_else(|| D::Error::custom("expected a whole number"))?;
+        let fits = T::try_from(value).map(Self);
+        fits.map_err(|_| D::Error::custom(format!("{value} is out of range")))
     }
 }

@@ -129,8 +129,14 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
     let mut recipe = match &arguments.recipe {
         Some(file) => {
             let name = file.display();
-            let text = outthink_core::file::read_to_string(file)
-                .with_context(|| format!("cannot read {name}"));
+            let text = outthink_core::file::read_to_string(file).with_context(|| {
+                match file.exists() {
+                    true => format!("cannot read {name}"),
+                    false => format!(
+                        "there is no recipe {name}; several policies, verifiers or methods are separated by commas"
+                    ),
+                }
+            });
             let parsed = Recipe::parse(&text.map_err(Failure::Input)?);
             parsed
                 .with_context(|| name.to_string())

@@ -278,6 +278,39 @@ fn what_cannot_be_done_is_told() {
     std::fs::write(folder.file("bad.toml"), "name = 'x'\nbugdets = [4]").unwrap();
     let (code, told) = fails(&["study", "bad.toml"], &folder);
     assert!(code == Some(2) && told.contains("bugdets"), "{told}");
+    // A recipe that is taken for a store, for a strategy, and one that is not there; a cap that nothing can be counted for.
+    for (typed, expected) in [
+        (
+            &["report", "--store", "bad.toml"][..],
+            "bad.toml is not a store",
+        ),
+        (
+            &["solve", "--strategy", "bad.toml", "Evaluate $1+2$."],
+            "no strategy file",
+        ),
+        (&["study", "micro-24k"], "separated by commas"),
+        (
+            &[
+                "study",
+                "--dataset",
+                "micro",
+                "--policy",
+                "micro-24k",
+                "--methods",
+                "cot",
+                "--max-cost",
+                "1",
+            ],
+            "price",
+        ),
+    ] {
+        let (code, told) = fails(typed, &folder);
+        assert!(
+            code == Some(2) && told.contains(expected),
+            "{typed:?}: {told}"
+        );
+    }
+    assert!(!Path::new(&folder.file("micro-1.sqlite")).exists());
     let (_, told) = fails(
         &[
             "study",

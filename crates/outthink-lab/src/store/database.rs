@@ -27,6 +27,12 @@ pub enum StoreError {
         /// What is there.
         tables: String,
     },
+    /// A file that SQLite cannot read.
+    #[error("{place} is not a store: it is no SQLite file")]
+    NoDatabase {
+        /// The file.
+        place: String,
+    },
     /// A store that is not there.
     #[error("there is no store {place}; `outthink study` makes one")]
     Missing {

@@ -37,7 +37,7 @@ impl Sqlite {
             connection.busy_timeout(Duration::from_secs(60))?;
             Ok(connection)
         });
-        let connection = patient.map_err(|source| StoreError::Sqlite { place, source })?;
+        let connection = patient.map_err(|source| failure(place, source))?;
         Ok(Self {
             connection,
             path: path.to_owned(),
@@ -47,10 +47,14 @@ impl Sqlite {
 
     fn told(&self) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
         let place = self.path.display().to_string();
-        move |source| StoreError::Sqlite {
-            place: place.clone(),
-            source,
-        }
+        move |source| failure(place.clone(), source)
+    }
+}
+
+fn failure(place: String, source: rusqlite::Error) -> StoreError {
+    match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => StoreError::NoDatabase { place },
+        _ => StoreError::Sqlite { place, source },
     }
 }
 

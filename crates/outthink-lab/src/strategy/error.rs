@@ -10,6 +10,9 @@ pub enum StrategyError {
     /// Not TOML, or with words that mean nothing here.
     #[error("the strategy cannot be read")]
     Toml(#[from] toml::de::Error),
+    /// TOML of another kind.
+    #[error("it is no strategy file (a study's recipe?); `outthink tune` makes one")]
+    Foreign,
     /// It cannot be written.
     #[error("the strategy cannot be written")]
     Write(#[from] toml::ser::Error),

@@ -45,7 +45,10 @@ impl StrategyFile {
         struct Version {
             version: u32,
         }
-        let Version { version } = toml::from_str(text)?;
+        let whole: toml::Table = toml::from_str(text)?;
+        let Ok(Version { version }) = Version::deserialize(whole) else {
+            return Err(StrategyError::Foreign);
+        };
         if version != VERSION {
             return Err(StrategyError::Version(version));
         }
