@@ -39,14 +39,27 @@ macro_rules! member {
                     $name,
                     "/chat_template.jinja"
                 )),
-                weights: include_bytes!(concat!(
-                    "../../../models/micro/",
-                    $name,
-                    "/model.safetensors"
-                )),
+                // A static has one address; what a constant holds is copied into every unit of code that names it.
+                weights: {
+                    const HELD: &[u8] = include_bytes!(concat!(
+                        "../../../models/micro/",
+                        $name,
+                        "/model.safetensors"
+                    ));
+                    static WEIGHTS: [u8; HELD.len()] = copied(HELD);
+                    &WEIGHTS
+                },
             },
         }
     };
+}
+
+/// The bytes as an array, which a static can own.
+const fn copied<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    match bytes.first_chunk::<N>() {
+        Some(all) => *all,
+        None => panic!("an array is as long as its bytes"),
+    }
 }
 
 /// Models that know the same problems and nothing else.
