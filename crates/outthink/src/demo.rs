@@ -157,7 +157,7 @@ fn questions(ground: &Ground, count: usize, seed: u64, split: domain::Split) -> 
         .collect()
 }
 
-/// The majority vote over the samples of best-of-N, and what it costs without the verifier.
+/// The majority vote over the samples of best-of-N, and what it costs without the verifier. The time is that of best-of-N.
 fn voted(pool: &Row, entry: Entry, questions: &[Question]) -> Row {
     let correct = pool
         .trial

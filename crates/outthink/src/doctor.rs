@@ -201,11 +201,14 @@ fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<AnyPolicy, Failu
         remote_policy(&policy, checks);
         return Ok(AnyPolicy::Remote(policy));
     }
-    if let Some(pair) = Experts::find(choice.name()) {
-        for one in models::policies(pair, choice)?.both() {
-            embedded_policy(one, checks);
+    if Experts::find(choice.name()).is_some() {
+        let policy = models::any_policy(choice)?;
+        if let AnyPolicy::Experts(pair) = &policy {
+            for one in pair.experts.both() {
+                embedded_policy(one, checks);
+            }
         }
-        return models::any_policy(choice);
+        return Ok(policy);
     }
     memory(choice.name(), choice.dtype, checks)?;
     let policy = models::policy(choice)?;

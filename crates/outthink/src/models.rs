@@ -1,17 +1,18 @@
 //! From what was typed to loaded models.
 
+mod files;
+
 use std::borrow::Cow;
-use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use futures::future::BoxFuture;
 use outthink_core::{
     Extension, Halt, Judgement, Method, ModelCost, ModelError, Pair, Policy, Prefix, Problem,
-    Reply, Sampling, Verifier, did_you_mean,
+    Reply, Sampling, Verifier,
 };
-use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
+use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier, Precision};
 use outthink_lab::audit::{Calibrated, CalibrationFile};
 use outthink_micro::domain::{self, Kind};
 use outthink_micro::family::{Family, Member};
@@ -24,6 +25,8 @@ use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::digest::digest;
 use crate::failure::Failure;
 use crate::hub::HubId;
+
+pub(crate) use files::checkpoint;
 
 /// What is said of a problem that the micro family cannot read.
 const FOREIGN: &str = r"the embedded models only know `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some), and with --policy grid-90k grids. For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1";
@@ -477,7 +480,7 @@ pub(crate) fn any_policy(choice: &PolicyChoice) -> Result<AnyPolicy, Failure> {
 }
 
 /// Both policies of a pair.
-pub(crate) fn policies(
+fn policies(
     pair: Experts<Member>,
     choice: &PolicyChoice,
 ) -> Result<Experts<EmbeddedPolicy>, Failure> {
@@ -587,113 +590,6 @@ fn embedded_verifier(name: &str, choice: &VerifierChoice) -> Result<EmbeddedVeri
     Ok(verifier)
 }
 
-/// The files of a model: of the micro family, of a folder, a GGUF file, or the hub's. A name that may be either is the path if
-/// a model is there, and the hub's else; which it was is told.
-pub(crate) fn checkpoint(name: &str, precision: Precision) -> Result<Checkpoint, Failure> {
-    let path = Path::new(name);
-    let id = HubId::parse(name).filter(|_| !is_gguf(name));
-    let mut checkpoint = if let Some(member) = Member::find(name) {
-        member.checkpoint()
-    } else if path.exists() && (id.is_none() || holds_model(path)) {
-        let own = read(path)?;
-        if id.is_some() {
-            tell_once(format!("{name} is taken from here, not from the hub"));
-        }
-        own
-    } else if let Some(id) = id {
-        if lies_here(path) {
-            tell_once(format!("{name} is no model here, so it is the hub's"));
-        }
-        read(&id.fetch().map_err(|error| fetching(error, path))?)?
-    } else {
-        return Err(unknown(name));
-    };
-    checkpoint.precision = precision;
-    Ok(checkpoint)
-}
-
-/// Is a name that of a GGUF file, there or not? `owner/name/FILE.gguf` is a file of the hub.
-fn is_gguf(name: &str) -> bool {
-    name.to_ascii_lowercase().ends_with(".gguf") && name.split('/').count() != 3
-}
-
-/// Is the folder there that a path would lie in?
-fn lies_here(path: &Path) -> bool {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    folder.is_some_and(Path::is_dir)
-}
-
-/// Is there a model, or what is left of one, as opposed to a folder that happens to be called so?
-fn holds_model(path: &Path) -> bool {
-    let of_model = |name: &OsStr| {
-        let ending = Path::new(name).extension().and_then(OsStr::to_str);
-        name == "config.json" || matches!(ending, Some("gguf" | "safetensors" | "bin"))
-    };
-    let mut files = std::fs::read_dir(path).into_iter().flatten().flatten();
-    path.is_file() || files.any(|file| of_model(&file.file_name()))
-}
-
-/// A model's files are asked for more than once, and where they are from is told once.
-fn tell_once(told: String) {
-    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let mut known = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if !known.contains(&told) {
-        eprintln!("{told}");
-        known.push(told);
-    }
-}
-
-/// What a name may have been meant for.
-fn unknown(name: &str) -> Failure {
-    if is_gguf(name) || lies_here(Path::new(name)) {
-        return Failure::Input(anyhow!(
-            "there is no file or folder {name}{}",
-            neighbour(Path::new(name))
-        ));
-    }
-    let known: Vec<&str> = Member::all().map(|member| member.name).collect();
-    let meant = did_you_mean(name, known.iter().copied());
-    Failure::Input(anyhow!(
-        "unknown model `{name}`: no folder or file of that name, no hub id, no server's address, and none of {}{meant}",
-        known.join(", ")
-    ))
-}
-
-/// What a missing file may have been meant for: the one in its folder whose name is most like it.
-fn neighbour(missing: &Path) -> String {
-    let folder = missing
-        .parent()
-        .filter(|folder| *folder != Path::new(""))
-        .unwrap_or(Path::new("."));
-    let beside = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = beside.map(|file| file.file_name().to_string_lossy().into_owned());
-    let names: Vec<String> = names.collect();
-    let typed = missing.file_name().unwrap_or_default().to_string_lossy();
-    did_you_mean(&typed, names.iter().map(String::as_str))
-}
-
-/// What the hub refuses is asked for wrongly; what cannot be reached is not. A path that was meant is missing here.
-fn fetching(error: anyhow::Error, path: &Path) -> Failure {
-    let later = ["cannot fetch", "the hub asks to wait"];
-    let says = |cause: &(dyn std::error::Error + 'static)| {
-        let told = cause.to_string();
-        later.iter().any(|start| told.starts_with(start))
-    };
-    let is_later = error.chain().any(says);
-    let error = if path.exists() {
-        error.context(format!("{} holds no model", path.display()))
-    } else if lies_here(path) {
-        let meant = neighbour(path);
-        error.context(format!("there is no model {} here{meant}", path.display()))
-    } else {
-        error
-    };
-    match is_later {
-        true => Failure::Run(error),
-        false => Failure::Input(error),
-    }
-}
-
 /// What a model on this machine is known by: an embedded one by its name, others by what they hold, wherever they lie.
 pub(crate) fn local(name: &str, precision: Precision) -> Result<Value, Failure> {
     if let Some(pair) = Experts::find(name) {
@@ -705,21 +601,4 @@ pub(crate) fn local(name: &str, precision: Precision) -> Result<Value, Failure> 
         None => json!({"model": name, "dtype": precision.to_string()}),
         Some(digest) => json!({"files": digest, "dtype": precision.to_string()}),
     })
-}
-
-fn read(path: &Path) -> Result<Checkpoint, Failure> {
-    let ending = path.extension().and_then(OsStr::to_str);
-    if path.is_file() && matches!(ending, Some("safetensors" | "bin" | "json" | "pt" | "pth")) {
-        return Err(Failure::Input(anyhow!(
-            "{} is one file of a checkpoint; name its folder",
-            path.display()
-        )));
-    }
-    // Of the files, only GGUF's are whole models, whatever they are called.
-    let read = if path.is_file() {
-        Checkpoint::read_gguf(path)
-    } else {
-        Checkpoint::read(path)
-    };
-    read.map_err(Failure::input)
 }
