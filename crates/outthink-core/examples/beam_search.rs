@@ -35,6 +35,7 @@ impl Adder {
             text,
             tokens: vec![0],
             logprob: -0.5,
+            ..Step::default()
         };
         Continuation {
             steps: vec![step],

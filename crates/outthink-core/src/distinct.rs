@@ -292,6 +292,7 @@ mod tests {
             text: "a step".into(),
             tokens,
             logprob: 0.0,
+            ..Step::default()
         }
     }
 

@@ -41,7 +41,7 @@ pub struct Limits {
 ///
 /// impl Policy for Seven {
 ///     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
-///         let step = Step { text: r"It is \boxed{7}.".into(), tokens: vec![7], logprob: -0.1 };
+///         let step = Step { tokens: vec![7], ..Step::written(r"It is \boxed{7}.") };
 ///         let solution = Continuation { steps: vec![step], stop: Stop::Answer };
 ///         let reply = move |request: Extension| (vec![solution.clone(); request.seeds.len()], Usage::default());
 ///         async move { Ok(requests.into_iter().map(reply).collect()) }.boxed()
@@ -395,9 +395,7 @@ impl Draw {
         if let Some(open) = self.steps.last_mut()
             && let Some(next) = steps.next()
         {
-            open.text.push_str(&next.text);
-            open.tokens.extend(next.tokens);
-            open.logprob += next.logprob;
+            open.append(next);
         }
         self.steps.extend(steps);
     }

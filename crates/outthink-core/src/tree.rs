@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Stop, Usage};
+use crate::{Stop, TokenStats, Usage};
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct Problem {
 }
 
 /// One reasoning step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// The step without separators and surrounding space. Blank only where a policy ends its answer after a separator.
     pub text: String,
@@ -24,6 +24,33 @@ pub struct Step {
     pub tokens: Vec<u32>,
     /// Sum of their log-probabilities under the policy, before temperature and truncation.
     pub logprob: f64,
+    /// What is known of each token.
+    #[serde(default, skip_serializing_if = "TokenStats::is_empty")]
+    pub stats: TokenStats,
+}
+
+impl Step {
+    /// A step that somebody wrote: no policy drew it, so its tokens and their probabilities are unknown.
+    ///
+    /// ```
+    /// let step = outthink_core::Step::written("3 + 4 = 7");
+    /// assert!(step.tokens.is_empty() && step.stats.is_empty());
+    /// ```
+    pub fn written(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Goes on with what was drawn after it.
+    pub(crate) fn append(&mut self, next: Self) {
+        let known = [self.tokens.len(), next.tokens.len()];
+        self.text.push_str(&next.text);
+        self.tokens.extend(next.tokens);
+        self.logprob += next.logprob;
+        self.stats.append(known, next.stats);
+    }
 }
 
 /// Index of a node in its tree; the root is 0.

@@ -249,6 +249,7 @@ fn continuation(stepwise: bool) -> impl Strategy<Value = Continuation> {
         text: text.into(),
         tokens,
         logprob,
+        ..Step::default()
     });
     let most = if stepwise { 1 } else { 3 };
     let steps = prop_oneof![

@@ -587,10 +587,10 @@ impl Worker {
                 let distribution = distributions
                     .entry(row.node)
                     .or_insert_with(|| Distribution::new(logits, *sampling));
-                let (token, logprob) = distribution.draw(row.rng.random());
+                let (token, likelihood) = distribution.draw(row.rng.random());
                 usage.generated += 1;
                 row.left -= 1;
-                let stop = match row.segmenter.push(&self.tokenizer, token, logprob) {
+                let stop = match row.segmenter.push(&self.tokenizer, token, likelihood) {
                     End::Answer => Some(Stop::Answer),
                     End::Step if *until == Until::Step => Some(Stop::Step),
                     _ if row.left == 0 => Some(Stop::Length),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
     Continuation, Extension, Halt, ModelCost, ModelError, Policy, Problem, Reply, Sampling, Step,
-    Until, Usage,
+    TokenStats, Until, Usage,
 };
 use outthink_prompt::{ChatTemplate, Message, PolicyProfile, Profile, Role, Segmenter, Tokenizer};
 
@@ -240,6 +240,7 @@ fn replies(drawn: Vec<(Vec<Draw>, Usage)>) -> Vec<Reply> {
             .steps
             .into_iter()
             .map(|segment| Step {
+                stats: TokenStats::of(segment.tokens.len(), segment.logprobs, segment.entropies),
                 text: segment.text,
                 tokens: segment.tokens,
                 logprob: segment.logprob,

@@ -1,12 +1,15 @@
 //! From logits to a token.
 
 use outthink_core::Sampling;
+use outthink_prompt::Likelihood;
 
 /// The distribution after one prefix, ready to draw from many times.
 pub(crate) struct Distribution<'l> {
     logits: &'l [f32],
     /// What a logit exceeds its token's log-probability by, at temperature 1.
     excess: f32,
+    /// In nats, at temperature 1.
+    entropy: f32,
     /// (token, cumulative weight); one entry when greedy.
     cumulative: Vec<(u32, f64)>,
 }
@@ -30,21 +33,27 @@ impl<'l> Distribution<'l> {
             total += *weight;
             *weight = total;
         }
+        let (excess, entropy) = total_and_entropy(logits);
         Self {
             logits,
-            excess: log_total(logits),
+            excess,
+            entropy,
             cumulative: weights,
         }
     }
 
-    /// The token at a uniform number in [0, 1), and its log-probability.
-    pub(crate) fn draw(&self, uniform: f64) -> (u32, f64) {
+    /// The token at a uniform number in [0, 1), and how likely it was.
+    pub(crate) fn draw(&self, uniform: f64) -> (u32, Likelihood) {
         let total = self.cumulative.last().map_or(0.0, |(_, total)| *total);
         let at = self
             .cumulative
             .partition_point(|(_, sum)| *sum <= uniform * total);
         let token = self.cumulative[at.min(self.cumulative.len() - 1)].0;
-        (token, f64::from(self.logits[token as usize] - self.excess))
+        let likelihood = Likelihood {
+            logprob: Some(f64::from(self.logits[token as usize] - self.excess)),
+            entropy: Some(f64::from(self.entropy)),
+        };
+        (token, likelihood)
     }
 }
 
@@ -82,12 +91,25 @@ fn truncate(weights: &mut Vec<(u32, f64)>, sampling: Sampling) {
 
 /// The logarithm of the sum of all logits' exponentials: what a logit exceeds its log-probability by.
 pub(crate) fn log_total(logits: &[f32]) -> f32 {
+    total_and_entropy(logits).0
+}
+
+/// The same, and the entropy of the distribution in nats.
+fn total_and_entropy(logits: &[f32]) -> (f32, f32) {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let total: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
-    highest + total.ln()
+    let (mut total, mut weighted) = (0.0f32, 0.0f32);
+    for logit in logits {
+        let below = logit - highest;
+        let weight = below.exp();
+        total += weight;
+        // A token that can never come has a logit of minus infinity.
+        weighted += if weight > 0.0 { weight * below } else { 0.0 };
+    }
+    (highest + total.ln(), total.ln() - weighted / total)
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
 
@@ -109,5 +131,25 @@ mod tests {
         assert_eq!(tokens(Sampling { top_p: 0.76, ..all }), [0, 1, 2]);
         assert_eq!(tokens(Sampling { min_p: 0.4, ..all }), [0, 1]);
         assert_eq!(tokens(Sampling::GREEDY), [0]);
+    }
+
+    #[test]
+    fn entropy_is_that_of_the_model_whatever_is_truncated() {
+        let shares = [0.5f32, 0.25, 0.15, 0.1, 0.0];
+        let logits: Vec<f32> = shares.iter().map(|p| p.ln() + 3.0).collect();
+        let expected: f32 = shares[..4].iter().map(|p| -p * p.ln()).sum();
+        for sampling in [
+            Sampling::GREEDY,
+            Sampling {
+                top_k: 2,
+                ..Sampling::at(0.5)
+            },
+        ] {
+            let (token, likelihood) = Distribution::new(&logits, sampling).draw(0.0);
+            let [logprob, entropy] = [likelihood.logprob, likelihood.entropy].map(Option::unwrap);
+            assert_eq!(token, 0);
+            assert!((entropy - f64::from(expected)).abs() < 1e-6);
+            assert!((logprob - 0.5f64.ln()).abs() < 1e-6);
+        }
     }
 }

@@ -58,13 +58,7 @@ fn problem(text: &str) -> Arc<Problem> {
 }
 
 fn prefix(question: &str, steps: &[String]) -> Prefix {
-    let step = |text: &String| {
-        Arc::new(Step {
-            text: text.clone(),
-            tokens: Vec::new(),
-            logprob: 0.0,
-        })
-    };
+    let step = |text: &String| Arc::new(Step::written(text.clone()));
     Prefix {
         problem: problem(question),
         steps: steps.iter().map(step).collect(),

@@ -140,13 +140,7 @@ fn questions_and_solutions_become_the_tokens_that_transformers_makes() {
             if let Some(policy) = &policy {
                 assert_eq!(policy.prompt(&problem).unwrap(), case.tokens[..case.asked]);
             }
-            let step = |text: &String| {
-                Arc::new(Step {
-                    text: text.clone(),
-                    tokens: Vec::new(),
-                    logprob: 0.0,
-                })
-            };
+            let step = |text: &String| Arc::new(Step::written(text.clone()));
             let solution = Prefix {
                 problem,
                 steps: case.steps.iter().map(step).collect(),

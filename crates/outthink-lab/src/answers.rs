@@ -47,11 +47,7 @@ mod tests {
     fn solutions(texts: &[&str]) -> Vec<Solution> {
         let solution = |(place, text): (usize, &&str)| Solution {
             node: 0,
-            steps: vec![Arc::new(Step {
-                text: (*text).to_owned(),
-                tokens: Vec::new(),
-                logprob: 0.0,
-            })],
+            steps: vec![Arc::new(Step::written(*text))],
             rewards: vec![[0.5, 0.25, 1.0][place % 3]],
             count: 1 + text.len() % 2,
             stop: Stop::Answer,

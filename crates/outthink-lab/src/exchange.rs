@@ -579,6 +579,7 @@ fn units(
         choice: None,
         samples: Vec::new(),
         rewards: Vec::new(),
+        stats: Vec::new(),
     };
     let mut writes = Vec::new();
     let of_policy = study.cells.iter().filter(|cell| cell.policy == policy);

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use outthink_core::{
     Answers, Error, Finished as Paths, Limits, Method, Plan, Prefix, Problem, Sampling,
-    SharedTokens, Solution, Step, Stop, Tree, Usage, Verifier, draw_seed, problem_seed, search,
+    SharedTokens, Solution, Step, Stop, TokenStats, Tree, Usage, Verifier, draw_seed, problem_seed,
+    search,
 };
 
 use crate::recorded::{Journal, RecordedPolicy, RecordedVerifier};
@@ -42,6 +43,7 @@ impl Bench<'_> {
             choice: None,
             samples: Vec::new(),
             rewards: Vec::new(),
+            stats: Vec::new(),
         }
     }
 
@@ -69,9 +71,12 @@ impl Bench<'_> {
         let leaves = &tree.nodes()[Tree::ROOT].led_to;
         let mut samples = Vec::with_capacity(leaves.len());
         let mut tokens = SharedTokens::default();
+        let mut stats = Vec::with_capacity(leaves.len());
         for (index, &leaf) in leaves.iter().enumerate() {
+            let steps = tree.steps(leaf);
+            stats.push((index, TokenStats::joined(steps.iter().map(Arc::as_ref))));
             let solution = tree.solution(leaf);
-            let path = path_tokens(&tree.steps(leaf));
+            let path = path_tokens(&steps);
             let drawn: Vec<u32> = path.iter().flatten().copied().collect();
             // Nothing is drawn after the last token, so it is never computed.
             let computed = drawn.len().saturating_sub(1);
@@ -81,7 +86,7 @@ impl Bench<'_> {
                 draws: 1,
                 tokens: drawn.len(),
                 token_ids: path,
-                logprob: tree.steps(leaf).iter().map(|step| step.logprob).sum(),
+                logprob: steps.iter().map(|step| step.logprob).sum(),
                 ..written(&solution)
             });
         }
@@ -105,6 +110,7 @@ impl Bench<'_> {
                 verifier: Work::default(),
             },
             samples,
+            stats,
             ..self.done(start)
         })
     }
@@ -333,6 +339,7 @@ fn prefix(question: &Arc<Problem>, drawn: &Drawn) -> Prefix {
             tokens: drawn.token_ids.get(number).cloned().unwrap_or_default(),
             // A verifier reads what is written; how likely the policy found it is not its business.
             logprob: 0.0,
+            ..Step::default()
         })
     };
     Prefix {

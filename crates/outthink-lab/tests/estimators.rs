@@ -18,13 +18,7 @@ fn solution((answer, rewards): &Sample) -> Solution {
         Some(answer) => format!("so \\boxed{{{answer}}}"),
         None => "I give up".into(),
     };
-    let step = |text: &str| {
-        Arc::new(Step {
-            text: text.into(),
-            tokens: vec![],
-            logprob: 0.0,
-        })
-    };
+    let step = |text: &str| Arc::new(Step::written(text));
     Solution {
         node: 0,
         steps: vec![step("first"), step(&text)],

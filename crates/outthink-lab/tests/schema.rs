@@ -140,8 +140,8 @@ CREATE TABLE IF NOT EXISTS choice (
     agreement DOUBLE PRECISION, correct BIGINT NOT NULL, samples BIGINT NOT NULL, solutions BIGINT NOT NULL, work TEXT NOT NULL);
 ";
 
-/// A store of version 1 with all that another one holds.
-fn first_version(bench: &Bench, of: &Place, with_choices: bool) -> Place {
+/// A store of an earlier version with all that another one holds, token statistics apart.
+fn earlier(version: u8, with_choices: bool, bench: &Bench, of: &Place) -> Place {
     let old = Place::like(of);
     script(&old, FIRST);
     if with_choices {
@@ -163,17 +163,22 @@ fn first_version(bench: &Bench, of: &Place, with_choices: bool) -> Place {
                 &old,
                 "DROP TABLE meta, study, cell, problem, unit, member, sample, reward, journal CASCADE",
             );
-            script(&old, "DROP TABLE IF EXISTS choice");
+            script(&old, "DROP TABLE IF EXISTS choice, token_stats");
             done(bench, &old);
             script(&old, "UPDATE meta SET value = '1'; DELETE FROM study");
             if !with_choices {
                 script(&old, "DROP TABLE choice");
             }
+            script(&old, "DROP TABLE token_stats");
         }
     }
     script(
         &old,
         &format!("INSERT INTO study (name, spec) VALUES ('{name}', '{spec}')"),
+    );
+    script(
+        &old,
+        &format!("UPDATE meta SET value = '{version}' WHERE name = 'schema'"),
     );
     old
 }
@@ -184,8 +189,8 @@ fn a_store_of_every_earlier_version_is_read_as_it_is_and_goes_on() {
     for place in Place::all() {
         done(&bench, &place);
         let expected = contents(&bench.study, &mut Store::read(&place.name()).unwrap());
-        for with_choices in [false, true] {
-            let old = first_version(&bench, &place, with_choices);
+        for (version, with_choices) in [(1, false), (1, true), (2, true)] {
+            let old = earlier(version, with_choices, &bench, &place);
             let before = match &old {
                 Place::File(file) => folder(file),
                 Place::Database(_) => Vec::new(),
@@ -206,7 +211,7 @@ fn a_store_of_every_earlier_version_is_read_as_it_is_and_goes_on() {
             let bench = mock::bench(5, Duration::ZERO, 64).with_strategy();
             let mut store = Store::open(&old.name()).unwrap();
             let version = asked(&mut store, "SELECT value FROM meta WHERE name = 'schema'");
-            assert_eq!(version.unwrap(), ["2"]);
+            assert_eq!(version.unwrap(), ["3"]);
             let told = asked(&mut store, "SELECT spec FROM study").unwrap();
             assert!(!told.iter().any(|spec| spec.contains("hunter2")));
             store.put_study(&bench.study).unwrap();
@@ -245,7 +250,7 @@ fn what_is_no_store_or_a_later_ones_is_refused_untouched() {
         script(&place, "DROP TABLE places; DROP TABLE meta");
         drop(Store::open(&place.name()).unwrap());
         script(&place, "UPDATE meta SET value = '99'");
-        refuse("the store has schema 99, and this program knows those up to 2");
+        refuse("the store has schema 99, and this program knows those up to 3");
         script(&place, "UPDATE meta SET value = 'two'");
         refuse("the store has schema two");
     }

@@ -81,6 +81,19 @@ fn a_study_is_the_same_in_both_stores_and_its_trees_are_whole() {
             .iter()
             .filter(|unit| unit.2.len() == 16 && unit.2[0].drawn.seed.is_some());
         assert_eq!(pools.count(), 6);
+        // With what the policy told of each of their tokens.
+        for unit in all
+            .iter()
+            .filter(|unit| unit.2.iter().any(|sample| sample.drawn.seed.is_some()))
+        {
+            let stats = store.token_stats(unit.0).unwrap();
+            assert_eq!(stats.len(), unit.2.len());
+            for ((number, stats), sample) in stats.iter().zip(&unit.2) {
+                assert_eq!(*number, sample.number);
+                assert_eq!(stats.logprobs, vec![-0.25; sample.drawn.tokens]);
+                assert_eq!(stats.entropies, vec![1.5; sample.drawn.tokens]);
+            }
+        }
         // Every step of a search is there, kept or not, with tokens and reward; equal draws are one node.
         let tree = all.iter().find_map(|unit| unit.4.as_ref()).unwrap();
         assert!(

@@ -12,6 +12,7 @@ fn solution(steps: &[&str], rewards: &[f64], stop: Stop) -> Solution {
             text: (*text).to_owned(),
             tokens: vec![0; text.len() / 4],
             logprob: 0.0,
+            ..Step::default()
         })
     };
     Solution {

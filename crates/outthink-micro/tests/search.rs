@@ -207,13 +207,7 @@ fn the_exact_checker_makes_best_of_n_as_good_as_one_right_derivation() {
 }
 
 fn prefix(problem: &MicroProblem, steps: &[&str]) -> Prefix {
-    let step = |&text: &&str| {
-        Arc::new(Step {
-            text: text.into(),
-            tokens: Vec::new(),
-            logprob: 0.0,
-        })
-    };
+    let step = |&text: &&str| Arc::new(Step::written(text));
     Prefix {
         problem: Arc::new(Problem {
             id: problem.id.clone(),

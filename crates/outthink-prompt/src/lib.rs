@@ -16,6 +16,6 @@ pub use error::Error;
 pub use files::{PromptFiles, end_tokens, template};
 pub use layout::{Rendered, Reward, RewardLayout};
 pub use profile::{Detect, PolicyProfile, Profile, Role, VerifierProfile};
-pub use segment::{End, Segment, Segmenter};
+pub use segment::{End, Likelihood, Segment, Segmenter};
 pub use template::{ChatTemplate, Message};
 pub use tokenizer::Tokenizer;

@@ -11,6 +11,19 @@ pub struct Segment {
     pub tokens: Vec<u32>,
     /// Sum of their log-probabilities.
     pub logprob: f64,
+    /// Their log-probabilities, as far as they are known.
+    pub logprobs: Vec<f32>,
+    /// Entropies of the distributions that they were drawn from, as far as they are known.
+    pub entropies: Vec<f32>,
+}
+
+/// How likely a token was, in nats, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Likelihood {
+    /// Log-probability of the token.
+    pub logprob: Option<f64>,
+    /// Entropy of the distribution that it was drawn from.
+    pub entropy: Option<f64>,
 }
 
 /// What a token ended.
@@ -101,12 +114,12 @@ impl Segmenter {
 
     /// Takes the next token. A step ends with the token that completes the separator after some text: separators before
     /// any text belong to the step that follows, so no step is blank.
-    pub fn push(&mut self, tokenizer: &Tokenizer, token: u32, logprob: f64) -> End {
-        self.push_bytes(Some(token), tokenizer.bytes(token), logprob)
+    pub fn push(&mut self, tokenizer: &Tokenizer, token: u32, likelihood: Likelihood) -> End {
+        self.push_bytes(Some(token), tokenizer.bytes(token), likelihood)
     }
 
     /// Takes the next token as a server tells it: its bytes, and its id if that is known.
-    pub fn push_bytes(&mut self, token: Option<u32>, bytes: &[u8], logprob: f64) -> End {
+    pub fn push_bytes(&mut self, token: Option<u32>, bytes: &[u8], likelihood: Likelihood) -> End {
         if !self.open {
             self.segments.push(Segment::default());
             self.open = true;
@@ -115,7 +128,10 @@ impl Segmenter {
             return End::Nothing;
         };
         segment.tokens.extend(token);
-        segment.logprob += logprob;
+        let Likelihood { logprob, entropy } = likelihood;
+        segment.logprob += logprob.unwrap_or_default();
+        segment.logprobs.extend(logprob.map(|value| value as f32));
+        segment.entropies.extend(entropy.map(|value| value as f32));
         if token.is_some_and(|token| self.end_tokens.contains(&token)) {
             self.open = false;
             return End::Answer;
@@ -215,7 +231,7 @@ mod tests {
             for piece in pieces {
                 // Byte by byte, as a tokenizer may cut letters too.
                 for byte in piece.as_bytes() {
-                    segmenter.push_bytes(None, &[*byte], 0.0);
+                    segmenter.push_bytes(None, &[*byte], Likelihood::default());
                 }
                 for character in piece.chars() {
                     if !open {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use outthink_prompt::{
-    ChatTemplate, End, Profile, RewardLayout, Role, Segment, Segmenter, Tokenizer,
+    ChatTemplate, End, Likelihood, Profile, RewardLayout, Role, Segment, Segmenter, Tokenizer,
 };
 use proptest::prelude::*;
 
@@ -18,7 +18,14 @@ fn cut(tokenizer: &Tokenizer, tokens: &[u32]) -> (Vec<Segment>, End) {
     let mut segmenter = Segmenter::new(&profile, vec![tokenizer.id("<|end|>").unwrap()]);
     let mut end = End::Nothing;
     for &token in tokens {
-        end = segmenter.push(tokenizer, token, -0.5);
+        end = segmenter.push(
+            tokenizer,
+            token,
+            Likelihood {
+                logprob: Some(-0.5),
+                entropy: None,
+            },
+        );
         if end == End::Answer {
             break;
         }
@@ -56,7 +63,7 @@ fn a_box_ends_an_answer_only_when_the_thinking_is_over() {
         let mut segmenter = segmenter.clone();
         let tokens = tokenizer.encode(text).unwrap();
         tokens.iter().fold(End::Nothing, |_, &token| {
-            segmenter.push(&tokenizer, token, 0.0)
+            segmenter.push(&tokenizer, token, Likelihood::default())
         })
     };
     let boxed = "The answer is $\\boxed{3}$.\n\n";
@@ -75,7 +82,7 @@ fn end_of(segmenter: &Segmenter, text: &str) -> End {
     let bytes = text.as_bytes().iter();
     bytes.fold(End::Nothing, |end, byte| match end {
         End::Answer => End::Answer,
-        _ => segmenter.push_bytes(None, &[*byte], 0.0),
+        _ => segmenter.push_bytes(None, &[*byte], Likelihood::default()),
     })
 }
 

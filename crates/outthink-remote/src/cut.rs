@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use outthink_core::{Continuation, Step, Stop, Until};
-use outthink_prompt::{End, Segmenter, Tokenizer};
+use outthink_core::{Continuation, Step, Stop, TokenStats, Until};
+use outthink_prompt::{End, Likelihood, Segmenter, Tokenizer};
 
 use crate::dialect::{Finish, Piece};
 
@@ -45,11 +45,21 @@ impl Cut {
         self.tokens += u64::from(piece.token.is_some());
         self.bytes += piece.bytes.len() as u64;
         let (segmenter, stop, until) = (&mut self.segmenter, &mut self.stop, self.until);
-        let mut take = |bytes: &[u8], logprob: f64| {
+        let mut take = |bytes: &[u8], logprob: Option<f64>| {
             if stop.is_some() {
                 return;
             }
-            *stop = match (segmenter.push_bytes(piece.token, bytes, logprob), until) {
+            *stop = match (
+                segmenter.push_bytes(
+                    piece.token,
+                    bytes,
+                    Likelihood {
+                        logprob,
+                        entropy: None,
+                    },
+                ),
+                until,
+            ) {
                 (End::Answer, _) => Some(Stop::Answer),
                 (End::Step, Until::Step) => Some(Stop::Step),
                 (End::Step | End::Nothing, _) => None,
@@ -61,7 +71,7 @@ impl Cut {
             // Text may hold several ends; they are looked for character by character.
             (None, _) => {
                 for character in String::from_utf8_lossy(&piece.bytes).chars() {
-                    take(character.encode_utf8(&mut [0; 4]).as_bytes(), 0.0);
+                    take(character.encode_utf8(&mut [0; 4]).as_bytes(), None);
                 }
             }
         }
@@ -122,6 +132,7 @@ impl Cut {
             .into_segments()
             .into_iter()
             .map(|segment| Step {
+                stats: TokenStats::of(segment.tokens.len(), segment.logprobs, segment.entropies),
                 text: segment.text,
                 tokens: segment.tokens,
                 logprob: segment.logprob,
@@ -129,11 +140,7 @@ impl Cut {
             .collect();
         // An answer that ends at once is a blank step, as where the end has a token.
         if steps.is_empty() && stop == Stop::Answer {
-            steps.push(Step {
-                text: String::new(),
-                tokens: Vec::new(),
-                logprob: 0.0,
-            });
+            steps.push(Step::default());
         }
         Some(Continuation { steps, stop })
     }

@@ -521,6 +521,7 @@ fn thinking_that_ended_in_an_earlier_step_has_ended_as_embedded() {
                 text: (*text).into(),
                 tokens: vec![ZERO, SEPARATOR],
                 logprob: 0.0,
+                ..Step::default()
             })
         };
         let request = Extension {

@@ -190,15 +190,7 @@ fn llama_cpp_draws_steps_and_answers() {
 fn solutions() -> Vec<Prefix> {
     let solution = |texts: [&str; 3]| Prefix {
         problem: problem(),
-        steps: texts
-            .map(|text| {
-                Arc::new(Step {
-                    text: text.into(),
-                    tokens: Vec::new(),
-                    logprob: 0.0,
-                })
-            })
-            .to_vec(),
+        steps: texts.map(|text| Arc::new(Step::written(text))).to_vec(),
         complete: false,
     };
     vec![

@@ -431,13 +431,7 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
 
 fn tells_right_from_wrong(model: &AnyVerifier, example: Example, checks: &mut Checks) {
     let prefix = |steps: &[&str]| {
-        let step = |text: &str| {
-            Arc::new(Step {
-                text: text.into(),
-                tokens: Vec::new(),
-                logprob: 0.0,
-            })
-        };
+        let step = |text: &str| Arc::new(Step::written(text));
         Prefix {
             problem: example.problem(),
             steps: steps.iter().copied().map(step).collect(),

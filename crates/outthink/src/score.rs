@@ -22,13 +22,7 @@ struct Written {
 
 impl Written {
     fn prefix(self) -> Prefix {
-        let step = |text: String| {
-            Arc::new(Step {
-                text,
-                tokens: Vec::new(),
-                logprob: 0.0,
-            })
-        };
+        let step = |text: String| Arc::new(Step::written(text));
         Prefix {
             problem: Arc::new(Problem {
                 id: self.problem.clone(),

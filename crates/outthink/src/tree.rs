@@ -256,13 +256,7 @@ fn compare(tree: &mut CaseTree, name: &str) -> Result<(), Failure> {
             if path.is_empty() {
                 continue;
             }
-            let step = |&id: &usize| {
-                Arc::new(Step {
-                    text: tree.nodes[id].text.trim().to_owned(),
-                    tokens: Vec::new(),
-                    logprob: 0.0,
-                })
-            };
+            let step = |&id: &usize| Arc::new(Step::written(tree.nodes[id].text.trim()));
             let prefix = Prefix {
                 problem: Arc::clone(&problem),
                 steps: path.iter().map(step).collect(),

@@ -85,6 +85,7 @@ pub(crate) fn step(tokens: &str) -> Step {
         text: tokens.trim_end_matches(['/', '.']).to_owned(),
         tokens: tokens.chars().map(u32::from).collect(),
         logprob: -(tokens.len() as f64),
+        ..Step::default()
     }
 }
 

@@ -72,6 +72,7 @@ impl Policy for Scripted {
                     text,
                     tokens,
                     logprob: -1.0,
+                    ..Step::default()
                 };
                 let answer = match text.contains("words") {
                     true => "as you like it".to_owned(),

@@ -24,13 +24,7 @@ pub struct Failed {
 }
 
 pub(super) fn prefix(row: &SolutionRow) -> Prefix {
-    let step = |text: &String| {
-        Arc::new(Step {
-            text: text.trim().to_owned(),
-            tokens: Vec::new(),
-            logprob: 0.0,
-        })
-    };
+    let step = |text: &String| Arc::new(Step::written(text.trim()));
     Prefix {
         problem: Arc::new(Problem {
             id: row.problem.clone(),

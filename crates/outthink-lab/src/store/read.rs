@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::io::Read as _;
 
 use flate2::read::DeflateDecoder;
-use outthink_core::{Stop, Tree, Usage};
+use outthink_core::{Stop, TokenStats, Tree, Usage};
 
 use super::database::Row;
-use super::write::{Choice, Drawn, stop_name, unpack_tokens};
+use super::write::{Choice, Drawn, stop_name, unpack_stats, unpack_tokens};
 use super::{Store, StoreError};
 use crate::spent::Spent;
 use crate::study::{Problem, Study};
@@ -264,11 +264,38 @@ impl Store {
         Ok(rewards)
     }
 
+    /// What the policy told of the tokens of a unit's solutions: the number of the solution, and the statistics of all its tokens,
+    /// those of blank steps included. Searches step by step have them in their tree.
+    pub fn token_stats(&mut self, unit: i64) -> Result<Vec<(usize, TokenStats)>, StoreError> {
+        let mut stats = Vec::new();
+        // A store of an earlier version that is only read does not have it.
+        if !self.has_table("token_stats")? {
+            return Ok(stats);
+        }
+        self.database.query(
+            "SELECT idx, stats FROM token_stats WHERE unit = $1 ORDER BY idx",
+            &[unit.into()],
+            &mut |row| {
+                let packed = row.maybe_blob(1)?.unwrap_or_default();
+                let own = unpack_stats(packed).ok_or_else(|| {
+                    StoreError::Malformed("token statistics that are none".into())
+                })?;
+                stats.push((row.count(0)?, own));
+                Ok(())
+            },
+        )?;
+        Ok(stats)
+    }
+
+    fn has_table(&mut self, name: &str) -> Result<bool, StoreError> {
+        Ok(self.database.tables()?.iter().any(|own| own == name))
+    }
+
     /// What strategies chose in a study, by unit.
     pub fn choices(&mut self, study: &Study) -> Result<HashMap<i64, Choice>, StoreError> {
         let mut choices = HashMap::new();
         // A store of version 1 that is only read may not have it.
-        if !self.database.tables()?.iter().any(|own| own == "choice") {
+        if !self.has_table("choice")? {
             return Ok(choices);
         }
         self.database.query(

@@ -9,7 +9,7 @@ pub(super) const VERSION: i64 = STEPS.len() as i64;
 
 /// What makes of each version the next, the first of an empty database; one text for both databases, for SQLite takes
 /// PostgreSQL's type names. What has been released is never changed: another version is another step.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE study (name TEXT PRIMARY KEY, spec TEXT NOT NULL);
@@ -39,6 +39,10 @@ CREATE INDEX unit_open ON unit (state, id);
 CREATE TABLE IF NOT EXISTS choice (
     unit BIGINT PRIMARY KEY, candidate TEXT NOT NULL, reason TEXT NOT NULL, confidence DOUBLE PRECISION, answer TEXT,
     agreement DOUBLE PRECISION, correct BIGINT NOT NULL, samples BIGINT NOT NULL, solutions BIGINT NOT NULL, work TEXT NOT NULL);
+",
+    "
+CREATE TABLE token_stats (
+    unit BIGINT NOT NULL, idx BIGINT NOT NULL, stats BYTEA NOT NULL, PRIMARY KEY (unit, idx));
 ",
 ];
 

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use outthink_core::{Stop, Tree, Usage};
+use outthink_core::{Stop, TokenStats, Tree, Usage};
 
 use super::database::{Value, insert};
 use super::{Store, StoreError};
@@ -82,6 +82,8 @@ pub struct Finished {
     pub samples: Vec<Drawn>,
     /// The rewards of each step, by the number of the solution.
     pub rewards: Vec<(usize, Vec<f64>)>,
+    /// Statistics of the tokens, by the number of the solution; those of a search are in its tree.
+    pub stats: Vec<(usize, TokenStats)>,
 }
 
 pub(crate) enum Write {
@@ -177,6 +179,7 @@ impl Store {
             choice,
             samples,
             rewards,
+            stats,
         } = finished;
         let told = || StoreError::json("a unit");
         let usage = |usage: &Usage| serde_json::to_string(usage).map_err(told());
@@ -224,6 +227,13 @@ impl Store {
                 "unit, idx, rewards",
                 rows.into_iter(),
             )?;
+            let stats = stats.into_iter().filter(|(_, stats)| !stats.is_empty());
+            let rows = stats.map(|(number, stats)| {
+                let packed = pack_stats(&stats);
+                vec![unit.into(), (number as i64).into(), packed.into()]
+            });
+            let columns = "unit, idx, stats";
+            insert(self.database.as_mut(), "token_stats", columns, rows)?;
             if let Some(choice) = choice {
                 let row = vec![
                     unit.into(),
@@ -281,6 +291,28 @@ pub(super) fn pack_tokens(steps: &[Vec<u32>]) -> Vec<u8> {
     packed
 }
 
+/// Thousandths, both lists as [`pack_tokens`] packs tokens. Log-probabilities are at most 0 and entropies at least.
+fn pack_stats(stats: &TokenStats) -> Vec<u8> {
+    let thousandths =
+        |sign: f32| move |value: &f32| (sign * value * 1000.0).round().max(0.0) as u32;
+    pack_tokens(&[
+        stats.logprobs.iter().map(thousandths(-1.0)).collect(),
+        stats.entropies.iter().map(thousandths(1.0)).collect(),
+    ])
+}
+
+/// What [`pack_stats`] packed; none for bytes that it cannot have made.
+pub(super) fn unpack_stats(packed: &[u8]) -> Option<TokenStats> {
+    let [logprobs, entropies] = <[Vec<u32>; 2]>::try_from(unpack_tokens(packed)?).ok()?;
+    let tokens = logprobs.len().max(entropies.len());
+    let nats = |sign: f32| move |value: u32| sign * value as f32 / 1000.0;
+    Some(TokenStats::of(
+        tokens,
+        logprobs.into_iter().map(nats(-1.0)).collect(),
+        entropies.into_iter().map(nats(1.0)).collect(),
+    ))
+}
+
 /// What [`pack_tokens`] packed; none for bytes that it cannot have made.
 pub(super) fn unpack_tokens(packed: &[u8]) -> Option<Vec<Vec<u32>>> {
     let mut bytes = packed.iter();
@@ -321,7 +353,18 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            let _ = unpack_tokens(&bytes);
+            let _ = (unpack_tokens(&bytes), unpack_stats(&bytes));
+        }
+
+        #[test]
+        fn token_statistics_come_back_as_they_were(
+            values in prop::collection::vec((-40.0f32..=0.0, 0.0f32..12.0), 0..9),
+            known: bool,
+        ) {
+            let (logprobs, entropies): (Vec<f32>, Vec<f32>) = values.iter().copied().unzip();
+            let entropies = if known { entropies } else { Vec::new() };
+            let stats = TokenStats::of(values.len(), logprobs, entropies);
+            prop_assert_eq!(unpack_stats(&pack_stats(&stats)), Some(stats));
         }
     }
 }

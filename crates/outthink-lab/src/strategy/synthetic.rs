@@ -189,6 +189,7 @@ impl Policy for Mock {
                         tokens: text.bytes().map(u32::from).collect(),
                         text,
                         logprob: -5.0,
+                        ..Step::default()
                     }],
                     stop: Stop::Answer,
                 }

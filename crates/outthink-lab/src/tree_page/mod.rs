@@ -6,7 +6,7 @@ mod terminal;
 
 pub use html::markup;
 
-use outthink_core::{NodeId, Solution, Stop, Tree};
+use outthink_core::{NodeId, Solution, Step, Stop, Tree};
 
 use crate::store::{Store, StoreError};
 
@@ -186,13 +186,7 @@ pub fn stored_solutions(
         let own = rewards
             .binary_search_by_key(&sample.number, |(number, _)| *number)
             .map(|at| &rewards[at]);
-        let step = |text: String| {
-            std::sync::Arc::new(outthink_core::Step {
-                text,
-                tokens: Vec::new(),
-                logprob: 0.0,
-            })
-        };
+        let step = |text: String| std::sync::Arc::new(Step::written(text));
         Solution {
             node: 0,
             steps: drawn.steps.into_iter().map(step).collect(),

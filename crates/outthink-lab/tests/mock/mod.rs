@@ -11,7 +11,7 @@ use futures::channel::oneshot;
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
     Continuation, Extension, Judgement, Limits, ModelCost, ModelError, Policy, Prefix, Reply,
-    Sampling, Step, Stop, Until, Usage, Verifier,
+    Sampling, Step, Stop, TokenStats, Until, Usage, Verifier,
 };
 use outthink_lab::strategy::{Builtin, Strategy};
 use outthink_lab::{
@@ -52,11 +52,13 @@ fn step(depth: usize, seed: u64) -> Step {
         0 | 1 => format!("step {depth}, way {}", hash((seed, depth)) % 3),
         _ => format!("so it is \\boxed{{{}}}", hash((seed, depth)) % 4),
     };
+    let tokens = text.len();
     Step {
         tokens: text.bytes().map(u32::from).collect(),
         text,
         // Never -0, whose sign SQLite does not keep.
         logprob: -1.0 - (seed % 7) as f64 / 3.0,
+        stats: TokenStats::of(tokens, vec![-0.25; tokens], vec![1.5; tokens]),
     }
 }
 

@@ -177,7 +177,7 @@ pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
             pieces: vec![Piece {
                 token: None,
                 bytes: text.into_bytes(),
-                logprob: 0.0,
+                logprob: None,
             }],
             finish: ended,
         })

@@ -153,7 +153,8 @@ pub(crate) struct Piece {
     pub(crate) token: Option<u32>,
     /// Its bytes, as far as the server tells them; who has the tokenizer need not look.
     pub(crate) bytes: Vec<u8>,
-    pub(crate) logprob: f64,
+    /// Its log-probability, where the server tells it.
+    pub(crate) logprob: Option<f64>,
 }
 
 /// What one body or event of an answer holds.
@@ -310,11 +311,11 @@ fn finish(reason: &Value, at_separator: bool) -> Result<Finish, Unreadable> {
 }
 
 /// A log-probability, if it can be one: not above 0, save for rounding.
-fn logprob(value: Option<f64>) -> Result<f64, Unreadable> {
+fn logprob(value: Option<f64>) -> Result<Option<f64>, Unreadable> {
     const ROUNDING: f64 = 1e-3;
     match value {
-        None => Ok(0.0),
-        Some(value) if value.is_finite() && value <= ROUNDING => Ok(value),
+        None => Ok(None),
+        Some(value) if value.is_finite() && value <= ROUNDING => Ok(Some(value)),
         Some(value) => Err(format!("{value:?} where a log-probability should be").into()),
     }
 }
