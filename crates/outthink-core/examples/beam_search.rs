@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use futures::future::{BoxFuture, FutureExt};
+use outthink_core::method::BEAM;
 use outthink_core::{
-    Continuation, ExactAnswers, Extension, Finished, Judgement, Limits, Method, ModelError, Plan,
-    Policy, Prefix, Problem, Reply, Sampling, Scoring, Selection, Step, Stop, Usage, Verifier,
-    Voting, search,
+    Continuation, ExactAnswers, Extension, Finished, Judgement, Limits, ModelError, Plan, Policy,
+    Prefix, Problem, Reply, Sampling, Scoring, Selection, Step, Stop, Usage, Verifier, Voting,
+    search,
 };
 
 /// The partial sums, and the step that ends an answer.
@@ -86,7 +87,7 @@ fn main() -> Result<(), outthink_core::Error> {
         text: "What is 2 + 3 + 4?".into(),
     });
     // 8 samples: two beams, four candidates for each kept step.
-    let plan = Plan::new(Method::Beam, 8, 4, Finished::default())?;
+    let plan = Plan::new(BEAM, 8, 4, Finished::default())?;
     let limits = Limits {
         draw_tokens: 64,
         solution_tokens: 256,

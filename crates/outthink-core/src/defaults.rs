@@ -1,6 +1,7 @@
 //! What a policy and a verifier can do together, and what is done where nobody says. Decided here and nowhere else.
 
-use crate::{Error, Method, Plan, Scoring, Selection, Voting};
+use crate::method::{BEAM, BEST_OF_N, MAJORITY};
+use crate::{AnyMethod, Error, Plan, Scoring, Selection, Voting};
 
 /// A policy and perhaps a verifier, as far as a method cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub struct Pair {
 
 impl Pair {
     /// Says why the pair cannot use a method, if it cannot.
-    pub fn check(self, method: Method) -> Result<(), Error> {
+    pub fn check(self, method: AnyMethod) -> Result<(), Error> {
         let method_name = method.name();
         if method.is_stepwise() && !self.steps {
             return Err(Error::WholeAnswersOnly {
@@ -29,31 +30,31 @@ impl Pair {
     }
 
     /// The methods that the pair can use.
-    pub fn methods(self) -> impl Iterator<Item = Method> {
-        Method::ALL
+    pub fn methods(self) -> impl Iterator<Item = AnyMethod> {
+        AnyMethod::all()
             .into_iter()
             .filter(move |method| self.check(*method).is_ok())
     }
 
     /// The method where none is named: beam search, best-of-N where steps cannot be continued, and without a verifier a
     /// majority vote.
-    pub fn default_method(self) -> Method {
+    pub fn default_method(self) -> AnyMethod {
         match self {
             Self {
                 verifier: false, ..
-            } => Method::Majority,
-            Self { steps: false, .. } => Method::BestOfN,
-            _ => Method::Beam,
+            } => MAJORITY,
+            Self { steps: false, .. } => BEST_OF_N,
+            _ => BEAM,
         }
     }
 }
 
-impl Method {
+impl AnyMethod {
     /// The budget where none is named.
     pub fn default_budget(self) -> usize {
-        match self {
-            Self::Cot => 1,
-            _ => Plan::USUAL_BUDGET,
+        match self.is_greedy() {
+            true => 1,
+            false => Plan::USUAL_BUDGET,
         }
     }
 
@@ -90,11 +91,11 @@ mod tests {
     #[test]
     fn every_usual_plan_can_be_laid_out_and_its_selection_taken() {
         let finished = crate::Finished::default();
-        for method in Method::ALL {
+        for method in AnyMethod::all() {
             for budget in 1..=40 {
                 let width = Plan::usual_width(budget);
                 let plan = Plan::new(method, budget, width, finished);
-                assert_eq!(plan.is_ok(), method != Method::Cot || budget == 1);
+                assert_eq!(plan.is_ok(), !method.is_greedy() || budget == 1);
             }
             let usual = method.selection(None).ok();
             assert_eq!(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::method::{Branch, Grown};
 use crate::{
     Continuation, Error, Extension, NodeId, Plan, Policy, Prefix, Problem, Sampling, Step, Stop,
-    Tree, Until, Verifier, draw_seed, problem_seed,
+    Tree, Until, Verifier, allocator_seed, draw_seed, problem_seed,
 };
 
 /// Where a search stops growing a path.
@@ -49,7 +49,7 @@ pub struct Limits {
 /// }
 ///
 /// let problem = Arc::new(Problem { id: "1".into(), text: "What is 3 + 4?".into() });
-/// let plan = Plan::new(Method::Majority, 4, 1, Finished::default())?;
+/// let plan = Plan::of(method::MAJORITY, 4)?;
 /// let limits = Limits { draw_tokens: 64, solution_tokens: 64, steps: 4 };
 /// let tree = block_on(search(problem, &plan, Sampling::at(1.0), limits, 0, &Seven, None))?;
 /// let chosen = Selection::Majority.choose(&tree.solutions(), &ExactAnswers);
@@ -87,7 +87,7 @@ pub async fn search(
         seed,
         policy,
     };
-    let mut allocator = plan.allocator();
+    let mut allocator = plan.method().start(plan, allocator_seed(seed));
     let mut live = allocator.first();
     while !live.is_empty() {
         let grown = search.expand(live, plan.method().until()).await?;

@@ -11,6 +11,11 @@ pub fn problem_seed(run: u64, problem_id: &str) -> u64 {
     hasher.finish()
 }
 
+/// The seed of what a method decides at random for one problem of one run.
+pub(crate) fn allocator_seed(problem: u64) -> u64 {
+    SipHasher13::new_with_keys(problem, 2).finish()
+}
+
 /// The seed of draw number `index` at the path of token ids below the prompt.
 ///
 /// Not std's hasher: a seed must be the same in every build and on every machine.

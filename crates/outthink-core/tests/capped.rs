@@ -4,13 +4,19 @@ mod scripted;
 
 use futures::executor::block_on;
 use futures::future::{BoxFuture, FutureExt, pending, ready};
+use outthink_core::method::{BEAM, MAJORITY};
 use outthink_core::{
-    Capped, Continuation, Error, Extension, Halt, Method, ModelError, Policy, Reply, Sampling,
+    AnyMethod, Capped, Continuation, Error, Extension, Halt, ModelError, Policy, Reply, Sampling,
     Stop, Tree, Usage, search,
 };
 use scripted::{LIMITS, RUN, Scorer, Script, kept, plan, problem, step};
 
-fn capped(method: Method, budget: usize, policy: &dyn Policy, halt: &Halt) -> Result<Tree, Error> {
+fn capped(
+    method: AnyMethod,
+    budget: usize,
+    policy: &dyn Policy,
+    halt: &Halt,
+) -> Result<Tree, Error> {
     let scorer = Scorer::constant(0.5);
     block_on(search(
         problem("p"),
@@ -49,7 +55,7 @@ fn whole_answers_that_are_done_are_kept_and_the_others_are_said_to_be_unknown() 
         script: Script::new(|_| "=7.".into()),
         first: 2,
     };
-    let tree = capped(Method::Majority, 5, &policy, &Halt::after(6)).expect("a tree");
+    let tree = capped(MAJORITY, 5, &policy, &Halt::after(6)).expect("a tree");
     // Two never end, two are done, and with these the halt stops before the last is asked for.
     assert_eq!(policy.script.calls().len(), 2);
     let solutions = tree.solutions();
@@ -114,7 +120,7 @@ impl Policy for Meter {
 #[test]
 fn a_policy_that_can_tell_is_asked_once_for_all_and_what_it_drew_before_the_halt_counts() {
     let policy = Meter(Script::cycling([("", "a/b/=7. =7.")]));
-    let tree = capped(Method::Majority, 8, &policy, &Halt::after(25)).expect("a tree");
+    let tree = capped(MAJORITY, 8, &policy, &Halt::after(25)).expect("a tree");
     assert_eq!(policy.0.calls(), [[(String::new(), 8)]]);
     // Four short answers take 12 tokens, the long ones have 13 by then.
     assert_eq!(tree.policy.generated, 25);
@@ -126,7 +132,7 @@ fn a_policy_that_can_tell_is_asked_once_for_all_and_what_it_drew_before_the_halt
 #[test]
 fn without_a_reason_to_stop_a_halt_changes_nothing() {
     let script = || Script::cycling([("", "a/ =7."), ("a/", "=8.")]);
-    for method in [Method::Majority, Method::Beam] {
+    for method in [MAJORITY, BEAM] {
         let free = scripted::run(
             &plan(method, 4, 2),
             LIMITS,
@@ -141,14 +147,14 @@ fn without_a_reason_to_stop_a_halt_changes_nothing() {
 #[test]
 fn a_search_by_steps_ends_after_the_round_in_which_it_is_halted() {
     let policy = Meter(Script::new(|_| "a/".into()));
-    let tree = capped(Method::Beam, 4, &policy, &Halt::after(10)).expect("a tree");
+    let tree = capped(BEAM, 4, &policy, &Halt::after(10)).expect("a tree");
     assert_eq!(tree.policy.generated, 10);
     assert_eq!(policy.0.calls().len(), 2);
     assert!(tree.solutions().iter().all(|own| own.stop == Stop::Length));
     // What is stopped before it begins asks nobody.
     let (policy, halt) = (Meter(Script::new(|_| "a/".into())), Halt::default());
     halt.stop();
-    let tree = capped(Method::Beam, 4, &policy, &halt).expect("a tree");
+    let tree = capped(BEAM, 4, &policy, &halt).expect("a tree");
     assert_eq!((policy.0.calls().len(), tree.policy), (0, Usage::default()));
 }
 
@@ -173,7 +179,7 @@ fn a_policy_that_does_not_reply_to_every_draw_has_failed() {
         (false, "the policy returned 0 replies to 1 request"),
         (true, "the policy returned 2 draws for 1"),
     ] {
-        let failed = capped(Method::Majority, 2, &Silent(replies), &Halt::default());
+        let failed = capped(MAJORITY, 2, &Silent(replies), &Halt::default());
         let source = match failed {
             Err(Error::Policy { source, .. }) => source.to_string(),
             other => panic!("{other:?}"),

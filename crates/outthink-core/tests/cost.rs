@@ -7,8 +7,9 @@ mod scripted;
 use std::sync::Mutex;
 
 use futures::future::{BoxFuture, FutureExt};
+use outthink_core::method::COT;
 use outthink_core::{
-    Extension, Judgement, Method, ModelCost, ModelError, Policy, Prefix, Reply, Spending, Usage,
+    AnyMethod, Extension, Judgement, ModelCost, ModelError, Policy, Prefix, Reply, Spending, Usage,
     Verifier,
 };
 use proptest::prelude::*;
@@ -70,7 +71,7 @@ impl Verifier for Priced<Scorer> {
 
 #[test]
 fn what_every_reply_cost_is_in_the_trees_usage_exactly_once() {
-    for method in Method::ALL {
+    for method in AnyMethod::all() {
         let policy = Priced::new(Script::cycling([
             ("", "a/=1. b/=2. b/=2. ab"),
             ("a/", "=1. c/"),
@@ -82,7 +83,7 @@ fn what_every_reply_cost_is_in_the_trees_usage_exactly_once() {
             ("b/ab", "=6."),
         ]));
         let verifier = Priced::new(Scorer::constant(0.5));
-        let budget = if method == Method::Cot { 1 } else { 8 };
+        let budget = if method == COT { 1 } else { 8 };
         let tree = run(&plan(method, budget, 2), LIMITS, &policy, Some(&verifier)).unwrap();
         assert_eq!(tree.policy, policy.total(), "{method}");
         assert_eq!(tree.verifier, verifier.total(), "{method}");

@@ -6,9 +6,10 @@ mod scripted;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use insta::assert_snapshot;
+use outthink_core::method::{BEAM, BEST_OF_N, COT, DVTS, MAJORITY};
 use outthink_core::{
-    Continuation, Extension, Limits, Method, ModelError, Plan, Policy, Reply, Scoring, Selection,
-    Stop, Tree, Usage, Voting,
+    AnyMethod, Continuation, Extension, Limits, ModelError, Plan, Policy, Reply, Scoring,
+    Selection, Stop, Tree, Usage, Voting,
 };
 use scripted::{AfterEquals, LIMITS, Scorer, Script, kept, path_of, plan, run, show, step};
 
@@ -17,9 +18,10 @@ fn saying(text: &'static str) -> Script {
     Script::new(move |draw| text.strip_prefix(draw.path).unwrap_or_default().to_owned())
 }
 
-fn every_plan() -> [Plan; 5] {
-    let budget = |method| if method == Method::Cot { 1 } else { 4 };
-    Method::ALL.map(|method| plan(method, budget(method), 2))
+fn every_plan() -> Vec<Plan> {
+    let budget = |method| if method == COT { 1 } else { 4 };
+    let all = AnyMethod::all().into_iter();
+    all.map(|method| plan(method, budget(method), 2)).collect()
 }
 
 fn grow(plan: &Plan, limits: Limits, policy: &dyn Policy) -> Tree {
@@ -34,7 +36,7 @@ fn a_step_cut_off_is_drawn_on_and_becomes_one_step() {
         ..LIMITS
     };
     let policy = saying("abcdefg/=1.");
-    let tree = grow(&plan(Method::Beam, 1, 1), limits, &policy);
+    let tree = grow(&plan(BEAM, 1, 1), limits, &policy);
     assert_snapshot!(show(&tree), @"
     root drawn 1
       abcdefg/ ×1 reward 0.5 drawn 1
@@ -69,7 +71,7 @@ fn draws_cut_off_alike_go_on_apart() {
         ("abc/", "=."),
         ("abd/", "=."),
     ]);
-    let tree = grow(&plan(Method::Beam, 4, 1), limits, &policy);
+    let tree = grow(&plan(BEAM, 4, 1), limits, &policy);
     assert_eq!(policy.calls()[1], vec![("ab".to_owned(), 1); 4]);
     assert_snapshot!(show(&tree), @"
     root drawn 4
@@ -90,13 +92,7 @@ fn a_whole_answer_that_its_server_cuts_off_is_drawn_on() {
     };
     // The server stops at four tokens, whatever is asked.
     let server = Capped(policy, 4);
-    let tree = run(
-        &plan(Method::BestOfN, 2, 1),
-        limits,
-        &server,
-        Some(&verifier),
-    )
-    .unwrap();
+    let tree = run(&plan(BEST_OF_N, 2, 1), limits, &server, Some(&verifier)).unwrap();
     assert_snapshot!(show(&tree), @"
     root drawn 2
       ab/ ×2 reward 0.5
@@ -130,7 +126,7 @@ fn a_blank_step_collapses_into_the_next() {
         ("/a/", "=2."),
     ]);
     let verifier = Scorer::constant(0.5);
-    let tree = run(&plan(Method::Beam, 2, 1), LIMITS, &policy, Some(&verifier)).unwrap();
+    let tree = run(&plan(BEAM, 2, 1), LIMITS, &policy, Some(&verifier)).unwrap();
     assert_snapshot!(show(&tree), @"
     root drawn 2
       //b/ ×1 reward 0.5 drawn 1
@@ -145,7 +141,7 @@ fn a_blank_step_collapses_into_the_next() {
 
 #[test]
 fn a_step_keeps_its_tokens_and_loses_the_space_around_its_text() {
-    let tree = grow(&plan(Method::Beam, 1, 1), LIMITS, &saying("\n a b /=1."));
+    let tree = grow(&plan(BEAM, 1, 1), LIMITS, &saying("\n a b /=1."));
     let first = tree.nodes()[1].step.as_deref().unwrap();
     assert_eq!((&*first.text, first.tokens.len()), ("a b", 7));
     assert_eq!(kept(&tree), ["\n a b /=1."]);
@@ -154,7 +150,7 @@ fn a_step_keeps_its_tokens_and_loses_the_space_around_its_text() {
 #[test]
 fn steps_are_one_candidate_when_their_tokens_are_the_same() {
     let policy = Script::new(|draw| ["a/=1.", "\ta/=1.", "a/=1."][draw.index()].into());
-    let tree = grow(&plan(Method::Majority, 3, 1), LIMITS, &policy);
+    let tree = grow(&plan(MAJORITY, 3, 1), LIMITS, &policy);
     assert_eq!(kept(&tree), ["a/=1.", "\ta/=1."]);
     let chosen = Selection::Majority.choose(&tree.solutions(), &AfterEquals);
     assert_eq!(chosen.unwrap().agreement, 1.0);
@@ -177,7 +173,7 @@ fn steps_whose_tokens_nobody_told_are_one_candidate_when_their_texts_are_the_sam
         }
     }
     let script = Script::new(|draw| ["a/=1.", "b/=2.", "a/=1."][draw.index()].into());
-    let tree = grow(&plan(Method::Majority, 3, 1), LIMITS, &Untold(script));
+    let tree = grow(&plan(MAJORITY, 3, 1), LIMITS, &Untold(script));
     let drawn: Vec<(String, usize)> = tree
         .solutions()
         .iter()
@@ -190,7 +186,7 @@ fn steps_whose_tokens_nobody_told_are_one_candidate_when_their_texts_are_the_sam
 fn an_answer_that_ends_after_a_separator_is_as_good_as_its_last_step() {
     let policy = saying("a/=1/.");
     let verifier = Scorer::table([("a/", 0.25), ("a/=1/", 0.75)]);
-    for method in [Method::BestOfN, Method::Beam, Method::Dvts] {
+    for method in [BEST_OF_N, BEAM, DVTS] {
         let tree = run(&plan(method, 2, 2), LIMITS, &policy, Some(&verifier)).unwrap();
         let solution = &tree.solutions()[0];
         assert_eq!(solution.text(), "a\n\n=1");
@@ -204,7 +200,7 @@ fn an_answer_that_ends_after_a_separator_is_as_good_as_its_last_step() {
 fn an_empty_answer_is_never_chosen() {
     let policy = Script::cycling([("", ". =1. .")]);
     let selection = Selection::Scored(Scoring::Last, Voting::Vote);
-    for method in [Method::Majority, Method::BestOfN, Method::Beam] {
+    for method in [MAJORITY, BEST_OF_N, BEAM] {
         let tree = grow(&plan(method, 3, 1), LIMITS, &policy);
         let chosen = |selection: Selection| selection.choose(&tree.solutions(), &AfterEquals);
         assert_eq!(chosen(Selection::Majority).unwrap().answer, "1");
@@ -272,7 +268,7 @@ fn a_policy_with_nothing_to_say_ends_its_paths() {
 
 #[test]
 fn a_solution_ends_at_the_step_limit_without_reward_and_is_not_kept() {
-    for method in [Method::Beam, Method::Dvts] {
+    for method in [BEAM, DVTS] {
         let policy = Script::new(|_| "a/".into());
         let verifier = Scorer::constant(0.5);
         let limits = Limits { steps: 3, ..LIMITS };
@@ -297,7 +293,7 @@ fn a_solution_ends_at_the_token_limit_unless_its_answer_just_fits() {
     };
     let tree = |text, tokens| {
         let policy = saying(text);
-        let tree = grow(&plan(Method::Beam, 1, 1), limits(tokens), &policy);
+        let tree = grow(&plan(BEAM, 1, 1), limits(tokens), &policy);
         assert_eq!(
             tree.policy.generated, tokens as u64,
             "no token is drawn past the limit"
@@ -331,13 +327,7 @@ fn a_cut_off_solution_votes_without_rewards_only() {
         solution_tokens: 5,
         ..LIMITS
     };
-    let tree = run(
-        &plan(Method::BestOfN, 4, 1),
-        limits,
-        &policy,
-        Some(&verifier),
-    )
-    .unwrap();
+    let tree = run(&plan(BEST_OF_N, 4, 1), limits, &policy, Some(&verifier)).unwrap();
     assert_snapshot!(show(&tree), @"
     root drawn 4
       a/ ×4 reward 0.9

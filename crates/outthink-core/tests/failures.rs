@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use insta::{assert_debug_snapshot, assert_snapshot};
+use outthink_core::method::{BEAM, BEST_OF_N, DVTS, MAJORITY};
 use outthink_core::{
-    Continuation, Error, Extension, Finished, Judgement, Limits, Method, ModelError, Plan, Policy,
-    Prefix, Reply, Selection, Step, Stop, Usage, Verifier,
+    AnyMethod, Continuation, Error, Extension, Finished, Judgement, Limits, ModelError, Plan,
+    Policy, Prefix, Reply, Selection, Step, Stop, Usage, Verifier,
 };
 use proptest::prelude::*;
 use scripted::{AfterEquals, LIMITS, Scorer, Script, plan, run, step};
@@ -60,19 +61,19 @@ fn script() -> Script {
     Script::cycling([("", "a/=1. b/=2."), ("a/", "=1."), ("b/", "=2.")])
 }
 
-fn fails(method: Method, policy: &dyn Policy, verifier: &dyn Verifier) -> Error {
+fn fails(method: AnyMethod, policy: &dyn Policy, verifier: &dyn Verifier) -> Error {
     run(&plan(method, 4, 2), LIMITS, policy, Some(verifier)).unwrap_err()
 }
 
-fn spoilt_policy(method: Method, spoil: fn(&mut Vec<Reply>)) -> String {
+fn spoilt_policy(method: AnyMethod, spoil: fn(&mut Vec<Reply>)) -> String {
     fails(method, &Spoilt(script(), spoil), &Scorer::constant(0.5)).to_string()
 }
 
 /// All methods that ask a verifier fail alike.
 fn spoilt_verifier(spoil: fn(&mut Vec<Judgement>)) -> String {
     let verifier = Spoilt(Scorer::constant(0.5), spoil);
-    let [best_of_n, beam, dvts] = [Method::BestOfN, Method::Beam, Method::Dvts]
-        .map(|method| fails(method, &script(), &verifier).to_string());
+    let [best_of_n, beam, dvts] =
+        [BEST_OF_N, BEAM, DVTS].map(|method| fails(method, &script(), &verifier).to_string());
     assert_eq!(dvts, beam);
     // Whole solutions have two steps, first steps are one.
     assert_eq!(
@@ -84,29 +85,23 @@ fn spoilt_verifier(spoil: fn(&mut Vec<Judgement>)) -> String {
 
 #[test]
 fn a_failure_of_a_model_is_an_error_of_its_problem_in_its_own_words() {
-    let error = fails(
-        Method::Beam,
-        &Lost("the server hung up"),
-        &Scorer::constant(0.5),
-    );
+    let error = fails(BEAM, &Lost("the server hung up"), &Scorer::constant(0.5));
     assert_snapshot!(error, @"the policy failed on problem p");
     assert_snapshot!(error.source().unwrap(), @"the server hung up");
-    let error = fails(Method::Beam, &script(), &Lost("out of memory"));
+    let error = fails(BEAM, &script(), &Lost("out of memory"));
     assert_snapshot!(error, @"the verifier failed on problem p");
     assert_snapshot!(error.source().unwrap(), @"out of memory");
 }
 
 #[test]
 fn a_policy_that_miscounts_is_told_what_it_was_asked_for() {
-    let steps = |spoil| spoilt_policy(Method::Beam, spoil);
+    let steps = |spoil| spoilt_policy(BEAM, spoil);
     assert_snapshot!(steps(|replies| replies.clear()), @"the policy returned 0 replies for 1 on problem p");
     assert_snapshot!(steps(|replies| replies.push(replies[0].clone())), @"the policy returned 2 replies for 1 on problem p");
     assert_snapshot!(steps(|replies| replies[0].0.truncate(1)), @"the policy returned 1 continuations for 4 on problem p");
     assert_snapshot!(steps(|replies| replies[0].0.extend_from_within(..1)), @"the policy returned 5 continuations for 4 on problem p");
     assert_snapshot!(steps(|replies| replies[0].0[0].steps.push(step("c/"))), @"the policy returned 2 steps for 1 on problem p");
-    let stops = spoilt_policy(Method::Majority, |replies| {
-        replies[0].0[0].stop = Stop::Step
-    });
+    let stops = spoilt_policy(MAJORITY, |replies| replies[0].0[0].stop = Stop::Step);
     assert_snapshot!(stops, @"the policy stopped after a step of problem p where it was asked for the whole answer");
 }
 
@@ -126,13 +121,7 @@ fn a_reward_is_a_number_from_zero_to_one() {
     assert_snapshot!(spoilt_verifier(|judgements| judgements[1].rewards[0] = f64::INFINITY), @"the verifier returned inf as a reward on problem p; rewards lie in [0, 1]");
     for reward in [0.0, -0.0, 1.0] {
         let verifier = Scorer::constant(reward);
-        run(
-            &plan(Method::Beam, 4, 2),
-            LIMITS,
-            &script(),
-            Some(&verifier),
-        )
-        .unwrap();
+        run(&plan(BEAM, 4, 2), LIMITS, &script(), Some(&verifier)).unwrap();
     }
 }
 
@@ -141,7 +130,7 @@ fn errors_have_types_to_tell_them_apart() {
     let verifier = Spoilt(Scorer::constant(0.5), |judgements: &mut Vec<Judgement>| {
         judgements.truncate(1);
     });
-    assert_debug_snapshot!(fails(Method::Beam, &script(), &verifier), @r#"
+    assert_debug_snapshot!(fails(BEAM, &script(), &verifier), @r#"
     Misshaped {
         model: "verifier",
         what: "judgements",
@@ -151,7 +140,7 @@ fn errors_have_types_to_tell_them_apart() {
     }
     "#);
     let verifier = Scorer::constant(2.0);
-    assert_debug_snapshot!(fails(Method::Beam, &script(), &verifier), @r#"
+    assert_debug_snapshot!(fails(BEAM, &script(), &verifier), @r#"
     RewardOutOfRange {
         reward: 2.0,
         problem: "p",
@@ -161,7 +150,7 @@ fn errors_have_types_to_tell_them_apart() {
 
 #[test]
 fn a_method_that_needs_a_verifier_does_not_start_without_one() {
-    for method in Method::ALL
+    for method in AnyMethod::all()
         .into_iter()
         .filter(|method| method.needs_verifier())
     {
@@ -271,7 +260,7 @@ fn reward() -> impl Strategy<Value = f64> {
 
 fn setting() -> impl Strategy<Value = (Plan, Hostile<Continuation>)> {
     let finished = [Finished::Official, Finished::Refill, Finished::Compete];
-    let method = prop::sample::select(&Method::ALL[1..]);
+    let method = prop::sample::select(AnyMethod::all()[1..].to_vec());
     (
         method,
         1usize..5,

@@ -11,8 +11,9 @@ use std::task::Poll;
 
 use futures::executor::block_on;
 use futures::future::{BoxFuture, FutureExt, join_all};
+use outthink_core::method::{BEST_OF_N, MAJORITY};
 use outthink_core::{
-    Extension, Finished, Judgement, Method, ModelError, Plan, Policy, Prefix, Problem, Reply,
+    AnyMethod, Extension, Finished, Judgement, ModelError, Plan, Policy, Prefix, Problem, Reply,
     Sampling, Selection, Tree, Verifier, draw_seed, problem_seed, search,
 };
 use proptest::prelude::*;
@@ -74,8 +75,8 @@ fn with_a_perfect_verifier_best_of_n_is_right_exactly_when_any_draw_is() {
                 block_on(grow(problem(id), plan, 7, &policy, &oracle))
             };
             // Majority's own draws say what Pass@N is.
-            let drawn = grow(Method::Majority).solutions();
-            let tree = grow(Method::BestOfN);
+            let drawn = grow(MAJORITY).solutions();
+            let tree = grow(BEST_OF_N);
             let texts: Vec<String> = tree.solutions().iter().map(|s| s.text()).collect();
             assert!(
                 texts
@@ -123,7 +124,7 @@ fn the_majority_of_independent_draws_follows_the_binomial() {
     let policy = guesser(0.6, 1);
     for budget in [1, 2, 5, 8, 15] {
         let right = (0..PROBLEMS).filter(|id| {
-            let plan = plan(Method::Majority, budget, 1);
+            let plan = plan(MAJORITY, budget, 1);
             let tree = block_on(grow(problem(id), plan, 7, &policy, &Scorer::constant(0.5)));
             is_right(Selection::Majority, &tree)
         });
@@ -216,7 +217,7 @@ proptest! {
     #[test]
     fn a_tree_depends_on_its_seed_and_problem_and_on_nothing_that_runs_beside_it(
         seed: u64,
-        method in prop::sample::select(&Method::ALL[1..]),
+        method in prop::sample::select(AnyMethod::all()[1..].to_vec()),
         finished in prop::sample::select(vec![Finished::Official, Finished::Refill, Finished::Compete]),
         order in Just((0..8).collect::<Vec<u32>>()).prop_shuffle(),
     ) {

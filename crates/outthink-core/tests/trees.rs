@@ -7,7 +7,8 @@ mod scripted;
 use std::collections::HashMap;
 
 use insta::assert_snapshot;
-use outthink_core::{Finished, Limits, Method, Plan, Sampling, Stop, Tree, Until, draw_seed};
+use outthink_core::method::{BEAM, BEST_OF_N, COT, DVTS, MAJORITY};
+use outthink_core::{AnyMethod, Finished, Limits, Plan, Sampling, Stop, Tree, Until, draw_seed};
 use proptest::prelude::*;
 use scripted::{LIMITS, Scorer, Script, kept, path_of, plan, run, show};
 
@@ -18,7 +19,7 @@ fn solutions() -> Script {
 #[test]
 fn chain_of_thought_is_one_greedy_draw() {
     let policy = solutions();
-    let tree = run(&plan(Method::Cot, 1, 0), LIMITS, &policy, None).unwrap();
+    let tree = run(&plan(COT, 1, 0), LIMITS, &policy, None).unwrap();
     assert_snapshot!(show(&tree), @"
     root drawn 1
       x/ ×1
@@ -35,7 +36,7 @@ fn chain_of_thought_is_one_greedy_draw() {
 fn majority_draws_whole_solutions_in_one_request_and_asks_no_verifier() {
     let policy = solutions();
     let verifier = Scorer::constant(0.5);
-    let plan = plan(Method::Majority, 6, 0);
+    let plan = plan(MAJORITY, 6, 0);
     let tree = run(&plan, LIMITS, &policy, Some(&verifier)).unwrap();
     assert_snapshot!(show(&tree), @"
     root drawn 6
@@ -60,7 +61,7 @@ fn best_of_n_scores_each_distinct_solution_once_and_every_step_of_it() {
         ("y/", 0.9),
         ("y/=2.", 0.8),
     ]);
-    let plan = plan(Method::BestOfN, 6, 0);
+    let plan = plan(BEST_OF_N, 6, 0);
     let tree = run(&plan, LIMITS, &policy, Some(&verifier)).unwrap();
     assert_snapshot!(show(&tree), @"
     root drawn 6
@@ -102,7 +103,7 @@ fn beam_keeps_the_best_steps_over_all_beams_together() {
         ("b/f/=3.", 0.3),
         ("b/f/=4.", 0.1),
     ]);
-    let tree = run(&plan(Method::Beam, 4, 2), LIMITS, &policy, Some(&verifier)).unwrap();
+    let tree = run(&plan(BEAM, 4, 2), LIMITS, &policy, Some(&verifier)).unwrap();
     assert_snapshot!(show(&tree), @"
     root drawn 4
       a/ ×1 reward 0.1
@@ -142,7 +143,7 @@ fn early_finish(finished: Finished) -> (Tree, Vec<Vec<(String, usize)>>) {
         ("b/d/=4.", 0.3),
         ("b/d/=5.", 0.8),
     ]);
-    let plan = Plan::new(Method::Beam, 4, 2, finished).unwrap();
+    let plan = Plan::new(BEAM, 4, 2, finished).unwrap();
     let tree = run(&plan, LIMITS, &policy, Some(&verifier)).unwrap();
     (tree, policy.calls())
 }
@@ -209,7 +210,7 @@ fn equal_rewards_keep_their_order_of_appearance() {
     ];
     for finished in [Finished::Official, Finished::Refill, Finished::Compete] {
         let policy = Script::cycling(lines);
-        let plan = Plan::new(Method::Beam, 4, 2, finished).unwrap();
+        let plan = Plan::new(BEAM, 4, 2, finished).unwrap();
         let tree = run(&plan, LIMITS, &policy, Some(&Scorer::constant(0.5))).unwrap();
         let calls = policy.calls();
         assert_eq!(rounds(&calls)[..2], [":4", "c/:2 a/:2"], "{finished:?}");
@@ -237,7 +238,7 @@ fn draws_of_merged_candidates_are_dealt_to_those_that_are_left() {
         "a/d/" => 0.1,
         _ => 0.5,
     });
-    let tree = run(&plan(Method::Beam, 8, 2), LIMITS, &policy, Some(&verifier)).unwrap();
+    let tree = run(&plan(BEAM, 8, 2), LIMITS, &policy, Some(&verifier)).unwrap();
     assert_eq!(
         rounds(&policy.calls()),
         [":8", "a/:8", "a/c/:3 a/b/:3 a/d/:2"]
@@ -267,7 +268,7 @@ fn dvts_keeps_one_step_of_each_subtree() {
         ("c/f/=4.", 0.4),
         ("c/f/=5.", 0.7),
     ]);
-    let tree = run(&plan(Method::Dvts, 4, 2), LIMITS, &policy, Some(&verifier)).unwrap();
+    let tree = run(&plan(DVTS, 4, 2), LIMITS, &policy, Some(&verifier)).unwrap();
     assert_snapshot!(show(&tree), @"
     root drawn 4
       a/ ×1 reward 0.8
@@ -295,7 +296,7 @@ fn subtrees_on_the_same_path_draw_apart_and_count_once() {
         "a/" | "a/c/" | "a/c/=1." => 0.9,
         _ => 0.1,
     });
-    let tree = run(&plan(Method::Dvts, 4, 2), LIMITS, &policy, Some(&verifier)).unwrap();
+    let tree = run(&plan(DVTS, 4, 2), LIMITS, &policy, Some(&verifier)).unwrap();
     assert_snapshot!(show(&tree), @"
     root drawn 4
       a/ ×2 reward 0.9 drawn 4
@@ -313,7 +314,7 @@ fn subtrees_on_the_same_path_draw_apart_and_count_once() {
 fn a_tie_in_one_subtree_is_not_decided_by_what_another_drew_first() {
     let policy = Script::cycling([("", "a/ b/ c/ a/"), ("b/", "=1."), ("c/", "=2.")]);
     let verifier = Scorer::new(|path| if path == "b/" { 0.9 } else { 0.5 });
-    let tree = run(&plan(Method::Dvts, 4, 2), LIMITS, &policy, Some(&verifier)).unwrap();
+    let tree = run(&plan(DVTS, 4, 2), LIMITS, &policy, Some(&verifier)).unwrap();
     assert_eq!(kept(&tree), ["b/=1.", "c/=2."]);
 }
 
@@ -470,7 +471,7 @@ proptest! {
         seed: u64,
         beams in 1usize..6,
         width in 1usize..6,
-        method in prop_oneof![Just(Method::Beam), Just(Method::Dvts)],
+        method in prop_oneof![Just(BEAM), Just(DVTS)],
         finished in finished(),
     ) {
         let world = World(seed);
@@ -481,7 +482,7 @@ proptest! {
         let tree = run(&plan, limits, &policy, Some(&verifier)).unwrap();
         let mut told = Retelling::of(world);
         match method {
-            Method::Beam => told.beam(beams * width, width, finished),
+            method if method == BEAM => told.beam(beams * width, width, finished),
             _ => told.dvts(beams * width, width),
         }
         prop_assert_eq!(rounds(&policy.calls()), told.rounds);
@@ -505,7 +506,7 @@ proptest! {
                 2 => "ef".into(),
                 _ => format!("{}a/=1.", world.says(draw.path, draw.index())),
             });
-            let tree = run(&plan(Method::Dvts, subtrees * width, width), limits, &policy, Some(&verifier)).unwrap();
+            let tree = run(&plan(DVTS, subtrees * width, width), limits, &policy, Some(&verifier)).unwrap();
             let requests = policy.requests().concat();
             let draws = requests.iter().flat_map(|request| {
                 let path = path_of(&request.steps);
@@ -524,7 +525,7 @@ proptest! {
         seed: u64,
         beams in 1usize..6,
         width in 1usize..6,
-        method in prop::sample::select(&Method::ALL[1..]),
+        method in prop::sample::select(AnyMethod::all()[1..].to_vec()),
         finished in finished(),
     ) {
         let budget = beams * width;
@@ -559,17 +560,17 @@ proptest! {
             }
         }
         match method {
-            Method::Beam if finished == Finished::Refill => {
+            method if method == BEAM && finished == Finished::Refill => {
                 prop_assert!(spent.iter().all(|&draws| draws == 0 || draws == budget));
             }
-            Method::Beam | Method::Dvts => {
+            method if method.has_width() => {
                 prop_assert!(spent.iter().all(|&draws| draws <= budget && draws % width == 0));
             }
             _ => prop_assert_eq!((spent[0], &spent[1..]), (budget, &[0; STEPS][..])),
         }
-        let bound = if method == Method::Beam && finished == Finished::Refill {
+        let bound = if method == BEAM && finished == Finished::Refill {
             beams - 1 + budget
-        } else if method.is_stepwise() {
+        } else if method.has_width() {
             beams
         } else {
             budget

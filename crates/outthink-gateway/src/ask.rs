@@ -1,6 +1,7 @@
 //! What is to be done for a request: pass it on, or search, and how.
 
-use outthink_core::{Error, Finished, Method, Pair, Plan, Sampling, Selection};
+use outthink_core::method::{COT, Traits};
+use outthink_core::{AnyMethod, Error, Finished, Pair, Plan, Sampling, Selection};
 
 use crate::error::{ApiError, quoted};
 use crate::models::{Models, ServedPolicy, Strategist};
@@ -91,7 +92,7 @@ pub(crate) fn decide(
     }
     options.budget = options.budget.or(effort.map(|Effort(budget)| budget));
     let auto = method.as_deref().is_none_or(|method| method == "auto");
-    let mut method: Option<Method> = match method.filter(|_| !auto) {
+    let mut method: Option<AnyMethod> = match method.filter(|_| !auto) {
         None => None,
         Some(name) => Some(known_method(&name)?),
     };
@@ -103,7 +104,7 @@ pub(crate) fn decide(
     refuse_others(request)?;
     let mut strategist = served.strategist.as_deref().filter(|_| auto);
     if auto && effort == Some(Effort::NONE) {
-        (method, strategist) = (Some(Method::Cot), None);
+        (method, strategist) = (Some(COT), None);
     }
     let how = match strategist {
         Some(strategist) => strategic(&options, strategist, largest)?,
@@ -147,7 +148,7 @@ fn planned(
     options: &Options,
     models: &Models,
     policy: &ServedPolicy,
-    method: Option<Method>,
+    method: Option<AnyMethod>,
     auto: bool,
     largest: usize,
 ) -> Result<How, ApiError> {
@@ -176,13 +177,13 @@ fn planned(
     let selection = method
         .selection(named)
         .map_err(|error| ApiError::invalid("selection", error.to_string()))?;
-    let why = match method {
-        Method::Cot => "auto: no effort is asked for, so there is one sample",
-        Method::BestOfN => {
+    let why = match method.traits() {
+        traits if traits.greedy => "auto: no effort is asked for, so there is one sample",
+        Traits { rewards: false, .. } => "auto: there is no verifier, so answers are voted on",
+        Traits { stepwise: true, .. } => "auto: there is a verifier, so its steps are searched",
+        _ => {
             "auto: there is a verifier, and the policy's server writes whole answers, so these are scored"
         }
-        method if method.needs_verifier() => "auto: there is a verifier, so its steps are searched",
-        _ => "auto: there is no verifier, so answers are voted on",
     };
     Ok(How::Planned {
         plan,
@@ -245,7 +246,7 @@ fn model_parts(
         return (None, own(model));
     }
     let method =
-        |name: &str| name == "auto" || Method::ALL.iter().any(|known| known.name() == name);
+        |name: &str| name == "auto" || AnyMethod::all().iter().any(|known| known.name() == name);
     if models.policies.len() == 1 && method(model) {
         return (own(model), None);
     }
@@ -269,7 +270,7 @@ fn model_parts(
     (None, own(model))
 }
 
-fn known_method(name: &str) -> Result<Method, ApiError> {
+fn known_method(name: &str) -> Result<AnyMethod, ApiError> {
     quoted(name)
         .parse()
         .map_err(|error: String| ApiError::invalid("method", format!("{error}, or auto")))
@@ -382,6 +383,10 @@ pub(crate) fn no_policy(name: &str, models: &Models) -> ApiError {
         "unknown model `{}`: name a policy ({}), auto@policy, or method:policy with a method of {}",
         quoted(name),
         known.join(", "),
-        Method::ALL.map(Method::name).join(", ")
+        AnyMethod::all()
+            .into_iter()
+            .map(AnyMethod::name)
+            .collect::<Vec<_>>()
+            .join(", ")
     ))
 }

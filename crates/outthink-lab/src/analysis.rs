@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use outthink_core::{Expected, Flops, Method, Scoring, Selection, Voting};
+use outthink_core::method::{COT, MAJORITY};
+use outthink_core::{AnyMethod, Expected, Flops, Scoring, Selection, Voting};
 use rayon::prelude::*;
 
 use crate::audit;
@@ -23,6 +24,14 @@ pub const BOOTSTRAP: usize = 10_000;
 
 /// The rule by which the tables choose among scored solutions, where they do not show all rules.
 pub const HEADLINE: Selection = Selection::Scored(Scoring::Last, Voting::Vote);
+
+/// A method's rule in tables that do not show all rules.
+pub(crate) fn headline(method: AnyMethod) -> Selection {
+    match method.needs_verifier() {
+        true => HEADLINE,
+        false => Selection::Majority,
+    }
+}
 
 /// What is asked of the solutions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,7 +69,7 @@ pub struct Key {
     /// Index of the verifier.
     pub verifier: Option<usize>,
     /// The method.
-    pub method: Method,
+    pub method: AnyMethod,
     /// The beam width `M`.
     pub width: Option<usize>,
     /// The budget `N`.
@@ -297,13 +306,14 @@ impl Analysis {
 }
 
 /// Sorted as the tables show it.
-type Order = (usize, usize, usize, usize, usize, Rule);
+type Order = (usize, AnyMethod, usize, usize, usize, Rule);
 
 fn order(key: &Key) -> Order {
-    let method = key.method as usize;
     let verifier = key.verifier.map_or(0, |number| number + 1);
     let width = key.width.unwrap_or_default();
-    (key.policy, method, verifier, width, key.budget, key.rule)
+    (
+        key.policy, key.method, verifier, width, key.budget, key.rule,
+    )
 }
 
 struct Collected<'a> {
@@ -508,7 +518,7 @@ impl<'a> Collected<'a> {
             };
             let chance = at(&curves.majority, 0)?;
             for run in 0..self.study.seeds.len() {
-                let key = key(Method::Cot, None, 1, majority);
+                let key = key(COT, None, 1, majority);
                 self.note(key, pool.problem, run, chance, cost);
             }
             return Ok(());
@@ -529,7 +539,7 @@ impl<'a> Collected<'a> {
                 policy,
                 verifier: Expected::default(),
             };
-            let ceiling = key(Method::Majority, None, budget, Rule::Ceiling);
+            let ceiling = key(MAJORITY, None, budget, Rule::Ceiling);
             self.note(
                 ceiling,
                 pool.problem,
@@ -537,14 +547,11 @@ impl<'a> Collected<'a> {
                 at(&curves.ceiling, place)?,
                 cost,
             );
-            let voted = key(Method::Majority, None, budget, majority);
-            self.note(
-                voted,
-                pool.problem,
-                pool.run,
-                at(&curves.majority, place)?,
-                cost,
-            );
+            let voted = at(&curves.majority, place)?;
+            for method in self.study.pool_methods(false) {
+                let key = key(method, None, budget, majority);
+                self.note(key, pool.problem, pool.run, voted, cost);
+            }
             for ((verifier, curves), (_, spent, _)) in curves.scored.iter().zip(&pool.scored) {
                 let (_, read) = spent.at(budget as u64, factorials);
                 let cost = Cost {
@@ -553,8 +560,10 @@ impl<'a> Collected<'a> {
                 };
                 for (rule, curve) in rules.iter().zip(curves) {
                     let rule = Rule::Chosen(Choice(*rule));
-                    let key = key(Method::BestOfN, Some(*verifier), budget, rule);
-                    self.note(key, pool.problem, pool.run, at(curve, place)?, cost);
+                    for method in self.study.pool_methods(true) {
+                        let key = key(method, Some(*verifier), budget, rule);
+                        self.note(key, pool.problem, pool.run, at(curve, place)?, cost);
+                    }
                 }
             }
         }
@@ -599,7 +608,7 @@ impl<'a> Collected<'a> {
                     policy: cell.policy,
                     verifier: cell.verifier,
                     method: plan.method(),
-                    width: Some(plan.width()),
+                    width: plan.method().has_width().then(|| plan.width()),
                     budget: plan.budget(),
                     rule: Rule::Chosen(Choice(*rule)),
                 };

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-use outthink_core::{Answers, Limits, Method, Sampling, Stop, Usage};
+use outthink_core::method::{BEST_OF_N, MAJORITY};
+use outthink_core::{Answers, Limits, Sampling, Stop, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -505,8 +506,8 @@ pub fn import(
             policies: policies.iter().cloned().map(ModelEntry::Name).collect(),
             verifiers: verifiers.iter().cloned().map(ModelEntry::Name).collect(),
             methods: match verifiers.is_empty() {
-                true => vec![Method::Majority],
-                false => vec![Method::Majority, Method::BestOfN],
+                true => vec![MAJORITY],
+                false => vec![MAJORITY, BEST_OF_N],
             },
             strategies: Vec::new(),
             budgets,

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use outthink_core::{Method, Selection};
+use outthink_core::AnyMethod;
+use outthink_core::method::BEST_OF_N;
 
-use crate::analysis::{Choice, Cost, Entry, HEADLINE, Key, Rule};
+use crate::analysis::{Choice, Cost, Entry, Key, Rule, headline};
 use crate::difficulty::Difficulty;
 use crate::estimate::Interval;
 use crate::study::Study;
 
 /// Which method was taken, by policy, verifier, budget and band.
-pub(crate) type Choices = HashMap<(usize, usize, usize, usize), Method>;
+pub(crate) type Choices = HashMap<(usize, usize, usize, usize), AnyMethod>;
 
 /// For each policy, verifier and budget: the method that is best in each band of oracle difficulty, as the paper
 /// chooses (its tables choose on the problems that they report, too).
@@ -38,11 +39,9 @@ pub(crate) fn in_sample(
                             rule,
                             ..
                         } = entry.key;
-                        let rule_fits = match method {
-                            Method::Majority => rule == Rule::Chosen(Choice(Selection::Majority)),
-                            Method::Cot => false,
-                            _ => rule == Rule::Chosen(Choice(HEADLINE)),
-                        };
+                        let headline = headline(method);
+                        let rule_fits =
+                            !method.is_greedy() && rule == Rule::Chosen(Choice(headline));
                         p == policy && n == budget && v.is_none_or(|v| v == verifier) && rule_fits
                     })
                     .collect();
@@ -87,7 +86,7 @@ pub(crate) fn in_sample(
                 let key = Key {
                     policy,
                     verifier: Some(verifier),
-                    method: Method::BestOfN,
+                    method: BEST_OF_N,
                     width: None,
                     budget,
                     rule: Rule::InSample,

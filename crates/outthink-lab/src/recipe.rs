@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use outthink_core::{Finished, Limits, Method, Plan, Sampling};
+use outthink_core::{AnyMethod, Finished, Limits, Plan, Sampling};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub enum RecipeError {
     Nothing(&'static str),
     /// A method that needs rewards, and no verifier.
     #[error("{0} needs a verifier; name one with --verifier, or under `verifiers` in a recipe")]
-    NoVerifier(Method),
+    NoVerifier(AnyMethod),
     /// A budget that a method cannot spend.
     #[error(transparent)]
     Budget(#[from] outthink_core::Error),
@@ -132,7 +132,7 @@ pub struct ModelTable {
     pub price: Option<[f64; 2]>,
     /// The methods of this policy, if not the study's: a large model that small ones are compared with needs only `cot`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub methods: Option<Vec<Method>>,
+    pub methods: Option<Vec<AnyMethod>>,
     /// A verifier's calibration, a file that `outthink audit --save-calibration` wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration: Option<PathBuf>,
@@ -172,7 +172,7 @@ pub struct Recipe {
     pub verifiers: Vec<ModelEntry>,
     /// The methods; none are needed beside strategies.
     #[serde(default)]
-    pub methods: Vec<Method>,
+    pub methods: Vec<AnyMethod>,
     /// Strategies that are tried beside the methods: files, or names of built-in ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub strategies: Vec<String>,
@@ -269,21 +269,25 @@ impl Recipe {
                 .get(index)
                 .and_then(|entry| entry.table().methods);
             let methods = own.as_ref().unwrap_or(&self.methods);
-            let wants = |method| methods.contains(&method);
+            let mut searches: Vec<AnyMethod> = methods.clone();
+            searches.retain(|own| own.is_stepwise());
+            searches.sort();
+            searches.dedup();
             let pool = |sampling, draws| Config::Pool {
                 policy: policy.info.identity.clone(),
                 sampling,
                 limits: policy.limits,
                 draws,
             };
-            if wants(Method::Cot) {
+            if methods.iter().any(|own| own.is_greedy()) {
                 cells.push(Cell::new(index, None, pool(Sampling::GREEDY, 1)));
             }
-            if wants(Method::Majority) || wants(Method::BestOfN) {
+            let pooled = || methods.iter().filter(|own| own.takes_pool());
+            if pooled().next().is_some() {
                 let drawn = Cell::new(index, None, pool(policy.sampling, largest));
                 let hash = drawn.hash().to_owned();
                 cells.push(drawn);
-                if wants(Method::BestOfN) {
+                if pooled().any(|own| own.needs_verifier()) {
                     for (number, verifier) in verifiers.iter().enumerate() {
                         let score = Config::Score {
                             pool: hash.clone(),
@@ -294,10 +298,7 @@ impl Recipe {
                 }
             }
             for (number, verifier) in verifiers.iter().enumerate() {
-                for method in [Method::Beam, Method::Dvts]
-                    .into_iter()
-                    .filter(|&m| wants(m))
-                {
+                for &method in &searches {
                     for plan in self.plans(method, &budgets)? {
                         let search = Config::Search {
                             policy: policy.info.identity.clone(),
@@ -343,10 +344,15 @@ impl Recipe {
         within("a seed of", last, 0..=i64::MAX as u128)
     }
 
-    fn plans(&self, method: Method, budgets: &[usize]) -> Result<Vec<Plan>, RecipeError> {
+    fn plans(&self, method: AnyMethod, budgets: &[usize]) -> Result<Vec<Plan>, RecipeError> {
         let mut plans = Vec::new();
         for &budget in budgets {
-            for &width in &self.widths {
+            // Where there are no beams, their width says nothing.
+            let widths = match method.has_width() {
+                true => self.widths.as_slice(),
+                false => &[1],
+            };
+            for &width in widths {
                 let plan = Plan::new(method, budget, width.min(budget), self.finished)?;
                 if !plans.contains(&plan) {
                     plans.push(plan);

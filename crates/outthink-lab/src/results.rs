@@ -227,7 +227,7 @@ impl Done<'_> {
         let (policy, read) = self.spent.at(self.spent.draws, &factorials);
         let mut row = self.row(plan.method().name(), plan.budget() as f64);
         row.verifier = Some(self.study.verifiers[number].name.clone());
-        row.width = Some(plan.width());
+        row.width = plan.method().has_width().then(|| plan.width());
         taken(&mut row, HEADLINE, &samples, &votes);
         row.accuracy = f64::from(u8::from(row.correct));
         let shape = self.study.verifiers[number].shape();

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::hash::Hasher;
 
-use outthink_core::{Limits, Method, ModelCost, Plan, Sampling, Usage};
+use outthink_core::method::{BEST_OF_N, MAJORITY, PAPER};
+use outthink_core::{AnyMethod, Limits, ModelCost, Plan, Sampling, Usage};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher13;
@@ -218,12 +219,24 @@ impl Cell {
     }
 
     /// The method and budget of a search.
-    pub fn plan(&self) -> Option<(Method, usize)> {
+    pub fn plan(&self) -> Option<(AnyMethod, usize)> {
         match &self.config {
             Config::Search { plan, .. } => Some((plan.method(), plan.budget())),
             _ => None,
         }
     }
+}
+
+/// The methods that the paper compares, then others that spend a budget.
+pub(crate) fn compared(named: impl IntoIterator<Item = AnyMethod>) -> Vec<AnyMethod> {
+    let mut methods = PAPER.to_vec();
+    methods.retain(|own| !own.is_greedy());
+    let mut others: Vec<AnyMethod> = named.into_iter().collect();
+    others.retain(|own| !own.is_greedy() && !methods.contains(own));
+    others.sort();
+    others.dedup();
+    methods.extend(others);
+    methods
 }
 
 /// A unit of work.
@@ -323,6 +336,33 @@ impl Study {
         }
         self.strategies.push(info);
         Ok(())
+    }
+
+    /// The methods that the recipe names, its policies' own included.
+    fn named_methods(&self) -> impl Iterator<Item = AnyMethod> {
+        let policies = self.recipe.policies.iter();
+        let own = policies.filter_map(|entry| entry.table().methods).flatten();
+        self.recipe.methods.iter().copied().chain(own)
+    }
+
+    /// The methods that choose among the samples of a pool, with rewards or without: majority or best-of-N, which every pool
+    /// has the samples for, and others that are named.
+    pub(crate) fn pool_methods(&self, rewards: bool) -> Vec<AnyMethod> {
+        let mut methods = vec![if rewards { BEST_OF_N } else { MAJORITY }];
+        for method in self.named_methods() {
+            if method.takes_pool()
+                && method.needs_verifier() == rewards
+                && !methods.contains(&method)
+            {
+                methods.push(method);
+            }
+        }
+        methods
+    }
+
+    /// The methods that reports compare: those of the paper, and others that are named.
+    pub(crate) fn compared_methods(&self) -> Vec<AnyMethod> {
+        compared(self.named_methods())
     }
 
     /// Samples' worth of work of a cell's unit, at most; 0 where nothing is drawn, or a budget is counted in something else.
@@ -521,7 +561,7 @@ mod tests {
             verifier: verifier.clone(),
             sampling,
             limits,
-            plan: Plan::new(Method::Beam, 16, 4, Finished::default()).unwrap(),
+            plan: Plan::new(outthink_core::method::BEAM, 16, 4, Finished::default()).unwrap(),
         };
         let strategy = Config::Strategy {
             policy: policy.clone(),

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use outthink_core::method::{COT, MAJORITY};
 use outthink_core::{
-    Answers, Error, Finished as Paths, Limits, Method, Plan, Prefix, Problem, Sampling,
-    SharedTokens, Solution, Step, Stop, TokenStats, Tree, Usage, Verifier, draw_seed, problem_seed,
-    search,
+    Answers, Error, Finished as Paths, Limits, Plan, Prefix, Problem, Sampling, SharedTokens,
+    Solution, Step, Stop, TokenStats, Tree, Usage, Verifier, draw_seed, problem_seed, search,
 };
 
 use crate::recorded::{Journal, RecordedPolicy, RecordedVerifier};
@@ -57,11 +57,7 @@ impl Bench<'_> {
     ) -> Result<Finished, Error> {
         let start = Instant::now();
         let greedy = draws == 1 && sampling.temperature == 0.0;
-        let method = if greedy {
-            Method::Cot
-        } else {
-            Method::Majority
-        };
+        let method = if greedy { COT } else { MAJORITY };
         let plan = Plan::new(method, draws, 1, Paths::default())?;
         let policy = RecordedPolicy::new(model.model.as_ref(), self.journal);
         let question = self.question();

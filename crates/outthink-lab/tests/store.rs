@@ -13,9 +13,10 @@ use std::time::Duration;
 use futures::executor::block_on;
 use futures::future::{BoxFuture, FutureExt};
 use mock::{ALL, Bench, POOLS, Place, bench, bench_of};
+use outthink_core::method::{BEAM, BEST_OF_N, MAJORITY};
 use outthink_core::{
-    Answers, Extension, Judgement, Method, ModelCost, ModelError, Policy, Prefix, Reply, Selection,
-    Tree, Verifier,
+    Answers, Extension, Judgement, ModelCost, ModelError, Policy, Prefix, Reply, Selection, Tree,
+    Verifier,
 };
 use outthink_lab::store::Sample;
 use outthink_lab::{
@@ -360,7 +361,7 @@ fn a_mixture_of_experts_costs_what_its_tokens_use_in_the_run_the_plan_and_the_re
             .unwrap();
         let (mut store, _, status) = go(&bench, store, Shard::WHOLE, Caps::default());
         let analysis = Analysis::of(bench.study.clone(), &mut store).unwrap();
-        let beam = |entry: &&Entry| entry.key.method == Method::Beam && entry.key.budget == 16;
+        let beam = |entry: &&Entry| entry.key.method == BEAM && entry.key.budget == 16;
         let beam = analysis.entries.iter().find(beam).unwrap();
         let (paper, full) = analysis.flops(beam);
         let attention =
@@ -412,8 +413,8 @@ fn the_analysis_of_a_pool_is_the_search_over_its_samples() {
     for rule in Selection::all() {
         // The search itself, from the same models and seeds, without any store.
         let (method, verifier) = match rule {
-            Selection::Majority => (outthink_core::Method::Majority, None),
-            _ => (outthink_core::Method::BestOfN, Some(0)),
+            Selection::Majority => (MAJORITY, None),
+            _ => (BEST_OF_N, Some(0)),
         };
         let plan = outthink_core::Plan::new(method, 16, 1, outthink_core::Finished::default());
         let plan = plan.unwrap();

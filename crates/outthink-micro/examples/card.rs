@@ -7,8 +7,9 @@
 use std::sync::Arc;
 
 use futures::executor::block_on;
+use outthink_core::method::{BEST_OF_N, COT};
 use outthink_core::{
-    ExactAnswers, Finished, Limits, Method, Plan, Problem, Sampling, Selection, Verifier,
+    AnyMethod, ExactAnswers, Finished, Limits, Plan, Problem, Sampling, Selection, Verifier,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
 use outthink_lab::{Proportion, Question, Trial};
@@ -31,7 +32,7 @@ fn main() -> Result<(), Error> {
     let is_policy = family.policies.iter().any(|policy| policy.name == name);
     if is_policy || name.ends_with("-prm-likelihood") {
         let policy = EmbeddedPolicy::load(&member(name)?.checkpoint(), None)?;
-        let right = trial(&policy, None, Method::Cot, 1, &problems)?.correct();
+        let right = trial(&policy, None, COT, 1, &problems)?.correct();
         println!(
             "{name}, greedy, {count} test problems (seed {seed}), % right with 95 % interval\n"
         );
@@ -52,7 +53,7 @@ fn main() -> Result<(), Error> {
         let own = author.name;
         let author = EmbeddedPolicy::load(&author.checkpoint(), None)?;
         let verifier = EmbeddedVerifier::load(&member(name)?.checkpoint(), None, None)?;
-        let trial = trial(&author, Some(&verifier), Method::BestOfN, 8, &problems)?;
+        let trial = trial(&author, Some(&verifier), BEST_OF_N, 8, &problems)?;
         let judged: Vec<Vec<Judged>> = trial
             .outcomes
             .iter()
@@ -75,7 +76,7 @@ fn main() -> Result<(), Error> {
 fn trial(
     policy: &EmbeddedPolicy,
     verifier: Option<&EmbeddedVerifier>,
-    method: Method,
+    method: AnyMethod,
     budget: usize,
     problems: &[domain::Problem],
 ) -> Result<Trial, Error> {

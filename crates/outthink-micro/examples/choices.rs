@@ -7,9 +7,8 @@
 use std::sync::Arc;
 
 use futures::executor::block_on;
-use outthink_core::{
-    ExactAnswers, Finished, Limits, Method, Plan, Problem, Sampling, Selection, Verifier,
-};
+use outthink_core::method::{BEAM, BEST_OF_N, DVTS, MAJORITY};
+use outthink_core::{ExactAnswers, Finished, Limits, Plan, Problem, Sampling, Selection, Verifier};
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
 use outthink_lab::{Question, Trial};
 use outthink_micro::{domain, family::Member};
@@ -45,14 +44,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         steps: policy.profile().steps,
     };
     let mut plans = vec![
-        (Method::Majority, Finished::default(), 1),
-        (Method::BestOfN, Finished::default(), 1),
+        (MAJORITY, Finished::default(), 1),
+        (BEST_OF_N, Finished::default(), 1),
     ];
     for &width in &widths {
         for finished in [Finished::Official, Finished::Refill, Finished::Compete] {
-            plans.push((Method::Beam, finished, width));
+            plans.push((BEAM, finished, width));
         }
-        plans.push((Method::Dvts, Finished::default(), width));
+        plans.push((DVTS, Finished::default(), width));
     }
     println!(
         "{problems} problems of the tuning split, seed {seed}, {}, T = {temperature}",
@@ -84,8 +83,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .map(|s| format!("{s} {:.1}", 100.0 * correct(s) as f64 / problems as f64))
             .collect();
         let what = match method {
-            Method::Beam => format!("M {width} {method} {finished:?}"),
-            Method::Dvts => format!("M {width} {method}"),
+            method if method == BEAM => format!("M {width} {method} {finished:?}"),
+            method if method.has_width() => format!("M {width} {method}"),
             _ => method.to_string(),
         };
         println!("N {budget} {what}: {}", selections.join(", "));

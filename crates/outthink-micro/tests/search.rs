@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::executor::block_on;
+use outthink_core::method::{BEAM, BEST_OF_N, DVTS};
 use outthink_core::{
-    Answers, ExactAnswers, Finished, Limits, Method, Plan, Policy, Prefix, Problem, Sampling,
+    Answers, AnyMethod, ExactAnswers, Finished, Limits, Plan, Policy, Prefix, Problem, Sampling,
     Selection, Step, Verifier,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
@@ -43,7 +44,7 @@ fn verifier(name: &str) -> EmbeddedVerifier {
 
 fn run(
     questions: &[Question],
-    method: Method,
+    method: AnyMethod,
     budget: usize,
     in_flight: usize,
     verifier: &dyn Verifier,
@@ -61,7 +62,7 @@ fn run(
 fn run_with(
     policy: &dyn Policy,
     questions: &[Question],
-    method: Method,
+    method: AnyMethod,
     budget: usize,
     in_flight: usize,
     verifier: &dyn Verifier,
@@ -110,7 +111,7 @@ fn trees(trial: &Trial) -> BTreeMap<String, Vec<(String, Vec<i64>)>> {
 fn order_and_company_of_problems_change_nothing() {
     let verifier = verifier("micro-prm-likelihood");
     let mut questions = questions(12);
-    for method in [Method::BestOfN, Method::Beam, Method::Dvts] {
+    for method in [BEST_OF_N, BEAM, DVTS] {
         let together = trees(&run(&questions, method, 8, 12, &verifier));
         questions.reverse();
         let reversed = trees(&run(&questions, method, 8, 5, &verifier));
@@ -136,7 +137,7 @@ fn a_pair_answers_each_kind_of_problem_as_the_model_for_it_does_alone() {
         arithmetic: verifier("micro-prm-likelihood"),
         grids: verifier("grid-prm"),
     };
-    for method in [Method::BestOfN, Method::Dvts] {
+    for method in [BEST_OF_N, DVTS] {
         let together = trees(&run_with(&pair, &mixed, method, 8, 5, &judges));
         let mut apart = trees(&run_with(
             &pair.arithmetic,
@@ -179,7 +180,7 @@ fn a_pair_is_named_after_its_models_in_either_order() {
 #[test]
 fn the_exact_checker_makes_best_of_n_as_good_as_one_right_derivation() {
     let questions = questions(40);
-    let trial = run(&questions, Method::BestOfN, 8, 40, &StepChecker);
+    let trial = run(&questions, BEST_OF_N, 8, 40, &StepChecker);
     for (outcome, question) in trial.outcomes.iter().zip(&questions) {
         let solutions = outcome.tree.solutions();
         let answered = |text: &str| {

@@ -22,8 +22,9 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use outthink_core::method::{BEAM, MAJORITY};
 use outthink_core::{
-    Extension, Finished, Judgement, Limits, Method, ModelError, Plan, Policy, Prefix, Problem,
+    AnyMethod, Extension, Finished, Judgement, Limits, ModelError, Plan, Policy, Prefix, Problem,
     Reply, Sampling, Until, Usage, Verifier, search,
 };
 use outthink_remote::{RemotePolicy, Servers};
@@ -69,7 +70,7 @@ fn problems(count: usize) -> Vec<Arc<Problem>> {
     (0..count).map(problem).collect()
 }
 
-fn study(policy: &dyn Policy, method: Method, count: usize, n: usize) -> Usage {
+fn study(policy: &dyn Policy, method: AnyMethod, count: usize, n: usize) -> Usage {
     let limits = Limits {
         draw_tokens: 96,
         solution_tokens: 320,
@@ -184,8 +185,8 @@ fn main() {
     };
     let policy = RemotePolicy::connect(&servers, None, |_| {}).unwrap();
     let method = match mode.trim_start_matches("raw-") {
-        "beam" => Method::Beam,
-        "majority" => Method::Majority,
+        "beam" => BEAM,
+        "majority" => MAJORITY,
         other => panic!("no mode is called {other}"),
     };
     let bodies = mode.starts_with("raw").then(|| {

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use mock::{Act, Mock, Request};
+use outthink_core::method::{BEAM, MAJORITY};
 use outthink_core::{
-    Error, Finished, Halt, Limits, Method, Plan, Policy, Problem, Sampling, Stop, Tree, Until,
+    AnyMethod, Error, Finished, Halt, Limits, Plan, Policy, Problem, Sampling, Stop, Tree, Until,
     Usage, Verifier, search,
 };
 use outthink_remote::{Notice, RemotePolicy, RemoteVerifier, Role, Servers};
@@ -51,7 +52,7 @@ fn problem(number: usize) -> Arc<Problem> {
 
 fn grow_problem(
     number: usize,
-    method: Method,
+    method: AnyMethod,
     policy: &dyn Policy,
     verifier: Option<&dyn Verifier>,
 ) -> Result<Tree, Error> {
@@ -73,7 +74,7 @@ fn grow_problem(
 }
 
 fn grow(policy: &RemotePolicy, verifier: &RemoteVerifier) -> Result<Tree, Error> {
-    grow_problem(4, Method::Beam, policy, Some(verifier))
+    grow_problem(4, BEAM, policy, Some(verifier))
 }
 
 /// Steps, rewards, draws and costs: all that a tree is.
@@ -237,7 +238,7 @@ fn a_run_ends_when_patience_does_and_says_what_to_do() {
     servers.patience_seconds = 0.2;
     let client = RemotePolicy::connect(&servers, None, |_| {}).unwrap();
     policy.kill();
-    let error = grow_problem(1, Method::Majority, &client, None).unwrap_err();
+    let error = grow_problem(1, MAJORITY, &client, None).unwrap_err();
     let error = std::error::Error::source(&error).unwrap().to_string();
     assert!(error.contains("no policy server has answered"), "{error}");
     assert!(error.contains("run the same command again"), "{error}");
@@ -308,8 +309,8 @@ fn a_dead_replica_loses_no_sample() {
         if number == 6 {
             one.begin();
         }
-        let tree = grow_problem(number, Method::Beam, &client, Some(&judge)).unwrap();
-        let expected = grow_problem(number, Method::Beam, &reference, Some(&judge)).unwrap();
+        let tree = grow_problem(number, BEAM, &client, Some(&judge)).unwrap();
+        let expected = grow_problem(number, BEAM, &reference, Some(&judge)).unwrap();
         assert_eq!(shape(&tree), shape(&expected));
     }
     assert!(one.asked() > 0 && two.asked() > 0);
@@ -456,7 +457,7 @@ fn a_model_that_is_taken_away_ends_the_search_at_once() {
         _ => mock::policy(request),
     });
     let client = policy_at(&[policy.url()]);
-    let error = grow_problem(1, Method::Majority, &client, None).unwrap_err();
+    let error = grow_problem(1, MAJORITY, &client, None).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(
         source.contains("404") && source.contains("does not exist"),
@@ -474,7 +475,7 @@ fn a_prompt_beyond_the_context_is_an_error_before_it_is_sent() {
         _ => mock::policy(request),
     });
     let client = policy_at(&[policy.url()]);
-    let error = grow_problem(1, Method::Majority, &client, None).unwrap_err();
+    let error = grow_problem(1, MAJORITY, &client, None).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(
         source.contains("9 tokens exceed the context of 5"),
@@ -507,9 +508,9 @@ fn a_stream_that_breaks_is_asked_for_again() {
         ..servers(&[policy.url()], "micro-0.3m")
     };
     let client = RemotePolicy::connect(&servers, None, |_| {}).unwrap();
-    let tree = grow_problem(2, Method::Majority, &client, None).unwrap();
+    let tree = grow_problem(2, MAJORITY, &client, None).unwrap();
     let whole = Mock::start(mock::policy);
-    let expected = grow_problem(2, Method::Majority, &policy_at(&[whole.url()]), None).unwrap();
+    let expected = grow_problem(2, MAJORITY, &policy_at(&[whole.url()]), None).unwrap();
     assert_eq!(shape(&tree), shape(&expected));
     assert!(client.stats()[0].wasted > 0);
 }

@@ -13,8 +13,9 @@ use std::time::Duration;
 use futures::executor::block_on;
 use futures::stream::TryStreamExt;
 use mock::{Act, Mock, Request};
+use outthink_core::method::{BEAM, BEST_OF_N, MAJORITY};
 use outthink_core::{
-    Extension, Finished, Halt, Limits, Method, Plan, Policy, Problem, Sampling, Selection, Step,
+    AnyMethod, Extension, Finished, Halt, Limits, Plan, Policy, Problem, Sampling, Selection, Step,
     Stop, Tree, Until, Verifier, search,
 };
 use outthink_prompt::Profile;
@@ -49,7 +50,7 @@ fn problem(number: usize) -> Arc<Problem> {
 
 async fn grow(
     number: usize,
-    method: Method,
+    method: AnyMethod,
     policy: &dyn Policy,
     verifier: Option<&dyn Verifier>,
 ) -> Result<Tree, outthink_core::Error> {
@@ -97,7 +98,7 @@ fn the_steps_of_a_problem_go_where_its_prefix_is_cached() {
     let client = policy(&servers(&[&one, &two], Some("micro-0.3m")));
     let judge =
         RemoteVerifier::connect(&servers(&[&prm], Some("micro-prm")), None, |_| {}).unwrap();
-    let searches = (0..8).map(|number| grow(number, Method::Beam, &client, Some(&judge)));
+    let searches = (0..8).map(|number| grow(number, BEAM, &client, Some(&judge)));
     block_on(futures::future::try_join_all(searches)).unwrap();
     let (one, two) = (prompts(&one), prompts(&two));
     let homes = [&one, &two].map(|prompts| prompts.iter().cloned().collect::<HashSet<_>>());
@@ -151,7 +152,7 @@ fn a_slow_verifier_holds_the_policy_back() {
             (asked, drawing)
         }
     });
-    let searches = (0..4).map(|number| grow(number, Method::Beam, &client, Some(&judge)));
+    let searches = (0..4).map(|number| grow(number, BEAM, &client, Some(&judge)));
     block_on(futures::future::try_join_all(searches)).unwrap();
     let (asked, drawing) = opener.join().unwrap();
     assert_eq!(
@@ -184,7 +185,7 @@ fn a_stream_is_hung_up_on_where_the_answer_ends() {
         stream: true,
         ..servers(&[&chatty], Some("micro-0.3m"))
     };
-    let tree = block_on(grow(3, Method::Majority, &policy(&servers), None)).unwrap();
+    let tree = block_on(grow(3, MAJORITY, &policy(&servers), None)).unwrap();
     let solutions = tree.solutions();
     assert!(
         solutions
@@ -261,7 +262,7 @@ fn a_provider_that_returns_fewer_choices_is_asked_for_the_rest() {
     let mock = Mock::start(provider);
     let client = policy(&servers(&[&mock], None));
     assert_eq!(client.facts()[0].dialect, Dialect::Chat);
-    let tree = block_on(grow(1, Method::Majority, &client, None)).unwrap();
+    let tree = block_on(grow(1, MAJORITY, &client, None)).unwrap();
     assert_eq!(tree.solutions().iter().map(|s| s.count).sum::<usize>(), 8);
     assert_eq!(tree.solutions()[0].steps.len(), 2);
     let asked: Vec<Value> = mock
@@ -287,11 +288,11 @@ fn a_chat_only_provider_refuses_step_methods_and_says_why() {
     let prm = Mock::start(mock::prm);
     let judge =
         RemoteVerifier::connect(&servers(&[&prm], Some("micro-prm")), None, |_| {}).unwrap();
-    let error = block_on(grow(1, Method::Beam, &client, Some(&judge))).unwrap_err();
+    let error = block_on(grow(1, BEAM, &client, Some(&judge))).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("use majority or best-of-n"), "{source}");
     assert_eq!(mock.asked(), 0);
-    assert!(block_on(grow(1, Method::BestOfN, &client, Some(&judge))).is_ok());
+    assert!(block_on(grow(1, BEST_OF_N, &client, Some(&judge))).is_ok());
 }
 
 /// SGLang's `/generate`, in the shape of its documentation.
@@ -335,7 +336,7 @@ fn sglang_draws_steps_by_its_own_endpoint() {
     let prm = Mock::start(mock::prm);
     let judge =
         RemoteVerifier::connect(&servers(&[&prm], Some("micro-prm")), None, |_| {}).unwrap();
-    let tree = block_on(grow(1, Method::Beam, &client, Some(&judge))).unwrap();
+    let tree = block_on(grow(1, BEAM, &client, Some(&judge))).unwrap();
     let solutions = tree.solutions();
     assert!(!solutions.is_empty() && solutions.iter().all(|s| s.stop == Stop::Answer));
     assert_eq!(tree.policy.cached, 4 * tree.policy.requests);
@@ -378,7 +379,7 @@ fn a_key_reaches_the_servers_and_nobody_else() {
     };
     let client = policy(&servers);
     std::fs::remove_file(file).unwrap();
-    let error = block_on(grow(1, Method::Majority, &client, None)).unwrap_err();
+    let error = block_on(grow(1, MAJORITY, &client, None)).unwrap_err();
     let shown = format!(
         "{servers:?} {error:?} {error} {:?} {:?}",
         client.facts(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use futures::executor::block_on;
 use indicatif::ProgressBar;
-use outthink_core::{Answers, Chosen, Method, Plan, Problem, Solution, Spending, Verifier};
+use outthink_core::{Answers, AnyMethod, Chosen, Plan, Problem, Solution, Spending, Verifier};
 use outthink_lab::strategy::{Batch, SolveError, Solved, Tariff, Unit};
 use outthink_lab::{
     Columns, Golds, MathAnswers, ModelInfo, Searches, read_dataset, read_dataset_from, short,
@@ -51,7 +51,7 @@ struct Told<'a> {
 #[serde(untagged)]
 enum How<'a> {
     Method {
-        method: Method,
+        method: AnyMethod,
         n: usize,
     },
     Strategy {

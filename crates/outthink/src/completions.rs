@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command, CommandFactory, ValueHint};
 use outthink_answer::Mode;
-use outthink_core::{Method, Selection};
+use outthink_core::{AnyMethod, Selection};
 use outthink_engine::Precision;
 use outthink_micro::family::{Family, Member};
 use outthink_prompt::Profile;
@@ -44,7 +44,10 @@ fn valued(argument: Arg) -> Arg {
             let embedded = members(|family| family.verifiers);
             embedded.into_iter().chain(beside).collect()
         }
-        "method" | "methods" => Method::ALL.map(|method| method.name().to_owned()).to_vec(),
+        "method" | "methods" => AnyMethod::all()
+            .into_iter()
+            .map(|method| method.name().to_owned())
+            .collect(),
         "selection" => Selection::all().map(|rule| rule.to_string()).collect(),
         "policy_profile" | "verifier_profile" => {
             let known = Profile::built_in().unwrap_or_default();

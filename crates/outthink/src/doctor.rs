@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use outthink_core::{
-    Continuation, Method, ModelCost, Pair, Prefix, Problem, Sampling, Step, Usage,
+    AnyMethod, Continuation, ModelCost, Pair, Prefix, Problem, Sampling, Step, Usage,
 };
 use outthink_engine::{EmbeddedPolicy, Precision};
 use outthink_micro::Experts;
@@ -140,13 +140,16 @@ fn together(policy: &AnyPolicy, verifier: Option<&AnyVerifier>, checks: &mut Che
         steps: policy.takes_steps(),
         verifier: verifier.is_some(),
     };
-    let names = |fits: &dyn Fn(&Method) -> bool| {
-        let names = Method::ALL.into_iter().filter(fits).map(Method::name);
+    let names = |fits: &dyn Fn(&AnyMethod) -> bool| {
+        let names = AnyMethod::all()
+            .into_iter()
+            .filter(fits)
+            .map(AnyMethod::name);
         names.collect::<Vec<&str>>().join(", ")
     };
-    let usable = |method: &Method| pair.check(*method).is_ok();
+    let usable = |method: &AnyMethod| pair.check(*method).is_ok();
     checks.say("methods that work", Ok(names(&usable)));
-    let no_steps = |method: &Method| method.is_stepwise() && !pair.steps;
+    let no_steps = |method: &AnyMethod| method.is_stepwise() && !pair.steps;
     if !pair.steps {
         checks.limited(&format!(
             "{} are not available because the policy's server only writes whole answers, and these continue an answer step by step (vLLM, SGLang and llama.cpp's server can)",
@@ -154,7 +157,7 @@ fn together(policy: &AnyPolicy, verifier: Option<&AnyVerifier>, checks: &mut Che
         ));
     }
     if !pair.verifier {
-        let unscored = |method: &Method| method.needs_verifier() && !no_steps(method);
+        let unscored = |method: &AnyMethod| method.needs_verifier() && !no_steps(method);
         checks.limited(&format!(
             "without a verifier there is no {}; name a PRM with --verifier",
             names(&unscored)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use futures::future::BoxFuture;
 use outthink_core::{
-    Extension, Halt, Judgement, Method, ModelCost, ModelError, Pair, Policy, Prefix, Problem,
+    AnyMethod, Extension, Halt, Judgement, ModelCost, ModelError, Pair, Policy, Prefix, Problem,
     Reply, Sampling, Verifier,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier, Precision};
@@ -120,7 +120,7 @@ impl AnyPolicy {
     }
 
     /// Can the method be used, with whichever verifier?
-    pub(crate) fn takes(&self, method: Method) -> Result<(), Failure> {
+    pub(crate) fn takes(&self, method: AnyMethod) -> Result<(), Failure> {
         let pair = Pair {
             steps: self.takes_steps(),
             verifier: true,

@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use outthink_core::{Method, Selection};
+use outthink_core::{AnyMethod, Selection};
 use outthink_lab::{
     Analysis, Choice, HEADLINE, Interval, Key, MathAnswers, Published, Regraded, Report, Rule,
     Store, regrade, short,
@@ -20,7 +20,7 @@ use crate::{stores, table};
 struct JsonEntry<'a> {
     policy: &'a str,
     verifier: Option<&'a str>,
-    method: Method,
+    method: AnyMethod,
     n: usize,
     width: Option<usize>,
     rule: String,

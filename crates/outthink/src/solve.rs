@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use outthink_core::{
-    Answers, Chosen, CountedPolicy, CountedVerifier, Error, Limits, Method, Pair, Plan, Problem,
+    Answers, AnyMethod, Chosen, CountedPolicy, CountedVerifier, Error, Limits, Pair, Plan, Problem,
     Sampling, Selection, Solution, Spending, Verifier, search,
 };
 use outthink_lab::MathAnswers;
@@ -25,7 +25,7 @@ struct Report {
     answer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     correct: Option<bool>,
-    method: Method,
+    method: AnyMethod,
     n: usize,
     plan: String,
     policy_profile: String,
@@ -225,7 +225,7 @@ pub(crate) fn prepare(arguments: &Solve) -> Result<Prepared, Failure> {
 pub(crate) const NO_VERIFIER: &str =
     "no verifier named: majority vote. Name a PRM with --verifier for best-of-N or beam search.";
 
-fn plan(arguments: &Solve, method: Method) -> Result<Plan, Failure> {
+fn plan(arguments: &Solve, method: AnyMethod) -> Result<Plan, Failure> {
     let budget = match arguments.budget {
         Some(budget) => samples(budget)?,
         None => method.default_budget(),

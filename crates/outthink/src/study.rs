@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
-use outthink_core::Method;
+use outthink_core::AnyMethod;
+use outthink_core::method::PAPER;
 use outthink_lab::store::{Count, StoreError, is_url, shown};
 use outthink_lab::{
     Analysis, Caps, Columns, Estimate, Halt, MathAnswers, ModelEntry, ModelTable, Recipe, RunError,
@@ -202,11 +203,11 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
     // A recipe may try strategies alone.
     if recipe.methods.is_empty() && (arguments.recipe.is_none() || recipe.strategies.is_empty()) {
         let whole = recipe.dataset.starts_with("stored:");
-        let fits = |method: &Method| {
+        let fits = |method: &AnyMethod| {
             let scored = !recipe.verifiers.is_empty() || !method.needs_verifier();
-            scored && !(whole && (method.is_stepwise() || *method == Method::Cot))
+            scored && (!whole || method.takes_pool())
         };
-        recipe.methods = Method::ALL.into_iter().filter(fits).collect();
+        recipe.methods = PAPER.into_iter().filter(fits).collect();
     }
     if !arguments.budgets.is_empty() {
         recipe.budgets.clone_from(&arguments.budgets);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{Method, Prefix, Problem, Step, Stop};
+use outthink_core::method::BEST_OF_N;
+use outthink_core::{Prefix, Problem, Step, Stop};
 use outthink_lab::tree_page::{CaseTree, stored_solutions};
 use outthink_lab::{Cell, Config, Store, Study, unit_id};
 use outthink_micro::domain;
@@ -98,7 +99,7 @@ pub(crate) fn of_scores(
 fn fits(study: &Study, cell: &Cell, arguments: &TreeArguments) -> bool {
     let (method, budget) = match cell.config() {
         Config::Search { plan, .. } => (plan.method(), plan.budget()),
-        Config::Pool { draws, .. } => (Method::BestOfN, *draws),
+        Config::Pool { draws, .. } => (BEST_OF_N, *draws),
         Config::Score { .. } | Config::Strategy { .. } => return false,
     };
     let named = |wanted: &Option<String>, own: Option<&str>| {
@@ -155,7 +156,7 @@ fn stored(
         let unit = unit_id(cell.hash(), problem.key(), seed);
         let title = |verifier: Option<&str>| {
             let (method, budget) = match cell.config() {
-                Config::Pool { draws, .. } => (Method::BestOfN, *draws),
+                Config::Pool { draws, .. } => (BEST_OF_N, *draws),
                 _ => cell.plan().unwrap_or((arguments.method, 0)),
             };
             let with = verifier.map_or(String::new(), |name| format!(" with {name}"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use futures::future::{BoxFuture, FutureExt};
-use outthink_core::{Extension, Limits, Method, ModelCost, ModelError, Policy, Reply, Sampling};
+use outthink_core::{AnyMethod, Extension, Limits, ModelCost, ModelError, Policy, Reply, Sampling};
 use outthink_engine::Precision;
 use outthink_lab::{
     Columns, Config, ModelEntry, ModelInfo, ModelTable, Models, PolicyModel, PolicyPart, Problem,
@@ -297,7 +297,7 @@ pub(crate) fn appetite(policy: &AnyPolicy) -> usize {
     }
 }
 
-pub(crate) fn policy(entry: &ModelTable, methods: &[Method]) -> Result<PolicyModel, Failure> {
+pub(crate) fn policy(entry: &ModelTable, methods: &[AnyMethod]) -> Result<PolicyModel, Failure> {
     let loaded = load_policy(entry)?;
     for method in entry.methods.as_deref().unwrap_or(methods) {
         loaded.model.takes(*method)?;

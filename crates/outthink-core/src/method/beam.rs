@@ -8,28 +8,64 @@
 //! Equal draws are one candidate. When fewer than `b` candidates are left, the draws of the missing ones are dealt to
 //! those that there are: merging never shrinks the budget of a round.
 
-use super::{Allocator, Branch, Finished, Grown, ranked};
+use super::{
+    Allocator, AnyMethod, Branch, Finished, Grown, Method, Named, Plan, Traits, deal, ranked,
+};
 use crate::{NodeId, Stop, Tree};
 
-pub(crate) struct Beam {
+#[derive(Debug)]
+struct Beam;
+
+/// Step-level beam search.
+pub const BEAM: AnyMethod = AnyMethod::new(&Named {
+    method: &Beam,
+    written: "beam",
+});
+
+impl Method for Beam {
+    fn name(&self) -> &'static str {
+        BEAM.name()
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        &["beam-search"]
+    }
+
+    fn title(&self) -> &'static str {
+        "beam search"
+    }
+
+    fn traits(&self) -> Traits {
+        Traits {
+            rewards: true,
+            stepwise: true,
+            width: true,
+            ..Traits::default()
+        }
+    }
+
+    fn describe(&self, plan: &Plan) -> String {
+        plan.in_parts("beam")
+    }
+
+    fn start(&self, plan: &Plan, _: u64) -> Box<dyn Allocator> {
+        Box::new(Beams {
+            beams: plan.budget() / plan.width(),
+            width: plan.width(),
+            finished: plan.finished(),
+            done: Vec::new(),
+        })
+    }
+}
+
+struct Beams {
     beams: usize,
     width: usize,
     finished: Finished,
     done: Vec<NodeId>,
 }
 
-impl Beam {
-    pub(crate) fn new(budget: usize, width: usize, finished: Finished) -> Self {
-        Self {
-            beams: budget / width,
-            width,
-            finished,
-            done: Vec::new(),
-        }
-    }
-}
-
-impl Allocator for Beam {
+impl Allocator for Beams {
     fn first(&mut self) -> Vec<Branch> {
         vec![Branch {
             node: Tree::ROOT,
@@ -86,16 +122,4 @@ impl Allocator for Beam {
     fn kept(&self) -> Vec<NodeId> {
         self.done.clone()
     }
-}
-
-/// Deals draws out as evenly as they go, the better branches first.
-fn deal(draws: usize, live: &[NodeId]) -> Vec<Branch> {
-    live.iter()
-        .enumerate()
-        .map(|(rank, &node)| Branch {
-            node,
-            draws: draws / live.len() + usize::from(rank < draws % live.len()),
-            part: 0,
-        })
-        .collect()
 }

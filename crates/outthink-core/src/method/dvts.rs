@@ -6,26 +6,58 @@
 //! 2. Keep the one of highest reward; if it completes the answer, the subtree is done.
 //! 3. Draw `M` next steps of it and repeat from 2.
 
-use super::{Allocator, Branch, Grown, ranked};
+use super::{Allocator, AnyMethod, Branch, Grown, Method, Named, Plan, Traits, ranked};
 use crate::{NodeId, Stop, Tree};
 
-pub(crate) struct Dvts {
+#[derive(Debug)]
+struct Dvts;
+
+/// Diverse verifier tree search: independent beams.
+pub const DVTS: AnyMethod = AnyMethod::new(&Named {
+    method: &Dvts,
+    written: "dvts",
+});
+
+impl Method for Dvts {
+    fn name(&self) -> &'static str {
+        DVTS.name()
+    }
+
+    fn title(&self) -> &'static str {
+        "DVTS"
+    }
+
+    fn traits(&self) -> Traits {
+        Traits {
+            rewards: true,
+            stepwise: true,
+            width: true,
+            // Subtrees are drawn alike whatever their number.
+            nested: true,
+            ..Traits::default()
+        }
+    }
+
+    fn describe(&self, plan: &Plan) -> String {
+        plan.in_parts("subtree")
+    }
+
+    fn start(&self, plan: &Plan, _: u64) -> Box<dyn Allocator> {
+        Box::new(Subtrees {
+            subtrees: plan.budget() / plan.width(),
+            width: plan.width(),
+            done: Vec::new(),
+        })
+    }
+}
+
+struct Subtrees {
     subtrees: usize,
     width: usize,
     done: Vec<NodeId>,
 }
 
-impl Dvts {
-    pub(crate) fn new(budget: usize, width: usize) -> Self {
-        Self {
-            subtrees: budget / width,
-            width,
-            done: Vec::new(),
-        }
-    }
-}
-
-impl Allocator for Dvts {
+impl Allocator for Subtrees {
     fn first(&mut self) -> Vec<Branch> {
         (0..self.subtrees)
             .map(|part| Branch {

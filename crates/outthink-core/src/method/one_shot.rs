@@ -1,9 +1,9 @@
-//! Chain of thought, majority voting and best-of-N: the kernel with one giant step.
+//! What draws whole solutions: the kernel with one giant step.
 //!
 //! 1. Draw `N` whole solutions.
 //! 2. Keep all. (Best-of-N has them scored; the vote or the choice is [`crate::Selection`]'s.)
 
-use super::{Allocator, Branch, Grown};
+use super::{Allocator, Branch, Grown, Plan};
 use crate::{NodeId, Tree};
 
 pub(crate) struct OneShot {
@@ -17,6 +17,14 @@ impl OneShot {
             budget,
             kept: Vec::new(),
         }
+    }
+}
+
+/// A plan of whole solutions, in words.
+pub(super) fn solutions(plan: &Plan) -> String {
+    match plan.budget() {
+        1 => "1 solution".to_owned(),
+        budget => format!("{budget} solutions"),
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use futures::executor::block_on;
 use futures::future::{BoxFuture, FutureExt, ready};
 use outthink_core::{
-    Answers, Continuation, Error, ExactAnswers, Extension, Finished, Judgement, Limits, Method,
+    Answers, AnyMethod, Continuation, Error, ExactAnswers, Extension, Finished, Judgement, Limits,
     ModelError, NodeId, Plan, Policy, Prefix, Problem, Reply, Sampling, Step, Stop, Tree, Until,
     Usage, Verifier, draw_seed, problem_seed, search,
 };
@@ -32,7 +32,7 @@ pub(crate) fn problem(id: impl ToString) -> Arc<Problem> {
     })
 }
 
-pub(crate) fn plan(method: Method, budget: usize, width: usize) -> Plan {
+pub(crate) fn plan(method: AnyMethod, budget: usize, width: usize) -> Plan {
     Plan::new(method, budget, width, Finished::default()).expect("a budget that can be laid out")
 }
 

@@ -1,7 +1,7 @@
 //! Does a verifier that judges steps better search better? Accuracy with test-time scaling against F1 over the verifiers of a
 //! study, with the curve `Y = a ln X + b` (arXiv 2502.06703, Figure 6).
 
-use outthink_core::Method;
+use outthink_core::AnyMethod;
 use serde::Serialize;
 
 use super::Measured;
@@ -14,7 +14,7 @@ pub struct Ability {
     /// Whose solutions.
     pub policy: String,
     /// How they were drawn; the last reward's vote chooses.
-    pub method: Method,
+    pub method: AnyMethod,
     /// N.
     pub budget: usize,
     /// The verifiers.
@@ -109,7 +109,10 @@ impl Analysis {
         let known: Vec<&(usize, Measured)> = known.iter().filter(own).collect();
         let mut found = Vec::new();
         for policy in self.by_size() {
-            for method in [Method::BestOfN, Method::Beam, Method::Dvts] {
+            for method in self.study.compared_methods() {
+                if !method.needs_verifier() {
+                    continue;
+                }
                 let point = |&&(verifier, f1): &&(usize, Measured)| {
                     let entry = self.entry(&self.key(policy, Some(verifier), method, budget))?;
                     Some(AbilityPoint {

@@ -1,6 +1,7 @@
 //! What the rule of selection makes of a verifier's rewards, in a stored study (arXiv 2502.06703, Table 2).
 
-use outthink_core::{Method, Selection};
+use outthink_core::method::MAJORITY;
+use outthink_core::{AnyMethod, Selection};
 use serde::Serialize;
 
 use super::Measured;
@@ -12,7 +13,7 @@ pub struct Sensitivity {
     /// Whose solutions.
     pub policy: String,
     /// How they were drawn.
-    pub method: Method,
+    pub method: AnyMethod,
     /// N.
     pub budget: usize,
     /// Problems that it rests on.
@@ -65,20 +66,31 @@ impl Analysis {
 
     /// Every policy and method of the study with this verifier.
     pub fn selection(&self, verifier: usize) -> Vec<Sensitivity> {
-        let methods = [Method::BestOfN, Method::Beam, Method::Dvts];
+        let compared = self.study.compared_methods().into_iter();
+        let methods: Vec<AnyMethod> = compared.filter(|own| own.needs_verifier()).collect();
         let policies = self.by_size().into_iter();
         policies
-            .flat_map(|policy| methods.map(|method| (policy, method)))
+            .flat_map(|policy| {
+                methods
+                    .clone()
+                    .into_iter()
+                    .map(move |method| (policy, method))
+            })
             .filter_map(|(policy, method)| self.sensitivity(policy, verifier, method))
             .collect()
     }
 
-    fn sensitivity(&self, policy: usize, verifier: usize, method: Method) -> Option<Sensitivity> {
+    fn sensitivity(
+        &self,
+        policy: usize,
+        verifier: usize,
+        method: AnyMethod,
+    ) -> Option<Sensitivity> {
         let budget = self.largest();
         // The pool's own majority is no verifier's.
         let key = |verifier: usize, rule: Selection| -> Key {
             let method = match rule {
-                Selection::Majority if method == Method::BestOfN => Method::Majority,
+                Selection::Majority if method.takes_pool() => MAJORITY,
                 _ => method,
             };
             self.key_by(policy, Some(verifier), method, budget, rule)

@@ -2,9 +2,10 @@
 
 use super::figure::{Content, Dot, Drawn, Figure, Line, Panel};
 use super::table::{Table, TableCell, percent, points};
-use super::view::{METHODS, method_name};
+use super::view::coloured;
 use super::{Item, Report, Section, number, titled};
 use crate::audit::{Ability, Audited, Effect, Example, Measured, Ruled, Sensitivity, signed, size};
+use crate::study::compared;
 
 const READING: [&str; 4] = [
     "**Intervals** are 95 % percentile bootstraps over problems; a share that is all or none has Wilson's. Thresholds and isotonic maps are \
@@ -299,7 +300,7 @@ fn rules(audited: &Audited) -> impl Iterator<Item = Table> {
     header.extend(
         columns
             .iter()
-            .map(|own| format!("{}, {}", own.policy, method_name(own.method))),
+            .map(|own| format!("{}, {}", own.policy, own.method.title())),
     );
     let budget = columns.first().map_or(0, |own| own.budget);
     let names = columns.first().map_or(&[][..], |own| &own.rules);
@@ -363,7 +364,7 @@ fn spread(own: &Sensitivity) -> Option<String> {
     Some(format!(
         "{}, {}: {} beats {} by {} points (paired, chosen on these problems).",
         own.policy,
-        method_name(own.method),
+        own.method.title(),
         spread.best,
         spread.worst,
         points(value, interval)
@@ -387,10 +388,11 @@ fn ability(abilities: &[Ability]) -> Option<(Table, Figure)> {
     );
     let mut rows = Vec::new();
     let mut panels = Vec::new();
+    let methods = coloured(compared(abilities.iter().map(|own| own.method)));
     for policy in policies {
         let mut lines = Vec::new();
         for own in abilities.iter().filter(|own| own.policy == policy) {
-            let colour = METHODS.iter().find(|(method, _)| *method == own.method);
+            let colour = methods.iter().find(|(method, _)| *method == own.method);
             let colour = colour.map_or(0, |(_, colour)| *colour);
             let seen = own.points.iter().filter(|point| point.f1.value > 0.0);
             let dots = seen.map(|point| Dot {
@@ -402,7 +404,7 @@ fn ability(abilities: &[Ability]) -> Option<(Table, Figure)> {
                 hint: format!(
                     "{}, {}\nF1 {:.1} % ({:.1} to {:.1}), right {} %",
                     point.verifier,
-                    method_name(own.method),
+                    own.method.title(),
                     100.0 * point.f1.value,
                     100.0 * point.f1.interval.low,
                     100.0 * point.f1.interval.high,
@@ -433,7 +435,7 @@ fn ability(abilities: &[Ability]) -> Option<(Table, Figure)> {
             }
             rows.push(vec![
                 TableCell::text(policy),
-                TableCell::text(method_name(own.method)),
+                TableCell::text(own.method.title()),
                 TableCell::text(own.points.len().to_string()),
                 match &own.fit {
                     Some(fit) => TableCell::text(
@@ -485,10 +487,10 @@ fn ability(abilities: &[Ability]) -> Option<(Table, Figure)> {
         square: false,
         columns: 2,
         panels,
-        legend: METHODS
+        legend: methods
             .iter()
             .filter(|(method, _)| abilities.iter().any(|own| own.method == *method))
-            .map(|(method, colour)| (*colour, false, method_name(*method).to_owned()))
+            .map(|(method, colour)| (*colour, false, method.title().to_owned()))
             .collect(),
     };
     Some((fits, figure))

@@ -1,9 +1,8 @@
 //! The paper's figures, for this study.
 
-use outthink_core::Method;
-
 use super::figure::{Bar, COLOURS, Content, Dot, Drawn, Figure, Line, Panel};
-use super::view::{METHODS, method_name};
+use outthink_core::method::COT;
+
 use crate::analysis::{Analysis, Entry, Key};
 use crate::difficulty::BANDS;
 use crate::short::short;
@@ -45,9 +44,10 @@ impl Analysis {
     }
 
     fn method_legend(&self, ceiling: bool) -> Vec<(usize, bool, String)> {
-        let mut legend: Vec<(usize, bool, String)> = METHODS
+        let mut legend: Vec<(usize, bool, String)> = self
+            .methods()
             .iter()
-            .map(|(method, colour)| (*colour, false, method_name(*method).to_owned()))
+            .map(|(method, colour)| (*colour, false, method.title().to_owned()))
             .collect();
         if ceiling {
             legend.push((CEILING, true, "Pass@N, the ceiling of best-of-N".into()));
@@ -71,11 +71,11 @@ impl Analysis {
                 hint: self.hint(entry),
                 gap: false,
             };
-            if let Some(cot) = self.entry(&self.key(policy, None, Method::Cot, 1)) {
+            if let Some(cot) = self.entry(&self.key(policy, None, COT, 1)) {
                 group.push(bar(cot, 6, &format!("{name}\nCoT")));
             }
             if let Some(best) = self.best(policy, verifier, largest) {
-                let label = format!("{name}\n{}", method_name(best.key.method));
+                let label = format!("{name}\n{}", best.key.method.title());
                 group.push(bar(best, 0, &label));
             }
             if let Some(optimal) = self.entry(&self.optimal_key(policy, verifier, largest)) {
@@ -183,7 +183,7 @@ impl Analysis {
             for verifier in 0..verifiers {
                 let mut lines =
                     vec![self.line(CEILING, true, |budget| self.ceiling_key(policy, budget))];
-                for (method, colour) in METHODS {
+                for (method, colour) in self.methods() {
                     let key = |budget| self.key(policy, Some(verifier), method, budget);
                     lines.push(self.line(colour, false, key));
                 }
@@ -219,10 +219,11 @@ impl Analysis {
     pub(super) fn figure_7(&self) -> Option<Figure> {
         let verifier = self.main_verifier()?;
         let order = self.by_size();
-        let panels: Vec<Panel> = METHODS
+        let panels: Vec<Panel> = self
+            .methods()
             .iter()
             .map(|(method, _)| Panel {
-                title: method_name(*method).into(),
+                title: method.title().into(),
                 content: Content::Lines {
                     linear: false,
                     marks: self.marks(),
@@ -287,7 +288,7 @@ impl Analysis {
                                 "{} problems, {}, {} at N = {budget}\n{:.1} %, 95 % interval {:.1} to {:.1}, n = {n}",
                                 BANDS[band],
                                 self.policy_name(policy),
-                                method_name(method),
+                                method.title(),
                                 100.0 * mean,
                                 100.0 * interval.low,
                                 100.0 * interval.high
@@ -301,9 +302,8 @@ impl Analysis {
                         dots: dots.collect(),
                     }
                 };
-                let lines = METHODS
-                    .iter()
-                    .map(|(method, colour)| line(*method, *colour));
+                let lines = self.methods().into_iter();
+                let lines = lines.map(|(method, colour)| line(method, colour));
                 panels.push(Panel {
                     title: format!(
                         "{}, {} (n = {})",
@@ -342,10 +342,10 @@ impl Analysis {
         let mut panels = Vec::new();
         let mut all: Vec<f64> = Vec::new();
         let order = self.by_size();
-        for (method, _) in METHODS {
+        for (method, _) in self.methods() {
             let mut lines = Vec::new();
             for (colour, &policy) in order.iter().enumerate() {
-                let cot = self.key(policy, None, Method::Cot, 1);
+                let cot = self.key(policy, None, COT, 1);
                 let keys = self.study.budgets.iter();
                 let keys = keys.map(|&budget| self.key(policy, Some(verifier), method, budget));
                 let dots: Vec<Dot> = std::iter::once(cot)
@@ -383,7 +383,7 @@ impl Analysis {
             })
             .collect();
         let panels = panels.into_iter().map(|(method, lines)| Panel {
-            title: method_name(method).into(),
+            title: method.title().into(),
             content: Content::Lines {
                 linear: false,
                 marks: marks.clone(),

@@ -12,14 +12,13 @@ mod view;
 
 use std::fmt::Write;
 
-use outthink_core::Method;
+use outthink_core::method::{COT, MAJORITY};
 
 use crate::analysis::{Analysis, HEADLINE};
 use crate::published::{Published, SOURCE};
 use crate::store::shown;
 use figure::Figure;
 use table::{Table, TableCell, escape, points};
-use view::method_name;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -117,15 +116,13 @@ impl Report {
             "Strategies",
             vec![table(analysis.table_strategies(), "")],
         );
+        let methods = analysis.study.compared_methods().into_iter();
+        let scored = methods.filter(|method| method.needs_verifier());
+        let rules = scored.map(|method| table(analysis.table_2(method), "Table 2"));
         section(
             "selection",
             "Scoring and voting",
-            vec![
-                table(analysis.table_2(Method::BestOfN), "Table 2"),
-                table(analysis.table_2(Method::Beam), "Table 2"),
-                table(analysis.table_2(Method::Dvts), "Table 2"),
-                told(2),
-            ],
+            rules.chain([told(2)]).collect(),
         );
         section(
             "difficulty",
@@ -386,7 +383,7 @@ fn lead(analysis: &Analysis) -> Vec<String> {
         .recipe
         .methods
         .iter()
-        .map(|method| method_name(*method))
+        .map(|method| method.title())
         .collect();
     let count = analysis.count;
     let mut lead = vec![format!(
@@ -433,7 +430,7 @@ fn headline(analysis: &Analysis) -> Option<String> {
             let best = analysis.best(small, verifier, largest)?;
             let method = best.key.method;
             let scaled = analysis.place(&best.key)?;
-            let alone = analysis.place(&analysis.key(large, None, Method::Cot, 1))?;
+            let alone = analysis.place(&analysis.key(large, None, COT, 1))?;
             let (difference, interval) = analysis.difference(scaled, alone);
             let ratio = match (analysis.parameters(small), analysis.parameters(large)) {
                 (Some(small), Some(large)) => large as f64 / small as f64,
@@ -442,7 +439,7 @@ fn headline(analysis: &Analysis) -> Option<String> {
             if interval.low <= 0.0 || found.as_ref().is_some_and(|(best, _)| ratio <= *best) {
                 continue;
             }
-            let voted = analysis.place(&analysis.key(small, None, Method::Majority, largest));
+            let voted = analysis.place(&analysis.key(small, None, MAJORITY, largest));
             let vote = voted.map_or(String::new(), |voted| {
                 let (difference, interval) = analysis.difference(voted, alone);
                 format!("; majority at the same N: {}", points(difference, interval))
@@ -451,7 +448,7 @@ fn headline(analysis: &Analysis) -> Option<String> {
                 "**{} with {} at N = {largest} beats {}, {ratio:.1} times its size, alone: {} points** \
                  (paired 95 % interval; method chosen on these problems){vote}.",
                 analysis.policy_name(small),
-                method_name(method),
+                method.title(),
                 analysis.policy_name(large),
                 points(difference, interval)
             );

@@ -1,8 +1,8 @@
 //! Strategies beside the fixed methods.
 
-use outthink_core::Method;
-
 use super::table::{Table, TableCell, percent, points};
+use outthink_core::method::MAJORITY;
+
 use crate::analysis::Analysis;
 use crate::short::short;
 use crate::strategy::{Measured, Unit};
@@ -66,7 +66,7 @@ impl Analysis {
             }
             _ => TableCell::missing("not measured"),
         };
-        let majority = self.key(info.policy, None, Method::Majority, own.budget as usize);
+        let majority = self.key(info.policy, None, MAJORITY, own.budget as usize);
         let (lines, error) = &own.reliability;
         vec![
             TableCell::text(self.policy_name(info.policy)),

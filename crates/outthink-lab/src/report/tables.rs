@@ -1,9 +1,9 @@
 //! The paper's tables, for this study.
 
-use outthink_core::{Method, Selection};
+use outthink_core::method::{COT, MAJORITY};
+use outthink_core::{AnyMethod, Selection};
 
 use super::table::{Table, TableCell, percent, points};
-use super::view::{METHODS, method_name};
 use crate::analysis::{Analysis, BOOTSTRAP, Entry};
 use crate::bootstrap::percentiles;
 use crate::difficulty::BANDS;
@@ -17,14 +17,14 @@ fn header(names: &[&str]) -> Vec<String> {
 
 impl Analysis {
     /// Table 2: rules and verifiers, at the largest budget.
-    pub(super) fn table_2(&self, method: Method) -> Option<Table> {
+    pub(super) fn table_2(&self, method: AnyMethod) -> Option<Table> {
         let largest = self.largest();
         let verifiers = 0..self.study.verifiers.len();
         let mut rows = Vec::new();
         for policy in self.by_size() {
             for rule in Selection::all() {
                 let method = match rule {
-                    Selection::Majority if method == Method::BestOfN => Method::Majority,
+                    Selection::Majority if method.takes_pool() => MAJORITY,
                     _ => method,
                 };
                 let key = |verifier| self.key_by(policy, Some(verifier), method, largest, rule);
@@ -46,7 +46,7 @@ impl Analysis {
         let mut names = header(&["policy", "rule"]);
         names.extend(verifiers.map(|verifier| self.verifier_name(verifier)));
         (!rows.is_empty()).then(|| Table {
-            title: format!("Scoring and voting: {}, N = {largest}", method_name(method)),
+            title: format!("Scoring and voting: {}, N = {largest}", method.title()),
             header: names,
             words: 2,
             rows: best_of_columns(rows, 2),
@@ -64,8 +64,8 @@ impl Analysis {
             rows.push(vec![
                 TableCell::text(self.policy_name(policy)),
                 self.size_cell(policy),
-                self.cell(&self.key(policy, None, Method::Cot, 1)),
-                self.cell(&self.key(policy, None, Method::Majority, largest)),
+                self.cell(&self.key(policy, None, COT, 1)),
+                self.cell(&self.key(policy, None, MAJORITY, largest)),
                 match best {
                     Some(best) => {
                         let text = percent(best.accuracy, best.interval);
@@ -73,7 +73,7 @@ impl Analysis {
                     }
                     None => TableCell::missing("not measured"),
                 },
-                TableCell::text(best.map_or("", |best| method_name(best.key.method))),
+                TableCell::text(best.map_or("", |best| best.key.method.title())),
                 self.cell(&self.optimal_key(policy, verifier, largest)),
             ]);
         }
@@ -106,7 +106,7 @@ impl Analysis {
         let mut rows = Vec::new();
         for (rank, &small) in order.iter().enumerate() {
             for &large in &order[rank + 1..] {
-                let alone = self.place(&self.key(large, None, Method::Cot, 1));
+                let alone = self.place(&self.key(large, None, COT, 1));
                 let mut row = vec![
                     TableCell::text(self.policy_name(small)),
                     TableCell::text(self.policy_name(large)),
@@ -117,7 +117,7 @@ impl Analysis {
                         _ => "?".into(),
                     }),
                 ];
-                for (method, _) in METHODS {
+                for (method, _) in self.methods() {
                     let scaled = self.place(&self.key(small, Some(verifier), method, largest));
                     row.push(match (scaled, alone) {
                         (Some(scaled), Some(alone)) => {
@@ -133,9 +133,9 @@ impl Analysis {
         }
         let mut names = header(&["small policy, scaled", "large policy, CoT", "size"]);
         names.extend(
-            METHODS
+            self.methods()
                 .iter()
-                .map(|(method, _)| method_name(*method).to_owned()),
+                .map(|(method, _)| method.title().to_owned()),
         );
         (!rows.is_empty()).then(|| Table {
             title: format!("Small with N = {largest} minus large alone, points"),
@@ -172,14 +172,14 @@ impl Analysis {
             let training = parameters
                 .zip(tokens)
                 .map(|(parameters, tokens)| training_flops(parameters, tokens));
-            let alone = self.entry(&self.key(policy, None, Method::Cot, 1));
+            let alone = self.entry(&self.key(policy, None, COT, 1));
             let best = self.best(policy, verifier, largest);
             for (entry, how) in [(alone, "CoT".to_owned()), (best, String::new())] {
                 let Some(entry) = entry else {
                     continue;
                 };
                 let how = match how.is_empty() {
-                    true => format!("{}, N = {largest}", method_name(entry.key.method)),
+                    true => format!("{}, N = {largest}", entry.key.method.title()),
                     false => how,
                 };
                 let (paper, full) = self.flops(entry);
@@ -228,11 +228,11 @@ impl Analysis {
         let budgets = &self.study.budgets;
         let mut rows = Vec::new();
         for policy in self.by_size() {
-            let cot = self.place(&self.key(policy, None, Method::Cot, 1));
+            let cot = self.place(&self.key(policy, None, COT, 1));
             let places = |key: &dyn Fn(usize) -> Option<usize>| -> Option<Vec<usize>> {
                 budgets.iter().map(|&budget| key(budget)).collect()
             };
-            let majority = places(&|n| self.place(&self.key(policy, None, Method::Majority, n)));
+            let majority = places(&|n| self.place(&self.key(policy, None, MAJORITY, n)));
             let optimal = places(&|n| self.place(&self.optimal_key(policy, verifier, n)));
             let mut row = vec![TableCell::text(self.policy_name(policy))];
             let (Some(cot), Some(majority), Some(optimal)) = (cot, majority, optimal) else {
@@ -434,9 +434,9 @@ impl Analysis {
     fn part_header(&self) -> Vec<String> {
         let mut names = header(&["policy", "part", "n", "CoT"]);
         names.extend(
-            METHODS
+            self.methods()
                 .iter()
-                .map(|(method, _)| method_name(*method).to_owned()),
+                .map(|(method, _)| method.title().to_owned()),
         );
         names
     }
@@ -454,7 +454,7 @@ impl Analysis {
             TableCell::text(name),
             TableCell::text(problems.len().to_string()),
         ];
-        let methods = std::iter::once(Method::Cot).chain(METHODS.iter().map(|(method, _)| *method));
+        let methods = std::iter::once(COT).chain(self.study.compared_methods());
         for method in methods {
             let place = self.place(&self.key(policy, Some(verifier), method, budget));
             let part = place.map(|place| self.part(place, problems));
@@ -492,7 +492,7 @@ impl Analysis {
                     .map(|&budget| key(budget))
                     .collect::<Vec<_>>()
             };
-            let cot = self.key(policy, None, Method::Cot, 1);
+            let cot = self.key(policy, None, COT, 1);
             add(
                 "CoT".into(),
                 String::new(),
@@ -506,13 +506,13 @@ impl Analysis {
             add(
                 "majority".into(),
                 String::new(),
-                at(&|budget| self.key(policy, None, Method::Majority, budget)),
+                at(&|budget| self.key(policy, None, MAJORITY, budget)),
             );
             for verifier in 0..self.study.verifiers.len() {
                 let name = self.verifier_name(verifier);
-                for (method, _) in &METHODS[1..] {
+                for (method, _) in &self.methods()[1..] {
                     add(
-                        method_name(*method).into(),
+                        method.title().into(),
                         name.clone(),
                         at(&|budget| self.key(policy, Some(verifier), *method, budget)),
                     );
@@ -549,10 +549,17 @@ impl Analysis {
         let verifier = self.main_verifier()?;
         let mut rows = Vec::new();
         for policy in self.by_size() {
-            let cot = std::iter::once((Method::Cot, 1));
-            let others = METHODS
-                .iter()
-                .flat_map(|(method, _)| self.study.budgets.iter().map(|&budget| (*method, budget)));
+            let cot = std::iter::once((COT, 1));
+            let others = self
+                .study
+                .compared_methods()
+                .into_iter()
+                .flat_map(|method| {
+                    self.study
+                        .budgets
+                        .iter()
+                        .map(move |&budget| (method, budget))
+                });
             for (method, budget) in cot.chain(others) {
                 let key = self.key(policy, Some(verifier), method, budget);
                 let Some(entry) = self.entry(&key) else {
@@ -566,7 +573,7 @@ impl Analysis {
                 };
                 rows.push(vec![
                     TableCell::text(self.policy_name(policy)),
-                    TableCell::text(method_name(method)),
+                    TableCell::text(method.title()),
                     TableCell::text(budget.to_string()),
                     amount(entry.cost.policy.generated),
                     amount(entry.cost.policy.computed),

@@ -1,9 +1,10 @@
 //! What tables and figures ask of an analysis.
 
-use outthink_core::{Method, Selection};
+use outthink_core::method::{BEST_OF_N, MAJORITY};
+use outthink_core::{AnyMethod, Selection};
 
 use super::table::{TableCell, percent};
-use crate::analysis::{Analysis, Choice, Entry, HEADLINE, Key, Rule};
+use crate::analysis::{Analysis, Choice, Entry, Key, Rule, headline};
 use crate::bootstrap::Values;
 use crate::estimate::Interval;
 use crate::short::short;
@@ -50,9 +51,14 @@ impl Analysis {
         }
     }
 
-    fn width(&self, method: Method, budget: usize) -> Option<usize> {
+    fn width(&self, method: AnyMethod, budget: usize) -> Option<usize> {
         let first = self.study.recipe.widths.first().copied().unwrap_or(1);
-        method.is_stepwise().then_some(first.min(budget))
+        method.has_width().then_some(first.min(budget))
+    }
+
+    /// The methods that tables and figures compare, in the colours that they have in all figures.
+    pub(super) fn methods(&self) -> Vec<(AnyMethod, usize)> {
+        coloured(self.study.compared_methods())
     }
 
     /// The key of a method at its headline rule.
@@ -60,21 +66,17 @@ impl Analysis {
         &self,
         policy: usize,
         verifier: Option<usize>,
-        method: Method,
+        method: AnyMethod,
         budget: usize,
     ) -> Key {
-        let rule = match method {
-            Method::Cot | Method::Majority => Selection::Majority,
-            _ => HEADLINE,
-        };
-        self.key_by(policy, verifier, method, budget, rule)
+        self.key_by(policy, verifier, method, budget, headline(method))
     }
 
     pub(crate) fn key_by(
         &self,
         policy: usize,
         verifier: Option<usize>,
-        method: Method,
+        method: AnyMethod,
         budget: usize,
         rule: Selection,
     ) -> Key {
@@ -83,7 +85,7 @@ impl Analysis {
             verifier: verifier.filter(|_| method.needs_verifier()),
             method,
             width: self.width(method, budget),
-            budget: if method == Method::Cot { 1 } else { budget },
+            budget: if method.is_greedy() { 1 } else { budget },
             rule: Rule::Chosen(Choice(rule)),
         }
     }
@@ -92,7 +94,7 @@ impl Analysis {
         Key {
             policy,
             verifier: None,
-            method: Method::Majority,
+            method: MAJORITY,
             width: None,
             budget,
             rule: Rule::Ceiling,
@@ -103,7 +105,7 @@ impl Analysis {
         Key {
             policy,
             verifier: Some(verifier),
-            method: Method::BestOfN,
+            method: BEST_OF_N,
             width: None,
             budget,
             rule: Rule::InSample,
@@ -112,14 +114,8 @@ impl Analysis {
 
     /// The best method of the study at a budget by its headline rule, with the verifier that knows nothing of the answer.
     pub(super) fn best(&self, policy: usize, verifier: usize, budget: usize) -> Option<&Entry> {
-        let methods = [
-            Method::Majority,
-            Method::BestOfN,
-            Method::Beam,
-            Method::Dvts,
-        ];
         let mut best: Option<&Entry> = None;
-        for method in methods {
+        for method in self.study.compared_methods() {
             let entry = self.entry(&self.key(policy, Some(verifier), method, budget));
             if let Some(entry) = entry
                 && best.is_none_or(|before| entry.accuracy > before.accuracy)
@@ -152,11 +148,14 @@ impl Analysis {
         } = entry.key;
         let name = match rule {
             Rule::Ceiling => format!("Pass@{budget}"),
-            Rule::Chosen(Choice(rule)) => match method {
-                Method::Cot => "one greedy solution".into(),
-                Method::Majority => format!("majority at N = {budget}"),
-                _ => format!("{} at N = {budget}, {rule}", method_name(method)),
-            },
+            Rule::Chosen(_) if method.is_greedy() => "one greedy solution".into(),
+            Rule::Chosen(Choice(rule)) => {
+                let rule = match method.needs_verifier() {
+                    true => format!(", {rule}"),
+                    false => String::new(),
+                };
+                format!("{} at N = {budget}{rule}", method.title())
+            }
             Rule::InSample => format!("compute-optimal at N = {budget}, chosen on these problems"),
         };
         let width = width.map_or(String::new(), |width| format!(", M = {width}"));
@@ -211,21 +210,14 @@ impl Analysis {
     }
 }
 
-/// A method as tables call it.
-pub(super) fn method_name(method: Method) -> &'static str {
-    match method {
-        Method::Cot => "CoT",
-        Method::Majority => "majority",
-        Method::BestOfN => "best-of-N",
-        Method::Beam => "beam search",
-        Method::Dvts => "DVTS",
-    }
+/// Each method with the number of its colour.
+pub(super) fn coloured(methods: Vec<AnyMethod>) -> Vec<(AnyMethod, usize)> {
+    // What needs no verifier is grey; the others begin with the first colour.
+    const PLAIN: usize = 6;
+    let mut scored = (0..PLAIN).cycle();
+    let colour = |method: AnyMethod| match method.needs_verifier() {
+        true => (method, scored.next().unwrap_or_default()),
+        false => (method, PLAIN),
+    };
+    methods.into_iter().map(colour).collect()
 }
-
-/// The methods that spend a budget, in the colours that they have in all figures.
-pub(super) const METHODS: [(Method, usize); 4] = [
-    (Method::Majority, 6),
-    (Method::BestOfN, 0),
-    (Method::Beam, 1),
-    (Method::Dvts, 2),
-];

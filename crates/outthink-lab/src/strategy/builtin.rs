@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use outthink_core::{Method, Scoring, Selection, Voting};
+use outthink_core::method::{BEAM, BEST_OF_N, DVTS};
+use outthink_core::{AnyMethod, Scoring, Selection, Voting};
 
 use super::candidate::Candidate;
 use super::error::StrategyError;
@@ -46,14 +47,12 @@ impl Builtin {
     /// The authors' is what they tell users of their code (RyanLiu112/compute-optimal-tts) that they took on MATH-500: beam
     /// search below 7 billion parameters; DVTS, and beam search for the hard, up to 32; best-of-N above. search-and-learn's
     /// default is best-of-N.
-    pub fn methods(self, parameters: u64) -> [Method; 3] {
+    pub fn methods(self, parameters: u64) -> [AnyMethod; 3] {
         match (self, parameters) {
-            (Self::SearchAndLearn, _) => [Method::BestOfN; 3],
-            (Self::Paper, 0..7_000_000_000) => [Method::Beam; 3],
-            (Self::Paper, 7_000_000_000..=32_999_999_999) => {
-                [Method::Dvts, Method::Dvts, Method::Beam]
-            }
-            (Self::Paper, _) => [Method::BestOfN; 3],
+            (Self::SearchAndLearn, _) => [BEST_OF_N; 3],
+            (Self::Paper, 0..7_000_000_000) => [BEAM; 3],
+            (Self::Paper, 7_000_000_000..=32_999_999_999) => [DVTS, DVTS, BEAM],
+            (Self::Paper, _) => [BEST_OF_N; 3],
         }
     }
 
@@ -109,12 +108,12 @@ impl Fixed {
     }
 
     pub(super) fn fingerprint(&self) -> String {
-        let methods = self.name.methods(self.parameters).map(Method::name);
+        let methods = self.name.methods(self.parameters).map(AnyMethod::name);
         sha256(canonical(&(self.name.name(), methods, &self.verifier)).as_bytes())
     }
 
     /// The methods that it takes, by band.
-    pub(super) fn methods(&self) -> [Method; 3] {
+    pub(super) fn methods(&self) -> [AnyMethod; 3] {
         self.name.methods(self.parameters)
     }
 
@@ -183,8 +182,8 @@ mod tests {
     fn the_authors_choose_by_size() {
         let taken = |parameters| of(parameters).choose(64.0, &[]).candidate;
         let small = taken(1_000_000_000);
-        assert_eq!((small.method, small.width), (Method::Beam, Some(4)));
-        assert_eq!(taken(72_000_000_000).method, Method::BestOfN);
+        assert_eq!((small.method, small.width), (BEAM, Some(4)));
+        assert_eq!(taken(72_000_000_000).method, BEST_OF_N);
         assert!(!of(32_999_999_999 + 1).probes() && of(7_600_000_000).probes());
     }
 
@@ -195,8 +194,8 @@ mod tests {
             let glimpses = classes.map(glimpse);
             middle.choose(64.0, &glimpses).candidate.method
         };
-        assert_eq!(seen([0, 0, 1, 2]), Method::Dvts);
-        assert_eq!(seen([0, 1, 2, 3]), Method::Beam);
+        assert_eq!(seen([0, 0, 1, 2]), DVTS);
+        assert_eq!(seen([0, 1, 2, 3]), BEAM);
     }
 
     #[test]
@@ -206,6 +205,6 @@ mod tests {
         let told = Builtin::Paper.with(&policy, "good").unwrap_err();
         assert!(told.to_string().contains("parameters"), "{told}");
         let other = Builtin::SearchAndLearn.with(&policy, "good").unwrap();
-        assert_eq!(other.choose(16.0, &[]).candidate.method, Method::BestOfN);
+        assert_eq!(other.choose(16.0, &[]).candidate.method, BEST_OF_N);
     }
 }

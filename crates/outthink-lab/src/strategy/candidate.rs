@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use outthink_core::{Finished, Method, Plan, Selection};
+use outthink_core::method::MAJORITY;
+use outthink_core::{AnyMethod, Finished, Plan, Selection};
 
 use super::stopping::{PROBE, Stopping};
 
@@ -10,7 +11,7 @@ use super::stopping::{PROBE, Stopping};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The method.
-    pub method: Method,
+    pub method: AnyMethod,
     /// The budget `N`: with [`Candidate::stopping`] the most that is drawn.
     pub budget: usize,
     /// The beam width `M`, where there are beams.
@@ -35,7 +36,7 @@ impl Candidate {
 
     /// Do its draws begin with those of a probe? Whole solutions drawn at a temperature do.
     pub fn reuses_probe(&self) -> bool {
-        matches!(self.method, Method::Majority | Method::BestOfN)
+        self.method.takes_pool()
     }
 
     /// After how many samples it looks whether to stop; the last is `N`.
@@ -77,7 +78,7 @@ impl Candidate {
         match most.checked_sub(probe) {
             Some(left @ 1..) => self.within(left),
             _ => Self {
-                method: Method::Majority,
+                method: MAJORITY,
                 budget: most.max(1),
                 width: None,
                 selection: Selection::Majority,
@@ -88,21 +89,21 @@ impl Candidate {
         }
     }
 
-    /// Is the combination valid? Only step-wise methods have a width; only sampling methods may stop early; only DVTS may
-    /// stop at rungs below `N`; a reward rule needs a verifier.
+    /// Is the combination valid? Only step-wise methods have a width; only sampling methods may stop early; only those
+    /// whose larger search begins with the smaller may stop at rungs below `N`; a reward rule needs a verifier.
     pub(super) fn is_sound(&self) -> bool {
-        let beams = self.method.is_stepwise() == self.width.is_some();
+        let beams = self.method.has_width() == self.width.is_some();
         let by_reward = self.stopping.is_some_and(Stopping::needs_rewards);
         let rewarded =
             !by_reward || (self.verifier.is_some() && self.selection != Selection::Majority);
         let rising = self.rungs.windows(2).all(|two| two[0] < two[1]);
         let below = |rung: &usize| *rung < self.budget && self.at(*rung).plan().is_ok();
         let climbs = !self.rungs.is_empty() && rising && self.rungs.iter().all(below);
-        let stops = match (self.stopping, self.method) {
-            (None, _) => self.rungs.is_empty(),
-            (Some(_), Method::Majority | Method::BestOfN) => self.rungs.is_empty(),
-            (Some(_), Method::Dvts) => by_reward && climbs,
-            (Some(_), Method::Beam | Method::Cot) => false,
+        let stops = match self.stopping {
+            Some(_) if !self.method.takes_pool() => {
+                self.method.traits().nested && by_reward && climbs
+            }
+            _ => self.rungs.is_empty(),
         };
         beams && rewarded && stops
     }

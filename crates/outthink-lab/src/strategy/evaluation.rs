@@ -1,6 +1,7 @@
 //! A strategy on problems that it has never seen, beside what it is to be compared with.
 
-use outthink_core::{Method, Selection};
+use outthink_core::Selection;
+use outthink_core::method::MAJORITY;
 
 use super::chooser::{bands, costs};
 use super::confidence::Ended;
@@ -366,7 +367,7 @@ pub fn rivals(tuning: &Tuning<'_>, test: &Evidence, n: usize) -> Result<Vec<Riva
     let rows = tuning.plain.len().max(1) as f64;
     let at = |&c: &usize| {
         let own = &tuning.evidence.candidates[c];
-        own.budget == n && own.method != Method::Cot
+        own.budget == n && !own.method.is_greedy()
     };
     let classic: Vec<usize> = tuning.classic().into_iter().filter(at).collect();
     let means: Vec<f64> = classic
@@ -405,7 +406,7 @@ pub fn commonest(taken: &[usize]) -> usize {
 /// The place of plain majority voting at `N`.
 pub fn majority(evidence: &Evidence, n: usize) -> Option<usize> {
     evidence.candidates.iter().position(|own| {
-        own.method == Method::Majority
+        own.method == MAJORITY
             && own.selection == Selection::Majority
             && own.budget == n
             && own.stopping.is_none()

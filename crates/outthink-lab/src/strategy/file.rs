@@ -1,6 +1,6 @@
 //! `strategy.toml`: a fitted strategy as a small file that can be read, and checked against the models that it meets.
 
-use outthink_core::Method;
+use outthink_core::AnyMethod;
 use serde::Deserialize;
 
 use super::allocation::Order;
@@ -268,7 +268,7 @@ impl StrategyFile {
     }
 
     /// The methods of what may be taken.
-    pub fn methods(&self) -> Vec<Method> {
+    pub fn methods(&self) -> Vec<AnyMethod> {
         self.candidates.iter().map(|own| own.method).collect()
     }
 

@@ -1,6 +1,6 @@
 //! A strategy of either kind: fitted on a study, or fixed by others.
 
-use outthink_core::Method;
+use outthink_core::AnyMethod;
 
 use super::builtin::Fixed;
 use super::candidate::Candidate;
@@ -162,7 +162,7 @@ impl Strategy {
     }
 
     /// The methods that it may take.
-    pub fn methods(&self) -> Vec<Method> {
+    pub fn methods(&self) -> Vec<AnyMethod> {
         match self {
             Self::Fitted(file) => file.methods(),
             Self::Fixed(fixed) => fixed.methods().to_vec(),

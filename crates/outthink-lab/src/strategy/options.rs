@@ -1,6 +1,7 @@
 //! What is chosen among: the candidates that a study has the samples for.
 
-use outthink_core::{Method, Selection, Voting};
+use outthink_core::method::{BEST_OF_N, COT, MAJORITY};
+use outthink_core::{AnyMethod, Selection, Voting};
 
 use super::candidate::Candidate;
 use super::stopping::{PROBE, Stopping};
@@ -30,7 +31,7 @@ const REWARDED: [Stopping; 4] = [
 ];
 
 /// A search step by step that a study has made: method, `N`, `M` and verifier.
-pub(super) type Searched = (Method, usize, usize, String);
+pub(super) type Searched = (AnyMethod, usize, Option<usize>, String);
 
 /// Chain of thought; whole solutions at every one of `budgets`, ascending, alone and with each verifier, and those that may stop; and
 /// the searches.
@@ -51,10 +52,10 @@ pub(super) fn options(
     };
     let mut options = Vec::new();
     if greedy {
-        options.push(one(Method::Cot, 1, Selection::Majority));
+        options.push(one(COT, 1, Selection::Majority));
     }
     for &budget in budgets {
-        let vote = one(Method::Majority, budget, Selection::Majority);
+        let vote = one(MAJORITY, budget, Selection::Majority);
         options.push(vote.clone());
         if budget > PROBE {
             options.extend(stopped(&vote, &VOTED));
@@ -65,7 +66,7 @@ pub(super) fn options(
             for rule in Selection::all().filter(|rule| *rule != Selection::Majority) {
                 let scored = Candidate {
                     verifier: Some(verifier.clone()),
-                    ..one(Method::BestOfN, budget, rule)
+                    ..one(BEST_OF_N, budget, rule)
                 };
                 options.push(scored.clone());
                 if budget > PROBE {
@@ -79,7 +80,7 @@ pub(super) fn options(
     }
     for (method, budget, width, verifier) in searches {
         options.extend(Selection::all().map(|rule| Candidate {
-            width: Some(*width),
+            width: *width,
             verifier: Some(verifier.clone()),
             ..one(*method, *budget, rule)
         }));
@@ -96,14 +97,14 @@ pub(super) fn growing(searches: &[Searched]) -> Vec<Candidate> {
         });
         let mut rungs: Vec<usize> = kin.map(|other| other.1).collect();
         rungs.sort_unstable();
-        if *method != Method::Dvts || rungs.is_empty() {
+        if !method.traits().nested || rungs.is_empty() {
             continue;
         }
         for selection in Selection::all().filter(|rule| *rule != Selection::Majority) {
             let grown = Candidate {
                 method: *method,
                 budget: *budget,
-                width: Some(*width),
+                width: *width,
                 selection,
                 verifier: Some(verifier.clone()),
                 stopping: None,
@@ -127,23 +128,25 @@ fn stopped<'a>(
 
 #[cfg(test)]
 mod tests {
+    use outthink_core::method::{BEAM, DVTS};
+
     use super::*;
 
     #[test]
     fn only_what_is_drawn_on_may_stop() {
-        let search = |method, n| (method, n, 4, "prm".to_owned());
+        let search = |method, n| (method, n, Some(4), "prm".to_owned());
         let searches = [
-            search(Method::Beam, 4),
-            search(Method::Beam, 16),
-            search(Method::Dvts, 16),
-            search(Method::Dvts, 4),
+            search(BEAM, 4),
+            search(BEAM, 16),
+            search(DVTS, 16),
+            search(DVTS, 4),
         ];
         let mut options = options(true, &[1, 4, 8], &["prm".to_owned()], &searches);
         options.extend(growing(&searches));
         for own in &options {
             match own.stopping {
                 None => assert!(own.rungs.is_empty()),
-                Some(_) if own.method == Method::Dvts => assert_eq!(own.looks(), [4, 16]),
+                Some(_) if own.method == DVTS => assert_eq!(own.looks(), [4, 16]),
                 Some(_) => assert!(own.reuses_probe() && own.looks() == [4, 8]),
             }
         }
@@ -165,7 +168,7 @@ mod tests {
             assert!(!damaged(own, &|own| own.rungs.insert(0, own.budget)));
             let stepwise = own.method.is_stepwise();
             let beam = stepwise && own.stopping.is_some();
-            assert!(!beam || !damaged(own, &|own| own.method = Method::Beam));
+            assert!(!beam || !damaged(own, &|own| own.method = BEAM));
             let rewarded = Some(Stopping::Rewarded(0.5));
             let voted = own.selection == Selection::Majority;
             assert!(!voted || !damaged(own, &|own| own.stopping = rewarded));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use outthink_core::{Method, Selection};
+use outthink_core::Selection;
 
 use super::candidate::Candidate;
 use super::evidence::{Cost, Row};
@@ -78,7 +78,8 @@ impl<'a> Layout<'a> {
         let searched = searches.iter().filter_map(|cell| match cell.config() {
             Config::Search { plan, .. } => {
                 let name = name(cell.verifier?);
-                Some((plan.method(), plan.budget(), plan.width(), name))
+                let width = plan.method().has_width().then(|| plan.width());
+                Some((plan.method(), plan.budget(), width, name))
             }
             _ => None,
         });
@@ -234,7 +235,7 @@ impl<'a> Layout<'a> {
             .flat_map(|(taken, cost)| taken.into_iter().map(move |end| sure(end, cost)));
         let values = self.candidates.iter().map(|candidate| {
             let value = match candidate.method {
-                Method::Cot => greedy,
+                method if method.is_greedy() => greedy,
                 _ if candidate.reuses_probe() => replayed.next(),
                 _ if candidate.rungs.is_empty() => searched.next(),
                 _ => None,

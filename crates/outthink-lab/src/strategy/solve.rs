@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use outthink_core::method::{BEST_OF_N, MAJORITY};
 use outthink_core::{
-    Answers, Limits, Method, NodeId, Plan, Policy, Problem, Sampling, Selection, Solution, Stop,
+    Answers, AnyMethod, Limits, NodeId, Plan, Policy, Problem, Sampling, Selection, Solution, Stop,
     Tree, Usage, Verifier, search,
 };
 
@@ -177,7 +178,7 @@ fn reward(
     }
 }
 
-fn whole(method: Method, draws: usize) -> Result<Plan, outthink_core::Error> {
+fn whole(method: AnyMethod, draws: usize) -> Result<Plan, outthink_core::Error> {
     Plan::new(method, draws, 1, outthink_core::Finished::default())
 }
 
@@ -207,7 +208,7 @@ impl<'a> Begun<'a> {
         };
         let (mut glimpsed, mut probed) = (Vec::new(), None);
         if let Some(reader) = reader {
-            let method = reader.map_or(Method::Majority, |_| Method::BestOfN);
+            let method = reader.map_or(MAJORITY, |_| BEST_OF_N);
             let tree = work.run(&whole(method, PROBE)?, reader).await?;
             glimpsed = glimpses(&tree, hands.answers);
             probed = Some((tree, reader.map(str::to_owned)));
@@ -348,7 +349,7 @@ impl Work<'_> {
             standing.reward = answer.and_then(|own| reward(candidate.selection, &own, &solutions));
             return Ok((tree, standing));
         }
-        let tree = self.run(&whole(Method::Majority, look)?, None).await?;
+        let tree = self.run(&whole(MAJORITY, look)?, None).await?;
         for class in classes(&tree, self.hands.answers).into_iter().flatten() {
             standing.ballot.add(class);
         }
@@ -448,6 +449,8 @@ fn glimpse(tree: &Tree, leaf: NodeId, class: Option<usize>) -> Glimpse {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
+    use outthink_core::method::DVTS;
+
     use std::sync::atomic::AtomicUsize;
 
     use futures::executor::block_on;
@@ -515,7 +518,7 @@ mod tests {
     #[test]
     fn a_vote_that_is_decided_draws_no_more() {
         let candidate = Candidate {
-            method: Method::Majority,
+            method: MAJORITY,
             budget: 64,
             width: None,
             selection: Selection::Majority,
@@ -532,7 +535,7 @@ mod tests {
     fn subtrees_are_added_until_one_is_rewarded_and_none_is_drawn_twice() {
         let last = Selection::Scored(outthink_core::Scoring::Last, outthink_core::Voting::Vote);
         let whole = Candidate {
-            method: Method::BestOfN,
+            method: BEST_OF_N,
             budget: 64,
             width: None,
             selection: last,
@@ -541,7 +544,7 @@ mod tests {
             rungs: Vec::new(),
         };
         let subtrees = Candidate {
-            method: Method::Dvts,
+            method: DVTS,
             width: Some(4),
             rungs: vec![4, 16],
             ..whole.clone()

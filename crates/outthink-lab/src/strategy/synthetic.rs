@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::{BoxFuture, FutureExt};
+use outthink_core::method::{BEST_OF_N, MAJORITY};
 use outthink_core::{
-    Continuation, Extension, Judgement, Method, ModelCost, ModelError, Policy, Prefix, Reply,
-    Scoring, Selection, Step, Stop, Usage, Verifier, Voting,
+    Continuation, Extension, Judgement, ModelCost, ModelError, Policy, Prefix, Reply, Scoring,
+    Selection, Step, Stop, Usage, Verifier, Voting,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -64,7 +65,7 @@ pub(super) fn evidence(problems: usize, seed: u64) -> Evidence {
     let mut candidates = Vec::new();
     for budget in [4, 16, 64] {
         let majority = Candidate {
-            method: Method::Majority,
+            method: MAJORITY,
             budget,
             width: None,
             selection: Selection::Majority,
@@ -81,7 +82,7 @@ pub(super) fn evidence(problems: usize, seed: u64) -> Evidence {
         }
         for name in [GOOD, BIASED] {
             let scored = Candidate {
-                method: Method::BestOfN,
+                method: BEST_OF_N,
                 selection: vote,
                 verifier: Some(name.to_owned()),
                 ..majority.clone()

@@ -1,6 +1,6 @@
 //! What stands in a strategy's file, and how it becomes candidates and predictors.
 
-use outthink_core::{Method, Selection};
+use outthink_core::{AnyMethod, Selection};
 use serde::{Deserialize, Serialize};
 
 use super::candidate::Candidate;
@@ -39,7 +39,7 @@ pub struct Origin {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Listed {
-    pub(super) method: Method,
+    pub(super) method: AnyMethod,
     pub(super) n: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) width: Option<usize>,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use outthink_core::Method;
+use outthink_core::AnyMethod;
 use outthink_lab::strategy::Unit;
 
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ pub(crate) struct StudyArguments {
     pub(crate) calibration: Option<PathBuf>,
     /// cot, majority, best-of-n, beam, dvts [default: all that the verifiers allow]
     #[arg(long, value_delimiter = ',')]
-    pub(crate) methods: Vec<Method>,
+    pub(crate) methods: Vec<AnyMethod>,
     /// Strategies to try beside the methods: files that `outthink tune` wrote, for their policies, or `paper` or `search-and-learn`, for all; without --policy and --verifier, a file's own
     #[arg(long, value_name = "FILE|NAME", value_delimiter = ',')]
     pub(crate) strategy: Vec<String>,
@@ -185,7 +185,7 @@ pub(crate) struct TreeArguments {
     pub(crate) store: Option<String>,
     /// beam, dvts or best-of-n
     #[arg(long, default_value = "beam")]
-    pub(crate) method: Method,
+    pub(crate) method: AnyMethod,
     /// N [default: the largest]
     #[arg(long, value_name = "N")]
     pub(crate) budget: Option<usize>,

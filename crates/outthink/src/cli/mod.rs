@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use outthink_answer::Mode;
-use outthink_core::{Finished, Method, Selection};
+use outthink_core::{AnyMethod, Finished, Selection};
 use outthink_micro::domain::{Kind, Level, Split};
 
 pub(crate) use lab::{
@@ -295,7 +295,7 @@ pub(crate) struct Solve {
     /// cot, majority, best-of-n, beam or dvts [default: beam; best-of-n where the policy only writes whole answers; majority
     /// without a verifier]
     #[arg(long, help_heading = "Search")]
-    pub(crate) method: Option<Method>,
+    pub(crate) method: Option<AnyMethod>,
     /// Sample budget N: generate at most N solutions, or as many tokens in partial ones [default: 16; 1 for cot]; with
     /// --strategy in its unit
     #[arg(long, help_heading = "Search", value_name = "N", value_parser = positive)]

@@ -1,6 +1,7 @@
 //! The two grounds of the demo, and what is measured on each.
 
-use outthink_core::{Method, Scoring, Selection, Voting};
+use outthink_core::method::{BEAM, BEST_OF_N, COT, DVTS, MAJORITY};
+use outthink_core::{AnyMethod, Scoring, Selection, Voting};
 use outthink_micro::domain::Kind;
 
 use crate::models::STEP_CHECKER;
@@ -24,7 +25,7 @@ pub(super) struct Ground {
     /// A verifier that is a language model, and can be asked for an answer itself.
     pub(super) speaker: &'static str,
     /// The best method at the largest budget, chosen on the tuning split (docs/choices.md).
-    pub(super) method: Method,
+    pub(super) method: AnyMethod,
     pub(super) selection: Selection,
     /// Beam width M of the methods that go step by step, chosen likewise.
     pub(super) width: usize,
@@ -46,7 +47,7 @@ pub(super) const GRIDS: Ground = Ground {
     verifier: "grid-prm",
     others: &["grid-prm-likelihood", STEP_CHECKER],
     speaker: "grid-prm-likelihood",
-    method: Method::BestOfN,
+    method: BEST_OF_N,
     selection: Selection::Scored(Scoring::Last, Voting::Vote),
     width: 4,
     times: 3,
@@ -64,7 +65,7 @@ pub(super) const ARITHMETIC: Ground = Ground {
     verifier: "micro-prm-likelihood",
     others: &[STEP_CHECKER],
     speaker: "micro-prm-likelihood",
-    method: Method::Dvts,
+    method: DVTS,
     selection: Selection::Scored(Scoring::Last, Voting::Max),
     width: 16,
     times: 1,
@@ -75,7 +76,7 @@ pub(super) const ARITHMETIC: Ground = Ground {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) policy: &'static str,
-    pub(super) method: Method,
+    pub(super) method: AnyMethod,
     pub(super) budget: usize,
     pub(super) verifier: Option<&'static str>,
     pub(super) width: Option<usize>,
@@ -85,13 +86,13 @@ impl Entry {
     /// Are its samples those that the other, a majority vote, is taken over?
     pub(super) fn is_pool_of(&self, vote: &Self) -> bool {
         let same = self.policy == vote.policy && self.budget == vote.budget;
-        same && vote.method == Method::Majority && self.method == Method::BestOfN
+        same && vote.method == MAJORITY && self.method == BEST_OF_N
     }
 
     pub(super) fn cot(policy: &'static str) -> Self {
         Self {
             policy,
-            method: Method::Cot,
+            method: COT,
             budget: 1,
             verifier: None,
             width: None,
@@ -104,7 +105,7 @@ impl Ground {
     pub(super) fn search(
         &self,
         policy: &'static str,
-        method: Method,
+        method: AnyMethod,
         budget: usize,
         verifier: &'static str,
     ) -> Entry {
@@ -140,12 +141,7 @@ impl Ground {
         let mut entries: Vec<Entry> = self.policies.map(Entry::cot).to_vec();
         entries.push(Entry::cot(self.speaker));
         // Majority after best-of-N, whose samples it votes on.
-        let methods = [
-            Method::BestOfN,
-            Method::Majority,
-            Method::Beam,
-            Method::Dvts,
-        ];
+        let methods = [BEST_OF_N, MAJORITY, BEAM, DVTS];
         if full {
             for policy in self.policies {
                 for method in methods {
@@ -154,8 +150,8 @@ impl Ground {
                     entries.extend(budgets.map(row));
                 }
                 for &other in self.others {
-                    entries.push(self.search(policy, Method::BestOfN, BUDGET, other));
-                    entries.push(self.search(policy, Method::Dvts, BUDGET, other));
+                    entries.push(self.search(policy, BEST_OF_N, BUDGET, other));
+                    entries.push(self.search(policy, DVTS, BUDGET, other));
                 }
             }
             return entries;
@@ -187,7 +183,7 @@ mod tests {
                     Entry::cot(ground.small),
                     Entry::cot(ground.large),
                     Entry::cot(ground.speaker),
-                    ground.search(ground.small, Method::Majority, BUDGET, ground.verifier),
+                    ground.search(ground.small, MAJORITY, BUDGET, ground.verifier),
                     ground.searched(16),
                     ground.headline(),
                     ground.search(ground.small, ground.method, BUDGET, STEP_CHECKER),

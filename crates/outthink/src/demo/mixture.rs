@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use futures::executor::block_on;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use outthink_core::{Answers, CountedPolicy, CountedVerifier, Method, Verifier};
+use outthink_core::{Answers, AnyMethod, CountedPolicy, CountedVerifier, Verifier};
 use outthink_lab::strategy::Hands;
 use outthink_lab::{MathAnswers, ModelInfo, Question, VerifierModel};
 
@@ -119,7 +119,7 @@ impl Mixture {
     }
 
     /// What one method makes of the same problems, with each ground's own width and selection, which the strategy is not told.
-    pub(super) fn method(&self, grounds: &[Measured<'_>], method: Method) -> Single {
+    pub(super) fn method(&self, grounds: &[Measured<'_>], method: AnyMethod) -> Single {
         self.single(grounds, method.to_string(), BUDGET, |ground| {
             ground.search(ground.small, method, BUDGET, ground.verifier)
         })

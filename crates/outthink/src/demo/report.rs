@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use outthink_core::{Answers, ExactAnswers, Method, NodeId, Selection, Stop, Tree};
+use outthink_core::method::{BEAM, BEST_OF_N, COT, DVTS, MAJORITY};
+use outthink_core::{Answers, AnyMethod, ExactAnswers, NodeId, Selection, Stop, Tree};
 use outthink_lab::{Chart, Interval, MathAnswers, Point, Proportion, Series, paired_difference};
 use serde::Serialize;
 
@@ -64,7 +65,7 @@ struct JsonGround {
 struct JsonRow {
     policy: &'static str,
     parameters: u64,
-    method: Method,
+    method: AnyMethod,
     n: usize,
     width: Option<usize>,
     verifier: Option<&'static str>,
@@ -177,12 +178,7 @@ impl<'a> Report<'a> {
 
     /// What the strategy is compared with.
     fn singles(&self) -> Vec<Single> {
-        let methods = [
-            Method::BestOfN,
-            Method::Beam,
-            Method::Dvts,
-            Method::Majority,
-        ];
+        let methods = [BEST_OF_N, BEAM, DVTS, MAJORITY];
         let mut singles = vec![self.mixture.large(self.grounds)];
         singles.extend(methods.map(|method| self.mixture.method(self.grounds, method)));
         singles
@@ -351,9 +347,7 @@ impl Measured<'_> {
                 against_large: Difference::of(row, alone),
             })
         });
-        let majority = self
-            .ground
-            .search(small, Method::Majority, BUDGET, verifier);
+        let majority = self.ground.search(small, MAJORITY, BUDGET, verifier);
         Headline {
             small: format!("{small} + {verifier}, {method}, N = {BUDGET}"),
             large: format!("{large}, cot"),
@@ -489,21 +483,13 @@ impl Measured<'_> {
             accuracy: row.trial.accuracy(),
             label,
         };
-        let cot = self
-            .rows
-            .iter()
-            .filter(|row| row.entry.method == Method::Cot);
+        let cot = self.rows.iter().filter(|row| row.entry.method == COT);
         let mut series = vec![Series {
             name: "one greedy solution".into(),
             points: cot.map(|row| point(row, row.entry.policy.into())).collect(),
             line: false,
         }];
-        for method in [
-            Method::Majority,
-            Method::BestOfN,
-            Method::Beam,
-            Method::Dvts,
-        ] {
+        for method in [MAJORITY, BEST_OF_N, BEAM, DVTS] {
             let drawn = self.rows.iter().filter(|row| {
                 row.entry.policy == own.small
                     && row.entry.method == method

@@ -2,8 +2,6 @@
 
 use std::fmt::{self, Write};
 
-use outthink_core::Method;
-
 use super::{Alone, Part, percent, points};
 use crate::gain::{Efficiency, efficiency_gain, performance_gain};
 use crate::short::short;
@@ -82,7 +80,7 @@ pub(super) fn gains(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fm
     let greedy = unseen
         .candidates
         .iter()
-        .position(|own| own.method == Method::Cot)
+        .position(|own| own.method.is_greedy())
         .map(mean);
     let (Some(greedy), Some((_, last)), Some((_, peak))) = (
         greedy,

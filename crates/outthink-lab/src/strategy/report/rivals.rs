@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use outthink_core::Method;
+use outthink_core::AnyMethod;
 
 use super::{Part, percent, points};
 use crate::short::short;
@@ -51,7 +51,7 @@ pub(super) fn equal_flops(
                 points(&own.gain)
             ))
         );
-        let mut shown: Vec<(Method, Option<&str>)> = Vec::new();
+        let mut shown: Vec<(AnyMethod, Option<&str>)> = Vec::new();
         for rival in &rivals {
             let candidate = &part.split.tune.candidates[rival.taken];
             let group = (candidate.method, candidate.verifier.as_deref());

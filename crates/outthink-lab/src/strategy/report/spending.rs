@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use outthink_core::Method;
+use outthink_core::AnyMethod;
 
 use super::{Part, percent, points};
 use crate::short::short;
@@ -58,7 +58,7 @@ fn way(tuned: &Tuned, entry: &Entry, candidates: &[Candidate]) -> String {
 }
 
 /// Stopping and allocation against a uniform `N`, in tokens: for majority, and for the best of whole solutions with a verifier and
-/// of DVTS on the tune problems.
+/// of searches that may stop on the tune problems.
 pub(super) fn spending(
     text: &mut String,
     part: &Part<'_>,
@@ -83,7 +83,12 @@ pub(super) fn spending(
         let outcome = fixed(tune, &fitted, place);
         (outcome.accuracy(), outcome.cost())
     };
-    for method in [Method::Majority, Method::BestOfN, Method::Dvts] {
+    // What may stop before its budget is spent.
+    let mut methods: Vec<AnyMethod> = tune.candidates.iter().map(|own| own.method).collect();
+    methods.retain(|own| own.takes_pool() || own.traits().nested);
+    methods.sort();
+    methods.dedup();
+    for method in methods {
         let at = |place: &usize| {
             let own = &tune.candidates[*place];
             (own.method, own.budget) == (method, N) && own.stopping.is_none()

@@ -1,0 +1,60 @@
+//! What tells one method from another: where the next round's samples go.
+
+use std::collections::HashSet;
+
+use crate::{NodeId, Tree};
+
+/// A node to grow, and how many times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// The node.
+    pub node: NodeId,
+    /// Samples to draw from it.
+    pub draws: usize,
+    /// Which independent part of the search it belongs to (a subtree of DVTS); 0 where there is one.
+    pub part: usize,
+}
+
+/// A branch and the node that each of its samples led to; equal samples lead to the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grown {
+    /// What was grown.
+    pub branch: Branch,
+    /// A node a sample, in the order of their seeds.
+    pub children: Vec<NodeId>,
+}
+
+/// Decides where the next round's samples go. This is all that tells one method from another.
+pub trait Allocator: Send {
+    /// The first round.
+    fn first(&mut self) -> Vec<Branch>;
+
+    /// The next round, given what the last one grew, with its rewards; empty when the search is over.
+    fn next(&mut self, tree: &Tree, grown: &[Grown]) -> Vec<Branch>;
+
+    /// The complete paths that the method keeps, in order of completion.
+    fn kept(&self) -> Vec<NodeId>;
+}
+
+/// Distinct nodes, best newest reward first. Nodes with equal rewards stay in the given order, not the tree's: what one
+/// subtree drew first must not decide a tie in another.
+pub fn ranked(tree: &Tree, nodes: impl IntoIterator<Item = NodeId>) -> Vec<NodeId> {
+    let mut seen = HashSet::new();
+    let nodes = nodes.into_iter().filter(|&node| seen.insert(node));
+    let mut nodes: Vec<NodeId> = nodes.collect();
+    let reward = |node: NodeId| tree.nodes()[node].reward.unwrap_or(f64::NEG_INFINITY);
+    nodes.sort_by(|&a, &b| reward(b).total_cmp(&reward(a)));
+    nodes
+}
+
+/// Deals samples out as evenly as they go, more to the first.
+pub fn deal(draws: usize, live: &[NodeId]) -> Vec<Branch> {
+    live.iter()
+        .enumerate()
+        .map(|(rank, &node)| Branch {
+            node,
+            draws: draws / live.len() + usize::from(rank < draws % live.len()),
+            part: 0,
+        })
+        .collect()
+}

@@ -1,0 +1,270 @@
+//! Any method, by its name: the table that everything else goes through.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::{PoisonError, RwLock};
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Allocator, BUILT_IN, Method, Parameters, Plan, Traits};
+use crate::{Sampling, Until, did_you_mean};
+
+/// A method, known by its name and, where they are not the usual ones, its parameters: `beam`, `rebase:temperature=0.2`. It is
+/// written, stored and compared as that text.
+#[derive(Clone, Copy)]
+pub struct AnyMethod(&'static Named);
+
+/// A method with its written form.
+pub(super) struct Named {
+    pub(super) method: &'static dyn Method,
+    pub(super) written: &'static str,
+}
+
+/// Methods that were registered, and those with parameters that somebody named. They last as long as the program, as names do.
+static ADDED: RwLock<Added> = RwLock::new(Added {
+    registered: Vec::new(),
+    with_parameters: None,
+});
+
+struct Added {
+    registered: Vec<AnyMethod>,
+    with_parameters: Option<HashMap<String, AnyMethod>>,
+}
+
+/// Most settings of parameters that a program may name: they stay in memory, and names may come from outside.
+const MOST_SETTINGS: usize = 4096;
+
+impl AnyMethod {
+    pub(super) const fn new(named: &'static Named) -> Self {
+        Self(named)
+    }
+
+    /// All methods in the order of their table: those that come with outthink, then those registered.
+    pub fn all() -> Vec<Self> {
+        let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all = BUILT_IN.to_vec();
+        all.extend(&added.registered);
+        all
+    }
+
+    /// Adds a method of one's own; the same again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Another method has the name, or it cannot be a name.
+    pub fn register(method: impl Method + 'static) -> Result<Self, String> {
+        let name = method.name();
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || !name.chars().all(fits) {
+            return Err(format!(
+                "`{name}` cannot be a method's name: it has lower-case letters, digits and hyphens"
+            ));
+        }
+        let mut added = ADDED.write().unwrap_or_else(PoisonError::into_inner);
+        let known = BUILT_IN.iter().chain(&added.registered);
+        let taken = |own: &&Self| own.0.written == name || own.0.method.aliases().contains(&name);
+        if let Some(other) = known.copied().find(|own| taken(&own)) {
+            return match format!("{:?}", other.0.method) == format!("{method:?}") {
+                true => Ok(other),
+                false => Err(format!("there is a method `{name}` already")),
+            };
+        }
+        let method: &'static dyn Method = Box::leak(Box::new(method));
+        let written = name;
+        let own = Self(Box::leak(Box::new(Named { method, written })));
+        added.registered.push(own);
+        Ok(own)
+    }
+
+    fn with(self, parameters: &Parameters) -> Result<Self, String> {
+        let name = self.0.written;
+        let fail = |reason| format!("{name} cannot have these parameters: {reason}");
+        let method = self.0.method.with(parameters).map_err(fail)?;
+        let own = method.parameters().unlike(&self.0.method.parameters());
+        if own.is_empty() {
+            return Ok(self);
+        }
+        let written = format!("{name}:{own}");
+        let mut added = ADDED.write().unwrap_or_else(PoisonError::into_inner);
+        let settings = added.with_parameters.get_or_insert_default();
+        if let Some(known) = settings.get(&written) {
+            return Ok(*known);
+        }
+        if settings.len() == MOST_SETTINGS {
+            return Err(fail(format!(
+                "{MOST_SETTINGS} settings have been named already, and that is the most"
+            )));
+        }
+        let any = Self(Box::leak(Box::new(Named {
+            method: Box::leak(method),
+            written: String::leak(written.clone()),
+        })));
+        settings.insert(written, any);
+        Ok(any)
+    }
+
+    /// The name that [`FromStr`] reads, parameters included.
+    pub fn name(self) -> &'static str {
+        self.0.written
+    }
+
+    /// As tables and figures call it; with parameters, by its name.
+    pub fn title(self) -> &'static str {
+        match self.0.written == self.0.method.name() {
+            true => self.0.method.title(),
+            false => self.0.written,
+        }
+    }
+
+    /// What it needs.
+    pub fn traits(self) -> Traits {
+        self.0.method.traits()
+    }
+
+    /// Does it need step rewards?
+    pub fn needs_verifier(self) -> bool {
+        self.traits().rewards
+    }
+
+    /// Does it grow solutions a step at a time?
+    pub fn is_stepwise(self) -> bool {
+        self.traits().stepwise
+    }
+
+    /// Does it have a beam width `M`?
+    pub fn has_width(self) -> bool {
+        self.traits().width
+    }
+
+    /// Is it one greedy sample?
+    pub fn is_greedy(self) -> bool {
+        self.traits().greedy
+    }
+
+    /// Does it choose among whole samples? Then one pool of samples serves it at every smaller budget, and all such methods.
+    pub fn takes_pool(self) -> bool {
+        !self.is_stepwise() && !self.is_greedy()
+    }
+
+    pub(crate) fn until(self) -> Until {
+        match self.is_stepwise() {
+            true => Until::Step,
+            false => Until::Answer,
+        }
+    }
+
+    pub(crate) fn sampling(self, sampling: Sampling) -> Sampling {
+        match self.is_greedy() {
+            true => Sampling::GREEDY,
+            false => sampling,
+        }
+    }
+
+    pub(crate) fn describe(self, plan: &Plan) -> String {
+        self.0.method.describe(plan)
+    }
+
+    pub(crate) fn start(self, plan: &Plan, seed: u64) -> Box<dyn Allocator> {
+        self.0.method.start(plan, seed)
+    }
+
+    /// Its place in the table, then its parameters.
+    fn place(self) -> (usize, &'static str) {
+        let name = self.0.method.name();
+        let named = |own: &Self| own.0.written == name;
+        // Sorting looks here often, and what is registered lies behind a lock.
+        let place = BUILT_IN.iter().position(named).unwrap_or_else(|| {
+            let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
+            let registered = added.registered.iter().position(named);
+            registered.map_or(usize::MAX, |place| BUILT_IN.len() + place)
+        });
+        (place, self.0.written)
+    }
+}
+
+impl fmt::Debug for AnyMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.written)
+    }
+}
+
+impl fmt::Display for AnyMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0.written)
+    }
+}
+
+impl PartialEq for AnyMethod {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.written == other.0.written
+    }
+}
+
+impl Eq for AnyMethod {}
+
+impl Hash for AnyMethod {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.written.hash(state);
+    }
+}
+
+impl PartialOrd for AnyMethod {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// In the order of the table.
+impl Ord for AnyMethod {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        match self == other {
+            true => std::cmp::Ordering::Equal,
+            false => self.place().cmp(&other.place()),
+        }
+    }
+}
+
+impl FromStr for AnyMethod {
+    type Err = String;
+
+    /// Reads a name, or another one in use, in upper or lower case; parameters follow a colon.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, parameters) = match text.split_once(':') {
+            Some((name, parameters)) => (name, Some(parameters)),
+            None => (text, None),
+        };
+        let plain = name.trim().to_lowercase().replace(['_', ' '], "-");
+        let all = Self::all();
+        let named = |own: &&Self| {
+            own.0.written == plain || own.0.method.aliases().contains(&plain.as_str())
+        };
+        let Some(&method) = all.iter().find(named) else {
+            let names: Vec<&str> = all.iter().map(|own| own.0.written).collect();
+            let meant = did_you_mean(&plain, names.iter().copied());
+            return Err(format!(
+                "unknown method `{name}` (one of {}){meant}",
+                names.join(", ")
+            ));
+        };
+        match parameters {
+            Some(parameters) => method.with(&Parameters::parse(parameters)?),
+            None => Ok(method),
+        }
+    }
+}
+
+impl Serialize for AnyMethod {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.written)
+    }
+}
+
+impl<'de> Deserialize<'de> for AnyMethod {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,108 @@
+//! A method's own parameters, as they are written, stored and compared.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::Method;
+
+/// Names with values. A method keeps its parameters in a struct with serde and goes from the one to the other here:
+///
+/// ```
+/// use outthink_core::method::Parameters;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// #[serde(default, deny_unknown_fields)]
+/// struct Rebase {
+///     temperature: f64,
+/// }
+///
+/// impl Default for Rebase {
+///     fn default() -> Self {
+///         Self { temperature: 0.1 }
+///     }
+/// }
+///
+/// let written = Parameters::parse("temperature=0.2")?;
+/// assert_eq!(written.read::<Rebase>()?, Rebase { temperature: 0.2 });
+/// assert!(Parameters::parse("heat=0.2")?.read::<Rebase>().is_err());
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parameters(Map<String, Value>);
+
+impl Parameters {
+    /// The fields of a struct.
+    pub fn of(fields: &impl Serialize) -> Self {
+        match serde_json::to_value(fields) {
+            Ok(Value::Object(fields)) => Self(fields),
+            _ => Self::default(),
+        }
+    }
+
+    /// Reads `NAME=VALUE`, several with a colon between them.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parameters = Map::new();
+        for part in text.split(':') {
+            let (name, value) = part
+                .split_once('=')
+                .ok_or_else(|| format!("`{part}` is no parameter (write NAME=VALUE)"))?;
+            let name = name.trim().replace('-', "_");
+            let value = value.trim();
+            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+            if parameters.insert(name.clone(), value).is_some() {
+                return Err(format!("`{name}` stands twice"));
+            }
+        }
+        Ok(Self(parameters))
+    }
+
+    /// As a struct, or why they are none.
+    pub fn read<M: DeserializeOwned>(&self) -> Result<M, String> {
+        serde_json::from_value(Value::Object(self.0.clone())).map_err(|error| error.to_string())
+    }
+
+    /// The same as a method: what [`Method::with`] returns.
+    pub fn method<M: Method + DeserializeOwned + 'static>(
+        &self,
+    ) -> Result<Box<dyn Method>, String> {
+        Ok(Box::new(self.read::<M>()?))
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn unknown_to(&self, method: &str) -> String {
+        let names: Vec<&str> = self.0.keys().map(String::as_str).collect();
+        format!("{method} has no parameter `{}`", names.join("`, `"))
+    }
+
+    /// Those whose values are not the usual ones.
+    pub(super) fn unlike(&self, usual: &Self) -> Self {
+        let other = |(name, value): &(&String, &Value)| usual.0.get(*name) != Some(value);
+        let kept = self.0.iter().filter(other);
+        Self(
+            kept.map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    }
+}
+
+/// As [`Parameters::parse`] reads it.
+impl fmt::Display for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (name, value)) in self.0.iter().enumerate() {
+            let colon = if place > 0 { ":" } else { "" };
+            match value {
+                Value::String(text) => write!(f, "{colon}{name}={text}")?,
+                value => write!(f, "{colon}{name}={value}")?,
+            }
+        }
+        Ok(())
+    }
+}
