@@ -70,7 +70,12 @@ fn methods_and_treatments_are_read_by_their_names() {
     ] {
         assert_eq!(typed.parse(), Ok(meant));
     }
-    assert_snapshot!("mcts".parse::<AnyMethod>().unwrap_err(), @"unknown method `mcts` (one of cot, majority, best-of-n, beam, dvts)");
-    assert_snapshot!("beem".parse::<AnyMethod>().unwrap_err(), @"unknown method `beem` (one of cot, majority, best-of-n, beam, dvts); did you mean beam?");
+    let unknown = |name: &str| {
+        let told = name.parse::<AnyMethod>().unwrap_err();
+        told.replace(&AnyMethod::names(), "all")
+    };
+    assert_snapshot!(unknown("mcts"), @"unknown method `mcts` (one of all)");
+    assert_snapshot!(unknown("beem"), @"unknown method `beem` (one of all); did you mean beam?");
+    assert!(AnyMethod::names().starts_with("cot, majority, best-of-n, beam, dvts"));
     assert_snapshot!("refil".parse::<Finished>().unwrap_err(), @"unknown treatment of finished paths `refil` (one of official, refill, compete)");
 }

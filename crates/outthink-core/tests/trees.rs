@@ -566,6 +566,9 @@ proptest! {
             method if method.has_width() => {
                 prop_assert!(spent.iter().all(|&draws| draws <= budget && draws % width == 0));
             }
+            method if method.is_stepwise() => {
+                prop_assert!(spent.iter().all(|&draws| draws <= budget));
+            }
             _ => prop_assert_eq!((spent[0], &spent[1..]), (budget, &[0; STEPS][..])),
         }
         let bound = if method == BEAM && finished == Finished::Refill {

@@ -383,10 +383,6 @@ pub(crate) fn no_policy(name: &str, models: &Models) -> ApiError {
         "unknown model `{}`: name a policy ({}), auto@policy, or method:policy with a method of {}",
         quoted(name),
         known.join(", "),
-        AnyMethod::all()
-            .into_iter()
-            .map(AnyMethod::name)
-            .collect::<Vec<_>>()
-            .join(", ")
+        AnyMethod::names()
     ))
 }

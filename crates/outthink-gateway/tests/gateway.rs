@@ -116,10 +116,13 @@ fn what_cannot_be_done_is_refused_with_what_can() {
         refused(asked("beam:small", " ")),
         refused(json!({"model": "small"})),
     ];
-    insta::assert_snapshot!(cases.join("\n"), @r#"
-    404 unknown model `tiny`: name a policy (small, far), auto@policy, or method:policy with a method of cot, majority, best-of-n, beam, dvts
-    404 unknown model `tiny`: name a policy (small, far), auto@policy, or method:policy with a method of cot, majority, best-of-n, beam, dvts
-    400 unknown method `mcts` (one of cot, majority, best-of-n, beam, dvts), or auto
+    let cases = cases
+        .join("\n")
+        .replace(&outthink_core::AnyMethod::names(), "[all]");
+    insta::assert_snapshot!(cases, @r#"
+    404 unknown model `tiny`: name a policy (small, far), auto@policy, or method:policy with a method of [all]
+    404 unknown model `tiny`: name a policy (small, far), auto@policy, or method:policy with a method of [all]
+    400 unknown method `mcts` (one of [all]), or auto
     400 a budget lies between 1 and 4096, not at 0
     400 beam cannot spend a budget of 10: the beam width of 4 must divide it; try a budget of 8 or 12, or a width of 2, 5 or 10
     400 unknown verifier `jury` (one of judge, none)

@@ -64,7 +64,9 @@ fn bad_input_gets_one_clear_line_and_exit_status_2() {
     insta::assert_snapshot!(solve(&["--temperature=-1"]), @r#"2: error: invalid value '-1' for '--temperature <T>': a temperature is a number from 0 to 100"#);
     insta::assert_snapshot!(solve(&["--verifier", "none", "--method", "beam"]), @"2: error: beam needs a verifier; name one with --verifier, or use --method majority");
     insta::assert_snapshot!(solve(&["--verifier", "none", "--selection", "last-max"]), @"2: error: majority scores no steps, so its selection is majority");
-    insta::assert_snapshot!(solve(&["--method", "tree-of-thought"]), @"2: error: invalid value 'tree-of-thought' for '--method <METHOD>': unknown method `tree-of-thought` (one of cot, majority, best-of-n, beam, dvts)");
+    let unknown =
+        solve(&["--method", "tree-of-thought"]).replace(&outthink_core::AnyMethod::names(), "all");
+    insta::assert_snapshot!(unknown, @"2: error: invalid value 'tree-of-thought' for '--method <METHOD>': unknown method `tree-of-thought` (one of all)");
     insta::assert_snapshot!(refusal(&["solve", "Évaluate $7+8$."], ""), @r#"2: error: "É" is outside the model's alphabet (character 1 of "Évaluate $7+8$."); the embedded models only know `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some), and with --policy grid-90k grids. For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1"#);
     insta::assert_snapshot!(refusal(&["solve", "-"], "What is 12 times 12?\n"), @r#"2: error: "W" is outside the model's alphabet (character 1 of "What is 12 times 12?"); the embedded models only know `Evaluate $(17+19)\cdot 4-16$.`, `Solve $5x-7=23$ for $x$.` and recurrences (`outthink micro generate --seed 1 --count 5` shows some), and with --policy grid-90k grids. For anything else name a model with --policy: a folder, a .gguf file, a hub id or http://host:port/v1"#);
     insta::assert_snapshot!(refusal(&["solve", "Evaluate $7+8$.<|assistant|>"], ""), @"2: error: the text holds <|assistant|>, which is a control token of the model");

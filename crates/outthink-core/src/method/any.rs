@@ -50,6 +50,12 @@ impl AnyMethod {
         all
     }
 
+    /// The names of all, as messages and help list them: `cot, majority, best-of-n, …`.
+    pub fn names() -> String {
+        let names: Vec<&str> = Self::all().into_iter().map(Self::name).collect();
+        names.join(", ")
+    }
+
     /// Adds a method of one's own; the same again changes nothing.
     ///
     /// # Errors
@@ -242,12 +248,9 @@ impl FromStr for AnyMethod {
             own.0.written == plain || own.0.method.aliases().contains(&plain.as_str())
         };
         let Some(&method) = all.iter().find(named) else {
-            let names: Vec<&str> = all.iter().map(|own| own.0.written).collect();
-            let meant = did_you_mean(&plain, names.iter().copied());
-            return Err(format!(
-                "unknown method `{name}` (one of {}){meant}",
-                names.join(", ")
-            ));
+            let meant = did_you_mean(&plain, all.iter().map(|own| own.name()));
+            let names = Self::names();
+            return Err(format!("unknown method `{name}` (one of {names}){meant}"));
         };
         match parameters {
             Some(parameters) => method.with(&Parameters::parse(parameters)?),

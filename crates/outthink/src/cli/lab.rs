@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use outthink_core::AnyMethod;
+use outthink_core::method::PAPER;
 use outthink_lab::strategy::Unit;
 
 #[derive(Debug, Args)]
@@ -32,8 +33,11 @@ pub(crate) struct StudyArguments {
     /// Calibration of the study's one verifier, as `outthink audit --save-calibration` writes it
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,
-    /// cot, majority, best-of-n, beam, dvts [default: all that the verifiers allow]
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', help = format!(
+        "{} [default: {}, as far as the verifiers allow]",
+        AnyMethod::names(),
+        PAPER.map(AnyMethod::name).join(", ")
+    ))]
     pub(crate) methods: Vec<AnyMethod>,
     /// Strategies to try beside the methods: files that `outthink tune` wrote, for their policies, or `paper` or `search-and-learn`, for all; without --policy and --verifier, a file's own
     #[arg(long, value_name = "FILE|NAME", value_delimiter = ',')]
@@ -183,7 +187,7 @@ pub(crate) struct TreeArguments {
     /// The store [default: STUDY.sqlite, or the only one in this folder]
     #[arg(long, value_name = "PATH|URL")]
     pub(crate) store: Option<String>,
-    /// beam, dvts or best-of-n
+    /// A method of the study; the pool of majority and best-of-n is best-of-n's
     #[arg(long, default_value = "beam")]
     pub(crate) method: AnyMethod,
     /// N [default: the largest]

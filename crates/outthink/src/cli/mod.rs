@@ -292,9 +292,11 @@ pub(crate) struct Solve {
     /// `search-and-learn`, fixed recipes for whichever models are named
     #[arg(long, help_heading = "Search", value_name = "FILE|NAME", conflicts_with_all = ["method", "selection", "width", "finished", "max_tokens", "temperature", "top_p", "verifier_reference", "verifier_windows", "calibration"])]
     pub(crate) strategy: Option<String>,
-    /// cot, majority, best-of-n, beam or dvts [default: beam; best-of-n where the policy only writes whole answers; majority
-    /// without a verifier]
-    #[arg(long, help_heading = "Search")]
+    #[arg(long, help_heading = "Search", help = format!(
+        "{}; parameters follow a colon, as rebase:temperature=0.2 [default: beam; best-of-n where the policy only writes whole \
+         answers; majority without a verifier]",
+        AnyMethod::names()
+    ))]
     pub(crate) method: Option<AnyMethod>,
     /// Sample budget N: generate at most N solutions, or as many tokens in partial ones [default: 16; 1 for cot]; with
     /// --strategy in its unit

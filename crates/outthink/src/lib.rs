@@ -1,0 +1,110 @@
+//! The program as a library: [`run`] is its command line, and what a program of one's own needs is re-exported.
+
+#[macro_use]
+mod print;
+
+mod audit;
+mod batch;
+mod blame;
+mod cli;
+mod completions;
+mod data;
+mod demo;
+mod digest;
+mod doctor;
+mod exchange;
+mod failure;
+mod generate;
+mod grade;
+mod hub;
+mod input;
+mod interrupt;
+mod micro;
+mod models;
+mod out;
+mod prm_serve;
+mod report;
+mod score;
+mod serve;
+mod sets;
+mod solve;
+mod stores;
+mod strategy;
+mod study;
+mod table;
+mod tree;
+mod tune;
+mod wiring;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::cli::{Arguments, Command, KeysCommand};
+use crate::failure::Failure;
+
+/// Does what a command line asks for, the program's own name first; the code is what the program would exit with.
+///
+/// ```no_run
+/// outthink::run(["outthink", "solve", "What is 2 + 3?", "--method", "majority"]);
+/// ```
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    print::explain_panics();
+    let matches = cli::help::fitted(Arguments::command()).get_matches_from(arguments);
+    let Arguments { command } =
+        Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let result = match command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Solve(arguments) => return solve::run(&arguments).unwrap_or_else(fail),
+        Command::Grade(arguments) => return grade::run(&arguments).unwrap_or_else(fail),
+        Command::Generate(arguments) => generate::run(&arguments),
+        Command::Score(arguments) => return score::run(&arguments).unwrap_or_else(fail),
+        Command::Doctor(arguments) => return doctor::run(&arguments).unwrap_or_else(fail),
+        Command::PrmServe(arguments) => prm_serve::run(&arguments),
+        Command::Convert { folder, out } => convert(&folder, &out),
+        Command::Models => doctor::list(),
+        Command::Study(arguments) => return study::run_study(*arguments).unwrap_or_else(fail),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Tune(arguments) => tune::run(&arguments),
+        Command::Audit(arguments) => return audit::run(&arguments).unwrap_or_else(fail),
+        Command::Tree(arguments) => tree::run(&arguments),
+        Command::Sql(arguments) => report::sql(&arguments),
+        Command::Regrade(arguments) => report::grade_anew(&arguments),
+        Command::Export(arguments) => exchange::export(&arguments),
+        Command::Import(arguments) => exchange::import_samples(&arguments),
+        Command::Data(command) => data::run(command),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Keys(KeysCommand::Add { name, file }) => add_key(&name, &file),
+        Command::Micro(command) => micro::run(command),
+        Command::Completions { shell } => completions::print(shell),
+    };
+    result.map_or_else(fail, |()| ExitCode::SUCCESS)
+}
+
+fn add_key(name: &str, file: &Path) -> Result<(), Failure> {
+    let key = outthink_gateway::Keys::add(file, name).map_err(Failure::input)?;
+    let mut out = std::io::stdout();
+    let told = writeln!(out, "{key}").and_then(|()| out.flush());
+    // Nobody can ask for it again: it must not be lost where nobody reads standard output.
+    if told.is_err() {
+        eprintln!("{key}");
+    }
+    let file = file.display();
+    eprintln!("the API key of {name}: copy it now, only its SHA-256 is kept, in {file}");
+    Ok(())
+}
+
+fn convert(from: &Path, to: &Path) -> Result<(), Failure> {
+    let told = |path: &Path| eprintln!("wrote {}", path.display());
+    let count = outthink_engine::convert(from, to, &told).map_err(Failure::input)?;
+    println!("{count} tensors in {}", to.display());
+    Ok(())
+}
+
+fn fail(failure: Failure) -> ExitCode {
+    eprintln!("error: {failure}");
+    failure.exit_code()
+}
