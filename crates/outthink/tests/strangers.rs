@@ -95,7 +95,7 @@ fn doctor_says_what_a_chat_server_can_do_and_does_not_call_the_rest_a_fault() {
     for part in [
         "OpenAI-compatible chat server (version not reported), model tiny-chat, context length not reported",
         "methods that work: cot, majority\n",
-        "limited  beam, dvts are not available because",
+        "limited  beam, dvts, rebase are not available because",
         "without a verifier there is no best-of-n",
     ] {
         assert!(out.contains(part), "{part}: {out}");

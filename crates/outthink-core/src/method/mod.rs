@@ -13,6 +13,7 @@ mod majority;
 mod one_shot;
 mod parameters;
 mod plan;
+mod rebase;
 
 use std::fmt;
 
@@ -26,9 +27,10 @@ pub use dvts::DVTS;
 pub use majority::MAJORITY;
 pub use parameters::Parameters;
 pub use plan::{Finished, Plan};
+pub use rebase::REBASE;
 
 /// The table of methods, in the order in which they are listed and sorted. A new one is a file and a line here.
-const BUILT_IN: [AnyMethod; 5] = [COT, MAJORITY, BEST_OF_N, BEAM, DVTS];
+const BUILT_IN: [AnyMethod; 6] = [COT, MAJORITY, BEST_OF_N, BEAM, DVTS, REBASE];
 
 /// The methods that arXiv 2502.06703 compares: what studies run and reports show where nothing else is named.
 pub const PAPER: [AnyMethod; 5] = [COT, MAJORITY, BEST_OF_N, BEAM, DVTS];
