@@ -102,7 +102,7 @@ fn main() -> Result<(), outthink_core::Error> {
         &Adder,
         Some(&Checker),
     ))?;
-    let by_last_reward = Selection::Scored(Scoring::Last, Voting::Vote);
+    let by_last_reward = Selection::Scored(Scoring::LAST, Voting::VOTE);
     let solutions = tree.solutions();
     let Some(chosen) = by_last_reward.choose(&solutions, &ExactAnswers) else {
         println!("no solution has an answer");

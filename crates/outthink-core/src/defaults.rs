@@ -61,8 +61,8 @@ impl AnyMethod {
     /// The selection that is named; else a vote, weighted by the last reward where there are rewards.
     pub fn selection(self, named: Option<Selection>) -> Result<Selection, Error> {
         match (self.needs_verifier(), named) {
-            (true, None) => Ok(Selection::Scored(Scoring::Last, Voting::Vote)),
-            (false, Some(Selection::Scored(..))) => Err(Error::Unscored {
+            (true, None) => Ok(Selection::Scored(Scoring::LAST, Voting::VOTE)),
+            (false, Some(named)) if named.needs_rewards() => Err(Error::Unscored {
                 method: self.name(),
             }),
             (_, named) => Ok(named.unwrap_or(Selection::Majority)),
@@ -102,7 +102,7 @@ mod tests {
                 usual.and_then(|own| method.selection(Some(own)).ok()),
                 usual
             );
-            let best = Selection::Scored(Scoring::Last, Voting::Max);
+            let best = Selection::Scored(Scoring::LAST, Voting::MAX);
             assert_eq!(
                 method.selection(Some(best)).is_ok(),
                 method.needs_verifier()

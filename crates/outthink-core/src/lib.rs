@@ -18,7 +18,7 @@ pub mod method;
 mod nearest;
 mod policy;
 mod seed;
-mod selection;
+pub mod selection;
 mod token_stats;
 mod tree;
 mod verifier;

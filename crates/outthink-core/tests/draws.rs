@@ -199,7 +199,7 @@ fn an_answer_that_ends_after_a_separator_is_as_good_as_its_last_step() {
 #[test]
 fn an_empty_answer_is_never_chosen() {
     let policy = Script::cycling([("", ". =1. .")]);
-    let selection = Selection::Scored(Scoring::Last, Voting::Vote);
+    let selection = Selection::Scored(Scoring::LAST, Voting::VOTE);
     for method in [MAJORITY, BEST_OF_N, BEAM] {
         let tree = grow(&plan(method, 3, 1), LIMITS, &policy);
         let chosen = |selection: Selection| selection.choose(&tree.solutions(), &AfterEquals);

@@ -167,7 +167,7 @@ fn equal_answers_vote_together_and_the_best_of_them_is_the_one_shown() {
         let chosen = selection.choose(&solutions, &Numbers).unwrap();
         (chosen.answer, chosen.solution)
     };
-    let vote = Selection::Scored(Scoring::Last, Voting::Vote);
+    let vote = Selection::Scored(Scoring::LAST, Voting::VOTE);
     assert_eq!(shown(vote), ("0.5".into(), 3));
     assert_eq!(shown(Selection::Majority), ("0.50".into(), 2));
     assert!(Numbers.equal("1", "1.0"));
@@ -198,7 +198,7 @@ fn selections_are_read_by_their_names() {
     }
     assert_eq!(
         "last-vote".parse(),
-        Ok(Selection::Scored(Scoring::Last, Voting::Vote))
+        Ok(Selection::Scored(Scoring::LAST, Voting::VOTE))
     );
     assert_snapshot!("best".parse::<Selection>().unwrap_err(), @"unknown selection `best` (one of majority, min-max, min-vote, last-max, last-vote, mean-max, mean-vote, product-max, product-vote)");
 }
@@ -317,7 +317,7 @@ proptest! {
                 selection.choose(&as_solutions(draws), &AfterEquals).map(|c| (c.answer, c.agreement))
             };
             // Thirds of a mean are not exact in any order.
-            let exact = selection != Selection::Scored(Scoring::Mean, Voting::Vote);
+            let exact = selection != Selection::Scored(Scoring::MEAN, Voting::VOTE);
             // Nor has a draw without rewards a place among the candidates.
             if exact && draws.iter().all(|draw| !draw.rewards.is_empty()) {
                 prop_assert_eq!(chosen(&draws), chosen(&permuted), "{}", selection);

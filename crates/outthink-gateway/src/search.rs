@@ -305,7 +305,7 @@ fn choose(
     }
     let scoring = match selection {
         Selection::Scored(scoring, _) => scoring,
-        Selection::Majority => Scoring::Last,
+        Selection::Majority => Scoring::LAST,
     };
     let mut best: Option<(usize, f64)> = None;
     for (index, solution) in solutions.iter().enumerate() {

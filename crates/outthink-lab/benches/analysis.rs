@@ -3,13 +3,13 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use outthink_core::Selection;
-use outthink_lab::{Factorials, Values, Vote, chances};
+use outthink_lab::{Factorials, GradedSample, Values, chances};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 /// A pool with a handful of answers of very different frequency, and rewards that lean to the right one.
-fn pool(seed: u64) -> Vec<Vote> {
+fn pool(seed: u64) -> Vec<GradedSample> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let chance: f64 = rng.random();
     let sample = |_| {
@@ -17,17 +17,17 @@ fn pool(seed: u64) -> Vec<Vote> {
         let wrong = 1 + (rng.random::<f64>().powi(2) * 40.0) as usize;
         let score = |noise: f64| (f64::from(u8::from(right)) + noise) / 2.0;
         let scores = [(); 4].map(|()| score(rng.random()));
-        Vote {
+        GradedSample {
             class: Some(if right { 0 } else { wrong }),
             right,
-            scores: Some(scores),
+            scores: Some(scores.into()),
         }
     };
     (0..256).map(sample).collect()
 }
 
 fn analysis(criterion: &mut Criterion) {
-    let pools: Vec<Vec<Vote>> = (0..500).map(pool).collect();
+    let pools: Vec<Vec<GradedSample>> = (0..500).map(pool).collect();
     let budgets: Vec<usize> = (0..9).map(|power| 1 << power).collect();
     // The paper's seven: majority and {min, last, mean} × {max, vote}.
     let rules: Vec<Selection> = Selection::all()

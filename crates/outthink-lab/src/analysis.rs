@@ -17,13 +17,13 @@ use crate::spent::Spent;
 use crate::store::{Count, Store, StoreError, UnitRow};
 use crate::strategy::{self, measured};
 use crate::study::{Cell, Config, Study};
-use crate::votes::{Chance, Vote, ceiling, chances};
+use crate::votes::{Chance, GradedSample, ceiling, chances};
 
 /// Bootstrap draws behind an interval.
 pub const BOOTSTRAP: usize = 10_000;
 
 /// The rule by which the tables choose among scored solutions, where they do not show all rules.
-pub const HEADLINE: Selection = Selection::Scored(Scoring::Last, Voting::Vote);
+pub const HEADLINE: Selection = Selection::Scored(Scoring::LAST, Voting::VOTE);
 
 /// A method's rule in tables that do not show all rules.
 pub(crate) fn headline(method: AnyMethod) -> Selection {
@@ -56,8 +56,7 @@ impl PartialOrd for Choice {
 
 impl Ord for Choice {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let place = |choice: &Self| Selection::all().position(|own| own == choice.0);
-        place(self).cmp(&place(other))
+        self.0.place().cmp(&other.0.place())
     }
 }
 
@@ -338,8 +337,8 @@ struct Pool {
     run: usize,
     seed: u64,
     spent: Spent,
-    votes: Vec<Vote>,
-    scored: Vec<(usize, Spent, Vec<Vote>)>,
+    votes: Vec<GradedSample>,
+    scored: Vec<(usize, Spent, Vec<GradedSample>)>,
 }
 
 /// The curves of a pool.
@@ -407,10 +406,10 @@ impl<'a> Collected<'a> {
             let (Some(took), Some(run)) = (&unit.took, self.run_of(unit.seed)) else {
                 continue;
             };
-            let votes: Vec<Vote> = store
+            let votes: Vec<GradedSample> = store
                 .verdicts(unit.id)?
                 .into_iter()
-                .map(|(_, class, right)| Vote {
+                .map(|(_, class, right)| GradedSample {
                     class,
                     right,
                     scores: None,
@@ -448,7 +447,7 @@ impl<'a> Collected<'a> {
     }
 
     fn work(&mut self, batch: Vec<Pool>) -> Result<(), StoreError> {
-        let rules: Vec<Selection> = Selection::all()
+        let rules: Vec<Selection> = Selection::rewarded()
             .filter(|rule| *rule != Selection::Majority)
             .collect();
         let largest = batch
@@ -465,7 +464,7 @@ impl<'a> Collected<'a> {
             .par_iter()
             .zip(&budgets)
             .map(|(pool, budgets)| {
-                let of = |votes: &[Vote], rules: &[Selection]| {
+                let of = |votes: &[GradedSample], rules: &[Selection]| {
                     chances(votes, rules, budgets, pool.seed, &factorials)
                 };
                 let majority = of(&pool.votes, &[Selection::Majority]);
@@ -571,7 +570,7 @@ impl<'a> Collected<'a> {
     }
 
     fn searches(&mut self, store: &mut Store, units: &[UnitRow]) -> Result<(), StoreError> {
-        let rules: Vec<Selection> = Selection::all().collect();
+        let rules: Vec<Selection> = Selection::rewarded().collect();
         let factorials = Factorials::to(0);
         let cells = self.study.cells.iter().map(|cell| (cell.hash(), cell));
         let cells: HashMap<&str, &Cell> = cells.collect();
@@ -588,14 +587,14 @@ impl<'a> Collected<'a> {
             };
             let solutions = store.verdicts(unit.id)?;
             let counts: Vec<usize> = solutions.iter().map(|(draws, ..)| *draws).collect();
-            let votes = solutions.into_iter().map(|(_, class, right)| Vote {
+            let votes = solutions.into_iter().map(|(_, class, right)| GradedSample {
                 class,
                 right,
                 scores: None,
             });
             let votes = with_rewards(votes.collect(), store.rewards(unit.id)?);
             // A solution votes once for each draw that led to it.
-            let votes: Vec<Vote> = votes
+            let votes: Vec<GradedSample> = votes
                 .into_iter()
                 .zip(counts)
                 .flat_map(|(vote, draws)| std::iter::repeat_n(vote, draws))
@@ -633,19 +632,22 @@ pub(crate) fn budgets(study: &Study, draws: usize) -> Vec<usize> {
 }
 
 /// Votes with scores from the rewards, by number.
-pub(crate) fn with_rewards(mut votes: Vec<Vote>, rewards: Vec<(usize, Vec<f64>)>) -> Vec<Vote> {
+pub(crate) fn with_rewards(
+    mut votes: Vec<GradedSample>,
+    rewards: Vec<(usize, Vec<f64>)>,
+) -> Vec<GradedSample> {
     for (number, rewards) in rewards {
         if let (Some(vote), false) = (votes.get_mut(number), rewards.is_empty()) {
-            // Whoever has rewards has every score.
+            // Whoever has rewards has every score that is made of them.
             let score = |rule: Scoring| rule.score(&rewards).unwrap_or(f64::NAN);
-            vote.scores = Some(Scoring::ALL.map(score));
+            vote.scores = Some(Scoring::all().into_iter().map(score).collect());
         }
     }
     votes
 }
 
 /// The share of the commonest answer among the first samples: what can be known without the right answer.
-fn agreement(votes: &[Vote]) -> f64 {
+fn agreement(votes: &[GradedSample]) -> f64 {
     let first = &votes[..votes.len().min(crate::difficulty::FIRST)];
     let mut counts: HashMap<usize, usize> = HashMap::new();
     for class in first.iter().filter_map(|vote| vote.class) {

@@ -72,7 +72,7 @@ mod tests {
                 };
                 let (places, voters): (Vec<usize>, Vec<Solution>) =
                     solutions.iter().cloned().enumerate().filter(|(_, own)| says(own)).unzip();
-                for selection in Selection::all() {
+                for selection in Selection::rewarded() {
                     let alone = selection.choose(&voters, answers);
                     let alone = alone.map(|own| (places[own.solution], own.answer, own.agreement));
                     let among = selection.choose(&solutions, answers);

@@ -71,4 +71,4 @@ pub use store::{Shard, Store, StoreError};
 pub use study::{Cell, Config, ModelInfo, Problem, StrategyInfo, Study, Unit, unit_id};
 pub use subset::{best_at, majority_at, pass_at};
 pub use trial::{Outcome, Question, Trial};
-pub use votes::{Chance, Vote, ceiling, chances};
+pub use votes::{Chance, GradedSample, ceiling, chances};

@@ -10,7 +10,7 @@ use crate::binomial::Factorials;
 use crate::spent::Spent;
 use crate::store::{Choice, Sample, Store, StoreError, UnitRow};
 use crate::study::{Cell, Config, ModelInfo, Study, unit_id};
-use crate::votes::{Tally, Vote, chances, numbered};
+use crate::votes::{GradedSample, Tally, chances, numbered};
 
 /// What one method made of one problem at one budget.
 ///
@@ -179,22 +179,25 @@ impl Done<'_> {
             false => ("majority", budgets(self.study, draws)),
         };
         let mut rows = Vec::new();
-        let mut curve =
-            |method: &str, verifier: Option<usize>, rule, votes: &[Vote], read: Option<&Spent>| {
-                let chances = chances(votes, &[rule], &budgets, self.unit.id as u64, &factorials);
-                for (&n, chance) in budgets.iter().zip(chances.into_iter().flatten()) {
-                    let (policy, _) = self.spent.at(n as u64, &factorials);
-                    let reading = read.zip(verifier).map(|(spent, number)| {
-                        let (_, work) = spent.at(n as u64, &factorials);
-                        (self.study.verifiers[number].shape(), work)
-                    });
-                    let mut row = self.row(method, n as f64);
-                    row.verifier = verifier.map(|number| self.study.verifiers[number].name.clone());
-                    row.accuracy = chance.value;
-                    taken(&mut row, rule, &samples, &votes[..n]);
-                    rows.push(self.priced(row, policy, reading.as_slice()));
-                }
-            };
+        let mut curve = |method: &str,
+                         verifier: Option<usize>,
+                         rule,
+                         votes: &[GradedSample],
+                         read: Option<&Spent>| {
+            let chances = chances(votes, &[rule], &budgets, self.unit.id as u64, &factorials);
+            for (&n, chance) in budgets.iter().zip(chances.into_iter().flatten()) {
+                let (policy, _) = self.spent.at(n as u64, &factorials);
+                let reading = read.zip(verifier).map(|(spent, number)| {
+                    let (_, work) = spent.at(n as u64, &factorials);
+                    (self.study.verifiers[number].shape(), work)
+                });
+                let mut row = self.row(method, n as f64);
+                row.verifier = verifier.map(|number| self.study.verifiers[number].name.clone());
+                row.accuracy = chance.value;
+                taken(&mut row, rule, &samples, &votes[..n]);
+                rows.push(self.priced(row, policy, reading.as_slice()));
+            }
+        };
         curve(method, None, Selection::Majority, &votes, None);
         for (verifier, unit) in scores {
             let Some(took) = &unit.took else { continue };
@@ -218,10 +221,10 @@ impl Done<'_> {
         let samples = store.samples(self.unit.id)?;
         let votes = with_rewards(votes(&samples), store.rewards(self.unit.id)?);
         // A solution votes once for each draw that led to it.
-        let repeated = |(sample, vote): (Sample, Vote)| {
+        let repeated = |(sample, vote): (Sample, GradedSample)| {
             std::iter::repeat_n((sample.clone(), vote), sample.drawn.draws)
         };
-        let (samples, votes): (Vec<Sample>, Vec<Vote>) =
+        let (samples, votes): (Vec<Sample>, Vec<GradedSample>) =
             samples.into_iter().zip(votes).flat_map(repeated).unzip();
         let factorials = Factorials::to(self.spent.draws);
         let (policy, read) = self.spent.at(self.spent.draws, &factorials);
@@ -262,8 +265,8 @@ impl Done<'_> {
 }
 
 /// Every sample as a vote, without rewards.
-fn votes(samples: &[Sample]) -> Vec<Vote> {
-    let vote = |sample: &Sample| Vote {
+fn votes(samples: &[Sample]) -> Vec<GradedSample> {
+    let vote = |sample: &Sample| GradedSample {
         class: sample.drawn.class,
         right: sample.drawn.correct,
         scores: None,
@@ -272,13 +275,13 @@ fn votes(samples: &[Sample]) -> Vec<Vote> {
 }
 
 /// Fills in what a selection takes from these votes, which are the first of the samples.
-fn taken(row: &mut ResultRow, rule: Selection, samples: &[Sample], votes: &[Vote]) {
+fn taken(row: &mut ResultRow, rule: Selection, samples: &[Sample], votes: &[GradedSample]) {
     let (own, classes) = numbered(votes);
     let mut tally = Tally::new(classes);
     let all: Vec<usize> = (0..own.len()).collect();
     tally.count(&own, &all);
     let taken = tally.taken(rule);
-    let of_class = |vote: &Vote| vote.class.is_some() && vote.class == taken.class;
+    let of_class = |vote: &GradedSample| vote.class.is_some() && vote.class == taken.class;
     let first = own.iter().position(of_class);
     row.rule = Some(rule.to_string());
     row.answer = first.and_then(|place| samples[place].drawn.answer.clone());

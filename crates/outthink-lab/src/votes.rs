@@ -1,5 +1,8 @@
 //! What any rule would have made of fewer samples: exactly where that is cheap, else over many subsets drawn at random.
 
+use std::sync::Arc;
+
+use outthink_core::selection::{Reads, ScoredAnswer};
 use outthink_core::{Scoring, Selection, Voting};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -15,18 +18,15 @@ const BLOCKS: usize = 8;
 /// Steps above which the exact vote is left to sampling.
 const EXACT_WORK: usize = 20_000;
 
-/// A score by each of [`Scoring::ALL`].
-pub(crate) type Scores = [f64; Scoring::ALL.len()];
-
 /// One sample, as a vote sees it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Vote {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GradedSample {
     /// The class of its answer; none without an answer.
     pub class: Option<usize>,
     /// Is the answer right?
     pub right: bool,
-    /// Its score by each of [`Scoring::ALL`]; none without rewards.
-    pub scores: Option<Scores>,
+    /// Its score by each of [`Scoring::all`]; none without rewards.
+    pub scores: Option<Arc<[f64]>>,
 }
 
 /// The chance that a rule is right, with the standard error of the subsets drawn to find it; 0 where it is exact.
@@ -45,7 +45,7 @@ impl Chance {
 }
 
 /// The chance that at least one of `k` samples is right, for each `k`.
-pub fn ceiling(votes: &[Vote], budgets: &[usize], factorials: &Factorials) -> Vec<Chance> {
+pub fn ceiling(votes: &[GradedSample], budgets: &[usize], factorials: &Factorials) -> Vec<Chance> {
     let right = votes.iter().filter(|vote| vote.right).count();
     let pass = |&k: &usize| Chance::exact(pass_at(votes.len(), right, k, factorials));
     budgets.iter().map(pass).collect()
@@ -54,7 +54,7 @@ pub fn ceiling(votes: &[Vote], budgets: &[usize], factorials: &Factorials) -> Ve
 /// For each rule, the chance that it is right on `k` of the samples, for each `k`. The whole pool is taken in its order,
 /// as [`Selection::choose`] takes it.
 pub fn chances(
-    votes: &[Vote],
+    votes: &[GradedSample],
     rules: &[Selection],
     budgets: &[usize],
     seed: u64,
@@ -121,7 +121,7 @@ pub fn chances(
 
 /// What is exact of a rule's curve, up to but without the whole pool.
 fn exact_curve(
-    votes: &[Vote],
+    votes: &[GradedSample],
     classes: usize,
     rule: Selection,
     budgets: &[usize],
@@ -149,20 +149,21 @@ fn exact_curve(
             let silent = votes.iter().filter(|vote| vote.class.is_none()).count();
             at(&|k| majority_at(&counts, silent, k, EXACT_WORK, factorials))
         }
-        Selection::Scored(scoring, Voting::Max) => {
+        Selection::Scored(scoring, voting) if voting.reads() == Reads::Best => {
             let place = scoring.place();
             let scored: Vec<Option<(f64, bool)>> = votes
                 .iter()
                 .map(|vote| {
                     vote.class?;
-                    Some((vote.scores?[place], vote.right))
+                    Some((vote.scores.as_ref()?[place], vote.right))
                 })
                 .collect();
             at(&|k| best_at(&scored, k, factorials))
         }
-        Selection::Scored(_, Voting::Vote) => {
+        Selection::Scored(..) => {
             // One sample alone is what every rule takes.
-            let own = |vote: &&Vote| vote.class.is_some() && vote.scores.is_some() && vote.right;
+            let own =
+                |vote: &&GradedSample| vote.class.is_some() && vote.scores.is_some() && vote.right;
             let right = votes.iter().filter(own).count() as f64;
             at(&|k| (k == 1).then(|| right / votes.len() as f64))
         }
@@ -170,7 +171,7 @@ fn exact_curve(
 }
 
 /// The same votes with classes numbered without gaps, and how many there are.
-pub(crate) fn numbered(votes: &[Vote]) -> (Vec<Vote>, usize) {
+pub(crate) fn numbered(votes: &[GradedSample]) -> (Vec<GradedSample>, usize) {
     let mut numbers = std::collections::HashMap::new();
     let votes = votes
         .iter()
@@ -179,7 +180,10 @@ pub(crate) fn numbered(votes: &[Vote]) -> (Vec<Vote>, usize) {
                 let next = numbers.len();
                 *numbers.entry(class).or_insert(next)
             });
-            Vote { class, ..*vote }
+            GradedSample {
+                class,
+                ..vote.clone()
+            }
         })
         .collect();
     (votes, numbers.len())
@@ -200,10 +204,16 @@ pub(crate) struct Taken {
 /// The votes of one subset, by class.
 pub(crate) struct Tally {
     classes: Vec<Class>,
+    /// By class and scoring: the sum of all scores, the best, and whether the sample that has it is right.
+    scores: Vec<ClassScore>,
+    scorings: usize,
     /// Classes that have a vote, first drawn first.
     present: Vec<usize>,
     /// Classes that have a scored vote, first drawn first.
     scored: Vec<usize>,
+    /// The scored votes, for rules that read them all.
+    votes: Vec<(usize, Arc<[f64]>)>,
+    keeps_votes: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -211,55 +221,90 @@ struct Class {
     count: u32,
     scored: u32,
     right: bool,
-    sums: Scores,
-    best: Scores,
-    /// Is the sample with the best score right? By scoring.
-    best_right: [bool; Scoring::ALL.len()],
+}
+
+#[derive(Clone, Copy, Default)]
+struct ClassScore {
+    sum: f64,
+    best: f64,
+    best_right: bool,
 }
 
 impl Tally {
     pub(crate) fn new(classes: usize) -> Self {
+        let scorings = Scoring::all().len();
         Self {
             classes: vec![Class::default(); classes],
+            scores: vec![ClassScore::default(); classes * scorings],
+            scorings,
             present: Vec::with_capacity(classes),
             scored: Vec::with_capacity(classes),
+            votes: Vec::new(),
+            keeps_votes: Voting::all().iter().any(|own| own.reads() == Reads::All),
         }
     }
 
-    pub(crate) fn count(&mut self, votes: &[Vote], subset: &[usize]) {
+    pub(crate) fn count(&mut self, votes: &[GradedSample], subset: &[usize]) {
         for class in self.present.drain(..) {
             self.classes[class] = Class::default();
+            self.scores[class * self.scorings..][..self.scorings].fill(ClassScore::default());
         }
         self.scored.clear();
+        self.votes.clear();
         for &sample in subset {
-            let Vote {
+            let GradedSample {
                 class: Some(number),
                 right,
                 scores,
-            } = votes[sample]
+            } = &votes[sample]
             else {
                 continue;
             };
-            let class = &mut self.classes[number];
+            let class = &mut self.classes[*number];
             if class.count == 0 {
-                class.right = right;
-                self.present.push(number);
+                class.right = *right;
+                self.present.push(*number);
             }
             class.count += 1;
-            if let Some(scores) = scores {
-                if class.scored == 0 {
-                    self.scored.push(number);
+            let Some(scores) = scores else {
+                continue;
+            };
+            if class.scored == 0 {
+                self.scored.push(*number);
+            }
+            let own = &mut self.scores[number * self.scorings..][..self.scorings];
+            for (own, &score) in own.iter_mut().zip(scores.iter()) {
+                own.sum += score;
+                if class.scored == 0 || score > own.best {
+                    own.best = score;
+                    own.best_right = *right;
                 }
-                for (place, score) in scores.into_iter().enumerate() {
-                    class.sums[place] += score;
-                    if class.scored == 0 || score > class.best[place] {
-                        class.best[place] = score;
-                        class.best_right[place] = right;
-                    }
-                }
-                class.scored += 1;
+            }
+            class.scored += 1;
+            if self.keeps_votes {
+                self.votes.push((*number, Arc::clone(scores)));
             }
         }
+    }
+
+    fn score(&self, class: usize, scoring: Scoring) -> ClassScore {
+        self.scores[class * self.scorings + scoring.place()]
+    }
+
+    /// The weight of each class by a vote that reads all scores.
+    fn weights(&self, scoring: Scoring, voting: Voting) -> Vec<f64> {
+        // Numbered as they were drawn, as a vote over solutions numbers them.
+        let mut number = vec![0; self.classes.len()];
+        for (place, &class) in self.scored.iter().enumerate() {
+            number[class] = place;
+        }
+        let scored = |(class, scores): &(usize, Arc<[f64]>)| ScoredAnswer {
+            class: number[*class],
+            score: scores[scoring.place()],
+            count: 1,
+        };
+        let scored: Vec<ScoredAnswer> = self.votes.iter().map(scored).collect();
+        voting.weights(&scored, self.scored.len())
     }
 
     /// Is what the rule takes right?
@@ -274,16 +319,24 @@ impl Tally {
             Selection::Majority => &self.present,
             Selection::Scored(..) => &self.scored,
         };
-        for &number in candidates {
+        let weights = match rule {
+            Selection::Scored(scoring, voting) if voting.reads() == Reads::All => {
+                self.weights(scoring, voting)
+            }
+            _ => Vec::new(),
+        };
+        for (place, &number) in candidates.iter().enumerate() {
             let class = &self.classes[number];
             let (weight, votes, right) = match rule {
                 Selection::Majority => (f64::from(class.count), class.count, class.right),
-                Selection::Scored(scoring, Voting::Max) => {
-                    let place = scoring.place();
-                    (class.best[place], class.scored, class.best_right[place])
-                }
-                Selection::Scored(scoring, Voting::Vote) => {
-                    (class.sums[scoring.place()], class.scored, class.right)
+                Selection::Scored(scoring, voting) => {
+                    let own = self.score(number, scoring);
+                    let (weight, right) = match voting.reads() {
+                        Reads::Best => (own.best, own.best_right),
+                        Reads::Sum => (own.sum, class.right),
+                        Reads::All => (weights[place], class.right),
+                    };
+                    (weight, class.scored, right)
                 }
             };
             if winner.is_none_or(|(best, ..)| (weight, votes) > best) {
@@ -297,7 +350,7 @@ impl Tally {
         let all = candidates.iter().map(own).sum();
         let score = |number: usize| match rule {
             Selection::Majority => None,
-            Selection::Scored(scoring, _) => Some(self.classes[number].best[scoring.place()]),
+            Selection::Scored(scoring, _) => Some(self.score(number, scoring).best),
         };
         winner.map_or(Taken::default(), |((_, votes), right, number)| {
             let score = score(number);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use outthink_core::{ExactAnswers, Scoring, Selection, Solution, Step, Stop};
-use outthink_lab::{Factorials, Values, Vote, ceiling, chances};
+use outthink_lab::{Factorials, GradedSample, Values, ceiling, chances};
 use proptest::prelude::*;
 
 /// A sample: the number of its answer, if it has one, and its step rewards.
@@ -28,11 +28,14 @@ fn solution((answer, rewards): &Sample) -> Solution {
     }
 }
 
-fn vote((answer, rewards): &Sample) -> Vote {
-    Vote {
+fn vote((answer, rewards): &Sample) -> GradedSample {
+    GradedSample {
         class: *answer,
         right: *answer == Some(RIGHT),
-        scores: rewards.map(|rewards| Scoring::ALL.map(|rule| rule.score(&rewards).unwrap())),
+        scores: rewards.map(|rewards| {
+            let score = |rule: Scoring| rule.score(&rewards).unwrap();
+            Scoring::all().into_iter().map(score).collect()
+        }),
     }
 }
 
@@ -73,7 +76,7 @@ proptest! {
 
     #[test]
     fn estimates_over_subsets_equal_brute_force(pool in prop::collection::vec(sample(), 2..6)) {
-        let votes: Vec<Vote> = pool.iter().map(vote).collect();
+        let votes: Vec<GradedSample> = pool.iter().map(vote).collect();
         let factorials = Factorials::to(pool.len() as u64);
         let rules: Vec<Selection> = Selection::all().collect();
         let budgets: Vec<usize> = (1..pool.len()).collect();
@@ -100,7 +103,7 @@ proptest! {
 
     #[test]
     fn the_whole_pool_is_chosen_from_as_the_search_chooses(pool in prop::collection::vec(sample(), 1..12)) {
-        let votes: Vec<Vote> = pool.iter().map(vote).collect();
+        let votes: Vec<GradedSample> = pool.iter().map(vote).collect();
         let solutions: Vec<Solution> = pool.iter().map(solution).collect();
         let rules: Vec<Selection> = Selection::all().collect();
         let found = chances(&votes, &rules, &[pool.len()], 0, &Factorials::to(pool.len() as u64));
@@ -113,7 +116,7 @@ proptest! {
 
     #[test]
     fn votes_by_count_and_by_best_are_exact(pool in prop::collection::vec(sample(), 2..20), k in 1usize..19) {
-        let votes: Vec<Vote> = pool.iter().map(vote).collect();
+        let votes: Vec<GradedSample> = pool.iter().map(vote).collect();
         let found = chances(&votes, &[Selection::Majority], &[k], 0, &Factorials::to(20));
         prop_assert_eq!(found[0][0].error, 0.0);
     }

@@ -97,7 +97,7 @@ impl Analysis {
         };
         let twin = self.bare_twin(verifier);
         let majority = self.place(&key(verifier, Selection::Majority))?;
-        let places: Vec<(Selection, usize)> = Selection::all()
+        let places: Vec<(Selection, usize)> = Selection::rewarded()
             .filter_map(|rule| Some((rule, self.place(&key(verifier, rule))?)))
             .collect();
         let bare = |rule| self.place(&key(twin?, rule));

@@ -22,7 +22,7 @@ impl Analysis {
         let verifiers = 0..self.study.verifiers.len();
         let mut rows = Vec::new();
         for policy in self.by_size() {
-            for rule in Selection::all() {
+            for rule in Selection::rewarded() {
                 let method = match rule {
                     Selection::Majority if method.takes_pool() => MAJORITY,
                     _ => method,

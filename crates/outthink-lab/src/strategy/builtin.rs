@@ -125,7 +125,7 @@ impl Fixed {
             method,
             budget: n,
             width: width.filter(|_| method.is_stepwise()),
-            selection: Selection::Scored(Scoring::Last, Voting::Vote),
+            selection: Selection::Scored(Scoring::LAST, Voting::VOTE),
             verifier: Some(self.verifier.clone()),
             stopping: None,
             rungs: Vec::new(),

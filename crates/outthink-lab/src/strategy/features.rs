@@ -62,7 +62,7 @@ pub(super) fn features(glimpses: &[Glimpse], rewarded: bool) -> Vec<f64> {
         lowest(&surprise),
     ];
     if rewarded {
-        let last = |glimpse: &Glimpse| Scoring::Last.score(&glimpse.rewards).unwrap_or(0.0);
+        let last = |glimpse: &Glimpse| Scoring::LAST.score(&glimpse.rewards).unwrap_or(0.0);
         let of_leader: Vec<f64> = glimpses
             .iter()
             .filter(|glimpse| glimpse.class.is_some() && glimpse.class == leader.map(|l| *l.0))
@@ -70,7 +70,7 @@ pub(super) fn features(glimpses: &[Glimpse], rewarded: bool) -> Vec<f64> {
             .collect();
         let all = values(glimpses, last);
         let least = values(glimpses, |glimpse| {
-            Scoring::Min.score(&glimpse.rewards).unwrap_or(0.0)
+            Scoring::MIN.score(&glimpse.rewards).unwrap_or(0.0)
         });
         features.extend([
             mean(&of_leader),

@@ -1,7 +1,8 @@
 //! What is chosen among: the candidates that a study has the samples for.
 
 use outthink_core::method::{BEST_OF_N, COT, MAJORITY};
-use outthink_core::{AnyMethod, Selection, Voting};
+use outthink_core::selection::Reads;
+use outthink_core::{AnyMethod, Selection};
 
 use super::candidate::Candidate;
 use super::stopping::{PROBE, Stopping};
@@ -63,14 +64,15 @@ pub(super) fn options(
     }
     for verifier in verifiers {
         for &budget in budgets.iter().filter(|&&n| n > 1) {
-            for rule in Selection::all().filter(|rule| *rule != Selection::Majority) {
+            for rule in Selection::rewarded().filter(|rule| *rule != Selection::Majority) {
                 let scored = Candidate {
                     verifier: Some(verifier.clone()),
                     ..one(BEST_OF_N, budget, rule)
                 };
                 options.push(scored.clone());
                 if budget > PROBE {
-                    if matches!(rule, Selection::Scored(_, Voting::Vote)) {
+                    if matches!(rule, Selection::Scored(_, voting) if voting.reads() != Reads::Best)
+                    {
                         options.extend(stopped(&scored, &WEIGHTED));
                     }
                     options.extend(stopped(&scored, &REWARDED));
@@ -79,7 +81,7 @@ pub(super) fn options(
         }
     }
     for (method, budget, width, verifier) in searches {
-        options.extend(Selection::all().map(|rule| Candidate {
+        options.extend(Selection::rewarded().map(|rule| Candidate {
             width: *width,
             verifier: Some(verifier.clone()),
             ..one(*method, *budget, rule)
@@ -100,7 +102,7 @@ pub(super) fn growing(searches: &[Searched]) -> Vec<Candidate> {
         if !method.traits().nested || rungs.is_empty() {
             continue;
         }
-        for selection in Selection::all().filter(|rule| *rule != Selection::Majority) {
+        for selection in Selection::rewarded().filter(|rule| *rule != Selection::Majority) {
             let grown = Candidate {
                 method: *method,
                 budget: *budget,

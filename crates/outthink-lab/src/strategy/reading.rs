@@ -14,7 +14,7 @@ use crate::analysis::with_rewards;
 use crate::binomial::Factorials;
 use crate::store::{Store, StoreError, UnitRow};
 use crate::study::{Cell, Config, Study};
-use crate::votes::{Taken, Tally, Vote, numbered};
+use crate::votes::{GradedSample, Taken, Tally, numbered};
 
 /// Which cells hold what.
 pub(super) struct Layout<'a> {
@@ -127,7 +127,7 @@ impl<'a> Layout<'a> {
         if !all {
             return Ok(None);
         }
-        let plain: Vec<Vote> = read_votes(store, row.id)?;
+        let plain: Vec<GradedSample> = read_votes(store, row.id)?;
         let mut pool = Pool {
             plain,
             spent: took.spent.clone(),
@@ -158,7 +158,7 @@ impl<'a> Layout<'a> {
             Some(row) => {
                 let vote = read_votes(store, row.id)?
                     .first()
-                    .copied()
+                    .cloned()
                     .unwrap_or_default();
                 let voices = u32::from(vote.class.is_some());
                 let took = row.took.clone();
@@ -299,9 +299,9 @@ fn sure(end: Taken, cost: Cost) -> Replayed {
     }
 }
 
-pub(super) fn read_votes(store: &mut Store, unit: i64) -> Result<Vec<Vote>, StoreError> {
+pub(super) fn read_votes(store: &mut Store, unit: i64) -> Result<Vec<GradedSample>, StoreError> {
     let verdicts = store.verdicts(unit)?.into_iter();
-    let vote = |(_, class, right)| Vote {
+    let vote = |(_, class, right)| GradedSample {
         class,
         right,
         scores: None,
@@ -314,7 +314,7 @@ fn search(store: &mut Store, unit: &UnitRow, budget: usize) -> Result<Searched, 
     let counts: Vec<usize> = solutions.iter().map(|(draws, ..)| *draws).collect();
     let voted = with_rewards(read_votes(store, unit.id)?, store.rewards(unit.id)?);
     // A solution votes once for each draw that led to it.
-    let voted: Vec<Vote> = voted
+    let voted: Vec<GradedSample> = voted
         .into_iter()
         .zip(counts)
         .flat_map(|(vote, draws)| std::iter::repeat_n(vote, draws))
@@ -322,7 +322,9 @@ fn search(store: &mut Store, unit: &UnitRow, budget: usize) -> Result<Searched, 
     let (voted, classes) = numbered(&voted);
     let mut tally = Tally::new(classes);
     tally.count(&voted, &(0..voted.len()).collect::<Vec<usize>>());
-    let taken = Selection::all().map(|rule| tally.taken(rule)).collect();
+    let taken = Selection::rewarded()
+        .map(|rule| tally.taken(rule))
+        .collect();
     let mut cost = Cost {
         samples: budget as f64,
         ..Cost::default()

@@ -14,7 +14,7 @@ use super::evidence::Cost;
 use super::stopping::{PROBE, Standing, Stopping};
 use crate::binomial::Factorials;
 use crate::spent::Spent;
-use crate::votes::{Taken, Tally, Vote, numbered};
+use crate::votes::{GradedSample, Taken, Tally, numbered};
 
 /// Orders of what follows the probe.
 const SHUFFLES: usize = 16;
@@ -33,11 +33,11 @@ pub(super) struct Replayed {
 /// One pool with what each verifier says of it.
 #[derive(Clone)]
 pub(super) struct Pool {
-    pub(super) plain: Vec<Vote>,
+    pub(super) plain: Vec<GradedSample>,
     pub(super) spent: Spent,
     pub(super) seconds: f64,
     /// By verifier's name: the same votes with scores, what reading cost, and its seconds.
-    pub(super) scored: BTreeMap<String, (Vec<Vote>, Spent, f64)>,
+    pub(super) scored: BTreeMap<String, (Vec<GradedSample>, Spent, f64)>,
     pub(super) seed: u64,
 }
 
@@ -106,7 +106,8 @@ impl Pool {
         let votes = verifier
             .and_then(|name| self.scored.get(name))
             .map_or(&self.plain, |(votes, ..)| votes);
-        let chosen: Vec<Vote> = subset.iter().map(|&sample| votes[sample]).collect();
+        let chosen: Vec<GradedSample> =
+            subset.iter().map(|&sample| votes[sample].clone()).collect();
         let (chosen, classes) = numbered(&chosen);
         let mut tally = Tally::new(classes);
         tally.count(&chosen, &(0..chosen.len()).collect::<Vec<usize>>());

@@ -533,7 +533,7 @@ mod tests {
 
     #[test]
     fn subtrees_are_added_until_one_is_rewarded_and_none_is_drawn_twice() {
-        let last = Selection::Scored(outthink_core::Scoring::Last, outthink_core::Voting::Vote);
+        let last = Selection::Scored(outthink_core::Scoring::LAST, outthink_core::Voting::VOTE);
         let whole = Candidate {
             method: BEST_OF_N,
             budget: 64,

@@ -21,7 +21,7 @@ use super::tariff::{Tariff, Unit};
 use crate::binomial::Factorials;
 use crate::spent::{Spent, Work};
 use crate::study::ModelInfo;
-use crate::votes::Vote;
+use crate::votes::GradedSample;
 
 pub(super) const GOOD: &str = "good";
 pub(super) const BIASED: &str = "biased";
@@ -61,7 +61,7 @@ fn spent(policy: bool) -> Spent {
 
 /// Half of the problems are easy (90 % of samples right), half hard (45 %, of many answers that agree on nothing else).
 pub(super) fn evidence(problems: usize, seed: u64) -> Evidence {
-    let vote = Selection::Scored(Scoring::Last, Voting::Vote);
+    let vote = Selection::Scored(Scoring::LAST, Voting::VOTE);
     let mut candidates = Vec::new();
     for budget in [4, 16, 64] {
         let majority = Candidate {
@@ -111,11 +111,11 @@ pub(super) fn evidence(problems: usize, seed: u64) -> Evidence {
 
 fn row(problem: usize, candidates: &[Candidate], rng: &mut ChaCha8Rng) -> Row {
     let share = if problem.is_multiple_of(2) { 0.9 } else { 0.45 };
-    let plain: Vec<Vote> = (0..SIZE)
+    let plain: Vec<GradedSample> = (0..SIZE)
         .map(|_| {
             let right = rng.random_bool(share);
             let class = if right { 0 } else { rng.random_range(1..5) };
-            Vote {
+            GradedSample {
                 class: Some(class),
                 right,
                 scores: None,
@@ -123,12 +123,12 @@ fn row(problem: usize, candidates: &[Candidate], rng: &mut ChaCha8Rng) -> Row {
         })
         .collect();
     let scored = |good: bool| {
-        let score = |vote: &Vote| if vote.right == good { 0.9 } else { 0.05 };
-        let votes = plain.iter().map(|vote| Vote {
-            scores: Some([score(vote); 4]),
+        let score = |vote: &GradedSample| if vote.right == good { 0.9 } else { 0.05 };
+        let votes = plain.iter().map(|vote| GradedSample {
+            scores: Some([score(vote); 4].into()),
             ..*vote
         });
-        (votes.collect::<Vec<Vote>>(), spent(false), 1.0)
+        (votes.collect::<Vec<GradedSample>>(), spent(false), 1.0)
     };
     let scored = BTreeMap::from([
         (GOOD.to_owned(), scored(true)),
@@ -140,7 +140,7 @@ fn row(problem: usize, candidates: &[Candidate], rng: &mut ChaCha8Rng) -> Row {
             class: vote.class,
             tokens: 10,
             logprob: -5.0,
-            rewards: vote.scores.map_or(Vec::new(), |scores| vec![scores[0]]),
+            rewards: vote.scores.as_ref().map_or(Vec::new(), |scores| vec![scores[0]]),
         });
         glimpses.collect::<Vec<Glimpse>>()
     };

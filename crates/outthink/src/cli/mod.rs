@@ -59,7 +59,7 @@ fill grids: with --kind grid); for anything else name a model with --policy.
 
 Exit status: 0 if an answer was found, 1 if none was or something failed, 2 for wrong input,
 a server that is not there, or one that refuses the key.")]
-    Solve(Solve),
+    Solve(Box<Solve>),
     /// Continue a conversation with a policy
     #[command(after_help = "Examples:
   outthink generate --policy Qwen/Qwen2.5-0.5B-Instruct --prompt 'What is 12 times 12?'

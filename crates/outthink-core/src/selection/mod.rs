@@ -1,70 +1,19 @@
-//! Which answer is taken from the finished solutions: scoring × voting (arXiv 2502.06703 §2.3).
+//! Which answer is taken from the finished solutions: signal → score → vote (arXiv 2502.06703 §2.3).
+//!
+//! A [`Score`] makes one number of a solution's signals, a [`Vote`] weighs the answers by their solutions' scores. Both are open:
+//! [`Scoring::register`] and [`Voting::register`] put one's own beside those that come with outthink.
+
+mod score;
+mod table;
+mod vote;
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{Answers, Solution, classes, did_you_mean};
 
-/// How step rewards become one score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scoring {
-    /// The lowest reward.
-    Min,
-    /// The newest reward.
-    Last,
-    /// The average reward.
-    Mean,
-    /// The product of all.
-    Product,
-}
-
-impl Scoring {
-    /// All scorings.
-    pub const ALL: [Self; 4] = [Self::Min, Self::Last, Self::Mean, Self::Product];
-
-    /// Its place in [`Scoring::ALL`].
-    pub const fn place(self) -> usize {
-        match self {
-            Self::Min => 0,
-            Self::Last => 1,
-            Self::Mean => 2,
-            Self::Product => 3,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Min => "min",
-            Self::Last => "last",
-            Self::Mean => "mean",
-            Self::Product => "product",
-        }
-    }
-
-    /// One score for a solution's rewards; none for no rewards.
-    pub fn score(self, rewards: &[f64]) -> Option<f64> {
-        let last = *rewards.last()?;
-        Some(match self {
-            Self::Min => rewards.iter().copied().fold(last, f64::min),
-            Self::Last => last,
-            Self::Mean => rewards.iter().sum::<f64>() / rewards.len() as f64,
-            Self::Product => rewards.iter().product(),
-        })
-    }
-}
-
-/// How scored solutions become one answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Voting {
-    /// The answer of the best solution.
-    Max,
-    /// The answer whose solutions' scores add up highest.
-    Vote,
-}
+pub use score::{Score, Scoring, Signal, Signals};
+pub use vote::{Reads, ScoredAnswer, Vote, Voting};
 
 /// How the answer is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,12 +25,35 @@ pub enum Selection {
 }
 
 impl Selection {
-    /// All selections.
+    /// All selections: majority, then every score with every vote.
     pub fn all() -> impl Iterator<Item = Self> {
-        let scored = Scoring::ALL.into_iter().flat_map(|scoring| {
-            [Voting::Max, Voting::Vote].map(|voting| Self::Scored(scoring, voting))
+        let scored = Scoring::all().into_iter().flat_map(|scoring| {
+            let votes = Voting::all().into_iter();
+            votes.map(move |voting| Self::Scored(scoring, voting))
         });
         std::iter::once(Self::Majority).chain(scored)
+    }
+
+    /// Those that a verifier's rewards are enough for, and majority: what a study reads from its stored samples.
+    pub fn rewarded() -> impl Iterator<Item = Self> {
+        let enough = |own: &Self| match own {
+            Self::Majority => true,
+            Self::Scored(scoring, _) => scoring.signal() == Signal::Rewards,
+        };
+        Self::all().filter(enough)
+    }
+
+    /// Does it need a verifier's rewards?
+    pub fn needs_rewards(self) -> bool {
+        matches!(self, Self::Scored(scoring, _) if scoring.signal() == Signal::Rewards)
+    }
+
+    /// Its place among [`Selection::all`] by score, then vote: what it is sorted by.
+    pub fn place(self) -> (usize, usize) {
+        match self {
+            Self::Majority => (0, 0),
+            Self::Scored(scoring, voting) => (1 + scoring.place(), voting.place()),
+        }
     }
 
     /// The answer, or `None` when no solution has one. A solution without an answer never votes; one without rewards
@@ -112,7 +84,7 @@ impl Selection {
             .filter_map(|(index, solution)| {
                 let score = match self {
                     Self::Majority => 1.0,
-                    Self::Scored(scoring, _) => scoring.score(&solution.rewards)?,
+                    Self::Scored(scoring, _) => scoring.of(solution)?,
                 };
                 Some((index, answers.extract(&solution.text())?, score))
             })
@@ -120,31 +92,40 @@ impl Selection {
         let texts: Vec<&str> = found.iter().map(|(_, answer, _)| answer.as_str()).collect();
         let classes = classes(answers, &texts);
         let mut ballots: Vec<Ballot> = Vec::new();
+        let mut scored: Vec<ScoredAnswer> = Vec::new();
         for ((index, answer, score), class) in found.into_iter().zip(classes) {
             let Some(class) = class else {
                 continue;
             };
             let count = solutions[index].count;
+            scored.push(ScoredAnswer {
+                class,
+                score,
+                count,
+            });
             if class == ballots.len() {
                 ballots.push(Ballot {
                     answer,
-                    count: 0,
+                    count,
                     best: score,
                     weight: 0.0,
                     solution: index,
                 });
-            } else if score > ballots[class].best {
-                let ballot = &mut ballots[class];
-                (ballot.answer, ballot.best, ballot.solution) = (answer, score, index);
+                continue;
             }
             let ballot = &mut ballots[class];
             ballot.count += count;
-            match self {
-                Self::Scored(_, Voting::Max) => ballot.weight = ballot.best,
-                Self::Majority | Self::Scored(_, Voting::Vote) => {
-                    ballot.weight += score * count as f64;
-                }
+            if score > ballot.best {
+                (ballot.answer, ballot.best, ballot.solution) = (answer, score, index);
             }
+        }
+        let voting = match self {
+            Self::Majority => Voting::VOTE,
+            Self::Scored(_, voting) => voting,
+        };
+        let weights = voting.weights(&scored, ballots.len());
+        for (ballot, weight) in ballots.iter_mut().zip(weights) {
+            ballot.weight = weight;
         }
         ballots
     }
@@ -159,7 +140,7 @@ pub struct Ballot {
     pub count: usize,
     /// The best score of its solutions; 1 under [`Selection::Majority`].
     pub best: f64,
-    /// What the selection compares: the best score, or the sum of all.
+    /// What the selection compares: what its vote makes of the scores.
     pub weight: f64,
     /// Index of its best solution.
     pub solution: usize,
@@ -181,11 +162,7 @@ impl fmt::Display for Selection {
         match self {
             Self::Majority => f.pad("majority"),
             Self::Scored(scoring, voting) => {
-                let voting = match voting {
-                    Voting::Max => "max",
-                    Voting::Vote => "vote",
-                };
-                f.pad(&format!("{}-{voting}", scoring.name()))
+                f.pad(&format!("{}-{}", scoring.name(), voting.name()))
             }
         }
     }
@@ -222,7 +199,7 @@ mod tests {
 
     #[test]
     fn every_scoring_stands_at_its_place_and_every_selection_once() {
-        for (place, scoring) in Scoring::ALL.into_iter().enumerate() {
+        for (place, scoring) in Scoring::all().into_iter().enumerate() {
             assert_eq!(scoring.place(), place);
         }
         let all: Vec<Selection> = Selection::all().collect();

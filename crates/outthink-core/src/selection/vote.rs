@@ -1,0 +1,143 @@
+//! From scored solutions to a weight for each answer.
+
+use std::sync::{PoisonError, RwLock};
+
+use super::table::{Entry, handle};
+
+/// A solution with an answer and a score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoredAnswer {
+    /// The number of its answer's class: equal answers, equal numbers, from 0 on.
+    pub class: usize,
+    /// Its score.
+    pub score: f64,
+    /// How many samples it stands for.
+    pub count: usize,
+}
+
+/// What a vote needs to know of an answer's scores. Where that is little, a vote over many subsets of a pool is counted as
+/// they grow, and some chances are exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// The best score only.
+    Best,
+    /// The sum of all scores.
+    Sum,
+    /// All of them.
+    All,
+}
+
+/// Weighs answers by the scores of their solutions; the heaviest is taken. Ties go to the answer with more samples, then to
+/// the one found first.
+///
+/// ```
+/// use outthink_core::selection::{ScoredAnswer, Vote, Voting};
+///
+/// /// The sum of squares: a few good solutions outweigh many poor ones.
+/// struct Squares;
+///
+/// impl Vote for Squares {
+///     fn name(&self) -> &'static str {
+///         "squares"
+///     }
+///
+///     fn weights(&self, solutions: &[ScoredAnswer], classes: usize) -> Vec<f64> {
+///         let mut weights = vec![0.0; classes];
+///         for ScoredAnswer { class, score, count } in solutions {
+///             weights[*class] += score * score * *count as f64;
+///         }
+///         weights
+///     }
+/// }
+///
+/// Voting::register(Squares)?;
+/// assert!("last-squares".parse::<outthink_core::Selection>().is_ok());
+/// # Ok::<(), String>(())
+/// ```
+pub trait Vote: Send + Sync {
+    /// Its name in lower case, one word.
+    fn name(&self) -> &'static str;
+
+    /// What it needs to know of an answer's scores.
+    fn reads(&self) -> Reads {
+        Reads::All
+    }
+
+    /// The weight of each of so many classes. `solutions` come in the order in which they were drawn, and each class has at least
+    /// one.
+    fn weights(&self, solutions: &[ScoredAnswer], classes: usize) -> Vec<f64>;
+}
+
+/// Any [`Vote`], by its name.
+#[derive(Clone, Copy)]
+pub struct Voting(&'static Entry<dyn Vote>);
+
+handle!(Voting of Vote, BUILT_IN and ADDED);
+
+/// The table of votes. A new one is a type and a line here.
+static BUILT_IN: [Voting; 2] = [Voting::MAX, Voting::VOTE];
+static ADDED: RwLock<Vec<Voting>> = RwLock::new(Vec::new());
+
+impl Voting {
+    /// The answer of the best solution.
+    pub const MAX: Self = Self(&Entry::built_in(&Max, "max", 0));
+    /// The answer whose solutions' scores add up highest.
+    pub const VOTE: Self = Self(&Entry::built_in(&Sum, "vote", 1));
+
+    /// What it needs to know of an answer's scores.
+    pub fn reads(self) -> Reads {
+        self.0.item.reads()
+    }
+
+    /// The weight of each class; see [`Vote::weights`]. Whatever a vote returns, there is a weight for each class.
+    pub fn weights(self, solutions: &[ScoredAnswer], classes: usize) -> Vec<f64> {
+        let mut weights = self.0.item.weights(solutions, classes);
+        weights.resize(classes, f64::NEG_INFINITY);
+        weights
+    }
+}
+
+struct Max;
+struct Sum;
+
+impl Vote for Max {
+    fn name(&self) -> &'static str {
+        "max"
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Best
+    }
+
+    fn weights(&self, solutions: &[ScoredAnswer], classes: usize) -> Vec<f64> {
+        let mut weights = vec![f64::NEG_INFINITY; classes];
+        for solution in solutions {
+            let weight = &mut weights[solution.class];
+            *weight = weight.max(solution.score);
+        }
+        weights
+    }
+}
+
+impl Vote for Sum {
+    fn name(&self) -> &'static str {
+        "vote"
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Sum
+    }
+
+    fn weights(&self, solutions: &[ScoredAnswer], classes: usize) -> Vec<f64> {
+        let mut weights = vec![0.0; classes];
+        for ScoredAnswer {
+            class,
+            score,
+            count,
+        } in solutions
+        {
+            weights[*class] += score * *count as f64;
+        }
+        weights
+    }
+}
