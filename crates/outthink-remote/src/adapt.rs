@@ -8,7 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::said::Said;
+use crate::server_error::ServerError;
 
 /// How a request is changed for a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,10 +161,10 @@ impl Changes {
 }
 
 /// What to change of a refused request, if that may help. `body`: as it was sent.
-pub(crate) fn change(said: &Said, body: &[u8]) -> Option<Change> {
+pub(crate) fn change(error: &ServerError, body: &[u8]) -> Option<Change> {
     let asked: Map<String, Value> = serde_json::from_slice(body).ok()?;
     if has_system(&asked)
-        && said.tells(&[
+        && error.mentions(&[
             "system role",
             "system message",
             "system instruction",
@@ -173,7 +173,7 @@ pub(crate) fn change(said: &Said, body: &[u8]) -> Option<Change> {
             "\"system\"",
             "roles must alternate",
         ])
-        && said.tells(&[
+        && error.mentions(&[
             "support",
             "not enabled",
             "not allowed",
@@ -184,24 +184,24 @@ pub(crate) fn change(said: &Said, body: &[u8]) -> Option<Change> {
     {
         return Some(Change::NoSystem);
     }
-    match culprit(said, &asked) {
-        Some(name) => cure(said, name, &asked),
-        None => beyond_context(said, &asked),
+    match culprit(error, &asked) {
+        Some(name) => cure(error, name, &asked),
+        None => beyond_context(error, &asked),
     }
 }
 
 /// The sent parameter that a refusal is about: the one that it names apart, or else the first in its words.
-fn culprit(said: &Said, asked: &Map<String, Value>) -> Option<&'static str> {
+fn culprit(error: &ServerError, asked: &Map<String, Value>) -> Option<&'static str> {
     let sent = || {
         OPTIONAL
             .into_iter()
             .filter(|name| asked.contains_key(*name))
     };
-    let named = |name: &&'static str| said.parameters.iter().any(|told| told == name);
+    let named = |name: &&'static str| error.parameters.iter().any(|told| told == name);
     if let Some(name) = sent().find(named) {
         return Some(name);
     }
-    let words = said.message.to_lowercase();
+    let words = error.message.to_lowercase();
     let first = sent()
         .filter_map(|name| Some((mentioned(&words, name)?, name)))
         .min();
@@ -261,14 +261,14 @@ fn mentioned(words: &str, name: &str) -> Option<usize> {
     at.map(|(at, _)| at)
 }
 
-fn cure(said: &Said, name: &'static str, asked: &Map<String, Value>) -> Option<Change> {
-    let not_at_all = said.tells(&NOT_AT_ALL);
-    if said.tells(&["field required", "is required", "missing"]) && !not_at_all {
+fn cure(error: &ServerError, name: &'static str, asked: &Map<String, Value>) -> Option<Change> {
+    let not_at_all = error.mentions(&NOT_AT_ALL);
+    if error.mentions(&["field required", "is required", "missing"]) && !not_at_all {
         return None;
     }
     match name {
         "max_tokens" => {
-            let too_many = said.tells(&[
+            let too_many = error.mentions(&[
                 "too large",
                 "too big",
                 "at most",
@@ -278,20 +278,20 @@ fn cure(said: &Said, name: &'static str, asked: &Map<String, Value>) -> Option<C
                 "<=",
                 "greater than",
             ]);
-            Some(match too_many && !said.tells(&["instead"]) {
+            Some(match too_many && !error.mentions(&["instead"]) {
                 true => Change::Without(name),
                 false => Change::CompletionTokens,
             })
         }
         "n" => {
             let n = asked.get(name).and_then(Value::as_u64)?;
-            let told = said.message.split(|c: char| !c.is_ascii_digit());
+            let told = error.message.split(|c: char| !c.is_ascii_digit());
             let less = told.filter_map(|number| number.parse().ok());
             let most = less.filter(|most| (1..n).contains(most)).max().unwrap_or(1);
             Some(Change::AtMost(usize::try_from(most).unwrap_or(1)))
         }
         "temperature" => {
-            let positive = said.tells(&[
+            let positive = error.mentions(&[
                 "positive",
                 "greater than 0",
                 "> 0",
@@ -303,7 +303,7 @@ fn cure(said: &Said, name: &'static str, asked: &Map<String, Value>) -> Option<C
             match (positive && is(asked, name, 0.0), not_at_all) {
                 (true, _) => Some(Change::Warm),
                 // Of two that do not go together, one that changes nothing goes.
-                (_, true) if said.message.contains("top_p") && is(asked, "top_p", 1.0) => {
+                (_, true) if error.message.contains("top_p") && is(asked, "top_p", 1.0) => {
                     Some(Change::Without("top_p"))
                 }
                 (_, true) => Some(Change::Without(name)),
@@ -319,8 +319,8 @@ fn cure(said: &Said, name: &'static str, asked: &Map<String, Value>) -> Option<C
 }
 
 /// A request may be too long only because of the answer that it leaves room for.
-fn beyond_context(said: &Said, asked: &Map<String, Value>) -> Option<Change> {
-    let long = said.tells(&[
+fn beyond_context(error: &ServerError, asked: &Map<String, Value>) -> Option<Change> {
+    let long = error.mentions(&[
         "context length",
         "context_length",
         "context window",
@@ -382,7 +382,7 @@ mod tests {
             Value::String(text) => text.clone().into_bytes(),
             other => other.to_string().into_bytes(),
         };
-        change(&Said::read(&refusal), asked.to_string().as_bytes())
+        change(&ServerError::read(&refusal), asked.to_string().as_bytes())
     }
 
     fn usual() -> Value {

@@ -31,13 +31,13 @@ fn runtime() -> Result<&'static Runtime, Error> {
 }
 
 /// Work on the runtime. Dropping it stops the work, and with it the requests that are under way.
-pub(crate) struct Task<T>(JoinHandle<Result<T, Error>>);
+pub(crate) struct BackgroundTask<T>(JoinHandle<Result<T, Error>>);
 
 /// Starts work on the runtime.
 pub(crate) fn start<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<Task<T>, Error> {
-    Ok(Task(runtime()?.spawn(work)))
+) -> Result<BackgroundTask<T>, Error> {
+    Ok(BackgroundTask(runtime()?.spawn(work)))
 }
 
 /// Starts work on the runtime and waits for it on this thread.
@@ -53,7 +53,7 @@ pub(crate) fn timeout<F: Future>(limit: Duration, work: F) -> Result<Timeout<F>,
     Ok(tokio::time::timeout(limit, work))
 }
 
-impl<T> Future for Task<T> {
+impl<T> Future for BackgroundTask<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -63,7 +63,7 @@ impl<T> Future for Task<T> {
     }
 }
 
-impl<T> Drop for Task<T> {
+impl<T> Drop for BackgroundTask<T> {
     fn drop(&mut self) {
         self.0.abort();
     }

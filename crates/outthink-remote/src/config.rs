@@ -8,7 +8,7 @@ use std::time::Duration;
 use outthink_core::visible_line;
 use serde::Deserialize;
 
-use crate::key::Key;
+use crate::key::ApiKey;
 use crate::{Dialect, Error, address};
 
 /// What the servers are for.
@@ -176,13 +176,13 @@ impl Servers {
     }
 
     /// The key: from the named variable or file, or else from `OUTTHINK_POLICY_KEY` or `OUTTHINK_VERIFIER_KEY`.
-    pub(crate) fn key(&self, role: Role) -> Result<Option<Key>, Error> {
+    pub(crate) fn key(&self, role: Role) -> Result<Option<ApiKey>, Error> {
         if let Some(path) = &self.key_file {
             let text = outthink_core::file::read_to_string(path).map_err(|source| Error::File {
                 path: path.clone(),
                 source,
             })?;
-            return Key::parse(&text, &path.display().to_string()).map(Some);
+            return ApiKey::parse(&text, &path.display().to_string()).map(Some);
         }
         let usual = match role {
             Role::Policy => "OUTTHINK_POLICY_KEY",
@@ -190,7 +190,7 @@ impl Servers {
         };
         let name = self.key_env.as_deref().unwrap_or(usual);
         match std::env::var(name) {
-            Ok(key) if !key.trim().is_empty() => Key::parse(&key, name).map(Some),
+            Ok(key) if !key.trim().is_empty() => ApiKey::parse(&key, name).map(Some),
             // An empty variable is how some unset one.
             Ok(_) | Err(VarError::NotPresent) if self.key_env.is_none() => Ok(None),
             _ => Err(Error::Key {

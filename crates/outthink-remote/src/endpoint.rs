@@ -6,20 +6,20 @@ use hyper::Uri;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 
 use crate::adapt::Changes;
-use crate::key::Key;
+use crate::key::ApiKey;
 use crate::{Error, address};
 
 /// A server that is asked.
 pub(crate) struct Endpoint {
     name: String,
-    base: RwLock<Base>,
-    key: Option<Key>,
+    base: RwLock<BaseUrl>,
+    key: Option<ApiKey>,
     changes: Mutex<Changes>,
 }
 
 /// Where its paths begin.
 #[derive(Clone)]
-struct Base {
+struct BaseUrl {
     scheme: Scheme,
     authority: Authority,
     /// What stands before every path, at a gateway.
@@ -31,7 +31,7 @@ struct Base {
 }
 
 impl Endpoint {
-    pub(crate) fn new(url: &str, key: Option<&Key>) -> Result<Self, Error> {
+    pub(crate) fn new(url: &str, key: Option<&ApiKey>) -> Result<Self, Error> {
         let wrong = || Error::Url {
             url: address::shown(url),
             reason: "it does not parse".into(),
@@ -58,7 +58,7 @@ impl Endpoint {
         let authority = parts.authority.ok_or_else(wrong)?;
         Ok(Self {
             name: format!("{scheme}://{authority}{prefix}"),
-            base: RwLock::new(Base {
+            base: RwLock::new(BaseUrl {
                 scheme,
                 authority,
                 prefix,
@@ -84,7 +84,7 @@ impl Endpoint {
         self.base().scheme == Scheme::HTTPS
     }
 
-    pub(crate) fn key(&self) -> Option<&Key> {
+    pub(crate) fn key(&self) -> Option<&ApiKey> {
         self.key.as_ref()
     }
 
@@ -101,12 +101,12 @@ impl Endpoint {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn base(&self) -> Base {
+    fn base(&self) -> BaseUrl {
         let base = self.base.read().unwrap_or_else(PoisonError::into_inner);
         base.clone()
     }
 
-    fn set(&self, base: Base) {
+    fn set(&self, base: BaseUrl) {
         *self.base.write().unwrap_or_else(PoisonError::into_inner) = base;
     }
 
@@ -115,7 +115,7 @@ impl Endpoint {
         let base = self.base();
         let drops = !base.sure && !base.version.is_empty();
         if drops {
-            self.set(Base {
+            self.set(BaseUrl {
                 version: "",
                 ..base
             });
@@ -135,7 +135,7 @@ impl Endpoint {
             (false, true) => "/v1",
             (false, false) => "",
         };
-        self.set(Base {
+        self.set(BaseUrl {
             version,
             sure: true,
             ..base
@@ -210,7 +210,7 @@ impl Endpoint {
             let base = self.base();
             let start = to.path().strip_suffix(operation);
             if let Some(prefix) = start.and_then(|start| start.strip_suffix(base.version)) {
-                self.set(Base {
+                self.set(BaseUrl {
                     scheme: scheme.clone(),
                     authority: authority.clone(),
                     prefix: prefix.to_owned(),

@@ -12,7 +12,7 @@ use outthink_core::ModelError;
 use tokio::runtime::Handle;
 
 use crate::breaker::Fault;
-use crate::key::Striking;
+use crate::key::KeyRedactor;
 use crate::policy::{RemotePolicy, key};
 use crate::pool::Lease;
 use crate::{Error, background};
@@ -46,9 +46,9 @@ impl RemotePolicy {
         Ok(Forwarded {
             status: response.status().as_u16(),
             content_type: kind.unwrap_or("application/json").to_owned(),
-            body: Passing {
+            body: ForwardedBody {
                 status: response.status(),
-                striking: Striking::new(lease.key(), response.status().is_success()),
+                redactor: KeyRedactor::new(lease.key(), response.status().is_success()),
                 body: response.into_body().into_data_stream(),
                 lease,
                 bytes: 0,
@@ -60,16 +60,16 @@ impl RemotePolicy {
 }
 
 /// A body under way. Its place is taken until the last byte, and the end says what the server can take.
-struct Passing {
+struct ForwardedBody {
     status: StatusCode,
     body: BodyDataStream<Incoming>,
-    striking: Striking,
+    redactor: KeyRedactor,
     lease: Lease,
     bytes: u64,
     timeout: Duration,
 }
 
-impl Passing {
+impl ForwardedBody {
     fn stream(self) -> BoxStream<'static, Result<Bytes, ModelError>> {
         stream::unfold(Some(self), |passing| async {
             let mut passing = passing?;
@@ -80,11 +80,11 @@ impl Passing {
             let reason = match next {
                 Ok(Some(Ok(data))) => {
                     passing.bytes += data.len() as u64;
-                    let data = passing.striking.push(data);
+                    let data = passing.redactor.push(data);
                     return Some((Ok(data), Some(passing)));
                 }
                 Ok(None) => {
-                    let rest = passing.striking.rest();
+                    let rest = passing.redactor.rest();
                     passing.end();
                     return (!rest.is_empty()).then_some((Ok(rest), None));
                 }

@@ -8,13 +8,13 @@ use outthink_core::Until;
 use outthink_prompt::{Profile, Reward, Segmenter};
 
 use crate::adapt::{self, Changes};
-use crate::cut::Cut;
-use crate::dialect::{Dialect, llama, sglang, vllm};
+use crate::dialect::{Dialect, llama_cpp, sglang, vllm};
 use crate::endpoint::Endpoint;
-use crate::http::Streamed;
+use crate::http::BodyPart;
 use crate::policy::DrawReader;
-use crate::pool::{Reader, take};
-use crate::said::{Said, unreadable};
+use crate::pool::{ResponseReader, take};
+use crate::segment::PartialDraw;
+use crate::server_error::{ServerError, unreadable};
 use crate::sse::Events;
 use crate::verifier::reward;
 use crate::{models, probe};
@@ -41,13 +41,13 @@ pub fn reply(bytes: &[u8], cut: usize) {
                 &endpoint,
                 dialect,
                 until,
-                vec![Streamed::Whole(part(bytes))],
+                vec![BodyPart::Whole(part(bytes))],
             );
             let parts = bytes
                 .chunks(cut.max(1))
-                .map(|data| Streamed::Data(part(data)));
-            let parted = draw(&endpoint, dialect, until, parts.chain([Streamed::End]));
-            let whole = [Streamed::Data(part(bytes)), Streamed::End];
+                .map(|data| BodyPart::Data(part(data)));
+            let parted = draw(&endpoint, dialect, until, parts.chain([BodyPart::End]));
+            let whole = [BodyPart::Data(part(bytes)), BodyPart::End];
             assert_eq!(parted, draw(&endpoint, dialect, until, whole), "{dialect}");
         }
     }
@@ -70,7 +70,7 @@ fn draw(
     endpoint: &Endpoint,
     dialect: Dialect,
     until: Until,
-    parts: impl IntoIterator<Item = Streamed>,
+    parts: impl IntoIterator<Item = BodyPart>,
 ) -> String {
     let Some(segmenter) = SEGMENTER.clone() else {
         return String::new();
@@ -82,7 +82,10 @@ fn draw(
     let mut reader = DrawReader {
         dialect,
         spelled: true,
-        cuts: Arc::new(Mutex::new(vec![Cut::new(segmenter, None, until); 2])),
+        draws: Arc::new(Mutex::new(vec![
+            PartialDraw::new(segmenter, None, until);
+            2
+        ])),
         told: None,
         prompt: 7,
         stream: dialect == Dialect::Vllm,
@@ -96,12 +99,12 @@ fn draw(
         match take(&mut reader, endpoint, &mut events, part) {
             Ok(true) => break,
             Ok(false) => {}
-            Err(trouble) => return trouble.to_string(),
+            Err(failure) => return failure.to_string(),
         }
     }
     match reader.finish(endpoint.name()) {
         Ok((reply, _)) => format!("{reply:?}"),
-        Err(trouble) => trouble.to_string(),
+        Err(failure) => failure.to_string(),
     }
 }
 
@@ -123,7 +126,7 @@ fn rewards(bytes: &[u8]) {
     let _ = vllm::read_likelihood(bytes, &TOKENS);
     let _ = sglang::read_labels(bytes, labels);
     let _ = sglang::read_likelihood(bytes, &TOKENS);
-    let _ = llama::read_labels(bytes, labels);
+    let _ = llama_cpp::read_labels(bytes, labels);
 }
 
 /// A refusal, and the request that is sent after it.
@@ -131,9 +134,9 @@ fn refusal(bytes: &[u8]) {
     let body = Bytes::from_static(
         br#"{"model":"a","messages":[{"role":"system","content":"s"},{"role":"user","content":"u"}],"max_tokens":100,"seed":1,"n":8,"temperature":0.0,"top_p":1.0,"top_k":0,"min_p":0.0,"logprobs":0}"#,
     );
-    let said = Said::read(bytes);
-    assert!(!said.message.is_empty() && !said.message.contains(char::is_control));
-    if let Some(change) = adapt::change(&said, &body) {
+    let error = ServerError::read(bytes);
+    assert!(!error.message.is_empty() && !error.message.contains(char::is_control));
+    if let Some(change) = adapt::change(&error, &body) {
         let mut changes = Changes::default();
         changes.add(change);
         let asked = changes.apply(&body);
@@ -147,10 +150,10 @@ fn refusal(bytes: &[u8]) {
         Some(StatusCode::BAD_REQUEST),
         Some(StatusCode::TOO_MANY_REQUESTS),
     ] {
-        let _ = said.clone().trouble(status, None).to_string();
+        let _ = error.clone().into_transport_error(status, None).to_string();
     }
-    if let Some(said) = Said::read_success(bytes) {
-        let _ = said.trouble(None, None).to_string();
+    if let Some(error) = ServerError::read_success(bytes) {
+        let _ = error.into_transport_error(None, None).to_string();
     }
     if let Err(error) = serde_json::from_slice::<serde_json::Value>(bytes) {
         let _ = unreadable(bytes, &error);

@@ -19,8 +19,8 @@ use outthink_core::visible_line;
 
 use crate::Error;
 use crate::endpoint::Endpoint;
-use crate::key::Striking;
-use crate::said::Said;
+use crate::key::KeyRedactor;
+use crate::server_error::ServerError;
 
 /// Longer than it takes to reach any server that is there: a lost packet is sent again after 1 and 3 seconds.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ const REDIRECTS: usize = 3;
 
 /// Why a request has no answer.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum TransportError {
     /// Nobody is there.
     Gone(String),
     /// The connection broke, or the answer is cut off.
@@ -48,29 +48,29 @@ pub(crate) enum Trouble {
     /// The server has too much to do, and may say when to come back.
     Busy(Option<Duration>, String),
     /// The server failed.
-    Failed(StatusCode, Said),
+    Failed(StatusCode, ServerError),
     /// An answer that cannot be read.
     Garbled(String),
     /// An answer in good order that holds no choice; how it begins.
     Empty(String),
     /// The server refuses, and would refuse again.
-    Refused(StatusCode, Said),
+    Refused(StatusCode, ServerError),
     /// Asking again will not help.
     Fatal(Error),
 }
 
-impl std::fmt::Display for Trouble {
+impl std::fmt::Display for TransportError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Gone(reason) => write!(f, "no connection: {reason}"),
             Self::Cut(reason) => write!(f, "the connection broke: {reason}"),
             Self::Late(after) => write!(f, "no answer within {after:?}"),
             Self::Busy(_, message) => write!(f, "it is overloaded: {message}"),
-            Self::Failed(status, said) => write!(f, "{}: {}", status.as_u16(), said.message),
+            Self::Failed(status, error) => write!(f, "{}: {}", status.as_u16(), error.message),
             Self::Garbled(reason) => write!(f, "an answer that cannot be read: {reason}"),
             Self::Empty(sent) => write!(f, "an answer without a choice: {sent}"),
-            Self::Refused(status, said) => {
-                write!(f, "refused ({}): {}", status.as_u16(), said.message)
+            Self::Refused(status, error) => {
+                write!(f, "refused ({}): {}", status.as_u16(), error.message)
             }
             Self::Fatal(error) => error.fmt(f),
         }
@@ -78,7 +78,7 @@ impl std::fmt::Display for Trouble {
 }
 
 /// A successful answer.
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub(crate) body: Bytes,
     /// Is the body a list of events?
     pub(crate) events: bool,
@@ -122,7 +122,7 @@ impl Http {
         path: &'static str,
         body: Bytes,
         timeout: Duration,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<HttpAnswer, TransportError> {
         let work = async {
             let response = self.open(endpoint, method, path, body).await?;
             let response = check(endpoint, response).await?;
@@ -132,14 +132,14 @@ impl Http {
             if data.len() >= LARGEST {
                 return Err(too_long(endpoint, LARGEST));
             }
-            Ok(Answer {
+            Ok(HttpAnswer {
                 body: strike(endpoint, data),
                 events,
             })
         };
         tokio::time::timeout(timeout, work)
             .await
-            .unwrap_or(Err(Trouble::Late(timeout)))
+            .unwrap_or(Err(TransportError::Late(timeout)))
     }
 
     /// Hands over the data of a successful answer as it comes, until `take` has enough: then the connection is closed,
@@ -150,8 +150,8 @@ impl Http {
         path: &'static str,
         body: Bytes,
         timeout: Duration,
-        take: &mut (dyn FnMut(Streamed) -> Result<bool, Trouble> + Send),
-    ) -> Result<(), Trouble> {
+        take: &mut (dyn FnMut(BodyPart) -> Result<bool, TransportError> + Send),
+    ) -> Result<(), TransportError> {
         let work = async {
             let response = self.open(endpoint, Method::POST, path, body).await?;
             let response = check(endpoint, response).await?;
@@ -159,11 +159,11 @@ impl Http {
             let mut body = response.into_body();
             if whole {
                 let data = collect(&mut body, LARGEST).await?;
-                return take(Streamed::Whole(strike(endpoint, data))).map(|_| ());
+                return take(BodyPart::Whole(strike(endpoint, data))).map(|_| ());
             }
-            let (mut striking, mut length) = (Striking::new(endpoint.key(), true), 0);
+            let (mut redactor, mut length) = (KeyRedactor::new(endpoint.key(), true), 0);
             while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|error| Trouble::Cut(chain(&error)))?;
+                let frame = frame.map_err(|error| TransportError::Cut(chain(&error)))?;
                 let Ok(data) = frame.into_data() else {
                     continue;
                 };
@@ -171,20 +171,20 @@ impl Http {
                 if length > LONGEST_STREAM {
                     return Err(too_long(endpoint, LONGEST_STREAM));
                 }
-                if take(Streamed::Data(striking.push(data)))? {
+                if take(BodyPart::Data(redactor.push(data)))? {
                     return Ok(());
                 }
             }
-            if take(Streamed::Data(striking.rest()))? || take(Streamed::End)? {
+            if take(BodyPart::Data(redactor.rest()))? || take(BodyPart::End)? {
                 return Ok(());
             }
-            Err(Trouble::Cut(
+            Err(TransportError::Cut(
                 "the stream ended before the answer did".into(),
             ))
         };
         tokio::time::timeout(timeout, work)
             .await
-            .unwrap_or(Err(Trouble::Late(timeout)))
+            .unwrap_or(Err(TransportError::Late(timeout)))
     }
 
     /// The head of an answer, with its body still to come. A redirect is followed where it stays at the server, or goes from
@@ -195,8 +195,8 @@ impl Http {
         method: Method,
         path: &'static str,
         body: Bytes,
-    ) -> Result<Response<Incoming>, Trouble> {
-        let mut uri = endpoint.uri(path).map_err(Trouble::Fatal)?;
+    ) -> Result<Response<Incoming>, TransportError> {
+        let mut uri = endpoint.uri(path).map_err(TransportError::Fatal)?;
         for _ in 0..=REDIRECTS {
             let response = self
                 .send(endpoint, method.clone(), uri.clone(), body.clone())
@@ -211,9 +211,9 @@ impl Http {
             let target = String::from_utf8_lossy(target.as_bytes()).into_owned();
             uri = endpoint
                 .redirected(&uri, &target, path)
-                .map_err(Trouble::Fatal)?;
+                .map_err(TransportError::Fatal)?;
         }
-        Err(Trouble::Fatal(Error::Misshaped {
+        Err(TransportError::Fatal(Error::Misshaped {
             endpoint: endpoint.name().to_owned(),
             reason: "redirects that lead in a circle".into(),
         }))
@@ -225,9 +225,9 @@ impl Http {
         method: Method,
         uri: Uri,
         body: Bytes,
-    ) -> Result<Response<Incoming>, Trouble> {
+    ) -> Result<Response<Incoming>, TransportError> {
         let client = match uri.scheme_str() {
-            Some("https") => self.secure().map_err(Trouble::Fatal)?,
+            Some("https") => self.secure().map_err(TransportError::Fatal)?,
             _ => &self.plain,
         };
         let mut request = Request::new(Full::new(body));
@@ -240,15 +240,15 @@ impl Http {
         client.request(request).await.map_err(|error| {
             let reason = chain(&error);
             match error.is_connect() {
-                true => Trouble::Gone(reason),
-                false => Trouble::Cut(reason),
+                true => TransportError::Gone(reason),
+                false => TransportError::Cut(reason),
             }
         })
     }
 }
 
 /// What comes of a stream.
-pub(crate) enum Streamed {
+pub(crate) enum BodyPart {
     /// Some of it, however it was cut.
     Data(Bytes),
     /// All of it at once: it is no stream.
@@ -287,28 +287,28 @@ fn connections(https: bool) -> Result<Connections, Error> {
 async fn check(
     endpoint: &Endpoint,
     response: Response<Incoming>,
-) -> Result<Response<Incoming>, Trouble> {
+) -> Result<Response<Incoming>, TransportError> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
     let after = retry_after(response.headers());
     let body = collect(&mut response.into_body(), LARGEST_ERROR).await?;
-    Err(said(endpoint, &body).trouble(Some(status), after))
+    Err(server_error(endpoint, &body).into_transport_error(Some(status), after))
 }
 
 /// An error body, without the key.
-pub(crate) fn said(endpoint: &Endpoint, body: &[u8]) -> Said {
-    let mut said = Said::read(body);
-    said.message = endpoint.hide(&said.message);
-    said
+pub(crate) fn server_error(endpoint: &Endpoint, body: &[u8]) -> ServerError {
+    let mut error = ServerError::read(body);
+    error.message = endpoint.hide(&error.message);
+    error
 }
 
 /// A body up to a length; what is longer is cut there.
-pub(crate) async fn collect(body: &mut Incoming, most: usize) -> Result<Bytes, Trouble> {
+pub(crate) async fn collect(body: &mut Incoming, most: usize) -> Result<Bytes, TransportError> {
     let mut data = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Trouble::Cut(chain(&error)))?;
+        let frame = frame.map_err(|error| TransportError::Cut(chain(&error)))?;
         if let Ok(part) = frame.into_data() {
             let room = most - data.len();
             data.extend_from_slice(&part[..part.len().min(room)]);
@@ -320,8 +320,8 @@ pub(crate) async fn collect(body: &mut Incoming, most: usize) -> Result<Bytes, T
     Ok(data.freeze())
 }
 
-fn too_long(endpoint: &Endpoint, most: usize) -> Trouble {
-    Trouble::Fatal(Error::Misshaped {
+fn too_long(endpoint: &Endpoint, most: usize) -> TransportError {
+    TransportError::Fatal(Error::Misshaped {
         endpoint: endpoint.name().to_owned(),
         reason: format!("more than {} MiB", most >> 20),
     })
@@ -335,10 +335,15 @@ fn strike(endpoint: &Endpoint, data: Bytes) -> Bytes {
 }
 
 fn is(headers: &HeaderMap, kind: &str) -> bool {
-    let told = headers
+    let content_type = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
-    told.is_some_and(|told| told.trim_start().to_ascii_lowercase().starts_with(kind))
+    content_type.is_some_and(|content_type| {
+        content_type
+            .trim_start()
+            .to_ascii_lowercase()
+            .starts_with(kind)
+    })
 }
 
 /// When to come back, as far as the head of an answer says so.
@@ -374,12 +379,12 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut causes: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let said = error.to_string();
+        let text = error.to_string();
         next = error.source();
-        let known = causes.iter().any(|cause| cause.contains(&said));
-        let place = next.is_some() && PLACES.contains(&said.as_str());
+        let known = causes.iter().any(|cause| cause.contains(&text));
+        let place = next.is_some() && PLACES.contains(&text.as_str());
         if !known && !place {
-            causes.push(said);
+            causes.push(text);
         }
     }
     visible_line(&causes.join(": ")).into_owned()

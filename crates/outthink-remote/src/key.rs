@@ -17,7 +17,7 @@ const SHORTEST: usize = 4;
 
 /// A secret; it is sent to the servers and shown to nobody.
 #[derive(Clone)]
-pub(crate) struct Key(Arc<Inner>);
+pub(crate) struct ApiKey(Arc<Inner>);
 
 struct Inner {
     header: HeaderValue,
@@ -25,7 +25,7 @@ struct Inner {
     spellings: Vec<String>,
 }
 
-impl Key {
+impl ApiKey {
     /// Reads what `source` holds. Fails where no header can hold it.
     pub(crate) fn parse(text: &str, source: &str) -> Result<Self, Error> {
         let unusable = |reason| Error::UnusableKey {
@@ -83,9 +83,9 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(…)")
+        f.write_str("ApiKey(…)")
     }
 }
 
@@ -129,17 +129,17 @@ fn replace(data: Bytes, key: &String) -> Bytes {
 }
 
 /// Strikes a key from a body that comes in pieces, wherever it was cut.
-pub(crate) struct Striking {
-    key: Option<Key>,
+pub(crate) struct KeyRedactor {
+    key: Option<ApiKey>,
     /// A shorter key is not struck.
     least: usize,
     /// The end of what came, which may be the beginning of the key.
     held: Vec<u8>,
 }
 
-impl Striking {
+impl KeyRedactor {
     /// `text`: may it be what a model wrote? An error is not.
-    pub(crate) fn new(key: Option<&Key>, text: bool) -> Self {
+    pub(crate) fn new(key: Option<&ApiKey>, text: bool) -> Self {
         Self {
             key: key.cloned(),
             least: if text { SECRET } else { SHORTEST },
@@ -190,26 +190,26 @@ mod tests {
             ("sk one", "a blank"),
             ("sk-\u{7}", "control"),
         ] {
-            let error = Key::parse(text, "KEY").unwrap_err().to_string();
+            let error = ApiKey::parse(text, "KEY").unwrap_err().to_string();
             assert!(error.contains(reason), "{text:?}: {error}");
             assert!(!error.contains("sk-") && error.contains("KEY"), "{error}");
         }
-        let header = |text| Key::parse(text, "KEY").unwrap().header();
+        let header = |text| ApiKey::parse(text, "KEY").unwrap().header();
         assert_eq!(header("\u{feff}sk-1/+=\r\n"), "Bearer sk-1/+=");
         assert_eq!(header("bearer sk-1"), "Bearer sk-1");
     }
 
     #[test]
     fn a_key_is_hidden_as_json_and_addresses_spell_it_and_a_placeholder_is_no_secret() {
-        let key = Key::parse("sk-a/b+c\"d", "KEY").unwrap();
+        let key = ApiKey::parse("sk-a/b+c\"d", "KEY").unwrap();
         for said in ["sk-a/b+c\"d", "sk-a/b+c\\\"d", "sk-a%2Fb%2Bc%22d"] {
             assert_eq!(key.hide(&format!("no {said}!")), "no [key]!");
         }
-        let empty = Key::parse("EMPTY", "KEY").unwrap();
+        let empty = ApiKey::parse("EMPTY", "KEY").unwrap();
         assert_eq!(empty.hide("wrong key EMPTY"), "wrong key [key]");
         let text = Bytes::from_static(b"the EMPTY set");
         assert_eq!(empty.strike(text.clone()), text);
-        assert_eq!(Key::parse("x", "KEY").unwrap().hide("x = 1"), "x = 1");
+        assert_eq!(ApiKey::parse("x", "KEY").unwrap().hide("x = 1"), "x = 1");
     }
 
     proptest! {
@@ -220,16 +220,16 @@ mod tests {
         ) {
             const KEY: &str = "sk-ab12ab12";
             let text = parts.concat();
-            let key = Key::parse(KEY, "KEY").unwrap();
+            let key = ApiKey::parse(KEY, "KEY").unwrap();
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
             cuts.extend([0, text.len()]);
             cuts.sort_unstable();
-            let mut striking = Striking::new(Some(&key), true);
+            let mut redactor = KeyRedactor::new(Some(&key), true);
             let mut got = Vec::new();
             for pair in cuts.windows(2) {
-                got.extend(striking.push(text.as_bytes()[pair[0]..pair[1]].to_vec().into()));
+                got.extend(redactor.push(text.as_bytes()[pair[0]..pair[1]].to_vec().into()));
             }
-            got.extend(striking.rest());
+            got.extend(redactor.rest());
             prop_assert_eq!(String::from_utf8(got).unwrap(), text.replace(KEY, HIDDEN));
         }
     }

@@ -7,10 +7,9 @@
 mod adapt;
 mod address;
 mod background;
+mod balance;
 mod breaker;
-mod choice;
 mod config;
-mod cut;
 mod dialect;
 mod endpoint;
 mod error;
@@ -26,7 +25,8 @@ mod policy;
 mod pool;
 mod probe;
 mod prompt;
-mod said;
+mod segment;
+mod server_error;
 mod sse;
 mod verifier;
 

@@ -17,24 +17,24 @@ const SETTLED_WINDOWS: usize = 24;
 /// server says that it is overloaded, the limit halves. Latency is not looked at, because on a server that batches it rises
 /// with throughput.
 #[derive(Debug)]
-pub(crate) struct Limit {
+pub(crate) struct ConcurrencyLimit {
     allowed: usize,
     most: usize,
     in_flight: usize,
-    phase: Phase,
-    window: Window,
+    phase: LimitPhase,
+    window: ThroughputWindow,
     /// Throughput at the limit before this one, and that limit.
     before: Option<(f64, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Phase {
+enum LimitPhase {
     Climbing,
     Settled { windows: usize },
 }
 
 #[derive(Debug, Default)]
-struct Window {
+struct ThroughputWindow {
     start: Option<Instant>,
     completed: usize,
     work: u64,
@@ -42,15 +42,15 @@ struct Window {
     full: usize,
 }
 
-impl Limit {
+impl ConcurrencyLimit {
     /// Free to find its way up to `most`.
     pub(crate) fn adaptive(most: usize) -> Self {
         Self {
             allowed: FIRST.min(most.max(1)),
             most: most.max(1),
             in_flight: 0,
-            phase: Phase::Climbing,
-            window: Window::default(),
+            phase: LimitPhase::Climbing,
+            window: ThroughputWindow::default(),
             before: None,
         }
     }
@@ -60,7 +60,7 @@ impl Limit {
         let allowed = allowed.max(1);
         Self {
             allowed,
-            phase: Phase::Settled { windows: 0 },
+            phase: LimitPhase::Settled { windows: 0 },
             ..Self::adaptive(allowed)
         }
     }
@@ -116,7 +116,7 @@ impl Limit {
 
     fn judge(&mut self, throughput: f64) {
         match self.phase {
-            Phase::Climbing => match self.before {
+            LimitPhase::Climbing => match self.before {
                 Some((before, smaller)) if throughput < before * WORTH => {
                     self.allowed = smaller;
                     self.settle();
@@ -127,30 +127,30 @@ impl Limit {
                     self.allowed = (2 * self.allowed).min(self.most);
                 }
             },
-            Phase::Settled { windows } if windows + 1 < SETTLED_WINDOWS => {
-                self.phase = Phase::Settled {
+            LimitPhase::Settled { windows } if windows + 1 < SETTLED_WINDOWS => {
+                self.phase = LimitPhase::Settled {
                     windows: windows + 1,
                 };
             }
-            Phase::Settled { .. } if self.allowed < self.most => {
+            LimitPhase::Settled { .. } if self.allowed < self.most => {
                 self.before = Some((throughput, self.allowed));
                 self.allowed = (2 * self.allowed).min(self.most);
-                self.phase = Phase::Climbing;
+                self.phase = LimitPhase::Climbing;
             }
-            Phase::Settled { .. } => {}
+            LimitPhase::Settled { .. } => {}
         }
     }
 
     fn settle(&mut self) {
         self.before = None;
-        self.phase = Phase::Settled { windows: 0 };
+        self.phase = LimitPhase::Settled { windows: 0 };
     }
 
     /// The server has too much.
     pub(crate) fn overloaded(&mut self) {
         self.leave();
         self.allowed = (self.allowed / 2).max(1);
-        self.window = Window::default();
+        self.window = ThroughputWindow::default();
         self.settle();
     }
 }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     /// A server that answers `per_second(n)` requests a second with `n` in flight, driven as hard as the limit allows.
-    fn drive(limit: &mut Limit, rounds: usize, per_second: impl Fn(usize) -> f64) {
+    fn drive(limit: &mut ConcurrencyLimit, rounds: usize, per_second: impl Fn(usize) -> f64) {
         let mut now = Instant::now();
         for _ in 0..rounds {
             while limit.has_room() {
@@ -175,21 +175,21 @@ mod tests {
 
     #[test]
     fn the_limit_climbs_to_where_throughput_stops_and_stays_there() {
-        let mut limit = Limit::adaptive(1024);
+        let mut limit = ConcurrencyLimit::adaptive(1024);
         drive(&mut limit, 20_000, |n| n.min(200) as f64);
         assert!(
             (128..=512).contains(&limit.allowed()),
             "{}",
             limit.allowed()
         );
-        let mut narrow = Limit::adaptive(1024);
+        let mut narrow = ConcurrencyLimit::adaptive(1024);
         drive(&mut narrow, 20_000, |n| n.min(8) as f64);
         assert!(narrow.allowed() <= 64, "{}", narrow.allowed());
     }
 
     #[test]
     fn an_idle_server_teaches_nothing() {
-        let mut limit = Limit::adaptive(1024);
+        let mut limit = ConcurrencyLimit::adaptive(1024);
         let mut now = Instant::now();
         for _ in 0..1000 {
             limit.enter();
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn overload_halves_the_limit_down_to_one() {
-        let mut limit = Limit::fixed(4);
+        let mut limit = ConcurrencyLimit::fixed(4);
         for expected in [2, 1, 1] {
             limit.enter();
             limit.overloaded();

@@ -10,13 +10,13 @@ use outthink_core::{
 use outthink_prompt::{Message, PolicyProfile, Profile, PromptFiles, Segmenter};
 use siphasher::sip::SipHasher13;
 
-use crate::cut::Cut;
-use crate::dialect::{Asked, Dialect, Finish, Prefix, Told};
-use crate::http::Trouble;
-use crate::pool::{EndpointStats, Pool, Question, Reader};
+use crate::dialect::{Dialect, DrawPrefix, DrawRequest, FinishReason, ReportedUsage};
+use crate::http::TransportError;
+use crate::pool::{ApiRequest, EndpointStats, Pool, ResponseReader};
 use crate::probe::{Facts, Fleet, Wanted, probe};
 use crate::prompt::{Prompter, unsendable};
-use crate::said::beginning;
+use crate::segment::PartialDraw;
+use crate::server_error::beginning;
 use crate::{Error, Notice, Role, Servers, background};
 
 /// Replicas of a language model that answer questions.
@@ -196,7 +196,7 @@ impl RemotePolicy {
         let inner = Arc::clone(&self.0);
         background::wait_for(async move {
             // A box in a free conversation ends nothing.
-            let shape = Shape {
+            let shape = DrawSettings {
                 sampling,
                 max_tokens,
                 until: Until::Answer,
@@ -267,7 +267,7 @@ pub(crate) fn key(problem: &str) -> u64 {
 }
 
 /// What all draws of a request have in common.
-struct Shape {
+struct DrawSettings {
     sampling: Sampling,
     max_tokens: usize,
     until: Until,
@@ -295,7 +295,7 @@ impl Inner {
         let key = key(&problem.id);
         let texts = steps.iter().map(|step| step.text.as_str());
         let segmenter = self.segmenter.clone().after(texts);
-        let shape = Shape {
+        let shape = DrawSettings {
             sampling,
             max_tokens,
             until,
@@ -326,7 +326,7 @@ impl Inner {
         key: u64,
         prefix: &[u32],
         seeds: &[u64],
-        shape: &Shape,
+        shape: &DrawSettings,
     ) -> Result<Reply, Error> {
         let max_tokens = shape.max_tokens.min(self.fleet.room(prefix.len())?);
         let Fleet { dialect, model, .. } = &self.fleet;
@@ -335,9 +335,9 @@ impl Inner {
         let stream = self.stream && shape.until == Until::Answer && *dialect == Dialect::Vllm;
         let draw = |seed: u64| async move {
             let separator = &self.prompter.profile().step_separator;
-            let asked = Asked {
+            let asked = DrawRequest {
                 model,
-                prefix: Prefix::Tokens(prefix),
+                prefix: DrawPrefix::Tokens(prefix),
                 seed,
                 sampling: shape.sampling,
                 max_tokens,
@@ -350,7 +350,7 @@ impl Inner {
             let reader = || DrawReader {
                 dialect: *dialect,
                 spelled: tokenizer.is_none(),
-                cuts: Arc::new(Mutex::new(vec![Cut::new(
+                draws: Arc::new(Mutex::new(vec![PartialDraw::new(
                     shape.segmenter.clone(),
                     tokenizer.cloned(),
                     shape.until,
@@ -383,7 +383,7 @@ impl Inner {
         key: u64,
         messages: &[Message],
         seeds: &[u64],
-        shape: &Shape,
+        shape: &DrawSettings,
     ) -> Result<Reply, Error> {
         let mut drawn: Vec<Continuation> = Vec::with_capacity(seeds.len());
         let mut usage = Usage::default();
@@ -415,13 +415,13 @@ impl Inner {
         key: u64,
         messages: &[Message],
         seeds: &[u64],
-        shape: &Shape,
+        shape: &DrawSettings,
     ) -> Result<Reply, Error> {
         let Fleet { dialect, model, .. } = &self.fleet;
         let n = seeds.len();
-        let asked = Asked {
+        let asked = DrawRequest {
             model,
-            prefix: Prefix::Chat(messages),
+            prefix: DrawPrefix::Chat(messages),
             seed: seeds.first().copied().unwrap_or_default(),
             sampling: shape.sampling,
             max_tokens: shape.max_tokens,
@@ -436,8 +436,8 @@ impl Inner {
             dialect: *dialect,
             spelled: true,
             // What is here whole is not cut short: the model ended it.
-            cuts: Arc::new(Mutex::new(vec![
-                Cut::new(
+            draws: Arc::new(Mutex::new(vec![
+                PartialDraw::new(
                     shape.segmenter.clone().without_box(),
                     None,
                     shape.until
@@ -459,8 +459,8 @@ impl Inner {
     async fn ask(
         &self,
         key: u64,
-        question: &Question,
-        shape: &Shape,
+        question: &ApiRequest,
+        shape: &DrawSettings,
         n: usize,
         reader: impl Fn() -> DrawReader,
     ) -> Result<Reply, Error> {
@@ -468,10 +468,10 @@ impl Inner {
             return self.pool.ask(key, question, reader).await;
         };
         // Of the last try: what is not sent yet costs nothing.
-        let sent: Mutex<Option<(Cuts, u64)>> = Mutex::default();
+        let sent: Mutex<Option<(SharedDraws, u64)>> = Mutex::default();
         let noted = || {
             let own = reader();
-            *open(&sent) = Some((Arc::clone(&own.cuts), own.prompt));
+            *open(&sent) = Some((Arc::clone(&own.draws), own.prompt));
             own
         };
         let asking = Box::pin(self.pool.ask(key, question, noted));
@@ -483,12 +483,12 @@ impl Inner {
             steps: Vec::new(),
             stop: Stop::Length,
         };
-        let Some((cuts, prompt)) = open(&sent).take() else {
+        let Some((draws, prompt)) = open(&sent).take() else {
             return Ok((vec![nothing; n], Usage::default()));
         };
-        let cuts = std::mem::take(&mut *open(&cuts));
-        let usage = usage(None, prompt, counted(&cuts));
-        let draws = cuts.into_iter().map(Cut::into_continuation);
+        let draws = std::mem::take(&mut *open(&draws));
+        let usage = usage(None, prompt, counted(&draws));
+        let draws = draws.into_iter().map(PartialDraw::into_continuation);
         let draws = draws.map(|draw| draw.unwrap_or_else(|| nothing.clone()));
         Ok((draws.collect(), usage))
     }
@@ -499,15 +499,15 @@ fn open<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The draws of a request as they come.
-pub(crate) type Cuts = Arc<Mutex<Vec<Cut>>>;
+pub(crate) type SharedDraws = Arc<Mutex<Vec<PartialDraw>>>;
 
 /// Reads draws.
 pub(crate) struct DrawReader {
     pub(crate) dialect: Dialect,
     pub(crate) spelled: bool,
     /// Shared with whoever hands them over when they are halted.
-    pub(crate) cuts: Cuts,
-    pub(crate) told: Option<Told>,
+    pub(crate) draws: SharedDraws,
+    pub(crate) told: Option<ReportedUsage>,
     /// Tokens sent, as counted here.
     pub(crate) prompt: u64,
     pub(crate) stream: bool,
@@ -529,10 +529,10 @@ impl DrawReader {
     }
 }
 
-impl Reader for DrawReader {
+impl ResponseReader for DrawReader {
     type Value = (Vec<Continuation>, Usage);
 
-    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, Trouble> {
+    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, TransportError> {
         let parts = self
             .dialect
             .read(data, self.spelled)
@@ -542,41 +542,41 @@ impl Reader for DrawReader {
         }
         self.told = parts.told.or(self.told);
         self.done |= data == b"[DONE]";
-        let shared = Arc::clone(&self.cuts);
-        let mut cuts = open(&shared);
+        let shared = Arc::clone(&self.draws);
+        let mut draws = open(&shared);
         for part in parts.parts {
             // More choices than were asked for are nobody's.
-            let Some(cut) = cuts.get_mut(part.index) else {
+            let Some(draw) = draws.get_mut(part.index) else {
                 continue;
             };
-            part.pieces.iter().for_each(|piece| cut.push(piece));
+            part.pieces.iter().for_each(|piece| draw.push(piece));
             if let Some(finish) = part.finish {
-                cut.finish(finish);
+                draw.finish(finish);
             }
         }
         // What a stream is hung up on has no usage, and what is over has: its last event is worth waiting for.
-        let over = |cut: &Cut| cut.has_ended() && !cut.is_finished();
-        let last = parts.last || (self.stream && cuts.iter().all(over));
-        self.hear(cuts.iter().map(Cut::tokens).sum());
+        let over = |draw: &PartialDraw| draw.has_ended() && !draw.is_finished();
+        let last = parts.last || (self.stream && draws.iter().all(over));
+        self.hear(draws.iter().map(PartialDraw::tokens).sum());
         Ok(last)
     }
 
-    fn finish(mut self, _: &str) -> Result<(Self::Value, u64), Trouble> {
-        let cuts = std::mem::take(&mut *open(&self.cuts));
-        let counted = counted(&cuts);
-        let (done, begun) = (self.done, cuts.iter().any(Cut::has_begun));
-        let mut drawn = Vec::with_capacity(cuts.len());
-        for mut cut in cuts {
+    fn finish(mut self, _: &str) -> Result<(Self::Value, u64), TransportError> {
+        let draws = std::mem::take(&mut *open(&self.draws));
+        let counted = counted(&draws);
+        let (done, begun) = (self.done, draws.iter().any(PartialDraw::has_begun));
+        let mut drawn = Vec::with_capacity(draws.len());
+        for mut draw in draws {
             // Some streams end without a word for why.
-            if done && cut.has_begun() && !cut.is_finished() {
-                cut.finish(Finish::End);
+            if done && draw.has_begun() && !draw.is_finished() {
+                draw.finish(FinishReason::End);
             }
-            drawn.extend(cut.into_continuation());
+            drawn.extend(draw.into_continuation());
         }
         if drawn.is_empty() {
             return Err(match self.stream || begun {
-                true => Trouble::Cut("the stream ended before the answer did".into()),
-                false => Trouble::Empty(self.empty),
+                true => TransportError::Cut("the stream ended before the answer did".into()),
+                false => TransportError::Empty(self.empty),
             });
         }
         debug_assert!(
@@ -592,13 +592,13 @@ impl Reader for DrawReader {
 
 /// Tokens that were drawn, as counted here.
 #[derive(Clone, Copy)]
-pub(crate) struct Counted {
+pub(crate) struct CountedTokens {
     pub(crate) tokens: u64,
     /// Fewer there cannot be.
     pub(crate) least: u64,
 }
 
-impl Counted {
+impl CountedTokens {
     pub(crate) fn exactly(tokens: u64) -> Self {
         Self {
             tokens,
@@ -607,15 +607,15 @@ impl Counted {
     }
 }
 
-fn counted(cuts: &[Cut]) -> Counted {
-    Counted {
-        tokens: cuts.iter().map(Cut::tokens).sum(),
-        least: cuts.iter().map(Cut::least_tokens).sum(),
+fn counted(draws: &[PartialDraw]) -> CountedTokens {
+    CountedTokens {
+        tokens: draws.iter().map(PartialDraw::tokens).sum(),
+        least: draws.iter().map(PartialDraw::least_tokens).sum(),
     }
 }
 
 /// What a request cost: as the server tells, or else as counted here and marked so.
-pub(crate) fn usage(told: Option<Told>, prompt: u64, drawn: Counted) -> Usage {
+pub(crate) fn usage(told: Option<ReportedUsage>, prompt: u64, drawn: CountedTokens) -> Usage {
     let told = told.unwrap_or_default();
     let told_prompt = told.prompt.filter(|told| *told > 0 || prompt == 0);
     let generated = told.generated.filter(|told| *told >= drawn.least);

@@ -10,13 +10,13 @@ use hyper::{Method, Response, StatusCode};
 use tokio::sync::{Notify, oneshot};
 
 use crate::adapt::{self, Change};
+use crate::balance::{Balancer, Placement, RequestCounts};
 use crate::breaker::Fault;
-use crate::choice::{Choice, Counts, State};
 use crate::config::{Role, Servers};
 use crate::endpoint::Endpoint;
-use crate::http::{Http, Streamed, Trouble, said};
-use crate::key::Key;
-use crate::said::{Said, page};
+use crate::http::{BodyPart, Http, TransportError, server_error};
+use crate::key::ApiKey;
+use crate::server_error::{ServerError, page};
 use crate::sse::Events;
 use crate::{Error, Notice};
 
@@ -32,20 +32,20 @@ const EMPTY: usize = 3;
 const CHANGES: usize = 8;
 
 /// Takes an answer, whole or in events, and makes a value of it.
-pub(crate) trait Reader: Send {
+pub(crate) trait ResponseReader: Send {
     /// What it makes.
     type Value: Send;
 
     /// Takes the body, or the next event of a stream. True if nothing more is wanted.
-    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, Trouble>;
+    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, TransportError>;
 
     /// The value, and how many tokens the server worked through for it.
-    fn finish(self, endpoint: &str) -> Result<(Self::Value, u64), Trouble>;
+    fn finish(self, endpoint: &str) -> Result<(Self::Value, u64), TransportError>;
 }
 
 /// What is sent; the same to whichever server gets it.
 #[derive(Clone, Debug)]
-pub(crate) struct Question {
+pub(crate) struct ApiRequest {
     pub(crate) path: &'static str,
     pub(crate) body: Bytes,
     pub(crate) stream: bool,
@@ -72,14 +72,14 @@ pub(crate) struct Pool {
     role: Role,
     http: Http,
     endpoints: Vec<Endpoint>,
-    state: Mutex<State>,
+    state: Mutex<Balancer>,
     /// A server came back, or is to be left alone.
     changed: Notify,
     timeout: Duration,
     patience: Duration,
     attempts: usize,
     /// Was it told that a server is busy?
-    told_busy: AtomicBool,
+    announced_busy: AtomicBool,
     notice: Box<dyn Fn(Notice) + Send + Sync>,
     jitter: AtomicU64,
 }
@@ -105,13 +105,13 @@ impl Pool {
         Ok(Self {
             role,
             http: Http::new(endpoints.iter().any(Endpoint::is_https))?,
-            state: Mutex::new(State::new(endpoints.len(), servers.concurrency)),
+            state: Mutex::new(Balancer::new(endpoints.len(), servers.concurrency)),
             endpoints,
             changed: Notify::new(),
             timeout: servers.timeout(),
             patience: servers.patience(),
             attempts: servers.attempts.max(1),
-            told_busy: AtomicBool::new(false),
+            announced_busy: AtomicBool::new(false),
             notice: Box::new(notice),
             jitter: AtomicU64::new(u64::from(std::process::id())),
         })
@@ -128,7 +128,7 @@ impl Pool {
     pub(crate) fn stats(&self) -> Vec<EndpointStats> {
         let state = self.state();
         let of = |(index, endpoint): (usize, &Endpoint)| {
-            let Counts {
+            let RequestCounts {
                 answered,
                 wasted,
                 busy,
@@ -157,7 +157,7 @@ impl Pool {
         endpoint: &Endpoint,
         path: &'static str,
         timeout: Duration,
-    ) -> Result<Bytes, Trouble> {
+    ) -> Result<Bytes, TransportError> {
         let answer = self
             .http
             .exchange(
@@ -176,11 +176,11 @@ impl Pool {
     pub(crate) async fn wait_for_any(
         &self,
         started: Instant,
-        last: &Trouble,
+        last: &TransportError,
         name: &str,
     ) -> Result<(), Error> {
         let waited = started.elapsed();
-        let busy = matches!(last, Trouble::Busy(..));
+        let busy = matches!(last, TransportError::Busy(..));
         let patience = match busy {
             true => self.patience,
             false => self.patience.min(FIRST_CONTACT),
@@ -210,11 +210,11 @@ impl Pool {
 
     /// Most answers that one request may ask for, as far as a server has said so.
     pub(crate) fn answers(&self) -> usize {
-        let told = self
+        let most = self
             .endpoints
             .iter()
             .filter_map(|endpoint| endpoint.changes().answers());
-        told.min().unwrap_or(usize::MAX)
+        most.min().unwrap_or(usize::MAX)
     }
 
     /// Tells of a named model that a server does not list.
@@ -242,10 +242,10 @@ impl Pool {
     /// tries again. `key` is the same for questions that begin alike: they go where that beginning is cached.
     ///
     /// A failed try leaves nothing behind: its answer never came, so nothing of it can be counted twice.
-    pub(crate) async fn ask<R: Reader>(
+    pub(crate) async fn ask<R: ResponseReader>(
         self: &Arc<Self>,
         key: u64,
-        question: &Question,
+        request: &ApiRequest,
         reader: impl Fn() -> R,
     ) -> Result<R::Value, Error> {
         let (mut attempts, mut empty) = (0, 0);
@@ -262,9 +262,9 @@ impl Pool {
             for change in &found {
                 changes.add(*change);
             }
-            let body = changes.apply(&question.body);
-            let trouble = match self
-                .send(endpoint, question, body.clone(), &mut reading)
+            let body = changes.apply(&request.body);
+            let failure = match self
+                .send(endpoint, request, body.clone(), &mut reading)
                 .await
             {
                 Ok(()) => match reading.finish(name) {
@@ -272,23 +272,23 @@ impl Pool {
                         let at = lease.endpoint;
                         lease.answered(work);
                         self.is_back(at);
-                        self.told_busy.store(false, Ordering::Relaxed);
+                        self.announced_busy.store(false, Ordering::Relaxed);
                         self.remember(endpoint, &found);
                         return Ok(value);
                     }
-                    Err(trouble) => trouble,
+                    Err(failure) => failure,
                 },
-                Err(trouble) => trouble,
+                Err(failure) => failure,
             };
-            let last = trouble.to_string();
-            let pause = match trouble {
-                Trouble::Fatal(error) => {
+            let last = failure.to_string();
+            let pause = match failure {
+                TransportError::Fatal(error) => {
                     lease.answered(0);
                     return Err(error);
                 }
-                Trouble::Refused(status, said) => {
+                TransportError::Refused(status, refusal) => {
                     lease.answered(0);
-                    if learns(&said, status, &body, &mut found) {
+                    if learns(&refusal, status, &body, &mut found) {
                         continue;
                     }
                     let unlocked = status != StatusCode::UNAUTHORIZED || endpoint.key().is_some();
@@ -302,14 +302,16 @@ impl Pool {
                     return Err(Error::Refused {
                         endpoint: name.to_owned(),
                         status: status.as_u16(),
-                        message: format!("{}{hint}", said.message),
+                        message: format!("{}{hint}", refusal.message),
                     });
                 }
-                Trouble::Failed(status, ref said) if learns(said, status, &body, &mut found) => {
+                TransportError::Failed(status, ref refusal)
+                    if learns(refusal, status, &body, &mut found) =>
+                {
                     lease.answered(0);
                     continue;
                 }
-                Trouble::Busy(after, message) => {
+                TransportError::Busy(after, message) => {
                     // It was not worked on, so it is no attempt; but it does not go on forever either.
                     let since = *busy_since.get_or_insert_with(Instant::now);
                     busy += 1;
@@ -319,7 +321,7 @@ impl Pool {
                     }
                     let long =
                         since.elapsed() >= UNTOLD || after.is_some_and(|after| after >= UNTOLD);
-                    if long && !self.told_busy.swap(true, Ordering::Relaxed) {
+                    if long && !self.announced_busy.swap(true, Ordering::Relaxed) {
                         (self.notice)(Notice::Busy {
                             role: self.role,
                             endpoint: name.to_owned(),
@@ -334,7 +336,7 @@ impl Pool {
                         None => self.backoff(busy + 1).min(left),
                     }
                 }
-                Trouble::Empty(sent) => {
+                TransportError::Empty(sent) => {
                     // It works, and may have none for this question alone.
                     lease.answered(0);
                     empty += 1;
@@ -347,11 +349,14 @@ impl Pool {
                     }
                     self.backoff(empty)
                 }
-                Trouble::Gone(_) => {
+                TransportError::Gone(_) => {
                     lease.failed(Fault::Gone, &last);
                     Duration::ZERO
                 }
-                Trouble::Cut(_) | Trouble::Late(_) | Trouble::Failed(..) | Trouble::Garbled(_) => {
+                TransportError::Cut(_)
+                | TransportError::Late(_)
+                | TransportError::Failed(..)
+                | TransportError::Garbled(_) => {
                     attempts += 1;
                     lease.failed(Fault::Bad, &last);
                     if attempts >= self.attempts {
@@ -377,28 +382,28 @@ impl Pool {
         loop {
             let choice = self.state().choose(key, Instant::now());
             let lease = match choice {
-                Choice::Room(endpoint) => Lease::new(self, endpoint),
-                Choice::Queue(granted) => match granted.await {
+                Placement::Room(endpoint) => Lease::new(self, endpoint),
+                Placement::Queue(granted) => match granted.await {
                     Ok(Grant(lease)) => lease,
                     // The server that it queued at is gone.
                     Err(_) => continue,
                 },
-                Choice::Down { since, reason, .. } => {
+                Placement::Down { since, reason, .. } => {
                     return Err(self.down(since.elapsed(), &reason));
                 }
             };
             let endpoint = &self.endpoints[lease.endpoint];
             let sent = self.http.open(endpoint, Method::POST, path, body.clone());
             let sent = tokio::time::timeout(self.timeout, sent).await;
-            let trouble = match sent.unwrap_or(Err(Trouble::Late(self.timeout))) {
+            let failure = match sent.unwrap_or(Err(TransportError::Late(self.timeout))) {
                 Ok(response) => {
                     lease.heard();
                     return Ok((response, lease));
                 }
-                Err(trouble) => trouble,
+                Err(failure) => failure,
             };
-            let last = trouble.to_string();
-            if !matches!(trouble, Trouble::Gone(_)) {
+            let last = failure.to_string();
+            if !matches!(failure, TransportError::Gone(_)) {
                 lease.failed(Fault::Bad, &last);
                 return Err(self.gave_up(endpoint.name(), 1, last));
             }
@@ -406,31 +411,31 @@ impl Pool {
         }
     }
 
-    async fn send<R: Reader>(
+    async fn send<R: ResponseReader>(
         &self,
         endpoint: &Endpoint,
-        question: &Question,
+        request: &ApiRequest,
         body: Bytes,
         reader: &mut R,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), TransportError> {
         let mut events = Events::default();
-        let mut take = |part: Streamed| take(reader, endpoint, &mut events, part);
-        if question.stream {
+        let mut take = |part: BodyPart| take(reader, endpoint, &mut events, part);
+        if request.stream {
             return self
                 .http
-                .stream(endpoint, question.path, body, self.timeout, &mut take)
+                .stream(endpoint, request.path, body, self.timeout, &mut take)
                 .await;
         }
         let answer = self
             .http
-            .exchange(endpoint, Method::POST, question.path, body, self.timeout)
+            .exchange(endpoint, Method::POST, request.path, body, self.timeout)
             .await?;
         // Some stream whatever they are asked.
         match answer.events || answer.body.starts_with(b"data:") {
-            true => take(Streamed::Data(answer.body))
-                .and_then(|last| Ok(last || take(Streamed::End)?))
+            true => take(BodyPart::Data(answer.body))
+                .and_then(|last| Ok(last || take(BodyPart::End)?))
                 .map(|_| ()),
-            false => take(Streamed::Whole(answer.body)).map(|_| ()),
+            false => take(BodyPart::Whole(answer.body)).map(|_| ()),
         }
     }
 
@@ -457,14 +462,14 @@ impl Pool {
             changed.as_mut().enable();
             let choice = self.state().choose(key, Instant::now());
             match choice {
-                Choice::Room(endpoint) => return Ok(Lease::new(self, endpoint)),
-                Choice::Queue(granted) => {
+                Placement::Room(endpoint) => return Ok(Lease::new(self, endpoint)),
+                Placement::Queue(granted) => {
                     if let Ok(Grant(lease)) = granted.await {
                         return Ok(lease);
                     }
                     // The server that it queued at is gone.
                 }
-                Choice::Down {
+                Placement::Down {
                     since,
                     next,
                     reason,
@@ -518,7 +523,7 @@ impl Pool {
         (x >> 40) as f64 / (1u64 << 24) as f64
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Balancer> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -534,25 +539,25 @@ impl Pool {
 }
 
 /// Hands what came to a reader, event by event where it is a stream. True if the reader wants no more.
-pub(crate) fn take<R: Reader>(
+pub(crate) fn take<R: ResponseReader>(
     reader: &mut R,
     endpoint: &Endpoint,
     events: &mut Events,
-    part: Streamed,
-) -> Result<bool, Trouble> {
+    part: BodyPart,
+) -> Result<bool, TransportError> {
     match part {
-        Streamed::Whole(body) => {
+        BodyPart::Whole(body) => {
             let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
             return read(reader, endpoint, body);
         }
-        Streamed::Data(data) if events.push(&data) => {}
-        Streamed::Data(_) => {
-            return Err(Trouble::Fatal(Error::Misshaped {
+        BodyPart::Data(data) if events.push(&data) => {}
+        BodyPart::Data(_) => {
+            return Err(TransportError::Fatal(Error::Misshaped {
                 endpoint: endpoint.name().to_owned(),
                 reason: "an event without end".into(),
             }));
         }
-        Streamed::End => events.end(),
+        BodyPart::End => events.end(),
     }
     while let Some(event) = events.next() {
         if read(reader, endpoint, &event)? {
@@ -563,30 +568,36 @@ pub(crate) fn take<R: Reader>(
 }
 
 /// Hands a body or an event to a reader. What it cannot read may be an error that has the status of a success.
-fn read<R: Reader>(reader: &mut R, endpoint: &Endpoint, data: &[u8]) -> Result<bool, Trouble> {
+fn read<R: ResponseReader>(
+    reader: &mut R,
+    endpoint: &Endpoint,
+    data: &[u8],
+) -> Result<bool, TransportError> {
     reader
         .take(endpoint.name(), data)
-        .map_err(|trouble| match trouble {
-            Trouble::Garbled(_) | Trouble::Empty(_) | Trouble::Fatal(Error::Misshaped { .. })
-                if Said::read_success(data).is_some() =>
+        .map_err(|failure| match failure {
+            TransportError::Garbled(_)
+            | TransportError::Empty(_)
+            | TransportError::Fatal(Error::Misshaped { .. })
+                if ServerError::read_success(data).is_some() =>
             {
-                said(endpoint, data).trouble(None, None)
+                server_error(endpoint, data).into_transport_error(None, None)
             }
-            Trouble::Garbled(_) if page(data).is_some() => {
-                Trouble::Garbled(page(data).unwrap_or_default())
+            TransportError::Garbled(_) if page(data).is_some() => {
+                TransportError::Garbled(page(data).unwrap_or_default())
             }
             other => other,
         })
 }
 
 /// Is there something to change of a refused request that was not tried yet?
-fn learns(said: &Said, status: StatusCode, body: &[u8], found: &mut Vec<Change>) -> bool {
+fn learns(refusal: &ServerError, status: StatusCode, body: &[u8], found: &mut Vec<Change>) -> bool {
     if !matches!(status.as_u16(), 400 | 403 | 413 | 422 | 500 | 501) || found.len() >= CHANGES {
         return false;
     }
     // A server that broke down is not one that refuses.
     if status.is_server_error()
-        && !said.tells(&[
+        && !refusal.mentions(&[
             "not supported",
             "unsupported",
             "not implemented",
@@ -596,7 +607,7 @@ fn learns(said: &Said, status: StatusCode, body: &[u8], found: &mut Vec<Change>)
     {
         return false;
     }
-    match adapt::change(said, body) {
+    match adapt::change(refusal, body) {
         Some(change) if !found.contains(&change) => {
             found.push(change);
             true
@@ -606,11 +617,13 @@ fn learns(said: &Said, status: StatusCode, body: &[u8], found: &mut Vec<Change>)
 }
 
 /// What may help where a server is not reached.
-fn advice(trouble: &Trouble) -> &'static str {
-    let Trouble::Gone(reason) = trouble else {
-        return match trouble {
-            Trouble::Late(_) => " Something is there that does not answer: is the port right?",
-            Trouble::Failed(..) => {
+fn advice(failure: &TransportError) -> &'static str {
+    let TransportError::Gone(reason) = failure else {
+        return match failure {
+            TransportError::Late(_) => {
+                " Something is there that does not answer: is the port right?"
+            }
+            TransportError::Failed(..) => {
                 " If only its list of models fails, name a model as http://host:port/v1#NAME."
             }
             _ => " Is the address right?",
@@ -642,7 +655,7 @@ pub(crate) type Granted = oneshot::Receiver<Grant>;
 pub(crate) struct Lease {
     pool: Arc<Pool>,
     endpoint: usize,
-    told: bool,
+    reported: bool,
 }
 
 impl Lease {
@@ -650,12 +663,12 @@ impl Lease {
         Self {
             pool: Arc::clone(pool),
             endpoint,
-            told: false,
+            reported: false,
         }
     }
 
     /// The key that was sent.
-    pub(crate) fn key(&self) -> Option<&Key> {
+    pub(crate) fn key(&self) -> Option<&ApiKey> {
         self.pool.endpoints[self.endpoint].key()
     }
 
@@ -669,7 +682,7 @@ impl Lease {
     }
 
     pub(crate) fn answered(mut self, work: u64) {
-        self.told = true;
+        self.reported = true;
         let closed = self
             .pool
             .state()
@@ -680,7 +693,7 @@ impl Lease {
     }
 
     pub(crate) fn busy(mut self, after: Option<Duration>) {
-        self.told = true;
+        self.reported = true;
         let until = after.map(|after| Instant::now() + after.min(self.pool.patience));
         let stranded = self.pool.state().busy(self.endpoint, until);
         drop(stranded);
@@ -688,7 +701,7 @@ impl Lease {
     }
 
     pub(crate) fn failed(mut self, fault: Fault, reason: &str) {
-        self.told = true;
+        self.reported = true;
         let jitter = self.pool.jitter();
         let (down, stranded) =
             self.pool
@@ -709,7 +722,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if !self.told {
+        if !self.reported {
             self.pool.state().given_up(self.endpoint);
             self.pool.changed.notify_waiters();
         }

@@ -10,10 +10,10 @@ use hyper::StatusCode;
 use serde::Deserialize;
 
 use crate::endpoint::Endpoint;
-use crate::http::{Trouble, said};
-use crate::models::{self, List, Model};
+use crate::http::{TransportError, server_error};
+use crate::models::{self, ListedModel, ModelList};
 use crate::pool::Pool;
-use crate::said::{Said, unreadable};
+use crate::server_error::{ServerError, unreadable};
 use crate::{Dialect, Error, Servers};
 
 /// A server that is loaded may take its time; these questions cost it nothing.
@@ -122,18 +122,18 @@ pub(crate) async fn probe(pool: &Arc<Pool>, wanted: &Wanted) -> Result<Fleet, Er
                     pool.is_back(index);
                     facts.push(known);
                 }
-                Err(Trouble::Fatal(error)) => return Err(error),
+                Err(TransportError::Fatal(error)) => return Err(error),
                 // One that is loading will be there; one that is not may never be.
-                Err(trouble @ Trouble::Busy(..)) => last = Some((trouble, index)),
-                Err(trouble) => last = last.or(Some((trouble, index))),
+                Err(failure @ TransportError::Busy(..)) => last = Some((failure, index)),
+                Err(failure) => last = last.or(Some((failure, index))),
             }
         }
         if !facts.is_empty() {
             break facts;
         }
-        if let Some((trouble, index)) = last {
+        if let Some((failure, index)) = last {
             let name = pool.endpoints()[index].name();
-            pool.wait_for_any(started, &trouble, name).await?;
+            pool.wait_for_any(started, &failure, name).await?;
         }
     };
     let first = &facts[0];
@@ -186,32 +186,36 @@ async fn list(
     pool: &Pool,
     endpoint: &Endpoint,
     named: bool,
-) -> Result<Result<List, String>, Trouble> {
+) -> Result<Result<ModelList, String>, TransportError> {
     loop {
         let answer = pool.probe(endpoint, "/v1/models", TIMEOUT).await;
         let unlisted = match answer {
             Ok(body) => match models::read(&body) {
-                Ok(list) if !list.models.is_empty() || Said::read_success(&body).is_none() => {
+                Ok(list)
+                    if !list.models.is_empty() || ServerError::read_success(&body).is_none() =>
+                {
                     endpoint.settle(true);
                     return Ok(Ok(list));
                 }
                 // An error that has the status of a success.
-                Ok(_) => match said(endpoint, &body).trouble(None, None) {
-                    Trouble::Refused(status, said) => (status.as_u16(), said.message),
-                    Trouble::Failed(status, said) if named => (status.as_u16(), said.message),
-                    trouble => return Err(trouble),
+                Ok(_) => match server_error(endpoint, &body).into_transport_error(None, None) {
+                    TransportError::Refused(status, error) => (status.as_u16(), error.message),
+                    TransportError::Failed(status, error) if named => {
+                        (status.as_u16(), error.message)
+                    }
+                    failure => return Err(failure),
                 },
                 Err(error) => (404, unreadable(&body, &error)),
             },
-            Err(Trouble::Refused(status, said)) => (status.as_u16(), said.message),
-            Err(Trouble::Failed(status, said))
+            Err(TransportError::Refused(status, error)) => (status.as_u16(), error.message),
+            Err(TransportError::Failed(status, error))
                 if status == StatusCode::NOT_IMPLEMENTED
                     || (named && !matches!(status.as_u16(), 502 | 504)) =>
             {
-                (status.as_u16(), said.message)
+                (status.as_u16(), error.message)
             }
-            Err(Trouble::Fatal(Error::Misshaped { reason, .. })) if named => (200, reason),
-            Err(trouble) => return Err(trouble),
+            Err(TransportError::Fatal(Error::Misshaped { reason, .. })) if named => (200, reason),
+            Err(failure) => return Err(failure),
         };
         let (status, message) = unlisted;
         if !matches!(status, 401 | 403) && endpoint.drops_version() {
@@ -226,7 +230,7 @@ async fn list(
     }
 }
 
-async fn ask(pool: &Pool, endpoint: &Endpoint, wanted: &Wanted) -> Result<Facts, Trouble> {
+async fn ask(pool: &Pool, endpoint: &Endpoint, wanted: &Wanted) -> Result<Facts, TransportError> {
     let name = wanted.model.as_deref();
     let (model, reason) = match list(pool, endpoint, name.is_some()).await? {
         Ok(list) => {
@@ -234,7 +238,8 @@ async fn ask(pool: &Pool, endpoint: &Endpoint, wanted: &Wanted) -> Result<Facts,
                 true => "it is not on the first page of its list",
                 false => "its list is empty",
             };
-            let chosen = models::choose(endpoint.name(), list, name).map_err(Trouble::Fatal)?;
+            let chosen =
+                models::choose(endpoint.name(), list, name).map_err(TransportError::Fatal)?;
             (chosen, reason.to_owned())
         }
         Err(reason) => (None, reason),
@@ -244,13 +249,13 @@ async fn ask(pool: &Pool, endpoint: &Endpoint, wanted: &Wanted) -> Result<Facts,
         // Whoever names a model need not be told of it.
         (None, Some(name)) => {
             pool.unlisted(endpoint, name, reason);
-            Model {
+            ListedModel {
                 id: name.to_owned(),
-                ..Model::default()
+                ..ListedModel::default()
             }
         }
         (None, None) => {
-            return Err(Trouble::Fatal(Error::NoModels {
+            return Err(TransportError::Fatal(Error::NoModels {
                 endpoint: endpoint.name().to_owned(),
                 reason,
             }));
@@ -337,7 +342,7 @@ async fn recognise(pool: &Pool, endpoint: &Endpoint) -> Dialect {
         let description = value::<Description>(description.as_ref().ok().cloned());
         description.is_some_and(|told| routes.iter().all(|route| told.paths.contains_key(*route)))
     };
-    let has = |answer: Result<Bytes, Trouble>, fields: &[&str]| {
+    let has = |answer: Result<Bytes, TransportError>, fields: &[&str]| {
         let told = value::<HashMap<String, serde::de::IgnoredAny>>(answer.ok());
         told.is_some_and(|told| fields.iter().all(|field| told.contains_key(*field)))
     };

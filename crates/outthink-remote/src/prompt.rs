@@ -8,8 +8,8 @@ use outthink_prompt::{ChatTemplate, Message, PolicyProfile, Tokenizer};
 use serde::{Deserialize, Serialize};
 
 use crate::dialect::{Dialect, Unreadable};
-use crate::http::Trouble;
-use crate::pool::{Pool, Question, Reader};
+use crate::http::TransportError;
+use crate::pool::{ApiRequest, Pool, ResponseReader};
 use crate::{Error, dialect};
 
 /// Prompts kept; a search asks for the same one at every step.
@@ -127,19 +127,19 @@ impl Prompter {
         match server {
             Dialect::Vllm => {
                 let question = question("/tokenize", &conversation)?;
-                let Tokens { tokens } = pool.ask(key, &question, Json::new).await?;
+                let Tokens { tokens } = pool.ask(key, &question, JsonReader::new).await?;
                 Ok(tokens)
             }
             Dialect::LlamaCpp => {
                 let templated = question("/apply-template", &conversation)?;
-                let Prompt { prompt } = pool.ask(key, &templated, Json::new).await?;
+                let Prompt { prompt } = pool.ask(key, &templated, JsonReader::new).await?;
                 let text = Text {
                     content: &prompt,
                     add_special: true,
                     parse_special: true,
                 };
                 let Tokens { tokens } = pool
-                    .ask(key, &question("/tokenize", &text)?, Json::new)
+                    .ask(key, &question("/tokenize", &text)?, JsonReader::new)
                     .await?;
                 Ok(tokens)
             }
@@ -162,7 +162,7 @@ struct Prompt {
     prompt: String,
 }
 
-fn question(path: &'static str, body: &impl Serialize) -> Result<Question, Error> {
+fn question(path: &'static str, body: &impl Serialize) -> Result<ApiRequest, Error> {
     dialect::post(path, false, body).map_err(unsendable)
 }
 
@@ -172,25 +172,27 @@ pub(crate) fn unsendable(error: serde_json::Error) -> Error {
 }
 
 /// Reads a body as one value.
-struct Json<T>(Option<T>);
+struct JsonReader<T>(Option<T>);
 
-impl<T> Json<T> {
+impl<T> JsonReader<T> {
     fn new() -> Self {
         Self(None)
     }
 }
 
-impl<T: for<'a> Deserialize<'a> + Send> Reader for Json<T> {
+impl<T: for<'a> Deserialize<'a> + Send> ResponseReader for JsonReader<T> {
     type Value = T;
 
-    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, Trouble> {
+    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, TransportError> {
         let value = serde_json::from_slice(data).map_err(|e| Unreadable::from(e).at(endpoint))?;
         self.0 = Some(value);
         Ok(true)
     }
 
-    fn finish(self, _: &str) -> Result<(T, u64), Trouble> {
-        let value = self.0.ok_or_else(|| Trouble::Garbled("no answer".into()))?;
+    fn finish(self, _: &str) -> Result<(T, u64), TransportError> {
+        let value = self
+            .0
+            .ok_or_else(|| TransportError::Garbled("no answer".into()))?;
         Ok((value, 0))
     }
 }

@@ -11,10 +11,10 @@ use outthink_prompt::{
 };
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::dialect::{Dialect, Told, Unreadable, llama, sglang, vllm};
-use crate::http::Trouble;
-use crate::policy::{Counted, key, usage};
-use crate::pool::{EndpointStats, Pool, Question, Reader};
+use crate::dialect::{Dialect, ReportedUsage, Unreadable, llama_cpp, sglang, vllm};
+use crate::http::TransportError;
+use crate::policy::{CountedTokens, key, usage};
+use crate::pool::{ApiRequest, EndpointStats, Pool, ResponseReader};
 use crate::probe::{Facts, Fleet, Wanted, probe};
 use crate::prompt::unsendable;
 use crate::{Error, Notice, Role, Servers, background};
@@ -28,7 +28,7 @@ pub struct RemoteVerifier(Arc<Inner>);
 struct Inner {
     pool: Arc<Pool>,
     fleet: Fleet,
-    method: Method,
+    method: RewardEndpoint,
     tokenizer: Tokenizer,
     template: ChatTemplate,
     layout: RewardLayout,
@@ -38,7 +38,7 @@ struct Inner {
 
 /// How the servers read rewards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
+enum RewardEndpoint {
     /// All steps in one request: rows of a classifier, of labels or of a value.
     Rows,
     /// All steps in one request: `outthink prm-serve` gives the log-probability of each token.
@@ -116,10 +116,12 @@ impl RemoteVerifier {
     /// How rewards are asked for, in words.
     pub fn method(&self) -> &'static str {
         match self.0.method {
-            Method::Rows => "/pooling, all steps in one request",
-            Method::LikelihoodRows => "/pooling, the likelihood of each token",
-            Method::Likelihood => "log-probabilities of the prompt, all steps in one request",
-            Method::Labels(_) => "probabilities of two tokens, one request a new step",
+            RewardEndpoint::Rows => "/pooling, all steps in one request",
+            RewardEndpoint::LikelihoodRows => "/pooling, the likelihood of each token",
+            RewardEndpoint::Likelihood => {
+                "log-probabilities of the prompt, all steps in one request"
+            }
+            RewardEndpoint::Labels(_) => "probabilities of two tokens, one request a new step",
         }
     }
 
@@ -130,7 +132,7 @@ impl RemoteVerifier {
 }
 
 /// How a kind of server reads a kind of reward, if it can.
-fn method(fleet: &Fleet, reward: Reward) -> Result<Method, Error> {
+fn method(fleet: &Fleet, reward: Reward) -> Result<RewardEndpoint, Error> {
     let cannot = |reason| Error::CannotScore {
         server: fleet.name(),
         reason,
@@ -138,7 +140,7 @@ fn method(fleet: &Fleet, reward: Reward) -> Result<Method, Error> {
     let pools = fleet.facts.iter().all(|facts| facts.pools);
     match (fleet.dialect, reward) {
         (Dialect::Outthink, Reward::Likelihood | Reward::NextLabel | Reward::Ratio(_)) => {
-            Ok(Method::LikelihoodRows)
+            Ok(RewardEndpoint::LikelihoodRows)
         }
         (_, Reward::NextLabel) => Err(cannot(
             "it does not read a label of each token that came next; use `outthink prm-serve`",
@@ -146,14 +148,14 @@ fn method(fleet: &Fleet, reward: Reward) -> Result<Method, Error> {
         (_, Reward::Ratio(_)) => Err(cannot(
             "an implicit PRM is read against its reference, and one server has one model; use `outthink prm-serve`",
         )),
-        (Dialect::Outthink, _) => Ok(Method::Rows),
+        (Dialect::Outthink, _) => Ok(RewardEndpoint::Rows),
         (Dialect::Vllm, Reward::Likelihood) if pools => Err(cannot(
             "likelihoods come from a server that generates; start it without --runner pooling",
         )),
-        (Dialect::Vllm, _) if pools => Ok(Method::Rows),
-        (Dialect::Vllm | Dialect::Sglang, Reward::Likelihood) => Ok(Method::Likelihood),
+        (Dialect::Vllm, _) if pools => Ok(RewardEndpoint::Rows),
+        (Dialect::Vllm | Dialect::Sglang, Reward::Likelihood) => Ok(RewardEndpoint::Likelihood),
         (Dialect::Vllm | Dialect::Sglang | Dialect::LlamaCpp, Reward::Tokens(right, wrong)) => {
-            Ok(Method::Labels([right, wrong]))
+            Ok(RewardEndpoint::Labels([right, wrong]))
         }
         (Dialect::Vllm, _) => Err(cannot(
             "its reward head is read from /pooling; start it with --runner pooling",
@@ -195,9 +197,11 @@ impl Inner {
         self.fleet.room(rendered.tokens.len().saturating_sub(1))?;
         let key = key(&prefix.problem.id);
         let (rewards, usage) = match self.method {
-            Method::Rows => self.rows(key, &rendered).await?,
-            Method::LikelihoodRows | Method::Likelihood => self.likelihood(key, &rendered).await?,
-            Method::Labels(labels) => self.labels(key, &rendered, labels).await?,
+            RewardEndpoint::Rows => self.rows(key, &rendered).await?,
+            RewardEndpoint::LikelihoodRows | RewardEndpoint::Likelihood => {
+                self.likelihood(key, &rendered).await?
+            }
+            RewardEndpoint::Labels(labels) => self.labels(key, &rendered, labels).await?,
         };
         Ok(Judgement { rewards, usage })
     }
@@ -253,7 +257,7 @@ impl Inner {
         let Rendered { tokens, steps } = rendered;
         let model = &self.fleet.model;
         let (values, told, endpoint) = match (self.method, self.fleet.dialect) {
-            (Method::LikelihoodRows, _) => {
+            (RewardEndpoint::LikelihoodRows, _) => {
                 let question = vllm::pooling_question(model, tokens, false);
                 let read = |data: &[u8]| {
                     let (rows, told) = vllm::read_pooling(data)?;
@@ -327,8 +331,8 @@ impl Inner {
             let share = |[right, wrong]: [f64; 2]| 1.0 / (1.0 + (wrong - right).exp());
             let (reward, told, endpoint) = match dialect {
                 Dialect::LlamaCpp => {
-                    let question = llama::labels_question(tokens, labels);
-                    self.ask(key, question, |data| llama::read_labels(data, labels))
+                    let question = llama_cpp::labels_question(tokens, labels);
+                    self.ask(key, question, |data| llama_cpp::read_labels(data, labels))
                         .await?
                 }
                 Dialect::Sglang => {
@@ -358,7 +362,7 @@ impl Inner {
                 kept.clear();
             }
             kept.insert(name, reward);
-            Ok((reward, usage(told, end as u64, Counted::exactly(1))))
+            Ok((reward, usage(told, end as u64, CountedTokens::exactly(1))))
         };
         let scored = try_join_all(rendered.steps.iter().map(|step| score(step.end))).await?;
         Ok(scored.into_iter().fold(
@@ -370,8 +374,8 @@ impl Inner {
         ))
     }
 
-    fn usage(&self, told: Option<Told>, tokens: usize) -> Usage {
-        let mut told = told.unwrap_or_else(|| Told::new(tokens as u64, None, 0));
+    fn usage(&self, told: Option<ReportedUsage>, tokens: usize) -> Usage {
+        let mut told = told.unwrap_or_else(|| ReportedUsage::new(tokens as u64, None, 0));
         // A server without a prefix cache need not tell that nothing came from it.
         let caches = self
             .fleet
@@ -383,16 +387,16 @@ impl Inner {
         }
         // An endpoint that only reads may say nothing of what it drew.
         told.generated = told.generated.or(Some(0));
-        usage(Some(told), tokens as u64, Counted::exactly(0))
+        usage(Some(told), tokens as u64, CountedTokens::exactly(0))
     }
 
     /// The value of an answer, its usage and who gave it.
     async fn ask<T: Send>(
         &self,
         key: u64,
-        question: Result<Question, serde_json::Error>,
-        read: impl Fn(&[u8]) -> Result<(T, Option<Told>), Unreadable> + Send + Sync,
-    ) -> Result<(T, Option<Told>, String), Error> {
+        question: Result<ApiRequest, serde_json::Error>,
+        read: impl Fn(&[u8]) -> Result<(T, Option<ReportedUsage>), Unreadable> + Send + Sync,
+    ) -> Result<(T, Option<ReportedUsage>, String), Error> {
         let question = question.map_err(unsendable)?;
         let reader = || RewardReader {
             read: &read,
@@ -429,26 +433,27 @@ pub(crate) fn reward(kind: Reward, row: &[f64]) -> Result<f64, (Vec<f64>, &'stat
 
 struct RewardReader<'a, F, T> {
     read: &'a F,
-    value: Option<(T, Option<Told>)>,
+    value: Option<(T, Option<ReportedUsage>)>,
 }
 
-impl<F, T: Send> Reader for RewardReader<'_, F, T>
+impl<F, T: Send> ResponseReader for RewardReader<'_, F, T>
 where
-    F: Fn(&[u8]) -> Result<(T, Option<Told>), Unreadable> + Send + Sync,
+    F: Fn(&[u8]) -> Result<(T, Option<ReportedUsage>), Unreadable> + Send + Sync,
 {
-    type Value = (T, Option<Told>, String);
+    type Value = (T, Option<ReportedUsage>, String);
 
-    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, Trouble> {
+    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, TransportError> {
         let value = (self.read)(data).map_err(|unreadable| unreadable.at(endpoint))?;
         self.value = Some(value);
         Ok(true)
     }
 
-    fn finish(self, endpoint: &str) -> Result<(Self::Value, u64), Trouble> {
+    fn finish(self, endpoint: &str) -> Result<(Self::Value, u64), TransportError> {
         let (value, told) = self
             .value
-            .ok_or_else(|| Trouble::Garbled("no answer".into()))?;
-        let told_work = |told: Told| told.prompt.unwrap_or(0) + told.generated.unwrap_or(0);
+            .ok_or_else(|| TransportError::Garbled("no answer".into()))?;
+        let told_work =
+            |told: ReportedUsage| told.prompt.unwrap_or(0) + told.generated.unwrap_or(0);
         let work = told.map_or(1, told_work).max(1);
         Ok(((value, told, endpoint.to_owned()), work))
     }

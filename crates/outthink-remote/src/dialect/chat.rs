@@ -7,9 +7,11 @@ use outthink_prompt::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Asked, Part, Parts, Piece, Prefix, Told, Unreadable, finish, post};
-use crate::pool::Question;
-use crate::said::Said;
+use super::{
+    DrawDelta, DrawEvent, DrawPrefix, DrawRequest, Piece, ReportedUsage, Unreadable, finish, post,
+};
+use crate::pool::ApiRequest;
+use crate::server_error::ServerError;
 
 #[derive(Serialize)]
 struct Chat<'a> {
@@ -42,10 +44,10 @@ fn is_none(p: &f64) -> bool {
     *p == 0.0
 }
 
-pub(super) fn question(asked: &Asked<'_>) -> Result<Question, serde_json::Error> {
+pub(super) fn question(asked: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
     let messages = match asked.prefix {
-        Prefix::Chat(messages) => messages,
-        Prefix::Tokens(_) => &[],
+        DrawPrefix::Chat(messages) => messages,
+        DrawPrefix::Tokens(_) => &[],
     };
     let body = Chat {
         model: asked.model,
@@ -67,7 +69,7 @@ struct Reply {
     #[serde(default)]
     choices: Option<Vec<Choice>>,
     #[serde(default, deserialize_with = "super::usage::usage")]
-    usage: Option<Told>,
+    usage: Option<ReportedUsage>,
 }
 
 #[derive(Deserialize)]
@@ -135,17 +137,17 @@ fn read_content(content: &Value, text: &mut String) {
     }
 }
 
-pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
+pub(super) fn read(data: &[u8]) -> Result<DrawEvent, Unreadable> {
     let reply: Reply = serde_json::from_slice(data)?;
     let mut choices = reply.choices.unwrap_or_default();
     if choices.is_empty() {
-        if let Some(said) = Said::read_success(data) {
-            return Err(Unreadable::Said(said));
+        if let Some(said) = ServerError::read_success(data) {
+            return Err(Unreadable::ServerError(said));
         }
         // The last event of some streams, or an answer that holds none.
-        return Ok(Parts {
+        return Ok(DrawEvent {
             told: reply.usage,
-            ..Parts::default()
+            ..DrawEvent::default()
         });
     }
     let streamed = choices.iter().any(Choice::is_delta);
@@ -160,8 +162,9 @@ pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
     }
     let part = |(place, choice): (usize, Choice)| {
         let broken = choice.finish_reason == "error" || !choice.error.is_null();
-        if broken && let Some(said) = Said::read_success(&serde_json::to_vec(&choice.error)?) {
-            return Err(Unreadable::Said(said));
+        if broken && let Some(said) = ServerError::read_success(&serde_json::to_vec(&choice.error)?)
+        {
+            return Err(Unreadable::ServerError(said));
         }
         let text = choice.text();
         let index = match streamed {
@@ -172,7 +175,7 @@ pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
             (Value::Null, true) => None,
             (reason, _) => Some(finish(reason, false)?),
         };
-        Ok(Part {
+        Ok(DrawDelta {
             index,
             pieces: vec![Piece {
                 token: None,
@@ -183,7 +186,7 @@ pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
         })
     };
     let parts = choices.into_iter().enumerate().map(part);
-    Ok(Parts {
+    Ok(DrawEvent {
         parts: parts.collect::<Result<_, Unreadable>>()?,
         told: reply.usage,
         last: false,
@@ -196,12 +199,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::dialect::Finish;
+    use crate::dialect::FinishReason;
 
     fn texts(reply: &Value) -> Vec<String> {
         let parts = read(reply.to_string().as_bytes()).unwrap().parts;
         for (place, part) in parts.iter().enumerate() {
-            assert_eq!((part.index, part.finish), (place, Some(Finish::End)));
+            assert_eq!((part.index, part.finish), (place, Some(FinishReason::End)));
         }
         parts
             .into_iter()

@@ -2,7 +2,7 @@
 //! b11434) or stands in the server's documentation (SGLang); none is guessed from a name.
 
 pub(crate) mod chat;
-pub(crate) mod llama;
+pub(crate) mod llama_cpp;
 pub(crate) mod sglang;
 mod usage;
 pub(crate) mod vllm;
@@ -16,11 +16,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Error;
-use crate::http::Trouble;
-use crate::pool::Question;
-use crate::said::Said;
+use crate::http::TransportError;
+use crate::pool::ApiRequest;
+use crate::server_error::ServerError;
 
-pub(crate) use usage::Told;
+pub(crate) use usage::ReportedUsage;
 
 /// A kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -105,7 +105,7 @@ impl TryFrom<String> for Dialect {
 
 /// What is to be continued.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Prefix<'a> {
+pub(crate) enum DrawPrefix<'a> {
     /// Prompt and steps so far.
     Tokens(&'a [u32]),
     /// A conversation.
@@ -114,9 +114,9 @@ pub(crate) enum Prefix<'a> {
 
 /// One draw, as every dialect is asked for it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct DrawRequest<'a> {
     pub(crate) model: &'a str,
-    pub(crate) prefix: Prefix<'a>,
+    pub(crate) prefix: DrawPrefix<'a>,
     pub(crate) seed: u64,
     pub(crate) sampling: Sampling,
     pub(crate) max_tokens: usize,
@@ -129,7 +129,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) n: usize,
 }
 
-impl Asked<'_> {
+impl DrawRequest<'_> {
     /// A greedy draw is the same whatever the seed.
     fn seed(&self) -> Option<u64> {
         (self.sampling.temperature > 0.0).then_some(self.seed)
@@ -138,7 +138,7 @@ impl Asked<'_> {
 
 /// Why a server ended a draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Finish {
+pub(crate) enum FinishReason {
     /// At the text that it was to stop at.
     Separator,
     /// The model ended its answer.
@@ -159,18 +159,18 @@ pub(crate) struct Piece {
 
 /// What one body or event of an answer holds.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Part {
+pub(crate) struct DrawDelta {
     /// Which of several answers.
     pub(crate) index: usize,
     pub(crate) pieces: Vec<Piece>,
-    pub(crate) finish: Option<Finish>,
+    pub(crate) finish: Option<FinishReason>,
 }
 
 /// All that one body or event holds.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Parts {
-    pub(crate) parts: Vec<Part>,
-    pub(crate) told: Option<Told>,
+pub(crate) struct DrawEvent {
+    pub(crate) parts: Vec<DrawDelta>,
+    pub(crate) told: Option<ReportedUsage>,
     /// Nothing follows.
     pub(crate) last: bool,
 }
@@ -183,7 +183,7 @@ pub(crate) enum Unreadable {
     /// It is something else than was asked for, and will be again.
     Other(String),
     /// It says what is wrong.
-    Said(Said),
+    ServerError(ServerError),
 }
 
 impl From<serde_json::Error> for Unreadable {
@@ -208,14 +208,14 @@ impl From<&str> for Unreadable {
 }
 
 impl Unreadable {
-    pub(crate) fn at(self, endpoint: &str) -> Trouble {
+    pub(crate) fn at(self, endpoint: &str) -> TransportError {
         match self {
-            Self::Broken(reason) => Trouble::Garbled(reason),
-            Self::Other(reason) => Trouble::Fatal(Error::Misshaped {
+            Self::Broken(reason) => TransportError::Garbled(reason),
+            Self::Other(reason) => TransportError::Fatal(Error::Misshaped {
                 endpoint: endpoint.to_owned(),
                 reason,
             }),
-            Self::Said(said) => said.trouble(None, None),
+            Self::ServerError(said) => said.into_transport_error(None, None),
         }
     }
 }
@@ -226,27 +226,27 @@ impl Dialect {
         matches!(self, Self::Vllm | Self::Sglang | Self::LlamaCpp)
     }
 
-    pub(crate) fn question(self, asked: &Asked<'_>) -> Result<Question, serde_json::Error> {
+    pub(crate) fn question(self, asked: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
         match self {
             Self::Vllm => vllm::question(asked),
             Self::Sglang => sglang::question(asked),
-            Self::LlamaCpp => llama::question(asked),
+            Self::LlamaCpp => llama_cpp::question(asked),
             Self::Chat | Self::Gateway | Self::Outthink => chat::question(asked),
         }
     }
 
     /// Reads a body, or an event. `spelled`: are the tokens' bytes wanted?
-    pub(crate) fn read(self, data: &[u8], spelled: bool) -> Result<Parts, Unreadable> {
+    pub(crate) fn read(self, data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable> {
         if data == b"[DONE]" {
-            return Ok(Parts {
+            return Ok(DrawEvent {
                 last: true,
-                ..Parts::default()
+                ..DrawEvent::default()
             });
         }
         match self {
             Self::Vllm => vllm::read(data, spelled),
             Self::Sglang => sglang::read(data),
-            Self::LlamaCpp => llama::read(data, spelled),
+            Self::LlamaCpp => llama_cpp::read(data, spelled),
             Self::Chat | Self::Gateway | Self::Outthink => chat::read(data),
         }
     }
@@ -257,8 +257,8 @@ pub(crate) fn post(
     path: &'static str,
     stream: bool,
     body: &impl serde::Serialize,
-) -> Result<Question, serde_json::Error> {
-    Ok(Question {
+) -> Result<ApiRequest, serde_json::Error> {
+    Ok(ApiRequest {
         path,
         body: serde_json::to_vec(body)?.into(),
         stream,
@@ -266,7 +266,7 @@ pub(crate) fn post(
 }
 
 /// OpenAI's word for why a draw ended, and those of others. A reply that is there and ended for a reason unheard of is whole.
-fn finish(reason: &Value, at_separator: bool) -> Result<Finish, Unreadable> {
+fn finish(reason: &Value, at_separator: bool) -> Result<FinishReason, Unreadable> {
     let word = match reason {
         Value::String(word) => word.as_str(),
         Value::Object(reason) => reason
@@ -277,7 +277,7 @@ fn finish(reason: &Value, at_separator: bool) -> Result<Finish, Unreadable> {
     };
     let plain = word.trim().to_ascii_lowercase();
     match plain.as_str() {
-        "stop" if at_separator => Ok(Finish::Separator),
+        "stop" if at_separator => Ok(FinishReason::Separator),
         "length"
         | "max_tokens"
         | "max_new_tokens"
@@ -292,10 +292,10 @@ fn finish(reason: &Value, at_separator: bool) -> Result<Finish, Unreadable> {
         | "token_limit"
         | "limit"
         | "incomplete"
-        | "truncated" => Ok(Finish::Length),
+        | "truncated" => Ok(FinishReason::Length),
         // What a filter cut off is not the model's whole answer.
         "content_filter" | "content_filtered" | "safety" | "recitation" | "blocklist"
-        | "prohibited_content" | "spii" => Ok(Finish::Length),
+        | "prohibited_content" | "spii" => Ok(FinishReason::Length),
         "error"
         | "abort"
         | "aborted"
@@ -306,7 +306,7 @@ fn finish(reason: &Value, at_separator: bool) -> Result<Finish, Unreadable> {
         | "insufficient_system_resource" => {
             Err(Unreadable::Broken(format!("it ended with {word:?}")))
         }
-        _ => Ok(Finish::End),
+        _ => Ok(FinishReason::End),
     }
 }
 
@@ -340,12 +340,12 @@ mod tests {
             "tool_calls",
             "never heard of",
         ] {
-            assert_eq!(ends(json!(word)), Some(Finish::End), "{word}");
+            assert_eq!(ends(json!(word)), Some(FinishReason::End), "{word}");
         }
-        assert_eq!(ends(Value::Null), Some(Finish::End));
+        assert_eq!(ends(Value::Null), Some(FinishReason::End));
         assert_eq!(
             ends(json!({"type": "stop", "matched": 2})),
-            Some(Finish::End)
+            Some(FinishReason::End)
         );
         for word in [
             "length",
@@ -355,7 +355,7 @@ mod tests {
             "content_filter",
             "SAFETY",
         ] {
-            assert_eq!(ends(json!(word)), Some(Finish::Length), "{word}");
+            assert_eq!(ends(json!(word)), Some(FinishReason::Length), "{word}");
         }
         for word in ["error", "abort"] {
             assert_eq!(ends(json!(word)), None, "{word}");

@@ -6,8 +6,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Asked, Part, Parts, Piece, Prefix, Told, Unreadable, finish, logprob, post};
-use crate::pool::Question;
+use super::{
+    DrawDelta, DrawEvent, DrawPrefix, DrawRequest, Piece, ReportedUsage, Unreadable, finish,
+    logprob, post,
+};
+use crate::pool::ApiRequest;
 
 #[derive(Serialize)]
 struct Generate<'a> {
@@ -36,8 +39,8 @@ struct SamplingParams<'a> {
     sampling_seed: Option<u32>,
 }
 
-pub(super) fn question(asked: &Asked<'_>) -> Result<Question, serde_json::Error> {
-    let Prefix::Tokens(prompt) = asked.prefix else {
+pub(super) fn question(asked: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
+    let DrawPrefix::Tokens(prompt) = asked.prefix else {
         return super::chat::question(asked);
     };
     let body = Generate {
@@ -94,8 +97,8 @@ struct Reason<'a> {
 }
 
 impl Meta<'_> {
-    fn told(&self) -> Told {
-        Told::new(
+    fn told(&self) -> ReportedUsage {
+        ReportedUsage::new(
             self.prompt_tokens,
             self.cached_tokens,
             self.completion_tokens,
@@ -103,7 +106,7 @@ impl Meta<'_> {
     }
 }
 
-pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
+pub(super) fn read(data: &[u8]) -> Result<DrawEvent, Unreadable> {
     let Reply { meta_info: meta } = serde_json::from_slice(data)?;
     let reason = meta.finish_reason.as_ref().ok_or("no finish_reason")?;
     // A text is the separator, a number a token that ends the answer.
@@ -128,8 +131,8 @@ pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
         })
     };
     let pieces = meta.output_token_logprobs.into_iter().map(piece);
-    Ok(Parts {
-        parts: vec![Part {
+    Ok(DrawEvent {
+        parts: vec![DrawDelta {
             index: 0,
             pieces: pieces.collect::<Result<_, Unreadable>>()?,
             finish: Some(finish),
@@ -143,7 +146,7 @@ pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
 pub(crate) fn reading_question(
     tokens: &[u32],
     labels: Option<[u32; 2]>,
-) -> Result<Question, serde_json::Error> {
+) -> Result<ApiRequest, serde_json::Error> {
     let body = Generate {
         input_ids: tokens,
         sampling_params: SamplingParams {
@@ -168,7 +171,7 @@ pub(crate) fn reading_question(
 pub(crate) fn read_likelihood(
     data: &[u8],
     tokens: &[u32],
-) -> Result<(Vec<f64>, Option<Told>), Unreadable> {
+) -> Result<(Vec<f64>, Option<ReportedUsage>), Unreadable> {
     let Reply { meta_info: meta } = serde_json::from_slice(data)?;
     let told = meta.told();
     let values = meta.input_token_logprobs.ok_or("no input_token_logprobs")?;
@@ -193,7 +196,7 @@ pub(crate) fn read_likelihood(
 pub(crate) fn read_labels(
     data: &[u8],
     labels: [u32; 2],
-) -> Result<([f64; 2], Option<Told>), Unreadable> {
+) -> Result<([f64; 2], Option<ReportedUsage>), Unreadable> {
     let Reply { meta_info: meta } = serde_json::from_slice(data)?;
     let told = meta.told();
     let first = meta

@@ -8,14 +8,14 @@ const MOST: u64 = 1 << 25;
 
 /// What a server says that a request cost; what it does not say, or cannot be, is counted here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct ReportedUsage {
     pub(crate) prompt: Option<u64>,
     /// Not every server tells.
     pub(crate) cached: Option<u64>,
     pub(crate) generated: Option<u64>,
 }
 
-impl Told {
+impl ReportedUsage {
     pub(crate) fn new(prompt: u64, cached: Option<u64>, generated: u64) -> Self {
         let sound = |tokens: u64| (tokens <= MOST).then_some(tokens);
         Self {
@@ -60,8 +60,8 @@ fn whole(number: f64) -> Option<u64> {
 }
 
 /// Usage of any shape; what says nothing is none.
-pub(super) fn usage<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Told>, D::Error> {
-    Ok(Told::read(&Value::deserialize(from)?))
+pub(super) fn usage<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ReportedUsage>, D::Error> {
+    Ok(ReportedUsage::read(&Value::deserialize(from)?))
 }
 
 #[cfg(test)]
@@ -71,9 +71,9 @@ mod tests {
 
     #[test]
     fn usage_is_believed_as_far_as_it_can_be() {
-        let read = |text: &str| Told::read(&serde_json::from_str(text).unwrap());
+        let read = |text: &str| ReportedUsage::read(&serde_json::from_str(text).unwrap());
         let told = |prompt, cached, generated| {
-            Some(Told {
+            Some(ReportedUsage {
                 prompt,
                 cached,
                 generated,
@@ -124,7 +124,7 @@ mod tests {
             assert_eq!(read(text), expected, "{text}");
         }
         assert_eq!(
-            Told::new(u64::MAX, Some(u64::MAX), 3),
+            ReportedUsage::new(u64::MAX, Some(u64::MAX), 3),
             told(None, None, Some(3)).unwrap()
         );
     }

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Asked, Finish, Part, Parts, Piece, Prefix, Told, Unreadable, finish, logprob, post};
-use crate::pool::Question;
+use super::{
+    DrawDelta, DrawEvent, DrawPrefix, DrawRequest, FinishReason, Piece, ReportedUsage, Unreadable,
+    finish, logprob, post,
+};
+use crate::pool::ApiRequest;
 
 #[derive(Serialize)]
 struct Completion<'a> {
@@ -40,8 +43,8 @@ struct StreamOptions {
     include_usage: bool,
 }
 
-pub(super) fn question(asked: &Asked<'_>) -> Result<Question, serde_json::Error> {
-    let Prefix::Tokens(prompt) = asked.prefix else {
+pub(super) fn question(asked: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
+    let DrawPrefix::Tokens(prompt) = asked.prefix else {
         return super::chat::question(asked);
     };
     let body = Completion {
@@ -71,7 +74,7 @@ struct Reply<'a> {
     #[serde(borrow)]
     choices: Vec<Choice<'a>>,
     #[serde(default, deserialize_with = "super::usage::usage")]
-    usage: Option<Told>,
+    usage: Option<ReportedUsage>,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +95,7 @@ struct Logprobs<'a> {
     tokens: Vec<&'a RawValue>,
 }
 
-pub(super) fn read(data: &[u8], spelled: bool) -> Result<Parts, Unreadable> {
+pub(super) fn read(data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable> {
     let reply: Reply<'_> = serde_json::from_slice(data)?;
     let last = reply.choices.is_empty() && reply.usage.is_some();
     let parts = reply
@@ -100,14 +103,14 @@ pub(super) fn read(data: &[u8], spelled: bool) -> Result<Parts, Unreadable> {
         .into_iter()
         .enumerate()
         .map(|(place, choice)| part(place, choice, spelled));
-    Ok(Parts {
+    Ok(DrawEvent {
         parts: parts.collect::<Result<_, _>>()?,
         told: reply.usage,
         last,
     })
 }
 
-fn part(place: usize, choice: Choice<'_>, spelled: bool) -> Result<Part, Unreadable> {
+fn part(place: usize, choice: Choice<'_>, spelled: bool) -> Result<DrawDelta, Unreadable> {
     let tokens = choice
         .token_ids
         .ok_or("no token_ids: this vLLM is older than return_token_ids (0.10.2)")?;
@@ -151,11 +154,11 @@ fn part(place: usize, choice: Choice<'_>, spelled: bool) -> Result<Part, Unreada
             piece.bytes = text.into_bytes();
         }
         // The token that ends an answer is spelled out here, and is no text.
-        if let (Some(Finish::End), Some(end)) = (finish, pieces.last_mut()) {
+        if let (Some(FinishReason::End), Some(end)) = (finish, pieces.last_mut()) {
             end.bytes.clear();
         }
     }
-    Ok(Part {
+    Ok(DrawDelta {
         index: place,
         pieces,
         finish,
@@ -167,7 +170,7 @@ pub(crate) fn labels_question(
     model: &str,
     prompt: &[u32],
     labels: [u32; 2],
-) -> Result<Question, serde_json::Error> {
+) -> Result<ApiRequest, serde_json::Error> {
     #[derive(Serialize)]
     struct Labels<'a> {
         model: &'a str,
@@ -195,12 +198,12 @@ pub(crate) fn labels_question(
 pub(crate) fn read_labels(
     data: &[u8],
     labels: [u32; 2],
-) -> Result<([f64; 2], Option<Told>), Unreadable> {
+) -> Result<([f64; 2], Option<ReportedUsage>), Unreadable> {
     #[derive(Deserialize)]
     struct Reply {
         choices: Vec<Choice>,
         #[serde(default, deserialize_with = "crate::dialect::usage::usage")]
-        usage: Option<Told>,
+        usage: Option<ReportedUsage>,
     }
     #[derive(Deserialize)]
     struct Choice {
@@ -228,7 +231,7 @@ pub(crate) fn read_labels(
 pub(crate) fn likelihood_question(
     model: &str,
     tokens: &[u32],
-) -> Result<Question, serde_json::Error> {
+) -> Result<ApiRequest, serde_json::Error> {
     #[derive(Serialize)]
     struct Likelihood<'a> {
         model: &'a str,
@@ -251,12 +254,12 @@ pub(crate) fn likelihood_question(
 pub(crate) fn read_likelihood(
     data: &[u8],
     tokens: &[u32],
-) -> Result<(Vec<f64>, Option<Told>), Unreadable> {
+) -> Result<(Vec<f64>, Option<ReportedUsage>), Unreadable> {
     #[derive(Deserialize)]
     struct Reply {
         choices: Vec<Choice>,
         #[serde(default, deserialize_with = "crate::dialect::usage::usage")]
-        usage: Option<Told>,
+        usage: Option<ReportedUsage>,
     }
     #[derive(Deserialize)]
     struct Choice {
@@ -289,7 +292,7 @@ pub(crate) fn pooling_question(
     model: &str,
     tokens: &[u32],
     activated: bool,
-) -> Result<Question, serde_json::Error> {
+) -> Result<ApiRequest, serde_json::Error> {
     #[derive(Serialize)]
     struct Pooling<'a> {
         model: &'a str,
@@ -307,12 +310,14 @@ pub(crate) fn pooling_question(
 }
 
 /// The rows: one a step tag or one a token, as the server is set up.
-pub(crate) fn read_pooling(data: &[u8]) -> Result<(Vec<Vec<f64>>, Option<Told>), Unreadable> {
+pub(crate) fn read_pooling(
+    data: &[u8],
+) -> Result<(Vec<Vec<f64>>, Option<ReportedUsage>), Unreadable> {
     #[derive(Deserialize)]
     struct Reply {
         data: Vec<Item>,
         #[serde(default, deserialize_with = "crate::dialect::usage::usage")]
-        usage: Option<Told>,
+        usage: Option<ReportedUsage>,
     }
     #[derive(Deserialize)]
     struct Item {

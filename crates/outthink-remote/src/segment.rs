@@ -5,11 +5,11 @@ use std::sync::Arc;
 use outthink_core::{Continuation, Step, Stop, TokenStats, Until};
 use outthink_prompt::{End, Likelihood, Segmenter, Tokenizer};
 
-use crate::dialect::{Finish, Piece};
+use crate::dialect::{FinishReason, Piece};
 
 /// One draw on its way.
 #[derive(Clone)]
-pub(crate) struct Cut {
+pub(crate) struct PartialDraw {
     segmenter: Segmenter,
     /// Without it, the server spells the tokens.
     tokenizer: Option<Arc<Tokenizer>>,
@@ -18,10 +18,10 @@ pub(crate) struct Cut {
     tokens: u64,
     bytes: u64,
     stop: Option<Stop>,
-    finish: Option<Finish>,
+    finish: Option<FinishReason>,
 }
 
-impl Cut {
+impl PartialDraw {
     pub(crate) fn new(
         segmenter: Segmenter,
         tokenizer: Option<Arc<Tokenizer>>,
@@ -77,7 +77,7 @@ impl Cut {
         }
     }
 
-    pub(crate) fn finish(&mut self, finish: Finish) {
+    pub(crate) fn finish(&mut self, finish: FinishReason) {
         self.finish = Some(finish);
     }
 
@@ -119,10 +119,10 @@ impl Cut {
         let stop = match (self.stop, self.finish) {
             (Some(stop), _) => stop,
             (None, None) => return None,
-            (None, Some(Finish::End)) => Stop::Answer,
-            (None, Some(Finish::Length)) => Stop::Length,
+            (None, Some(FinishReason::End)) => Stop::Answer,
+            (None, Some(FinishReason::Length)) => Stop::Length,
             // A separator before any text: the step goes on after it.
-            (None, Some(Finish::Separator)) => match self.until {
+            (None, Some(FinishReason::Separator)) => match self.until {
                 Until::Step => Stop::Step,
                 Until::Answer => Stop::Length,
             },

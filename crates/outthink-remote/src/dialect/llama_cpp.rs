@@ -9,8 +9,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, Finish, Part, Parts, Piece, Prefix, Told, Unreadable, logprob, post};
-use crate::pool::Question;
+use super::{
+    DrawDelta, DrawEvent, DrawPrefix, DrawRequest, FinishReason, Piece, ReportedUsage, Unreadable,
+    logprob, post,
+};
+use crate::pool::ApiRequest;
 
 #[derive(Serialize)]
 struct Completion<'a> {
@@ -34,8 +37,8 @@ fn seed(seed: u64) -> u32 {
     ((seed >> 32) as u32 ^ seed as u32).min(u32::MAX - 1)
 }
 
-pub(super) fn question(asked: &Asked<'_>) -> Result<Question, serde_json::Error> {
-    let Prefix::Tokens(prompt) = asked.prefix else {
+pub(super) fn question(asked: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
+    let DrawPrefix::Tokens(prompt) = asked.prefix else {
         return super::chat::question(asked);
     };
     let body = Completion {
@@ -93,13 +96,13 @@ struct Probability {
     logprob: Option<f64>,
 }
 
-pub(super) fn read(data: &[u8], spelled: bool) -> Result<Parts, Unreadable> {
+pub(super) fn read(data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable> {
     let reply: Reply = serde_json::from_slice(data)?;
     let finish = match (reply.stop, reply.stop_type) {
         (false, _) => None,
-        (true, Some(StopType::Eos)) => Some(Finish::End),
-        (true, Some(StopType::Limit)) => Some(Finish::Length),
-        (true, Some(StopType::Word)) => Some(Finish::Separator),
+        (true, Some(StopType::Eos)) => Some(FinishReason::End),
+        (true, Some(StopType::Limit)) => Some(FinishReason::Length),
+        (true, Some(StopType::Word)) => Some(FinishReason::Separator),
         (true, Some(StopType::None) | None) => return Err("it does not say why it stopped".into()),
     };
     // Some tokens have none, and a step's log-probability leaves them out. The text of a token inside a character comes with
@@ -123,25 +126,25 @@ pub(super) fn read(data: &[u8], spelled: bool) -> Result<Parts, Unreadable> {
         .into());
     }
     if spelled
-        && finish == Some(Finish::Separator)
+        && finish == Some(FinishReason::Separator)
         && let (Some((end, before)), Some(word)) = (pieces.split_last_mut(), reply.stopping_word)
     {
         let known: usize = before.iter().map(|piece| piece.bytes.len()).sum();
         let text = format!("{}{word}", reply.content).into_bytes();
         end.bytes = text.get(known..).unwrap_or_default().to_vec();
     }
-    if let (Some(Finish::End), Some(end)) = (finish, pieces.last_mut()) {
+    if let (Some(FinishReason::End), Some(end)) = (finish, pieces.last_mut()) {
         end.bytes.clear();
     }
-    Ok(Parts {
-        parts: vec![Part {
+    Ok(DrawEvent {
+        parts: vec![DrawDelta {
             index: 0,
             pieces,
             finish,
         }],
         told: reply.stop.then(|| {
             let cached = reply.timings.map(|timings| timings.cache_n);
-            Told::new(reply.tokens_evaluated, cached, reply.tokens_predicted)
+            ReportedUsage::new(reply.tokens_evaluated, cached, reply.tokens_predicted)
         }),
         last: reply.stop,
     })
@@ -151,7 +154,7 @@ pub(super) fn read(data: &[u8], spelled: bool) -> Result<Parts, Unreadable> {
 pub(crate) fn labels_question(
     prompt: &[u32],
     labels: [u32; 2],
-) -> Result<Question, serde_json::Error> {
+) -> Result<ApiRequest, serde_json::Error> {
     #[derive(Serialize)]
     struct Labels<'a> {
         prompt: &'a [u32],
@@ -185,7 +188,7 @@ pub(crate) fn labels_question(
 pub(crate) fn read_labels(
     data: &[u8],
     labels: [u32; 2],
-) -> Result<(f64, Option<Told>), Unreadable> {
+) -> Result<(f64, Option<ReportedUsage>), Unreadable> {
     #[derive(Deserialize)]
     struct Reply {
         completion_probabilities: Vec<Drawn>,
@@ -216,7 +219,7 @@ pub(crate) fn read_labels(
         _ => return Err("other tokens than the two labels: logit_bias is ignored".into()),
     };
     let cached = reply.timings.map(|timings| timings.cache_n);
-    let told = Told::new(reply.tokens_evaluated, cached, reply.tokens_predicted);
+    let told = ReportedUsage::new(reply.tokens_evaluated, cached, reply.tokens_predicted);
     Ok((share, Some(told)))
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use crate::breaker::{Breaker, Fault};
-use crate::limit::Limit;
+use crate::limit::ConcurrencyLimit;
 use crate::pool::{Granted, Waiting};
 
 /// More than any server batches.
@@ -19,30 +19,30 @@ const HOMES: usize = 1 << 16;
 
 /// What happened at one server.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct RequestCounts {
     pub(crate) answered: u64,
     pub(crate) wasted: u64,
     pub(crate) busy: u64,
     pub(crate) refused: u64,
 }
 
-struct Slot {
-    limit: Limit,
+struct Replica {
+    limit: ConcurrencyLimit,
     breaker: Breaker,
     waiting: VecDeque<Waiting>,
-    counts: Counts,
+    counts: RequestCounts,
     /// Prefixes that are cached here.
     homes: usize,
 }
 
-impl Slot {
+impl Replica {
     fn is_overrun(&self) -> bool {
         self.waiting.len() >= self.limit.allowed()
     }
 }
 
 /// What to do with a request.
-pub(crate) enum Choice {
+pub(crate) enum Placement {
     /// Send it there; it counts as in flight.
     Room(usize),
     /// Wait for a place.
@@ -56,79 +56,79 @@ pub(crate) enum Choice {
 }
 
 /// All that is known of the servers of a role.
-pub(crate) struct State {
-    slots: Vec<Slot>,
+pub(crate) struct Balancer {
+    replicas: Vec<Replica>,
     /// Where each prefix is cached.
     homes: HashMap<u64, usize>,
     /// Since when no server answers, and why the last one did not.
     down: Option<Instant>,
     reason: String,
     /// Was it told that no server answers?
-    told: bool,
+    announced: bool,
 }
 
-impl State {
+impl Balancer {
     pub(crate) fn new(servers: usize, concurrency: Option<usize>) -> Self {
-        let slot = |_| Slot {
+        let replica = |_| Replica {
             limit: match concurrency {
-                Some(allowed) => Limit::fixed(allowed),
-                None => Limit::adaptive(MOST_IN_FLIGHT),
+                Some(allowed) => ConcurrencyLimit::fixed(allowed),
+                None => ConcurrencyLimit::adaptive(MOST_IN_FLIGHT),
             },
             breaker: Breaker::default(),
             waiting: VecDeque::new(),
-            counts: Counts::default(),
+            counts: RequestCounts::default(),
             homes: 0,
         };
         Self {
-            slots: (0..servers).map(slot).collect(),
+            replicas: (0..servers).map(replica).collect(),
             homes: HashMap::new(),
             down: None,
             reason: String::new(),
-            told: false,
+            announced: false,
         }
     }
 
-    pub(crate) fn counts(&self, server: usize) -> Counts {
-        self.slots[server].counts
+    pub(crate) fn counts(&self, server: usize) -> RequestCounts {
+        self.replicas[server].counts
     }
 
     pub(crate) fn limit(&self, server: usize) -> usize {
-        self.slots[server].limit.allowed()
+        self.replicas[server].limit.allowed()
     }
 
     pub(crate) fn cap(&mut self, server: usize, most: usize) {
-        let limit = &mut self.slots[server].limit;
+        let limit = &mut self.replicas[server].limit;
         if most < limit.allowed() {
-            *limit = Limit::adaptive(most);
+            *limit = ConcurrencyLimit::adaptive(most);
         }
     }
 
     /// True the first time.
     pub(crate) fn goes_down(&mut self) -> bool {
-        !std::mem::replace(&mut self.told, true)
+        !std::mem::replace(&mut self.announced, true)
     }
 
     /// True if it was told that no server answers.
     pub(crate) fn comes_back(&mut self) -> bool {
         self.down = None;
-        std::mem::take(&mut self.told)
+        std::mem::take(&mut self.announced)
     }
 
-    pub(crate) fn choose(&mut self, key: u64, now: Instant) -> Choice {
-        let open = |slot: &Slot| slot.breaker.admits(now);
-        if !self.slots.iter().any(open) {
-            let next = |slot: &Slot| slot.breaker.opens_at().filter(|next| *next > now);
-            return Choice::Down {
+    pub(crate) fn choose(&mut self, key: u64, now: Instant) -> Placement {
+        let open = |replica: &Replica| replica.breaker.admits(now);
+        if !self.replicas.iter().any(open) {
+            let next = |replica: &Replica| replica.breaker.opens_at().filter(|next| *next > now);
+            return Placement::Down {
                 since: *self.down.get_or_insert(now),
-                next: self.slots.iter().filter_map(next).min(),
+                next: self.replicas.iter().filter_map(next).min(),
                 reason: self.reason.clone(),
             };
         }
         let home = match self.homes.get(&key).copied() {
-            Some(home) if open(&self.slots[home]) => home,
+            Some(home) if open(&self.replicas[home]) => home,
             _ => {
                 let Some(home) = self.least_loaded(now) else {
-                    return Choice::Down {
+                    return Placement::Down {
                         since: now,
                         next: None,
                         reason: self.reason.clone(),
@@ -138,24 +138,24 @@ impl State {
                 home
             }
         };
-        let idle = |slot: &Slot| slot.waiting.is_empty() && slot.limit.load() < IDLE;
-        let chosen = if self.slots[home].limit.has_room() {
+        let idle = |replica: &Replica| replica.waiting.is_empty() && replica.limit.load() < IDLE;
+        let chosen = if self.replicas[home].limit.has_room() {
             Some(home)
-        } else if !self.slots[home].is_overrun() {
+        } else if !self.replicas[home].is_overrun() {
             None
         } else {
             self.least_loaded(now)
-                .filter(|&other| idle(&self.slots[other]))
+                .filter(|&other| idle(&self.replicas[other]))
         };
         match chosen {
             Some(server) => {
                 self.enter(server);
-                Choice::Room(server)
+                Placement::Room(server)
             }
             None => {
                 let (waiting, granted) = oneshot::channel();
-                self.slots[home].waiting.push_back(waiting);
-                Choice::Queue(granted)
+                self.replicas[home].waiting.push_back(waiting);
+                Placement::Queue(granted)
             }
         }
     }
@@ -163,29 +163,31 @@ impl State {
     fn move_home(&mut self, key: u64, home: usize) {
         if self.homes.len() >= HOMES {
             self.homes.clear();
-            self.slots.iter_mut().for_each(|slot| slot.homes = 0);
+            self.replicas
+                .iter_mut()
+                .for_each(|replica| replica.homes = 0);
         }
         if let Some(old) = self.homes.insert(key, home) {
-            self.slots[old].homes -= 1;
+            self.replicas[old].homes -= 1;
         }
-        self.slots[home].homes += 1;
+        self.replicas[home].homes += 1;
     }
 
     fn enter(&mut self, server: usize) {
-        self.slots[server].limit.enter();
-        self.slots[server].breaker.sent();
+        self.replicas[server].limit.enter();
+        self.replicas[server].breaker.sent();
     }
 
     fn least_loaded(&self, now: Instant) -> Option<usize> {
-        let fullness = |slot: &Slot| {
-            let queued = slot.waiting.len() as f64 / slot.limit.allowed() as f64;
-            slot.limit.load() + queued
+        let fullness = |replica: &Replica| {
+            let queued = replica.waiting.len() as f64 / replica.limit.allowed() as f64;
+            replica.limit.load() + queued
         };
         let admitted = self
-            .slots
+            .replicas
             .iter()
             .enumerate()
-            .filter(|(_, slot)| slot.breaker.admits(now));
+            .filter(|(_, replica)| replica.breaker.admits(now));
         // Between equals, the one that is home to fewer: problems that all start at once spread.
         admitted
             .min_by(|(_, x), (_, y)| {
@@ -197,55 +199,57 @@ impl State {
 
     /// Takes the next one in line for a free place at a server, if there is a place and a line. The place is taken.
     pub(crate) fn next_waiting(&mut self, server: usize) -> Option<Waiting> {
-        let slot = &self.slots[server];
-        if !slot.limit.has_room() || slot.breaker.is_open() {
+        let replica = &self.replicas[server];
+        if !replica.limit.has_room() || replica.breaker.is_open() {
             return None;
         }
-        let line = if !slot.waiting.is_empty() {
+        let line = if !replica.waiting.is_empty() {
             server
-        } else if slot.limit.load() < IDLE {
-            let longest = |line: &usize| self.slots[*line].waiting.len();
-            let overrun = |line: &usize| self.slots[*line].is_overrun();
-            (0..self.slots.len()).filter(overrun).max_by_key(longest)?
+        } else if replica.limit.load() < IDLE {
+            let longest = |line: &usize| self.replicas[*line].waiting.len();
+            let overrun = |line: &usize| self.replicas[*line].is_overrun();
+            (0..self.replicas.len())
+                .filter(overrun)
+                .max_by_key(longest)?
         } else {
             return None;
         };
-        let next = self.slots[line].waiting.pop_front()?;
+        let next = self.replicas[line].waiting.pop_front()?;
         self.enter(server);
         Some(next)
     }
 
     /// An answer began. True if the server had been left alone.
     pub(crate) fn heard(&mut self, server: usize) -> bool {
-        self.slots[server].breaker.answered()
+        self.replicas[server].breaker.answered()
     }
 
     /// True if the server had been left alone.
     pub(crate) fn answered(&mut self, server: usize, work: u64, now: Instant) -> bool {
         self.down = None;
-        let slot = &mut self.slots[server];
-        slot.counts.answered += 1;
-        slot.limit.complete(work, now);
-        slot.breaker.answered()
+        let replica = &mut self.replicas[server];
+        replica.counts.answered += 1;
+        replica.limit.complete(work, now);
+        replica.breaker.answered()
     }
 
     pub(crate) fn given_up(&mut self, server: usize) {
-        let slot = &mut self.slots[server];
-        slot.limit.leave();
-        slot.breaker.nothing_learnt();
+        let replica = &mut self.replicas[server];
+        replica.limit.leave();
+        replica.breaker.nothing_learnt();
     }
 
     /// Who waited for this server, if it is left alone now.
     pub(crate) fn busy(&mut self, server: usize, until: Option<Instant>) -> VecDeque<Waiting> {
-        let slot = &mut self.slots[server];
-        slot.counts.busy += 1;
-        slot.limit.overloaded();
+        let replica = &mut self.replicas[server];
+        replica.counts.busy += 1;
+        replica.limit.overloaded();
         let Some(until) = until else {
-            slot.breaker.nothing_learnt();
+            replica.breaker.nothing_learnt();
             return VecDeque::new();
         };
-        slot.breaker.rest_until(until);
-        std::mem::take(&mut slot.waiting)
+        replica.breaker.rest_until(until);
+        std::mem::take(&mut replica.waiting)
     }
 
     /// Is it now that no server answers any more? And who waited for this one, if it is left alone now.
@@ -258,17 +262,20 @@ impl State {
         now: Instant,
     ) -> (bool, VecDeque<Waiting>) {
         reason.clone_into(&mut self.reason);
-        let slot = &mut self.slots[server];
+        let replica = &mut self.replicas[server];
         match fault {
-            Fault::Gone => slot.counts.refused += 1,
-            Fault::Bad => slot.counts.wasted += 1,
+            Fault::Gone => replica.counts.refused += 1,
+            Fault::Bad => replica.counts.wasted += 1,
         }
-        slot.limit.leave();
-        if !slot.breaker.failed(fault, jitter, now) {
+        replica.limit.leave();
+        if !replica.breaker.failed(fault, jitter, now) {
             return (false, VecDeque::new());
         }
-        let stranded = std::mem::take(&mut slot.waiting);
-        let all_down = self.slots.iter().all(|slot| slot.breaker.is_open());
+        let stranded = std::mem::take(&mut replica.waiting);
+        let all_down = self
+            .replicas
+            .iter()
+            .all(|replica| replica.breaker.is_open());
         (all_down && self.goes_down(), stranded)
     }
 }

@@ -7,14 +7,14 @@ use hyper::StatusCode;
 use outthink_core::visible_line;
 use serde_json::Value;
 
-use crate::http::Trouble;
+use crate::http::TransportError;
 
 /// More of it nobody reads.
 const LONGEST: usize = 300;
 
 /// An error as a server tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct ServerError {
     /// Its words, for people.
     pub(crate) message: String,
     /// The parameters that it names apart from its words.
@@ -25,10 +25,10 @@ pub(crate) struct Said {
     status: Option<u16>,
 }
 
-impl Said {
+impl ServerError {
     /// Reads the body of an answer whose status says that it is an error.
     pub(crate) fn read(body: &[u8]) -> Self {
-        let mut said = match serde_json::from_slice::<Value>(body) {
+        let mut error = match serde_json::from_slice::<Value>(body) {
             Ok(value) => Self::of(&value),
             Err(_) => Self {
                 message: match page(body) {
@@ -38,18 +38,18 @@ impl Said {
                 ..Self::default()
             },
         };
-        said.message = visible_line(said.message.trim()).into_owned();
-        if let Some((end, _)) = said.message.char_indices().nth(LONGEST) {
-            said.message.truncate(end);
-            said.message.push('…');
+        error.message = visible_line(error.message.trim()).into_owned();
+        if let Some((end, _)) = error.message.char_indices().nth(LONGEST) {
+            error.message.truncate(end);
+            error.message.push('…');
         }
-        if said.message.is_empty() {
-            said.message = match said.kinds.trim() {
+        if error.message.is_empty() {
+            error.message = match error.kinds.trim() {
                 "" => "no reason given".to_owned(),
                 kinds => visible_line(kinds).into_owned(),
             };
         }
-        said
+        error
     }
 
     /// Reads a body or an event of an answer with the status of a success, if it is an error after all.
@@ -59,9 +59,9 @@ impl Said {
     }
 
     fn of(value: &Value) -> Self {
-        let mut said = Self::default();
-        said.gather(value, 0);
-        said
+        let mut error = Self::default();
+        error.gather(value, 0);
+        error
     }
 
     fn gather(&mut self, value: &Value, depth: usize) {
@@ -152,20 +152,25 @@ impl Said {
         format!("{} {}", self.message.to_lowercase(), self.kinds)
     }
 
-    pub(crate) fn tells(&self, any: &[&str]) -> bool {
+    pub(crate) fn mentions(&self, any: &[&str]) -> bool {
         let words = self.words();
         any.iter().any(|phrase| words.contains(phrase))
     }
 
     /// What follows from it. `status`: of the answer, unless that said that all is well.
-    pub(crate) fn trouble(self, status: Option<StatusCode>, after: Option<Duration>) -> Trouble {
-        let told = self.status.and_then(|code| StatusCode::from_u16(code).ok());
+    pub(crate) fn into_transport_error(
+        self,
+        status: Option<StatusCode>,
+        after: Option<Duration>,
+    ) -> TransportError {
+        let stated = self.status.and_then(|code| StatusCode::from_u16(code).ok());
         // Waiting does not fill an account.
-        let hopeless = self.tells(&["insufficient_quota", "billing", "credit balance", "payment"]);
-        let status = match status.or(told) {
+        let hopeless =
+            self.mentions(&["insufficient_quota", "billing", "credit balance", "payment"]);
+        let status = match status.or(stated) {
             Some(status) => status,
             None if hopeless => StatusCode::PAYMENT_REQUIRED,
-            None if self.tells(&[
+            None if self.mentions(&[
                 "rate limit",
                 "rate_limit",
                 "too many requests",
@@ -179,7 +184,7 @@ impl Said {
             {
                 StatusCode::TOO_MANY_REQUESTS
             }
-            None if self.tells(&[
+            None if self.mentions(&[
                 "invalid_request",
                 "invalid_argument",
                 "badrequest",
@@ -206,10 +211,10 @@ impl Said {
             None => StatusCode::INTERNAL_SERVER_ERROR,
         };
         match status.as_u16() {
-            429 if hopeless => Trouble::Refused(status, self),
-            429 | 503 | 529 => Trouble::Busy(after, self.message),
-            408 | 425 | 500.. => Trouble::Failed(status, self),
-            _ => Trouble::Refused(status, self),
+            429 if hopeless => TransportError::Refused(status, self),
+            429 | 503 | 529 => TransportError::Busy(after, self.message),
+            408 | 425 | 500.. => TransportError::Failed(status, self),
+            _ => TransportError::Refused(status, self),
         }
     }
 }
@@ -298,13 +303,16 @@ mod tests {
             r#"{"errors":[{"message":"too long"}]}"#,
             " too long\n",
         ] {
-            assert_eq!(Said::read(body.as_bytes()).message, "too long");
+            assert_eq!(ServerError::read(body.as_bytes()).message, "too long");
         }
-        assert_eq!(Said::read(b"").message, "no reason given");
-        assert_eq!(Said::read(b"{}").message, "no reason given");
+        assert_eq!(ServerError::read(b"").message, "no reason given");
+        assert_eq!(ServerError::read(b"{}").message, "no reason given");
         let page = b"<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title>";
-        assert_eq!(Said::read(page).message, "a web page, “502 Bad Gateway”");
-        let steering = Said::read(b"{\"error\":\"a\\u001b[31m\\nforged: b\"}");
+        assert_eq!(
+            ServerError::read(page).message,
+            "a web page, “502 Bad Gateway”"
+        );
+        let steering = ServerError::read(b"{\"error\":\"a\\u001b[31m\\nforged: b\"}");
         assert_eq!(steering.message, "a\\u{1b}[31m forged: b");
     }
 
@@ -324,9 +332,9 @@ mod tests {
                 "no",
             ),
         ] {
-            let said = Said::read(body.as_bytes());
+            let error = ServerError::read(body.as_bytes());
             assert_eq!(
-                (said.parameters, &*said.message),
+                (error.parameters, &*error.message),
                 (vec!["seed".to_owned()], message)
             );
         }
@@ -335,11 +343,11 @@ mod tests {
     #[test]
     fn an_error_with_the_status_of_a_success_is_one() {
         let kind = |body: &str| {
-            let said = Said::read_success(body.as_bytes()).unwrap();
-            match said.trouble(None, None) {
-                Trouble::Busy(..) => "busy",
-                Trouble::Refused(..) => "refused",
-                Trouble::Failed(..) => "failed",
+            let error = ServerError::read_success(body.as_bytes()).unwrap();
+            match error.into_transport_error(None, None) {
+                TransportError::Busy(..) => "busy",
+                TransportError::Refused(..) => "refused",
+                TransportError::Failed(..) => "failed",
                 _ => "other",
             }
         };
@@ -368,7 +376,7 @@ mod tests {
             "[]",
             "3",
         ] {
-            assert_eq!(Said::read_success(fine.as_bytes()), None, "{fine}");
+            assert_eq!(ServerError::read_success(fine.as_bytes()), None, "{fine}");
         }
     }
 }
