@@ -9,7 +9,7 @@ use outthink_core::visible_line;
 use serde::Deserialize;
 
 use crate::key::ApiKey;
-use crate::{Dialect, Error, address};
+use crate::{DialectId, Error, address};
 
 /// What the servers are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct Servers {
     /// The model's name there; not needed where there is only one.
     pub model: Option<String>,
     /// Which kind of server it is, where it does not tell, as behind a proxy.
-    pub dialect: Option<Dialect>,
+    pub dialect: Option<DialectId>,
     /// A folder with the model's `tokenizer.json` and chat template; without, the server is asked.
     pub tokenizer: Option<PathBuf>,
     /// Profile, by name or as a file.

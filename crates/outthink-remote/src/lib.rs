@@ -9,10 +9,13 @@ mod address;
 mod background;
 mod balance;
 mod breaker;
+mod call;
 mod config;
 mod dialect;
+mod draw;
 mod endpoint;
 mod error;
+mod fleet;
 mod forward;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -28,10 +31,11 @@ mod prompt;
 mod segment;
 mod server_error;
 mod sse;
+mod usage;
 mod verifier;
 
 pub use config::{Config, Role, Servers};
-pub use dialect::Dialect;
+pub use dialect::DialectId;
 pub use error::Error;
 pub use forward::Forwarded;
 pub use notice::Notice;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Error;
+use crate::{Error, dialect};
 
 /// One listed model.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -131,9 +131,9 @@ pub(crate) fn choose(
     let ModelList { models, goes_on } = list;
     let known = names(&models);
     let Some(wanted) = wanted else {
-        // Another outthink lists each of its policies once more for every way to search with it.
         let search = |model: &ListedModel| {
-            model.owned_by.as_deref() == Some("outthink") && model.id.contains([':', '@'])
+            let owner = model.owned_by.as_deref().and_then(dialect::owning);
+            owner.is_some_and(|dialect| dialect.lists_as_search(&model.id))
         };
         let mut models = models.into_iter().filter(|model| !search(model));
         return match (models.next(), models.next()) {

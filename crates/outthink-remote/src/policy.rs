@@ -1,7 +1,7 @@
 //! Servers as a policy.
 
 use std::hash::Hasher;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::future::{BoxFuture, Either, FutureExt, select, try_join_all};
 use outthink_core::{
@@ -10,20 +10,21 @@ use outthink_core::{
 use outthink_prompt::{Message, PolicyProfile, Profile, PromptFiles, Segmenter};
 use siphasher::sip::SipHasher13;
 
-use crate::dialect::{Dialect, DrawPrefix, DrawRequest, FinishReason, ReportedUsage};
-use crate::http::TransportError;
-use crate::pool::{ApiRequest, EndpointStats, Pool, ResponseReader};
-use crate::probe::{Facts, Fleet, Wanted, probe};
-use crate::prompt::{Prompter, unsendable};
+use crate::call::unsendable;
+use crate::dialect::{DrawPrefix, DrawRequest};
+use crate::draw::{DrawReader, SharedDraws, counted, lock};
+use crate::fleet::{Fleet, profile_for};
+use crate::pool::{ApiRequest, EndpointStats, Pool};
+use crate::probe::Facts;
+use crate::prompt::Prompter;
 use crate::segment::PartialDraw;
-use crate::server_error::beginning;
+use crate::usage::usage;
 use crate::{Error, Notice, Role, Servers, background};
 
 /// Replicas of a language model that answer questions.
 pub struct RemotePolicy(Arc<Inner>);
 
 struct Inner {
-    pool: Arc<Pool>,
     fleet: Fleet,
     prompter: Prompter,
     segmenter: Segmenter,
@@ -52,20 +53,13 @@ impl RemotePolicy {
         profile: Option<Profile>,
         notice: impl Fn(Notice) + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        let pool = Arc::new(Pool::new(Role::Policy, servers, notice)?);
-        let probing = Arc::clone(&pool);
-        let wanted = Wanted::of(servers);
-        let fleet = background::wait_for(async move { probe(&probing, &wanted).await })?;
-        if fleet.dialect == Dialect::Sglang && files.is_none() {
-            return Err(Error::NoTokenizer("SGLang takes token ids and makes none"));
+        let fleet = Fleet::connect(Role::Policy, servers, notice)?;
+        if let (Some(reason), None) = (fleet.dialect.needs_tokenizer(), &files) {
+            return Err(Error::NoTokenizer(reason));
         }
         let profile = match (profile, &files) {
-            (Some(profile), _) => profile,
-            (None, Some(files)) => Profile::detect(
-                outthink_prompt::Role::Policy,
-                &files.architecture,
-                &files.tokenizer,
-            )?,
+            (profile, Some(files)) => profile_for(outthink_prompt::Role::Policy, profile, files)?,
+            (Some(profile), None) => profile,
             // Another outthink says how its policy is asked.
             (None, None) => match fleet.profile().map(Profile::named) {
                 Some(Ok(profile)) if profile.policy.is_some() => profile,
@@ -93,7 +87,6 @@ impl RemotePolicy {
             })
             .transpose()?;
         Ok(Self(Arc::new(Inner {
-            pool,
             fleet,
             prompter: Prompter::new(asked, local),
             segmenter,
@@ -153,14 +146,14 @@ impl RemotePolicy {
 
     /// Host and port of its first server: what tells two policies apart that serve models of one name.
     pub fn host(&self) -> String {
-        let first = self.0.pool.endpoints().first();
+        let first = self.0.fleet.pool.endpoints().first();
         first
             .map(crate::endpoint::Endpoint::host)
             .unwrap_or_default()
     }
 
     pub(crate) fn pool(&self) -> Arc<Pool> {
-        Arc::clone(&self.0.pool)
+        Arc::clone(&self.0.fleet.pool)
     }
 
     /// Can it draw step by step? A chat-only server cannot.
@@ -170,7 +163,7 @@ impl RemotePolicy {
 
     /// What happened at each server so far.
     pub fn stats(&self) -> Vec<EndpointStats> {
-        self.0.pool.stats()
+        self.0.fleet.stats()
     }
 
     /// Token ids that ask a question. Fails where they leave no room for an answer, or the server takes no token ids.
@@ -179,7 +172,7 @@ impl RemotePolicy {
         let problem = problem.clone();
         background::wait_for(async move {
             let key = key(&problem.id);
-            let ids = inner.ids(key, &problem).await?;
+            let ids = inner.prompter.ids(&inner.fleet, key, &problem).await?;
             inner.fleet.room(ids.len())?;
             Ok(ids.to_vec())
         })
@@ -196,7 +189,7 @@ impl RemotePolicy {
         let inner = Arc::clone(&self.0);
         background::wait_for(async move {
             // A box in a free conversation ends nothing.
-            let shape = DrawSettings {
+            let settings = DrawSettings {
                 sampling,
                 max_tokens,
                 until: Until::Answer,
@@ -208,21 +201,14 @@ impl RemotePolicy {
                 .map(|m| m.content.clone())
                 .unwrap_or_default());
             if !inner.fleet.dialect.continues() {
-                let (continuations, usage) = inner.chat(key, &messages, &seeds, &shape).await?;
+                let (continuations, usage) = inner.chat(key, &messages, &seeds, &settings).await?;
                 return Ok((Vec::new(), continuations, usage));
             }
-            let prompt = match inner.prompter.tokenizer() {
-                Some(_) => inner.prompter.chat(&messages)?,
-                None => {
-                    let Fleet { dialect, model, .. } = &inner.fleet;
-                    let served =
-                        inner
-                            .prompter
-                            .served(&inner.pool, *dialect, model, key, &messages);
-                    served.await?
-                }
-            };
-            let (continuations, usage) = inner.draws(key, &prompt, &seeds, &shape).await?;
+            let prompt = inner
+                .prompter
+                .conversation(&inner.fleet, key, &messages)
+                .await?;
+            let (continuations, usage) = inner.draws(key, &prompt, &seeds, &settings).await?;
             Ok((prompt, continuations, usage))
         })
     }
@@ -276,13 +262,6 @@ struct DrawSettings {
 }
 
 impl Inner {
-    async fn ids(&self, key: u64, problem: &Problem) -> Result<Arc<[u32]>, Error> {
-        let Fleet { dialect, model, .. } = &self.fleet;
-        self.prompter
-            .ids(&self.pool, *dialect, model, key, problem)
-            .await
-    }
-
     async fn extension(&self, request: Extension, halt: Option<Halt>) -> Result<Reply, Error> {
         let Extension {
             problem,
@@ -295,7 +274,7 @@ impl Inner {
         let key = key(&problem.id);
         let texts = steps.iter().map(|step| step.text.as_str());
         let segmenter = self.segmenter.clone().after(texts);
-        let shape = DrawSettings {
+        let settings = DrawSettings {
             sampling,
             max_tokens,
             until,
@@ -312,12 +291,12 @@ impl Inner {
                 });
             }
             let messages = self.prompter.messages(&problem);
-            return self.chat(key, &messages, &seeds, &shape).await;
+            return self.chat(key, &messages, &seeds, &settings).await;
         }
-        let prompt = self.ids(key, &problem).await?;
+        let prompt = self.prompter.ids(&self.fleet, key, &problem).await?;
         let mut prefix = prompt.to_vec();
         prefix.extend(steps.iter().flat_map(|step| &step.tokens));
-        self.draws(key, &prefix, &seeds, &shape).await
+        self.draws(key, &prefix, &seeds, &settings).await
     }
 
     /// A request for each seed: no server takes seeds of our own for several choices.
@@ -326,44 +305,41 @@ impl Inner {
         key: u64,
         prefix: &[u32],
         seeds: &[u64],
-        shape: &DrawSettings,
+        settings: &DrawSettings,
     ) -> Result<Reply, Error> {
-        let max_tokens = shape.max_tokens.min(self.fleet.room(prefix.len())?);
+        let max_tokens = settings.max_tokens.min(self.fleet.room(prefix.len())?);
         let Fleet { dialect, model, .. } = &self.fleet;
         let tokenizer = self.prompter.tokenizer();
-        // A stream is worth its events where the server may go on after what is wanted, and tells all of its tokens.
-        let stream = self.stream && shape.until == Until::Answer && *dialect == Dialect::Vllm;
+        let stream = self.stream && settings.until == Until::Answer && dialect.streams();
         let draw = |seed: u64| async move {
             let separator = &self.prompter.profile().step_separator;
-            let asked = DrawRequest {
+            let draw = DrawRequest {
                 model,
                 prefix: DrawPrefix::Tokens(prefix),
                 seed,
-                sampling: shape.sampling,
+                sampling: settings.sampling,
                 max_tokens,
-                stop: (shape.until == Until::Step).then_some(separator.as_str()),
+                stop: (settings.until == Until::Step).then_some(separator.as_str()),
                 end_tokens: &self.end_tokens,
                 stream,
                 n: 1,
             };
-            let question = dialect.question(&asked).map_err(unsendable)?;
-            let reader = || DrawReader {
-                dialect: *dialect,
-                spelled: tokenizer.is_none(),
-                draws: Arc::new(Mutex::new(vec![PartialDraw::new(
-                    shape.segmenter.clone(),
-                    tokenizer.cloned(),
-                    shape.until,
-                )])),
-                told: None,
-                prompt: prefix.len() as u64,
-                stream,
-                done: false,
-                empty: String::new(),
-                halt: shape.halt.clone(),
-                heard: 0,
+            let request = dialect.draw_request(&draw).map_err(unsendable)?;
+            let reader = || {
+                let segmenter = settings.segmenter.clone();
+                let draw = PartialDraw::new(segmenter, tokenizer.cloned(), settings.until);
+                let spelled = tokenizer.is_none();
+                let halt = settings.halt.clone();
+                DrawReader::new(
+                    *dialect,
+                    spelled,
+                    vec![draw],
+                    prefix.len() as u64,
+                    stream,
+                    halt,
+                )
             };
-            self.ask(key, &question, shape, 1, reader).await
+            self.ask(key, &request, settings, 1, reader).await
         };
         let draws = try_join_all(seeds.iter().map(|&seed| draw(seed))).await?;
         let usage = draws.iter().map(|(_, usage)| *usage).sum();
@@ -383,15 +359,15 @@ impl Inner {
         key: u64,
         messages: &[Message],
         seeds: &[u64],
-        shape: &DrawSettings,
+        settings: &DrawSettings,
     ) -> Result<Reply, Error> {
         let mut drawn: Vec<Continuation> = Vec::with_capacity(seeds.len());
         let mut usage = Usage::default();
-        let mut at_once = self.pool.answers().max(1);
+        let mut at_once = self.fleet.pool.answers().max(1);
         while drawn.len() < seeds.len() {
             let open = &seeds[drawn.len()..];
-            let sure = shape.halt.as_ref().map_or(open.len(), |halt| {
-                let whole = halt.room().unwrap_or(0) / (shape.max_tokens as u64).max(1);
+            let sure = settings.halt.as_ref().map_or(open.len(), |halt| {
+                let whole = halt.room().unwrap_or(0) / (settings.max_tokens as u64).max(1);
                 usize::try_from(whole).unwrap_or(usize::MAX)
             });
             let (now, most) = match sure {
@@ -399,7 +375,7 @@ impl Inner {
                 sure => (&open[..sure.min(open.len())], at_once),
             };
             let parts = now.chunks(most);
-            let asked = parts.map(|seeds| self.choices(key, messages, seeds, shape));
+            let asked = parts.map(|seeds| self.choices(key, messages, seeds, settings));
             for (continuations, cost) in try_join_all(asked).await? {
                 at_once = at_once.min(continuations.len().max(1));
                 drawn.extend(continuations);
@@ -415,66 +391,61 @@ impl Inner {
         key: u64,
         messages: &[Message],
         seeds: &[u64],
-        shape: &DrawSettings,
+        settings: &DrawSettings,
     ) -> Result<Reply, Error> {
         let Fleet { dialect, model, .. } = &self.fleet;
         let n = seeds.len();
-        let asked = DrawRequest {
+        let draw = DrawRequest {
             model,
             prefix: DrawPrefix::Chat(messages),
             seed: seeds.first().copied().unwrap_or_default(),
-            sampling: shape.sampling,
-            max_tokens: shape.max_tokens,
+            sampling: settings.sampling,
+            max_tokens: settings.max_tokens,
             stop: None,
             end_tokens: &[],
             stream: false,
             n,
         };
-        let question = dialect.question(&asked).map_err(unsendable)?;
+        let request = dialect.draw_request(&draw).map_err(unsendable)?;
         let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
-        let reader = || DrawReader {
-            dialect: *dialect,
-            spelled: true,
+        // A token is about four bytes.
+        let prompt = bytes.div_ceil(4) as u64;
+        let reader = || {
             // What is here whole is not cut short: the model ended it.
-            draws: Arc::new(Mutex::new(vec![
-                PartialDraw::new(
-                    shape.segmenter.clone().without_box(),
-                    None,
-                    shape.until
-                );
-                n
-            ])),
-            told: None,
-            prompt: bytes.div_ceil(4) as u64,
-            stream: false,
-            done: false,
-            empty: String::new(),
-            halt: shape.halt.clone(),
-            heard: 0,
+            let segmenter = settings.segmenter.clone().without_box();
+            let draw = PartialDraw::new(segmenter, None, settings.until);
+            DrawReader::new(
+                *dialect,
+                true,
+                vec![draw; n],
+                prompt,
+                false,
+                settings.halt.clone(),
+            )
         };
-        self.ask(key, &question, shape, n, reader).await
+        self.ask(key, &request, settings, n, reader).await
     }
 
     /// Asks for `n` draws. When they are halted, what has come is handed over.
     async fn ask(
         &self,
         key: u64,
-        question: &ApiRequest,
-        shape: &DrawSettings,
+        request: &ApiRequest,
+        settings: &DrawSettings,
         n: usize,
         reader: impl Fn() -> DrawReader,
     ) -> Result<Reply, Error> {
-        let Some(halt) = &shape.halt else {
-            return self.pool.ask(key, question, reader).await;
+        let Some(halt) = &settings.halt else {
+            return self.fleet.pool.ask(key, request, reader).await;
         };
         // Of the last try: what is not sent yet costs nothing.
         let sent: Mutex<Option<(SharedDraws, u64)>> = Mutex::default();
         let noted = || {
-            let own = reader();
-            *open(&sent) = Some((Arc::clone(&own.draws), own.prompt));
-            own
+            let reader = reader();
+            *lock(&sent) = Some(reader.shared());
+            reader
         };
-        let asking = Box::pin(self.pool.ask(key, question, noted));
+        let asking = Box::pin(self.fleet.pool.ask(key, request, noted));
         match select(asking, halt.stopped()).await {
             Either::Left((reply, _)) => return reply,
             Either::Right(((), asking)) => drop(asking),
@@ -483,154 +454,13 @@ impl Inner {
             steps: Vec::new(),
             stop: Stop::Length,
         };
-        let Some((draws, prompt)) = open(&sent).take() else {
+        let Some((draws, prompt)) = lock(&sent).take() else {
             return Ok((vec![nothing; n], Usage::default()));
         };
-        let draws = std::mem::take(&mut *open(&draws));
+        let draws = std::mem::take(&mut *lock(&draws));
         let usage = usage(None, prompt, counted(&draws));
         let draws = draws.into_iter().map(PartialDraw::into_continuation);
         let draws = draws.map(|draw| draw.unwrap_or_else(|| nothing.clone()));
         Ok((draws.collect(), usage))
-    }
-}
-
-fn open<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The draws of a request as they come.
-pub(crate) type SharedDraws = Arc<Mutex<Vec<PartialDraw>>>;
-
-/// Reads draws.
-pub(crate) struct DrawReader {
-    pub(crate) dialect: Dialect,
-    pub(crate) spelled: bool,
-    /// Shared with whoever hands them over when they are halted.
-    pub(crate) draws: SharedDraws,
-    pub(crate) told: Option<ReportedUsage>,
-    /// Tokens sent, as counted here.
-    pub(crate) prompt: u64,
-    pub(crate) stream: bool,
-    /// Has a stream said that it is over?
-    pub(crate) done: bool,
-    /// What came without a choice.
-    pub(crate) empty: String,
-    pub(crate) halt: Option<Halt>,
-    /// Tokens that the halt has heard of.
-    pub(crate) heard: u64,
-}
-
-impl DrawReader {
-    fn hear(&mut self, tokens: u64) {
-        if let Some(halt) = &self.halt {
-            halt.drew(tokens.saturating_sub(self.heard));
-            self.heard = self.heard.max(tokens);
-        }
-    }
-}
-
-impl ResponseReader for DrawReader {
-    type Value = (Vec<Continuation>, Usage);
-
-    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, TransportError> {
-        let parts = self
-            .dialect
-            .read(data, self.spelled)
-            .map_err(|unreadable| unreadable.at(endpoint))?;
-        if parts.parts.is_empty() && (data != b"[DONE]" || self.empty.is_empty()) {
-            self.empty = beginning(data);
-        }
-        self.told = parts.told.or(self.told);
-        self.done |= data == b"[DONE]";
-        let shared = Arc::clone(&self.draws);
-        let mut draws = open(&shared);
-        for part in parts.parts {
-            // More choices than were asked for are nobody's.
-            let Some(draw) = draws.get_mut(part.index) else {
-                continue;
-            };
-            part.pieces.iter().for_each(|piece| draw.push(piece));
-            if let Some(finish) = part.finish {
-                draw.finish(finish);
-            }
-        }
-        // What a stream is hung up on has no usage, and what is over has: its last event is worth waiting for.
-        let over = |draw: &PartialDraw| draw.has_ended() && !draw.is_finished();
-        let last = parts.last || (self.stream && draws.iter().all(over));
-        self.hear(draws.iter().map(PartialDraw::tokens).sum());
-        Ok(last)
-    }
-
-    fn finish(mut self, _: &str) -> Result<(Self::Value, u64), TransportError> {
-        let draws = std::mem::take(&mut *open(&self.draws));
-        let counted = counted(&draws);
-        let (done, begun) = (self.done, draws.iter().any(PartialDraw::has_begun));
-        let mut drawn = Vec::with_capacity(draws.len());
-        for mut draw in draws {
-            // Some streams end without a word for why.
-            if done && draw.has_begun() && !draw.is_finished() {
-                draw.finish(FinishReason::End);
-            }
-            drawn.extend(draw.into_continuation());
-        }
-        if drawn.is_empty() {
-            return Err(match self.stream || begun {
-                true => TransportError::Cut("the stream ended before the answer did".into()),
-                false => TransportError::Empty(self.empty),
-            });
-        }
-        debug_assert!(
-            drawn
-                .iter()
-                .all(|c| c.stop != Stop::Step || c.steps.len() <= 1)
-        );
-        let usage = usage(self.told, self.prompt, counted);
-        self.hear(usage.generated);
-        Ok(((drawn, usage), usage.computed))
-    }
-}
-
-/// Tokens that were drawn, as counted here.
-#[derive(Clone, Copy)]
-pub(crate) struct CountedTokens {
-    pub(crate) tokens: u64,
-    /// Fewer there cannot be.
-    pub(crate) least: u64,
-}
-
-impl CountedTokens {
-    pub(crate) fn exactly(tokens: u64) -> Self {
-        Self {
-            tokens,
-            least: tokens,
-        }
-    }
-}
-
-fn counted(draws: &[PartialDraw]) -> CountedTokens {
-    CountedTokens {
-        tokens: draws.iter().map(PartialDraw::tokens).sum(),
-        least: draws.iter().map(PartialDraw::least_tokens).sum(),
-    }
-}
-
-/// What a request cost: as the server tells, or else as counted here and marked so.
-pub(crate) fn usage(told: Option<ReportedUsage>, prompt: u64, drawn: CountedTokens) -> Usage {
-    let told = told.unwrap_or_default();
-    let told_prompt = told.prompt.filter(|told| *told > 0 || prompt == 0);
-    let generated = told.generated.filter(|told| *told >= drawn.least);
-    let exact = told_prompt.is_some() && generated.is_some() && told.cached.is_some();
-    let prompt = told_prompt.unwrap_or(prompt);
-    let generated = generated.unwrap_or(drawn.tokens);
-    let cached = told.cached.unwrap_or(0).min(prompt);
-    let up_to = |tokens: u64| tokens * (tokens + 1) / 2;
-    Usage {
-        requests: 1,
-        prompt,
-        cached,
-        generated,
-        computed: prompt - cached + generated,
-        attended: up_to(prompt + generated) - up_to(cached),
-        estimated: u64::from(!exact),
     }
 }

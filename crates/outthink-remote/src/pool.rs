@@ -51,6 +51,21 @@ pub(crate) struct ApiRequest {
     pub(crate) stream: bool,
 }
 
+impl ApiRequest {
+    /// A request with a body of JSON.
+    pub(crate) fn json(
+        path: &'static str,
+        stream: bool,
+        body: &impl serde::Serialize,
+    ) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            path,
+            body: serde_json::to_vec(body)?.into(),
+            stream,
+        })
+    }
+}
+
 /// What happened at one server so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointStats {

@@ -1,33 +1,31 @@
 //! Finding out what a server is, by asking it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures::future::join_all;
 use hyper::StatusCode;
-use serde::Deserialize;
 
+use crate::dialect::{self, Dialect, DialectId, SelfDescription};
 use crate::endpoint::Endpoint;
 use crate::http::{TransportError, server_error};
 use crate::models::{self, ListedModel, ModelList};
 use crate::pool::Pool;
 use crate::server_error::{ServerError, unreadable};
-use crate::{Dialect, Error, Servers};
+use crate::{Error, Servers};
 
-/// A server that is loaded may take its time; these questions cost it nothing.
+/// A server that is loaded may take its time; what is asked here costs it nothing.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Who does not know a question says so at once.
-const ASIDE: Duration = Duration::from_secs(5);
+/// For paths that only some kinds of servers have: the others say so at once.
+const RECOGNITION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is asked of the servers of a role.
-pub(crate) struct Wanted {
+/// What a configuration says of its servers, which they need not tell then.
+pub(crate) struct Overrides {
     model: Option<String>,
-    dialect: Option<Dialect>,
+    dialect: Option<DialectId>,
 }
 
-impl Wanted {
+impl Overrides {
     pub(crate) fn of(servers: &Servers) -> Self {
         Self {
             model: servers.model.clone(),
@@ -36,13 +34,13 @@ impl Wanted {
     }
 }
 
-/// What a server said it is.
+/// What a server told of itself at the first contact.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     /// Its address.
     pub endpoint: String,
     /// Which kind it is.
-    pub dialect: Dialect,
+    pub dialect: DialectId,
     /// Its version, if it told one.
     pub version: Option<String>,
     /// The model that is asked for.
@@ -65,51 +63,16 @@ pub struct Facts {
     pub profile: Option<String>,
 }
 
-/// What the servers of a role have in common.
-pub(crate) struct Fleet {
-    pub(crate) dialect: Dialect,
-    pub(crate) model: String,
-    pub(crate) facts: Vec<Facts>,
-    context: Option<usize>,
-}
-
-impl Fleet {
-    /// Tokens left after a prefix: as many as anyone wants where the server did not tell its context.
-    pub(crate) fn room(&self, prefix: usize) -> Result<usize, Error> {
-        let Some(limit) = self.context else {
-            return Ok(usize::MAX);
-        };
-        match limit.checked_sub(prefix) {
-            Some(room @ 1..) => Ok(room),
-            _ => Err(Error::ContextOverflow {
-                endpoint: self.name(),
-                tokens: prefix + 1,
-                limit,
-            }),
-        }
-    }
-
-    /// The profile that the servers ask the model under, if they tell.
-    pub(crate) fn profile(&self) -> Option<&str> {
-        self.facts.iter().find_map(|facts| facts.profile.as_deref())
-    }
-
-    /// The first server and its kind, for messages.
-    pub(crate) fn name(&self) -> String {
-        let endpoint = self.facts.first().map(|facts| facts.endpoint.as_str());
-        format!("{} ({})", endpoint.unwrap_or_default(), self.dialect)
-    }
-}
-
-/// Asks all servers what they are, and waits for the first to be there. Those that are not there yet must turn out to be of
-/// the same kind: a request that another kind refuses is an error.
-pub(crate) async fn probe(pool: &Arc<Pool>, wanted: &Wanted) -> Result<Fleet, Error> {
+/// Asks all servers what they are, and waits for the first to be there: facts of at least one server, all of one kind and
+/// model. Those that are not there yet must turn out to be of the same kind: a request that another kind refuses is an
+/// error.
+pub(crate) async fn probe(pool: &Arc<Pool>, overrides: &Overrides) -> Result<Vec<Facts>, Error> {
     let started = Instant::now();
     let facts = loop {
         let asked = pool
             .endpoints()
             .iter()
-            .map(|endpoint| ask(pool, endpoint, wanted));
+            .map(|endpoint| ask(pool, endpoint, overrides));
         let mut facts = Vec::new();
         let mut last = None;
         for (index, answer) in join_all(asked).await.into_iter().enumerate() {
@@ -148,35 +111,7 @@ pub(crate) async fn probe(pool: &Arc<Pool>, wanted: &Wanted) -> Result<Fleet, Er
             second: named(other),
         });
     }
-    Ok(Fleet {
-        dialect: first.dialect,
-        model: first.model.clone(),
-        context: facts.iter().filter_map(|facts| facts.context).min(),
-        facts,
-    })
-}
-
-#[derive(Default, Deserialize)]
-struct Version {
-    version: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Description {
-    paths: HashMap<String, serde::de::IgnoredAny>,
-    info: Option<Version>,
-}
-
-#[derive(Deserialize)]
-struct Props {
-    total_slots: Option<usize>,
-    default_generation_settings: Option<Settings>,
-    build_info: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Settings {
-    n_ctx: Option<usize>,
+    Ok(facts)
 }
 
 /// The models that a server lists. None where it keeps them to itself, and why.
@@ -230,8 +165,12 @@ async fn list(
     }
 }
 
-async fn ask(pool: &Pool, endpoint: &Endpoint, wanted: &Wanted) -> Result<Facts, TransportError> {
-    let name = wanted.model.as_deref();
+async fn ask(
+    pool: &Pool,
+    endpoint: &Endpoint,
+    overrides: &Overrides,
+) -> Result<Facts, TransportError> {
+    let name = overrides.model.as_deref();
     let (model, reason) = match list(pool, endpoint, name.is_some()).await? {
         Ok(list) => {
             let reason = match list.goes_on {
@@ -261,20 +200,15 @@ async fn ask(pool: &Pool, endpoint: &Endpoint, wanted: &Wanted) -> Result<Facts,
             }));
         }
     };
-    let told = match model.owned_by.as_deref() {
-        Some("vllm") => Some(Dialect::Vllm),
-        Some("sglang") => Some(Dialect::Sglang),
-        Some("llamacpp") => Some(Dialect::LlamaCpp),
-        Some("outthink") => Some(Dialect::Outthink),
-        _ => None,
-    };
-    let dialect = match wanted.dialect.or(told) {
+    let owner = model.owned_by.as_deref().and_then(dialect::owning);
+    let configured = overrides.dialect.map(DialectId::dialect);
+    let dialect = match configured.or(owner) {
         Some(dialect) => dialect,
         None => recognise(pool, endpoint).await,
     };
     let mut facts = Facts {
         endpoint: endpoint.name().to_owned(),
-        dialect,
+        dialect: DialectId::of(dialect),
         version: None,
         model: model.id,
         root: model.root,
@@ -286,103 +220,22 @@ async fn ask(pool: &Pool, endpoint: &Endpoint, wanted: &Wanted) -> Result<Facts,
         parameters: model.parameters,
         profile: model.profile,
     };
-    let get = |path| pool.probe(endpoint, path, TIMEOUT);
-    match dialect {
-        Dialect::Vllm | Dialect::Outthink | Dialect::Gateway => {
-            facts.version = value::<Version>(get("/version").await.ok()).and_then(|v| v.version);
-            // Its routes are those of the tasks that the model is run for. Behind a gateway nobody knows.
-            if let Some(Description { paths, info }) = value(get("/openapi.json").await.ok()) {
-                facts.generates = paths.contains_key("/v1/completions");
-                facts.pools = paths.contains_key("/pooling");
-                if dialect == Dialect::Outthink && paths.contains_key("/v1/chat/completions") {
-                    facts.dialect = Dialect::Gateway;
-                }
-                facts.version = facts.version.or(info.and_then(|info| info.version));
-            }
-            if dialect == Dialect::Vllm
-                && let Ok(metrics) = get("/metrics").await
-            {
-                facts.prefix_caching = caching(&String::from_utf8_lossy(&metrics));
-            }
-        }
-        Dialect::LlamaCpp => {
-            facts.prefix_caching = Some(true);
-            if let Some(props) = value::<Props>(get("/props").await.ok()) {
-                facts.context = props.default_generation_settings.and_then(|s| s.n_ctx);
-                facts.slots = props.total_slots;
-                facts.version = props.build_info;
-            }
-        }
-        Dialect::Sglang => {
-            facts.version =
-                value::<Version>(get("/get_server_info").await.ok()).and_then(|v| v.version);
-        }
-        Dialect::Chat => {}
+    let mut answers = Vec::new();
+    for path in dialect.facts_at() {
+        let answer = pool.probe(endpoint, path, TIMEOUT).await;
+        answers.extend(answer.ok().map(|body| (*path, body)));
     }
+    dialect.read_facts(&SelfDescription::from_iter(answers), &mut facts);
     Ok(facts)
 }
 
 /// The kind of a server whose list of models does not tell, as behind a proxy that puts its own name there: by what only that
 /// kind answers.
-async fn recognise(pool: &Pool, endpoint: &Endpoint) -> Dialect {
-    let get = |path| pool.probe(endpoint, path, ASIDE);
-    let (metrics, description, props, info) = futures::join!(
-        get("/metrics"),
-        get("/openapi.json"),
-        get("/props"),
-        get("/get_model_info")
-    );
-    let metrics = metrics.unwrap_or_default();
-    let metric = |prefix: &str| {
-        String::from_utf8_lossy(&metrics)
-            .lines()
-            .any(|line| line.starts_with(prefix))
-    };
-    let routes = |routes: &[&str]| {
-        let description = value::<Description>(description.as_ref().ok().cloned());
-        description.is_some_and(|told| routes.iter().all(|route| told.paths.contains_key(*route)))
-    };
-    let has = |answer: Result<Bytes, TransportError>, fields: &[&str]| {
-        let told = value::<HashMap<String, serde::de::IgnoredAny>>(answer.ok());
-        told.is_some_and(|told| fields.iter().all(|field| told.contains_key(*field)))
-    };
-    if metric("vllm:") || routes(&["/tokenize", "/detokenize", "/v1/completions"]) {
-        Dialect::Vllm
-    } else if metric("sglang:") || has(info, &["model_path", "is_generation"]) {
-        Dialect::Sglang
-    } else if metric("llamacpp:") || has(props, &["default_generation_settings", "total_slots"]) {
-        Dialect::LlamaCpp
-    } else {
-        Dialect::Chat
-    }
-}
-
-fn value<T: for<'a> Deserialize<'a>>(body: Option<Bytes>) -> Option<T> {
-    serde_json::from_slice(&body?).ok()
-}
-
-/// Reads what servers say of themselves, for the fuzz target.
-#[cfg(any(test, fuzzing))]
-pub(crate) fn facts_of(bytes: &[u8]) {
-    let body = || Some(Bytes::copy_from_slice(bytes));
-    let _ = (
-        value::<Description>(body()),
-        value::<Props>(body()),
-        value::<Version>(body()),
-    );
-    let _ = caching(&String::from_utf8_lossy(bytes));
-}
-
-/// vLLM tells its cache's configuration as the labels of a metric.
-fn caching(metrics: &str) -> Option<bool> {
-    let line = metrics
-        .lines()
-        .find(|line| line.starts_with("vllm:cache_config_info{"))?;
-    if line.contains("enable_prefix_caching=\"True\"") {
-        Some(true)
-    } else if line.contains("enable_prefix_caching=\"False\"") {
-        Some(false)
-    } else {
-        None
-    }
+async fn recognise(pool: &Pool, endpoint: &Endpoint) -> &'static dyn Dialect {
+    let asked = dialect::telling_paths().into_iter().map(|path| async move {
+        let answer = pool.probe(endpoint, path, RECOGNITION_TIMEOUT).await;
+        answer.ok().map(|body| (path, body))
+    });
+    let answers: SelfDescription = join_all(asked).await.into_iter().flatten().collect();
+    dialect::recognised(&answers)
 }

@@ -14,7 +14,7 @@ use outthink_core::{
     Continuation, Extension, Policy, Problem, Reply, Sampling, Stop, Until, Usage,
 };
 use outthink_prompt::Profile;
-use outthink_remote::{Dialect, Notice, RemotePolicy, Servers};
+use outthink_remote::{Notice, RemotePolicy, Servers};
 use serde_json::{Value, json};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -418,8 +418,8 @@ fn a_model_that_is_named_need_not_be_listed() {
         });
         let client = client.unwrap();
         assert_eq!(
-            (client.model(), client.facts()[0].dialect),
-            ("unlisted", Dialect::Chat)
+            (client.model(), client.facts()[0].dialect.name()),
+            ("unlisted", "chat")
         );
         assert!(draw(&client, 1, Sampling::at(0.7)).is_ok());
         // What is listed needs no word.
@@ -516,19 +516,20 @@ fn a_vllm_behind_a_proxy_that_names_itself_is_known_by_what_it_answers_or_by_its
             .unwrap()
             .facts()[0]
             .dialect
+            .name()
     };
-    assert_eq!(dialect(&servers(&telling.url())), Dialect::Vllm);
-    assert_eq!(dialect(&servers(&silent.url())), Dialect::Chat);
+    assert_eq!(dialect(&servers(&telling.url())), "vllm");
+    assert_eq!(dialect(&servers(&silent.url())), "chat");
     assert_eq!(
         dialect(&servers(&format!("{}?dialect=vllm#micro", silent.url()))),
-        Dialect::Vllm
+        "vllm"
     );
     let file = format!(
         "[policy]\nurls = \"{}\"\ndialect = \"vllm\"\n",
         silent.url()
     );
     let config = outthink_remote::Config::parse(&file).unwrap();
-    assert_eq!(dialect(&config.policy.unwrap()), Dialect::Vllm);
+    assert_eq!(dialect(&config.policy.unwrap()), "vllm");
     let llama = Mock::start(|request| match request.path.as_str() {
         "/v1/models" => Act::Json(json!({"data": [{"id": "micro", "owned_by": "proxy"}]})),
         "/props" => {
@@ -536,7 +537,7 @@ fn a_vllm_behind_a_proxy_that_names_itself_is_known_by_what_it_answers_or_by_its
         }
         _ => Act::Status(404, Value::Null),
     });
-    assert_eq!(dialect(&servers(&llama.url())), Dialect::LlamaCpp);
+    assert_eq!(dialect(&servers(&llama.url())), "llama.cpp");
 }
 
 #[test]

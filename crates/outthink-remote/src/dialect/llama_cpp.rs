@@ -7,13 +7,139 @@
 //! A token that ends inside a character has no log-probability of its own, and a stream leaves its id out altogether: answers
 //! are not streamed. Neither have the tokens of a text that it stopped at.
 
+use futures::future::{BoxFuture, FutureExt};
+use outthink_prompt::Reward;
 use serde::{Deserialize, Serialize};
 
+use super::draw::logprob;
 use super::{
-    DrawDelta, DrawEvent, DrawPrefix, DrawRequest, FinishReason, Piece, ReportedUsage, Unreadable,
-    logprob, post,
+    Dialect, DrawDelta, DrawEvent, DrawPrefix, DrawRequest, FinishReason, Piece, RewardEndpoint,
+    ScoreRequest, Scores, SelfDescription, Unreadable, chat, score,
 };
+use crate::Error;
+use crate::call::{Conversation, ServerCall, Tokens};
 use crate::pool::ApiRequest;
+use crate::probe::Facts;
+use crate::usage::ReportedUsage;
+
+pub(super) struct LlamaCpp;
+
+impl Dialect for LlamaCpp {
+    fn name(&self) -> &'static str {
+        "llama.cpp"
+    }
+
+    fn title(&self) -> &'static str {
+        "llama.cpp"
+    }
+
+    fn owned_by(&self) -> Option<&'static str> {
+        Some("llamacpp")
+    }
+
+    fn recognised_by(&self) -> &'static [&'static str] {
+        &["/metrics", "/props"]
+    }
+
+    fn recognises(&self, answers: &SelfDescription) -> bool {
+        let settings = ["default_generation_settings", "total_slots"];
+        answers.metric("llamacpp:").is_some() || answers.has_fields("/props", &settings)
+    }
+
+    fn facts_at(&self) -> &'static [&'static str] {
+        &["/props"]
+    }
+
+    fn read_facts(&self, answers: &SelfDescription, facts: &mut Facts) {
+        facts.prefix_caching = Some(true);
+        if let Some(props) = answers.json::<Props>("/props") {
+            facts.context = props.default_generation_settings.and_then(|s| s.n_ctx);
+            facts.slots = props.total_slots;
+            facts.version = props.build_info;
+        }
+    }
+
+    fn continues(&self) -> bool {
+        true
+    }
+
+    fn tokenise<'a>(
+        &'a self,
+        server: ServerCall<'a>,
+        conversation: Conversation<'a>,
+    ) -> BoxFuture<'a, Result<Vec<u32>, Error>> {
+        tokenise(server, conversation).boxed()
+    }
+
+    fn draw_request(&self, draw: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
+        draw_request(draw)
+    }
+
+    fn read_draws(&self, data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable> {
+        read_draw(data, spelled)
+    }
+
+    fn reward_endpoint(&self, reward: Reward, _: bool) -> Result<RewardEndpoint, &'static str> {
+        match reward {
+            Reward::Tokens(right, wrong) => Ok(RewardEndpoint::Labels([right, wrong])),
+            _ => Err(score::only_prm_serve_reads(reward).unwrap_or(
+                "it returns neither prompt log-probabilities nor a row per token; use vLLM or `outthink prm-serve`",
+            )),
+        }
+    }
+
+    fn score_request(&self, score: &ScoreRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
+        match score.endpoint {
+            RewardEndpoint::Labels(labels) => labels_request(score.tokens, labels),
+            _ => Err(serde::ser::Error::custom(score::NOT_SCORED)),
+        }
+    }
+
+    fn read_scores(&self, data: &[u8], score: &ScoreRequest<'_>) -> Result<Scores, Unreadable> {
+        match score.endpoint {
+            RewardEndpoint::Labels(labels) => read_labels(data, labels),
+            _ => Err(score::NOT_SCORED.into()),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Props {
+    total_slots: Option<usize>,
+    default_generation_settings: Option<GenerationSettings>,
+    build_info: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct GenerationSettings {
+    n_ctx: Option<usize>,
+}
+
+/// Its template makes a text of a conversation, and its tokenizer token ids of the text.
+async fn tokenise(
+    server: ServerCall<'_>,
+    conversation: Conversation<'_>,
+) -> Result<Vec<u32>, Error> {
+    #[derive(Deserialize)]
+    struct Templated {
+        prompt: String,
+    }
+    #[derive(Serialize)]
+    struct Text<'a> {
+        content: &'a str,
+        /// It takes the beginning-of-text token off the template's output and puts it on here, once.
+        add_special: bool,
+        parse_special: bool,
+    }
+    let Templated { prompt } = server.post("/apply-template", &conversation).await?;
+    let text = Text {
+        content: &prompt,
+        add_special: true,
+        parse_special: true,
+    };
+    let Tokens { tokens } = server.post("/tokenize", &text).await?;
+    Ok(tokens)
+}
 
 #[derive(Serialize)]
 struct Completion<'a> {
@@ -33,33 +159,33 @@ struct Completion<'a> {
 }
 
 /// 64 bits into 32, without the value that means any seed.
-fn seed(seed: u64) -> u32 {
+fn seed_of(seed: u64) -> u32 {
     ((seed >> 32) as u32 ^ seed as u32).min(u32::MAX - 1)
 }
 
-pub(super) fn question(asked: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
-    let DrawPrefix::Tokens(prompt) = asked.prefix else {
-        return super::chat::question(asked);
+fn draw_request(draw: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
+    let DrawPrefix::Tokens(prompt) = draw.prefix else {
+        return chat::request(draw);
     };
     let body = Completion {
         prompt,
-        n_predict: asked.max_tokens,
-        temperature: asked.sampling.temperature,
-        top_p: asked.sampling.top_p,
-        top_k: asked.sampling.top_k,
-        min_p: asked.sampling.min_p,
-        seed: asked.seed().map(seed),
+        n_predict: draw.max_tokens,
+        temperature: draw.sampling.temperature,
+        top_p: draw.sampling.top_p,
+        top_k: draw.sampling.top_k,
+        min_p: draw.sampling.min_p,
+        seed: draw.effective_seed().map(seed_of),
         return_tokens: true,
         n_probs: 1,
-        stop: asked.stop.into_iter().collect(),
+        stop: draw.stop.into_iter().collect(),
         cache_prompt: true,
-        stream: asked.stream,
+        stream: draw.stream,
     };
-    post("/completion", asked.stream, &body)
+    ApiRequest::json("/completion", draw.stream, &body)
 }
 
 #[derive(Deserialize)]
-struct Reply {
+struct CompletionReply {
     content: String,
     tokens: Vec<u32>,
     stop: bool,
@@ -71,7 +197,7 @@ struct Reply {
     tokens_evaluated: u64,
     timings: Option<Timings>,
     #[serde(default)]
-    completion_probabilities: Vec<Probability>,
+    completion_probabilities: Vec<TokenProbability>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -89,15 +215,15 @@ struct Timings {
 }
 
 #[derive(Deserialize)]
-struct Probability {
+struct TokenProbability {
     id: u32,
     #[serde(default)]
     bytes: Vec<u8>,
     logprob: Option<f64>,
 }
 
-pub(super) fn read(data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable> {
-    let reply: Reply = serde_json::from_slice(data)?;
+fn read_draw(data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable> {
+    let reply: CompletionReply = serde_json::from_slice(data)?;
     let finish = match (reply.stop, reply.stop_type) {
         (false, _) => None,
         (true, Some(StopType::Eos)) => Some(FinishReason::End),
@@ -110,8 +236,8 @@ pub(super) fn read(data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable> 
     let mut probabilities = reply.completion_probabilities.into_iter().peekable();
     let mut pieces = Vec::with_capacity(reply.tokens.len());
     for token in reply.tokens {
-        let own = probabilities.next_if(|probability| probability.id == token);
-        let (bytes, value) = own.map_or((Vec::new(), None), |own| (own.bytes, own.logprob));
+        let probability = probabilities.next_if(|probability| probability.id == token);
+        let (bytes, value) = probability.map_or((Vec::new(), None), |p| (p.bytes, p.logprob));
         pieces.push(Piece {
             token: Some(token),
             bytes: if spelled { bytes } else { Vec::new() },
@@ -137,12 +263,12 @@ pub(super) fn read(data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable> 
         end.bytes.clear();
     }
     Ok(DrawEvent {
-        parts: vec![DrawDelta {
+        deltas: vec![DrawDelta {
             index: 0,
             pieces,
             finish,
         }],
-        told: reply.stop.then(|| {
+        usage: reply.stop.then(|| {
             let cached = reply.timings.map(|timings| timings.cache_n);
             ReportedUsage::new(reply.tokens_evaluated, cached, reply.tokens_predicted)
         }),
@@ -151,10 +277,7 @@ pub(super) fn read(data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable> 
 }
 
 /// Asks which of two tokens follows a prefix. A bias of the same size on both leaves their ratio and hides all others.
-pub(crate) fn labels_question(
-    prompt: &[u32],
-    labels: [u32; 2],
-) -> Result<ApiRequest, serde_json::Error> {
+fn labels_request(prompt: &[u32], labels: [u32; 2]) -> Result<ApiRequest, serde_json::Error> {
     #[derive(Serialize)]
     struct Labels<'a> {
         prompt: &'a [u32],
@@ -181,16 +304,13 @@ pub(crate) fn labels_question(
         logit_bias: labels.map(|label| (label, BIAS)),
         cache_prompt: true,
     };
-    post("/completion", false, &body)
+    ApiRequest::json("/completion", false, &body)
 }
 
-/// The probability of the first of two tokens rather than the second, and the usage.
-pub(crate) fn read_labels(
-    data: &[u8],
-    labels: [u32; 2],
-) -> Result<(f64, Option<ReportedUsage>), Unreadable> {
+/// The probability of the first of two tokens against the second.
+fn read_labels(data: &[u8], labels: [u32; 2]) -> Result<Scores, Unreadable> {
     #[derive(Deserialize)]
-    struct Reply {
+    struct LabelsReply {
         completion_probabilities: Vec<Drawn>,
         tokens_predicted: u64,
         tokens_evaluated: u64,
@@ -205,7 +325,7 @@ pub(crate) fn read_labels(
         id: u32,
         prob: f64,
     }
-    let reply: Reply = serde_json::from_slice(data)?;
+    let reply: LabelsReply = serde_json::from_slice(data)?;
     let top = reply
         .completion_probabilities
         .first()
@@ -219,8 +339,8 @@ pub(crate) fn read_labels(
         _ => return Err("other tokens than the two labels: logit_bias is ignored".into()),
     };
     let cached = reply.timings.map(|timings| timings.cache_n);
-    let told = ReportedUsage::new(reply.tokens_evaluated, cached, reply.tokens_predicted);
-    Ok((share, Some(told)))
+    let usage = ReportedUsage::new(reply.tokens_evaluated, cached, reply.tokens_predicted);
+    Ok(Scores::column(vec![share], Some(usage)))
 }
 
 #[cfg(test)]
@@ -232,12 +352,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_seed_means_any(wide: u64) {
-            prop_assert_ne!(seed(wide), u32::MAX);
+            prop_assert_ne!(seed_of(wide), u32::MAX);
         }
     }
 
     #[test]
     fn the_value_that_means_any_seed_is_avoided() {
-        assert_eq!(seed(u64::from(u32::MAX)), u32::MAX - 1);
+        assert_eq!(seed_of(u64::from(u32::MAX)), u32::MAX - 1);
     }
 }

@@ -1,101 +1,251 @@
-//! What each kind of server takes, ignores and answers. Every rule here was seen on a running server (vLLM 0.32, llama.cpp
-//! b11434) or stands in the server's documentation (SGLang); none is guessed from a name.
+//! Kinds of servers: what each takes, ignores and answers.
+//!
+//! A kind of server is one file here that implements [`Dialect`] and one line in [`DIALECTS`]; nothing outside this folder
+//! asks which kind a server is. Every rule was seen on a running server (vLLM 0.32, llama.cpp b11434) or stands in the
+//! server's documentation (SGLang); none is guessed from a name.
 
-pub(crate) mod chat;
-pub(crate) mod llama_cpp;
-pub(crate) mod sglang;
-mod usage;
-pub(crate) mod vllm;
+mod chat;
+mod draw;
+mod gateway;
+mod llama_cpp;
+mod outthink;
+mod score;
+mod self_description;
+mod sglang;
+#[cfg(test)]
+mod toy;
+mod unreadable;
+mod vllm;
 
 use std::fmt;
 use std::str::FromStr;
 
-use outthink_core::{Sampling, visible_line};
-use outthink_prompt::Message;
+use futures::future::{BoxFuture, FutureExt, ready};
+use outthink_core::visible_line;
+use outthink_prompt::Reward;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::Error;
-use crate::http::TransportError;
+use crate::call::{Conversation, ServerCall};
 use crate::pool::ApiRequest;
-use crate::server_error::ServerError;
+use crate::probe::Facts;
 
-pub(crate) use usage::ReportedUsage;
+pub(crate) use draw::{DrawDelta, DrawEvent, DrawPrefix, DrawRequest, FinishReason, Piece};
+pub(crate) use score::{RewardEndpoint, ScoreRequest, Scores};
+pub(crate) use self_description::SelfDescription;
+pub(crate) use unreadable::Unreadable;
 
-/// A kind of server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-#[non_exhaustive]
-pub enum Dialect {
-    /// vLLM: token-id prompts, token ids back, seeds per request, `/pooling`.
-    Vllm,
-    /// SGLang's own `/generate`: token-id prompts, token ids back, log-probabilities of chosen tokens anywhere.
-    Sglang,
-    /// llama.cpp's own `/completion`: token-id prompts, token ids back.
-    LlamaCpp,
-    /// `outthink prm-serve`: the embedded engine behind `/pooling`.
-    Outthink,
-    /// `outthink serve`: another outthink's policies, asked for whole answers.
-    Gateway,
-    /// Any other OpenAI-compatible chat endpoint: whole answers only.
-    Chat,
-}
+/// All kinds of servers. Of those that recognise a server, the first is taken.
+pub(crate) const DIALECTS: &[&dyn Dialect] = &[
+    &vllm::Vllm,
+    &sglang::Sglang,
+    &llama_cpp::LlamaCpp,
+    &outthink::PrmServe,
+    &gateway::Gateway,
+    &chat::Chat,
+    #[cfg(test)]
+    &toy::Toy,
+];
 
-impl fmt::Display for Dialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Vllm => "vLLM",
-            Self::Sglang => "SGLang",
-            Self::LlamaCpp => "llama.cpp",
-            Self::Outthink => "outthink prm-serve",
-            Self::Gateway => "outthink serve",
-            Self::Chat => "chat-only",
-        })
+/// What is taken for a server that no dialect recognises.
+const FALLBACK: &dyn Dialect = &chat::Chat;
+
+/// A kind of server: how it is recognised, and how its endpoints are asked and read.
+///
+/// Requests and answers are plain data here, so that a dialect needs no network and no runtime: the pool sends what
+/// `draw_request` and `score_request` make, to whichever replica has room, and hands the answers to `read_draws` and
+/// `read_scores`.
+pub(crate) trait Dialect: Send + Sync {
+    /// Its word in a configuration, as in `dialect = "vllm"`.
+    fn name(&self) -> &'static str;
+
+    /// Its name in messages, in facts and in what a study stores.
+    fn title(&self) -> &'static str;
+
+    /// What to call it where its version and model are listed.
+    fn description(&self) -> &'static str {
+        self.title()
+    }
+
+    /// The `owned_by` of the models that it lists, by which it is recognised without another request.
+    fn owned_by(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Paths that [`recognises`](Self::recognises) looks at. They are asked (GET) only where `owned_by` is nobody's, as
+    /// behind a proxy that puts its own name there.
+    fn recognised_by(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Are these the answers of this kind of server, and of no other?
+    fn recognises(&self, _answers: &SelfDescription) -> bool {
+        false
+    }
+
+    /// Is a model of its list no model of its own, but another one of the list with a search method?
+    fn lists_as_search(&self, _model: &str) -> bool {
+        false
+    }
+
+    /// Paths that are asked (GET) once at the start, one after the other, for [`read_facts`](Self::read_facts).
+    fn facts_at(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Fills in what the answers tell. Those that did not come are left out of `answers`.
+    fn read_facts(&self, _answers: &SelfDescription, _facts: &mut Facts) {}
+
+    /// Does it continue an answer from any token on? Then every draw is a request with a seed of its own, and steps can be
+    /// searched over. If not, it is asked for whole answers, several a request.
+    fn continues(&self) -> bool;
+
+    /// Is a whole answer worth streaming? Only where the server may go on after what is wanted, and a stream tells every
+    /// token.
+    fn streams(&self) -> bool {
+        false
+    }
+
+    /// Why a policy cannot be asked without its tokenizer's files, if that is so.
+    fn needs_tokenizer(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Token ids of a conversation, made by the server.
+    fn tokenise<'a>(
+        &'a self,
+        _server: ServerCall<'a>,
+        _conversation: Conversation<'a>,
+    ) -> BoxFuture<'a, Result<Vec<u32>, Error>> {
+        ready(Err(Error::NoTokenizer(
+            "SGLang takes a conversation as token ids only from who has its tokenizer",
+        )))
+        .boxed()
+    }
+
+    /// The request for one draw, or for several whole answers to one conversation.
+    fn draw_request(&self, draw: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error>;
+
+    /// Reads an answer's body, or one event of a stream other than `[DONE]`. `spelled`: are the bytes of its tokens wanted?
+    fn read_draws(&self, data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable>;
+
+    /// How rewards of a kind are asked for, or why they cannot be. `pools`: have all servers a `/pooling` endpoint?
+    fn reward_endpoint(
+        &self,
+        reward: Reward,
+        _pools: bool,
+    ) -> Result<RewardEndpoint, &'static str> {
+        Err(score::only_prm_serve_reads(reward).unwrap_or("it is a chat endpoint"))
+    }
+
+    /// The request for the rewards of a solution or a step, by an endpoint that [`reward_endpoint`](Self::reward_endpoint)
+    /// gave.
+    fn score_request(&self, _score: &ScoreRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
+        Err(serde::ser::Error::custom(score::NOT_SCORED))
+    }
+
+    /// Reads the answer to a [`score_request`](Self::score_request).
+    fn read_scores(&self, _data: &[u8], _score: &ScoreRequest<'_>) -> Result<Scores, Unreadable> {
+        Err(score::NOT_SCORED.into())
     }
 }
 
-impl Dialect {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Vllm,
-        Self::Sglang,
-        Self::LlamaCpp,
-        Self::Outthink,
-        Self::Gateway,
-        Self::Chat,
-    ];
+/// The dialect that a listed model's `owned_by` tells, if it is one's.
+pub(crate) fn owning(owned_by: &str) -> Option<&'static dyn Dialect> {
+    let mut dialects = DIALECTS.iter().copied();
+    dialects.find(|dialect| dialect.owned_by() == Some(owned_by))
+}
 
-    /// As it is written in a configuration.
-    fn written(self) -> &'static str {
-        match self {
-            Self::Vllm => "vllm",
-            Self::Sglang => "sglang",
-            Self::LlamaCpp => "llama.cpp",
-            Self::Outthink => "prm-serve",
-            Self::Gateway => "outthink",
-            Self::Chat => "chat",
+/// Paths that tell the dialects apart, each once.
+pub(crate) fn telling_paths() -> Vec<&'static str> {
+    let mut paths = Vec::new();
+    for path in DIALECTS.iter().flat_map(|dialect| dialect.recognised_by()) {
+        if !paths.contains(path) {
+            paths.push(*path);
         }
     }
+    paths
 }
 
-impl FromStr for Dialect {
+/// The dialect of a server that answered like this at the [`telling_paths`].
+pub(crate) fn recognised(answers: &SelfDescription) -> &'static dyn Dialect {
+    let mut dialects = DIALECTS.iter().copied();
+    dialects
+        .find(|dialect| dialect.recognises(answers))
+        .unwrap_or(FALLBACK)
+}
+
+/// A kind of server, by its name: `vllm`, `sglang`, `llama.cpp`, `prm-serve`, `outthink` or `chat`.
+///
+/// It is parsed from a configuration's word, whatever its case and hyphens, or from how it is shown; it is shown as people
+/// write it, such as `vLLM`.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DialectId(&'static dyn Dialect);
+
+impl DialectId {
+    /// The word that stands for it in a configuration.
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
+
+    /// What to call it where its version and model are listed.
+    pub fn description(self) -> &'static str {
+        self.0.description()
+    }
+
+    pub(crate) fn of(dialect: &'static dyn Dialect) -> Self {
+        Self(dialect)
+    }
+
+    pub(crate) fn dialect(self) -> &'static dyn Dialect {
+        self.0
+    }
+}
+
+impl PartialEq for DialectId {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for DialectId {}
+
+impl fmt::Debug for DialectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for DialectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.title())
+    }
+}
+
+impl FromStr for DialectId {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
         let plain = |name: &str| name.to_lowercase().replace(['-', '_', '.', ' '], "");
-        let named = |dialect: &Self| {
-            plain(dialect.written()) == plain(name) || plain(&dialect.to_string()) == plain(name)
+        let is_named = |dialect: &&dyn Dialect| {
+            [dialect.name(), dialect.title()]
+                .map(plain)
+                .contains(&plain(name))
         };
-        Self::ALL
-            .into_iter()
-            .find(named)
-            .ok_or_else(|| Error::UnknownDialect {
+        let mut dialects = DIALECTS.iter().copied();
+        let found = dialects.find(is_named).map(Self);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.name()).collect();
+            Error::UnknownDialect {
                 name: visible_line(name).into_owned(),
-                known: Self::ALL.map(Self::written).join(", "),
-            })
+                known: names.join(", "),
+            }
+        })
     }
 }
 
-impl TryFrom<String> for Dialect {
+impl TryFrom<String> for DialectId {
     type Error = Error;
 
     fn try_from(name: String) -> Result<Self, Error> {
@@ -103,283 +253,24 @@ impl TryFrom<String> for Dialect {
     }
 }
 
-/// What is to be continued.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum DrawPrefix<'a> {
-    /// Prompt and steps so far.
-    Tokens(&'a [u32]),
-    /// A conversation.
-    Chat(&'a [Message]),
-}
-
-/// One draw, as every dialect is asked for it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DrawRequest<'a> {
-    pub(crate) model: &'a str,
-    pub(crate) prefix: DrawPrefix<'a>,
-    pub(crate) seed: u64,
-    pub(crate) sampling: Sampling,
-    pub(crate) max_tokens: usize,
-    /// Text after which the server is to stop.
-    pub(crate) stop: Option<&'a str>,
-    /// Tokens at which it is to stop.
-    pub(crate) end_tokens: &'a [u32],
-    pub(crate) stream: bool,
-    /// How many answers to one conversation.
-    pub(crate) n: usize,
-}
-
-impl DrawRequest<'_> {
-    /// A greedy draw is the same whatever the seed.
-    fn seed(&self) -> Option<u64> {
-        (self.sampling.temperature > 0.0).then_some(self.seed)
-    }
-}
-
-/// Why a server ended a draw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FinishReason {
-    /// At the text that it was to stop at.
-    Separator,
-    /// The model ended its answer.
-    End,
-    /// Out of tokens.
-    Length,
-}
-
-/// A piece of an answer: a token, or some text without its tokens.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Piece {
-    pub(crate) token: Option<u32>,
-    /// Its bytes, as far as the server tells them; who has the tokenizer need not look.
-    pub(crate) bytes: Vec<u8>,
-    /// Its log-probability, where the server tells it.
-    pub(crate) logprob: Option<f64>,
-}
-
-/// What one body or event of an answer holds.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct DrawDelta {
-    /// Which of several answers.
-    pub(crate) index: usize,
-    pub(crate) pieces: Vec<Piece>,
-    pub(crate) finish: Option<FinishReason>,
-}
-
-/// All that one body or event holds.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct DrawEvent {
-    pub(crate) parts: Vec<DrawDelta>,
-    pub(crate) told: Option<ReportedUsage>,
-    /// Nothing follows.
-    pub(crate) last: bool,
-}
-
-/// Why a body or an event says nothing.
-#[derive(Debug)]
-pub(crate) enum Unreadable {
-    /// It is cut off or no JSON, or the server gave up: another try may mend it.
-    Broken(String),
-    /// It is something else than was asked for, and will be again.
-    Other(String),
-    /// It says what is wrong.
-    ServerError(ServerError),
-}
-
-impl From<serde_json::Error> for Unreadable {
-    fn from(error: serde_json::Error) -> Self {
-        match error.is_data() {
-            true => Self::Other(error.to_string()),
-            false => Self::Broken(error.to_string()),
-        }
-    }
-}
-
-impl From<String> for Unreadable {
-    fn from(reason: String) -> Self {
-        Self::Other(reason)
-    }
-}
-
-impl From<&str> for Unreadable {
-    fn from(reason: &str) -> Self {
-        Self::Other(reason.to_owned())
-    }
-}
-
-impl Unreadable {
-    pub(crate) fn at(self, endpoint: &str) -> TransportError {
-        match self {
-            Self::Broken(reason) => TransportError::Garbled(reason),
-            Self::Other(reason) => TransportError::Fatal(Error::Misshaped {
-                endpoint: endpoint.to_owned(),
-                reason,
-            }),
-            Self::ServerError(said) => said.into_transport_error(None, None),
-        }
-    }
-}
-
-impl Dialect {
-    /// Can it continue an answer from any token on?
-    pub(crate) fn continues(self) -> bool {
-        matches!(self, Self::Vllm | Self::Sglang | Self::LlamaCpp)
-    }
-
-    pub(crate) fn question(self, asked: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
-        match self {
-            Self::Vllm => vllm::question(asked),
-            Self::Sglang => sglang::question(asked),
-            Self::LlamaCpp => llama_cpp::question(asked),
-            Self::Chat | Self::Gateway | Self::Outthink => chat::question(asked),
-        }
-    }
-
-    /// Reads a body, or an event. `spelled`: are the tokens' bytes wanted?
-    pub(crate) fn read(self, data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable> {
-        if data == b"[DONE]" {
-            return Ok(DrawEvent {
-                last: true,
-                ..DrawEvent::default()
-            });
-        }
-        match self {
-            Self::Vllm => vllm::read(data, spelled),
-            Self::Sglang => sglang::read(data),
-            Self::LlamaCpp => llama_cpp::read(data, spelled),
-            Self::Chat | Self::Gateway | Self::Outthink => chat::read(data),
-        }
-    }
-}
-
-/// A question as JSON.
-pub(crate) fn post(
-    path: &'static str,
-    stream: bool,
-    body: &impl serde::Serialize,
-) -> Result<ApiRequest, serde_json::Error> {
-    Ok(ApiRequest {
-        path,
-        body: serde_json::to_vec(body)?.into(),
-        stream,
-    })
-}
-
-/// OpenAI's word for why a draw ended, and those of others. A reply that is there and ended for a reason unheard of is whole.
-fn finish(reason: &Value, at_separator: bool) -> Result<FinishReason, Unreadable> {
-    let word = match reason {
-        Value::String(word) => word.as_str(),
-        Value::Object(reason) => reason
-            .get("type")
-            .and_then(Value::as_str)
-            .unwrap_or_default(),
-        _ => "",
-    };
-    let plain = word.trim().to_ascii_lowercase();
-    match plain.as_str() {
-        "stop" if at_separator => Ok(FinishReason::Separator),
-        "length"
-        | "max_tokens"
-        | "max_new_tokens"
-        | "max_output_tokens"
-        | "max_completion_tokens"
-        | "max_length"
-        | "model_length"
-        | "model_context_window_exceeded"
-        | "context_length"
-        | "context_length_exceeded"
-        | "context_window_exceeded"
-        | "token_limit"
-        | "limit"
-        | "incomplete"
-        | "truncated" => Ok(FinishReason::Length),
-        // What a filter cut off is not the model's whole answer.
-        "content_filter" | "content_filtered" | "safety" | "recitation" | "blocklist"
-        | "prohibited_content" | "spii" => Ok(FinishReason::Length),
-        "error"
-        | "abort"
-        | "aborted"
-        | "cancelled"
-        | "canceled"
-        | "timeout"
-        | "load"
-        | "insufficient_system_resource" => {
-            Err(Unreadable::Broken(format!("it ended with {word:?}")))
-        }
-        _ => Ok(FinishReason::End),
-    }
-}
-
-/// A log-probability, if it can be one: not above 0, save for rounding.
-fn logprob(value: Option<f64>) -> Result<Option<f64>, Unreadable> {
-    const ROUNDING: f64 = 1e-3;
-    match value {
-        None => Ok(None),
-        Some(value) if value.is_finite() && value <= ROUNDING => Ok(Some(value)),
-        Some(value) => Err(format!("{value:?} where a log-probability should be").into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn servers_have_many_words_for_why_an_answer_ended() {
-        let ends = |reason: Value| finish(&reason, false).ok();
-        for word in [
-            "stop",
-            "eos",
-            "end_turn",
-            "",
-            "COMPLETE",
-            "stop_sequence",
-            "STOP",
-            "tool_calls",
-            "never heard of",
-        ] {
-            assert_eq!(ends(json!(word)), Some(FinishReason::End), "{word}");
-        }
-        assert_eq!(ends(Value::Null), Some(FinishReason::End));
-        assert_eq!(
-            ends(json!({"type": "stop", "matched": 2})),
-            Some(FinishReason::End)
-        );
-        for word in [
-            "length",
-            "max_tokens",
-            "MAX_TOKENS",
-            "model_length",
-            "content_filter",
-            "SAFETY",
-        ] {
-            assert_eq!(ends(json!(word)), Some(FinishReason::Length), "{word}");
-        }
-        for word in ["error", "abort"] {
-            assert_eq!(ends(json!(word)), None, "{word}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_log_probability_is_no_number_to_count_with() {
-        assert!(
-            logprob(Some(-3.5)).is_ok() && logprob(Some(1e-6)).is_ok() && logprob(None).is_ok()
-        );
-        for wrong in [1e308, 0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert!(logprob(Some(wrong)).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn a_kind_of_server_is_named_as_it_is_shown_or_as_it_is_written() {
-        for dialect in Dialect::ALL {
-            assert_eq!(dialect.to_string().parse::<Dialect>().ok(), Some(dialect));
+        for dialect in DIALECTS {
+            let id = DialectId::of(*dialect);
+            assert_eq!(id.to_string().parse::<DialectId>().ok(), Some(id));
+            assert_eq!(id.name().parse::<DialectId>().ok(), Some(id));
         }
-        assert_eq!("llama-cpp".parse::<Dialect>().ok(), Some(Dialect::LlamaCpp));
-        assert_eq!("chat".parse::<Dialect>().ok(), Some(Dialect::Chat));
-        let error = "tgi".parse::<Dialect>().map_err(|error| error.to_string());
+        let named = |text: &str| text.parse::<DialectId>().map(DialectId::name).ok();
+        assert_eq!(named("llama-cpp"), Some("llama.cpp"));
+        assert_eq!(named("PRM_serve"), Some("prm-serve"));
+        assert_eq!(named("chat"), Some("chat"));
+        let error = "tgi"
+            .parse::<DialectId>()
+            .map_err(|error| error.to_string());
         assert!(error.is_err_and(|error| error.contains("vllm, sglang, llama.cpp")));
     }
 }

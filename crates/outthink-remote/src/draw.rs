@@ -1,0 +1,158 @@
+//! Reading draws from what a server sends, whole or event by event.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use outthink_core::{Continuation, Halt, Stop, Usage};
+
+use crate::dialect::{Dialect, DrawEvent, FinishReason, Unreadable};
+use crate::http::TransportError;
+use crate::pool::ResponseReader;
+use crate::segment::PartialDraw;
+use crate::server_error::beginning;
+use crate::usage::{CountedTokens, ReportedUsage, usage};
+
+/// The last event of a stream.
+const DONE: &[u8] = b"[DONE]";
+
+/// The draws of one request as they come, shared with whoever hands them over when they are halted.
+pub(crate) type SharedDraws = Arc<Mutex<Vec<PartialDraw>>>;
+
+/// Locks what only this crate's own code holds; nothing is left half done where that panics.
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads the draws of one request.
+pub(crate) struct DrawReader {
+    dialect: &'static dyn Dialect,
+    /// Are the bytes of tokens wanted? Not where there is a tokenizer.
+    spelled: bool,
+    draws: SharedDraws,
+    /// Tokens sent, as counted here.
+    prompt: u64,
+    stream: bool,
+    halt: Option<Halt>,
+    reported: Option<ReportedUsage>,
+    /// Has a stream said that it is over?
+    done: bool,
+    /// The beginning of the last body or event without a choice.
+    empty: String,
+    /// Tokens that the halt was told of.
+    counted_by_halt: u64,
+}
+
+impl DrawReader {
+    /// `draws`: one for each that was asked for, still empty. `prompt`: tokens sent.
+    pub(crate) fn new(
+        dialect: &'static dyn Dialect,
+        spelled: bool,
+        draws: Vec<PartialDraw>,
+        prompt: u64,
+        stream: bool,
+        halt: Option<Halt>,
+    ) -> Self {
+        Self {
+            dialect,
+            spelled,
+            draws: Arc::new(Mutex::new(draws)),
+            prompt,
+            stream,
+            halt,
+            reported: None,
+            done: false,
+            empty: String::new(),
+            counted_by_halt: 0,
+        }
+    }
+
+    /// The draws, for reading them when they are halted, and the tokens sent.
+    pub(crate) fn shared(&self) -> (SharedDraws, u64) {
+        (Arc::clone(&self.draws), self.prompt)
+    }
+
+    fn read(&self, data: &[u8]) -> Result<DrawEvent, Unreadable> {
+        match data == DONE {
+            true => Ok(DrawEvent {
+                last: true,
+                ..DrawEvent::default()
+            }),
+            false => self.dialect.read_draws(data, self.spelled),
+        }
+    }
+
+    /// Tells the halt how many tokens were drawn in all.
+    fn count(&mut self, tokens: u64) {
+        if let Some(halt) = &self.halt {
+            halt.drew(tokens.saturating_sub(self.counted_by_halt));
+            self.counted_by_halt = self.counted_by_halt.max(tokens);
+        }
+    }
+}
+
+impl ResponseReader for DrawReader {
+    type Value = (Vec<Continuation>, Usage);
+
+    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, TransportError> {
+        let event = self
+            .read(data)
+            .map_err(|unreadable| unreadable.at(endpoint))?;
+        if event.deltas.is_empty() && (data != DONE || self.empty.is_empty()) {
+            self.empty = beginning(data);
+        }
+        self.reported = event.usage.or(self.reported);
+        self.done |= data == DONE;
+        let shared = Arc::clone(&self.draws);
+        let mut draws = lock(&shared);
+        for delta in event.deltas {
+            // More choices than were asked for are nobody's.
+            let Some(draw) = draws.get_mut(delta.index) else {
+                continue;
+            };
+            delta.pieces.iter().for_each(|piece| draw.push(piece));
+            if let Some(finish) = delta.finish {
+                draw.finish(finish);
+            }
+        }
+        // What a stream is hung up on has no usage, and what is over has: its last event is worth waiting for.
+        let over = |draw: &PartialDraw| draw.has_ended() && !draw.is_finished();
+        let last = event.last || (self.stream && draws.iter().all(over));
+        self.count(draws.iter().map(PartialDraw::tokens).sum());
+        Ok(last)
+    }
+
+    fn finish(mut self, _: &str) -> Result<(Self::Value, u64), TransportError> {
+        let draws = std::mem::take(&mut *lock(&self.draws));
+        let counted = counted(&draws);
+        let (done, begun) = (self.done, draws.iter().any(PartialDraw::has_begun));
+        let mut drawn = Vec::with_capacity(draws.len());
+        for mut draw in draws {
+            // Some streams end without a word for why.
+            if done && draw.has_begun() && !draw.is_finished() {
+                draw.finish(FinishReason::End);
+            }
+            drawn.extend(draw.into_continuation());
+        }
+        if drawn.is_empty() {
+            return Err(match self.stream || begun {
+                true => TransportError::Cut("the stream ended before the answer did".into()),
+                false => TransportError::Empty(self.empty),
+            });
+        }
+        debug_assert!(
+            drawn
+                .iter()
+                .all(|c| c.stop != Stop::Step || c.steps.len() <= 1)
+        );
+        let usage = usage(self.reported, self.prompt, counted);
+        self.count(usage.generated);
+        Ok(((drawn, usage), usage.computed))
+    }
+}
+
+/// Tokens drawn so far, as counted here.
+pub(crate) fn counted(draws: &[PartialDraw]) -> CountedTokens {
+    CountedTokens {
+        tokens: draws.iter().map(PartialDraw::tokens).sum(),
+        least: draws.iter().map(PartialDraw::least_tokens).sum(),
+    }
+}
