@@ -1,14 +1,17 @@
 //! A JSON body to one of the servers of a role, and its answer as a value.
 
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use outthink_prompt::Message;
 use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
 
 use crate::Error;
 use crate::dialect::Unreadable;
 use crate::http::TransportError;
-use crate::pool::{ApiRequest, Pool, ResponseReader};
+use crate::pool::Pool;
+use crate::request::{ApiRequest, ResponseReader};
 
 /// The servers of a role, to be asked about one problem.
 #[derive(Clone, Copy)]
@@ -33,6 +36,13 @@ impl ServerCall<'_> {
         let reader = || JsonReader { value: None };
         self.pool.ask(self.key, &request, reader).await
     }
+}
+
+/// A key that is the same for requests that begin alike: those about one problem, by its id or text.
+pub(crate) fn prefix_key(problem: &str) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(problem.as_bytes());
+    hasher.finish()
 }
 
 /// A conversation that a server makes token ids of, as vLLM and llama.cpp take it.

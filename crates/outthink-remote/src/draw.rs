@@ -6,7 +6,7 @@ use outthink_core::{Continuation, Halt, Stop, Usage};
 
 use crate::dialect::{Dialect, DrawEvent, FinishReason, Unreadable};
 use crate::http::TransportError;
-use crate::pool::ResponseReader;
+use crate::request::ResponseReader;
 use crate::segment::PartialDraw;
 use crate::server_error::beginning;
 use crate::usage::{CountedTokens, ReportedUsage, usage};

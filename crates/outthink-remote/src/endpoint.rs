@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use hyper::Uri;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 
-use crate::adapt::Changes;
+use crate::change::Changes;
 use crate::key::ApiKey;
 use crate::{Error, address};
 

@@ -12,8 +12,9 @@ use outthink_core::ModelError;
 use tokio::runtime::Handle;
 
 use crate::breaker::Fault;
+use crate::call::prefix_key;
 use crate::key::KeyRedactor;
-use crate::policy::{RemotePolicy, key};
+use crate::policy::RemotePolicy;
 use crate::pool::Lease;
 use crate::{Error, background};
 
@@ -34,8 +35,8 @@ impl RemotePolicy {
     pub async fn forward(&self, path: &'static str, body: Bytes) -> Result<Forwarded, Error> {
         let pool = self.pool();
         let timeout = pool.timeout();
-        let place = key(&String::from_utf8_lossy(&body));
-        let sent = async move { pool.pass(place, path, body).await };
+        let key = prefix_key(&String::from_utf8_lossy(&body));
+        let sent = async move { pool.pass(key, path, body).await };
         // On a runtime of the caller's, nothing of what is passed on changes threads.
         let (response, lease) = match Handle::try_current() {
             Ok(_) => sent.await?,

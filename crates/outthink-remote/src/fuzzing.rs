@@ -7,18 +7,18 @@ use hyper::StatusCode;
 use outthink_core::Until;
 use outthink_prompt::{Profile, Reward, Segmenter};
 
-use crate::adapt::{self, Changes};
+use crate::change::Changes;
 use crate::dialect::{DIALECTS, Dialect, DialectId, RewardEndpoint, ScoreRequest, SelfDescription};
 use crate::draw::DrawReader;
 use crate::endpoint::Endpoint;
 use crate::http::BodyPart;
-use crate::models;
-use crate::pool::{ResponseReader, take};
 use crate::probe::Facts;
+use crate::request::{ResponseReader, take};
 use crate::segment::PartialDraw;
 use crate::server_error::{ServerError, unreadable};
 use crate::sse::Events;
 use crate::verifier::reward;
+use crate::{models, refusal};
 
 const TOKENS: [u32; 3] = [1, 2, 3];
 
@@ -168,7 +168,7 @@ fn refusal(bytes: &[u8]) {
     );
     let error = ServerError::read(bytes);
     assert!(!error.message.is_empty() && !error.message.contains(char::is_control));
-    if let Some(change) = adapt::change(&error, &body) {
+    if let Some(change) = refusal::change(&error, &body) {
         let mut changes = Changes::default();
         changes.add(change);
         let asked = changes.apply(&body);

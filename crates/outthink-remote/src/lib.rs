@@ -4,12 +4,12 @@
 //! answers stands in `dialect/`, one file a kind; which kind a server is, it is asked at the start. Requests run on a
 //! thread of this crate's own, so whoever polls needs no runtime; dropping what is polled hangs up, and the server stops.
 
-mod adapt;
 mod address;
 mod background;
 mod balance;
 mod breaker;
 mod call;
+mod change;
 mod config;
 mod dialect;
 mod draw;
@@ -28,6 +28,8 @@ mod policy;
 mod pool;
 mod probe;
 mod prompt;
+mod refusal;
+mod request;
 mod segment;
 mod server_error;
 mod sse;

@@ -1,6 +1,5 @@
 //! Servers as a policy.
 
-use std::hash::Hasher;
 use std::sync::{Arc, Mutex};
 
 use futures::future::{BoxFuture, Either, FutureExt, select, try_join_all};
@@ -8,15 +7,15 @@ use outthink_core::{
     Continuation, Extension, Halt, ModelError, Policy, Problem, Reply, Sampling, Stop, Until, Usage,
 };
 use outthink_prompt::{Message, PolicyProfile, Profile, PromptFiles, Segmenter};
-use siphasher::sip::SipHasher13;
 
-use crate::call::unsendable;
+use crate::call::{prefix_key, unsendable};
 use crate::dialect::{DrawPrefix, DrawRequest};
 use crate::draw::{DrawReader, SharedDraws, counted, lock};
 use crate::fleet::{Fleet, profile_for};
-use crate::pool::{ApiRequest, EndpointStats, Pool};
+use crate::pool::{EndpointStats, Pool};
 use crate::probe::Facts;
 use crate::prompt::Prompter;
+use crate::request::ApiRequest;
 use crate::segment::PartialDraw;
 use crate::usage::usage;
 use crate::{Error, Notice, Role, Servers, background};
@@ -171,7 +170,7 @@ impl RemotePolicy {
         let inner = Arc::clone(&self.0);
         let problem = problem.clone();
         background::wait_for(async move {
-            let key = key(&problem.id);
+            let key = prefix_key(&problem.id);
             let ids = inner.prompter.ids(&inner.fleet, key, &problem).await?;
             inner.fleet.room(ids.len())?;
             Ok(ids.to_vec())
@@ -196,10 +195,12 @@ impl RemotePolicy {
                 segmenter: inner.segmenter.clone().without_box(),
                 halt: None,
             };
-            let key = key(&messages
-                .last()
-                .map(|m| m.content.clone())
-                .unwrap_or_default());
+            let key = prefix_key(
+                &messages
+                    .last()
+                    .map(|m| m.content.clone())
+                    .unwrap_or_default(),
+            );
             if !inner.fleet.dialect.continues() {
                 let (continuations, usage) = inner.chat(key, &messages, &seeds, &settings).await?;
                 return Ok((Vec::new(), continuations, usage));
@@ -245,13 +246,6 @@ impl RemotePolicy {
     }
 }
 
-/// Where questions that begin alike are cached: by problem.
-pub(crate) fn key(problem: &str) -> u64 {
-    let mut hasher = SipHasher13::new();
-    hasher.write(problem.as_bytes());
-    hasher.finish()
-}
-
 /// What all draws of a request have in common.
 struct DrawSettings {
     sampling: Sampling,
@@ -271,7 +265,7 @@ impl Inner {
             sampling,
             max_tokens,
         } = request;
-        let key = key(&problem.id);
+        let key = prefix_key(&problem.id);
         let texts = steps.iter().map(|step| step.text.as_str());
         let segmenter = self.segmenter.clone().after(texts);
         let settings = DrawSettings {

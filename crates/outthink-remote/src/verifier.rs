@@ -11,13 +11,13 @@ use outthink_prompt::{
 };
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::call::unsendable;
+use crate::call::{prefix_key, unsendable};
 use crate::dialect::{Dialect, RewardEndpoint, ScoreRequest, Scores};
 use crate::fleet::{Fleet, profile_for};
 use crate::http::TransportError;
-use crate::policy::key;
-use crate::pool::{EndpointStats, ResponseReader};
+use crate::pool::EndpointStats;
 use crate::probe::Facts;
+use crate::request::ResponseReader;
 use crate::usage::{CountedTokens, ReportedUsage, usage};
 use crate::{Error, Notice, Role, Servers, background};
 
@@ -133,7 +133,7 @@ impl Inner {
             prefix.complete,
         )?;
         self.fleet.room(rendered.tokens.len().saturating_sub(1))?;
-        let key = key(&prefix.problem.id);
+        let key = prefix_key(&prefix.problem.id);
         let (rewards, usage) = match self.reward_endpoint {
             RewardEndpoint::Rows { .. } => self.rows(key, &rendered).await?,
             RewardEndpoint::LikelihoodRows | RewardEndpoint::PromptLikelihood => {

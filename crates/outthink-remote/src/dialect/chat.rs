@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::draw::finish_reason;
 use super::{Dialect, DrawDelta, DrawEvent, DrawPrefix, DrawRequest, Piece, Unreadable};
-use crate::pool::ApiRequest;
+use crate::request::ApiRequest;
 use crate::server_error::ServerError;
 use crate::usage::{self, ReportedUsage};
 

@@ -1,8 +1,8 @@
 //! `outthink serve`: another outthink's policies, asked for whole answers as any chat endpoint is.
 
 use super::{Dialect, DrawEvent, DrawRequest, SelfDescription, Unreadable, chat};
-use crate::pool::ApiRequest;
 use crate::probe::Facts;
+use crate::request::ApiRequest;
 
 /// The paths that tell its version.
 pub(super) const FACTS_AT: &[&str] = &["/version", "/openapi.json"];

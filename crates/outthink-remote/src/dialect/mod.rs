@@ -27,8 +27,8 @@ use serde::Deserialize;
 
 use crate::Error;
 use crate::call::{Conversation, ServerCall};
-use crate::pool::ApiRequest;
 use crate::probe::Facts;
+use crate::request::ApiRequest;
 
 pub(crate) use draw::{DrawDelta, DrawEvent, DrawPrefix, DrawRequest, FinishReason, Piece};
 pub(crate) use score::{RewardEndpoint, ScoreRequest, Scores};

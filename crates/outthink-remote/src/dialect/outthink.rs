@@ -10,8 +10,8 @@ use super::{
     Dialect, DialectId, DrawEvent, DrawRequest, RewardEndpoint, ScoreRequest, Scores,
     SelfDescription, Unreadable, chat, score, vllm,
 };
-use crate::pool::ApiRequest;
 use crate::probe::Facts;
+use crate::request::ApiRequest;
 
 pub(super) struct PrmServe;
 

@@ -12,8 +12,8 @@ use super::{
     Dialect, DrawDelta, DrawEvent, DrawPrefix, DrawRequest, Piece, RewardEndpoint, ScoreRequest,
     Scores, SelfDescription, Unreadable, chat, score,
 };
-use crate::pool::ApiRequest;
 use crate::probe::Facts;
+use crate::request::ApiRequest;
 use crate::usage::ReportedUsage;
 
 pub(super) struct Sglang;

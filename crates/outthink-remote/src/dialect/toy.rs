@@ -12,8 +12,8 @@ use super::{
 };
 use crate::Error;
 use crate::call::{Conversation, ServerCall, Tokens};
-use crate::pool::ApiRequest;
 use crate::probe::Facts;
+use crate::request::ApiRequest;
 use crate::usage::ReportedUsage;
 
 #[path = "../../tests/mock/mod.rs"]

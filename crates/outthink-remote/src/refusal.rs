@@ -3,52 +3,14 @@
 //! Only what has a meaning of its own without it is left out: a prompt or the request for token ids never is. A number that
 //! the server takes at another value is left as it is, and the refusal stands.
 
-use std::fmt;
-
-use bytes::Bytes;
+use hyper::StatusCode;
 use serde_json::{Map, Value};
 
+use crate::change::{Change, has_system, is};
 use crate::server_error::ServerError;
 
-/// How a request is changed for a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// `max_completion_tokens` for `max_tokens`.
-    CompletionTokens,
-    /// A parameter is left out.
-    Without(&'static str),
-    /// So many answers a request.
-    AtMost(usize),
-    /// A temperature just above 0 for 0.
-    Warm,
-    /// The system message stands at the head of the user's.
-    NoSystem,
-}
-
-/// For people, after the server's name.
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CompletionTokens => {
-                f.write_str("takes `max_completion_tokens`, not `max_tokens`")
-            }
-            Self::Without("seed") => {
-                f.write_str("takes no `seed`: what it draws cannot be repeated")
-            }
-            Self::Without(name @ ("temperature" | "top_p" | "top_k" | "min_p")) => {
-                write!(f, "takes no such `{name}`: its own setting holds")
-            }
-            Self::Without(name @ ("max_tokens" | "max_completion_tokens")) => {
-                write!(f, "takes no such `{name}`: its own limit holds")
-            }
-            Self::Without(name) => write!(f, "takes no `{name}`: asked without"),
-            Self::AtMost(1) => f.write_str("gives one answer a request: asked as often as needed"),
-            Self::AtMost(n) => write!(f, "gives at most {n} answers a request"),
-            Self::Warm => f.write_str("takes no temperature of 0: asked with 0.01"),
-            Self::NoSystem => f.write_str("takes no system message: it stands before the question"),
-        }
-    }
-}
+/// More changes than this are not looked for, for one request.
+const MOST_CHANGES: usize = 8;
 
 /// Parameters that a request means something without.
 const OPTIONAL: [&str; 17] = [
@@ -99,71 +61,42 @@ const NOT_AT_ALL: [&str; 24] = [
     "does not accept",
 ];
 
-/// All changes for one server.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Changes(Vec<Change>);
-
-impl Changes {
-    /// True if it is new.
-    pub(crate) fn add(&mut self, change: Change) -> bool {
-        let new = !self.0.contains(&change);
-        if new {
-            self.0.push(change);
-        }
-        new
+/// Is there something to change of a refused request that was not tried yet?
+pub(crate) fn learns(
+    error: &ServerError,
+    status: StatusCode,
+    body: &[u8],
+    found: &mut Vec<Change>,
+) -> bool {
+    if !matches!(status.as_u16(), 400 | 403 | 413 | 422 | 500 | 501) || found.len() >= MOST_CHANGES
+    {
+        return false;
     }
-
-    /// Most answers that one request may ask for.
-    pub(crate) fn answers(&self) -> Option<usize> {
-        let most = self.0.iter().filter_map(|change| match change {
-            Change::AtMost(n) => Some(*n),
-            _ => None,
-        });
-        most.min()
+    // A server that broke down is not one that refuses.
+    if status.is_server_error()
+        && !error.mentions(&[
+            "not supported",
+            "unsupported",
+            "not implemented",
+            "unrecognized",
+            "unknown",
+        ])
+    {
+        return false;
     }
-
-    /// A request's body under them.
-    pub(crate) fn apply(&self, body: &Bytes) -> Bytes {
-        if self.0.is_empty() {
-            return body.clone();
+    match change(error, body) {
+        Some(change) if !found.contains(&change) => {
+            found.push(change);
+            true
         }
-        let Ok(mut asked) = serde_json::from_slice::<Map<String, Value>>(body) else {
-            return body.clone();
-        };
-        for change in &self.0 {
-            match change {
-                Change::CompletionTokens => {
-                    if let Some(most) = asked.remove("max_tokens") {
-                        asked.insert("max_completion_tokens".into(), most);
-                    }
-                }
-                Change::Without(name) => {
-                    asked.remove(*name);
-                }
-                Change::AtMost(most) => {
-                    if let Some(n) = asked.get("n").and_then(Value::as_u64) {
-                        match (*most as u64).min(n) {
-                            0 | 1 => asked.remove("n"),
-                            n => asked.insert("n".into(), n.into()),
-                        };
-                    }
-                }
-                Change::Warm => {
-                    if is(&asked, "temperature", 0.0) {
-                        asked.insert("temperature".into(), 0.01.into());
-                    }
-                }
-                Change::NoSystem => merge_system(&mut asked),
-            }
-        }
-        serde_json::to_vec(&asked).map_or_else(|_| body.clone(), Bytes::from)
+        _ => false,
     }
 }
 
 /// What to change of a refused request, if that may help. `body`: as it was sent.
 pub(crate) fn change(error: &ServerError, body: &[u8]) -> Option<Change> {
-    let asked: Map<String, Value> = serde_json::from_slice(body).ok()?;
-    if has_system(&asked)
+    let request: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    if has_system(&request)
         && error.mentions(&[
             "system role",
             "system message",
@@ -184,20 +117,20 @@ pub(crate) fn change(error: &ServerError, body: &[u8]) -> Option<Change> {
     {
         return Some(Change::NoSystem);
     }
-    match culprit(error, &asked) {
-        Some(name) => cure(error, name, &asked),
-        None => beyond_context(error, &asked),
+    match culprit(error, &request) {
+        Some(name) => cure(error, name, &request),
+        None => beyond_context(error, &request),
     }
 }
 
 /// The sent parameter that a refusal is about: the one that it names apart, or else the first in its words.
-fn culprit(error: &ServerError, asked: &Map<String, Value>) -> Option<&'static str> {
+fn culprit(error: &ServerError, request: &Map<String, Value>) -> Option<&'static str> {
     let sent = || {
         OPTIONAL
             .into_iter()
-            .filter(|name| asked.contains_key(*name))
+            .filter(|name| request.contains_key(*name))
     };
-    let named = |name: &&'static str| error.parameters.iter().any(|told| told == name);
+    let named = |name: &&'static str| error.parameters.iter().any(|parameter| parameter == name);
     if let Some(name) = sent().find(named) {
         return Some(name);
     }
@@ -219,7 +152,7 @@ fn culprit(error: &ServerError, asked: &Map<String, Value>) -> Option<&'static s
         "more than one choice",
         "single completion",
     ];
-    (asked.contains_key("n") && several.iter().any(|words_for| words.contains(words_for)))
+    (request.contains_key("n") && several.iter().any(|words_for| words.contains(words_for)))
         .then_some("n")
 }
 
@@ -261,7 +194,7 @@ fn mentioned(words: &str, name: &str) -> Option<usize> {
     at.map(|(at, _)| at)
 }
 
-fn cure(error: &ServerError, name: &'static str, asked: &Map<String, Value>) -> Option<Change> {
+fn cure(error: &ServerError, name: &'static str, request: &Map<String, Value>) -> Option<Change> {
     let not_at_all = error.mentions(&NOT_AT_ALL);
     if error.mentions(&["field required", "is required", "missing"]) && !not_at_all {
         return None;
@@ -284,9 +217,9 @@ fn cure(error: &ServerError, name: &'static str, asked: &Map<String, Value>) -> 
             })
         }
         "n" => {
-            let n = asked.get(name).and_then(Value::as_u64)?;
-            let told = error.message.split(|c: char| !c.is_ascii_digit());
-            let less = told.filter_map(|number| number.parse().ok());
+            let n = request.get(name).and_then(Value::as_u64)?;
+            let numbers = error.message.split(|c: char| !c.is_ascii_digit());
+            let less = numbers.filter_map(|number| number.parse().ok());
             let most = less.filter(|most| (1..n).contains(most)).max().unwrap_or(1);
             Some(Change::AtMost(usize::try_from(most).unwrap_or(1)))
         }
@@ -300,10 +233,10 @@ fn cure(error: &ServerError, name: &'static str, asked: &Map<String, Value>) -> 
                 "non-zero",
                 "nonzero",
             ]);
-            match (positive && is(asked, name, 0.0), not_at_all) {
+            match (positive && is(request, name, 0.0), not_at_all) {
                 (true, _) => Some(Change::Warm),
                 // Of two that do not go together, one that changes nothing goes.
-                (_, true) if error.message.contains("top_p") && is(asked, "top_p", 1.0) => {
+                (_, true) if error.message.contains("top_p") && is(request, "top_p", 1.0) => {
                     Some(Change::Without("top_p"))
                 }
                 (_, true) => Some(Change::Without(name)),
@@ -312,14 +245,14 @@ fn cure(error: &ServerError, name: &'static str, asked: &Map<String, Value>) -> 
         }
         "top_p" | "top_k" | "min_p" => {
             let neutral = if name == "top_p" { 1.0 } else { 0.0 };
-            (not_at_all || is(asked, name, neutral)).then_some(Change::Without(name))
+            (not_at_all || is(request, name, neutral)).then_some(Change::Without(name))
         }
         _ => Some(Change::Without(name)),
     }
 }
 
 /// A request may be too long only because of the answer that it leaves room for.
-fn beyond_context(error: &ServerError, asked: &Map<String, Value>) -> Option<Change> {
+fn beyond_context(error: &ServerError, request: &Map<String, Value>) -> Option<Change> {
     let long = error.mentions(&[
         "context length",
         "context_length",
@@ -331,43 +264,8 @@ fn beyond_context(error: &ServerError, asked: &Map<String, Value>) -> Option<Cha
     ]);
     let limit = ["max_completion_tokens", "max_tokens"]
         .into_iter()
-        .find(|name| asked.contains_key(*name));
+        .find(|name| request.contains_key(*name));
     limit.filter(|_| long).map(Change::Without)
-}
-
-fn is(asked: &Map<String, Value>, name: &str, value: f64) -> bool {
-    asked.get(name).and_then(Value::as_f64) == Some(value)
-}
-
-fn messages(asked: &Map<String, Value>) -> &[Value] {
-    asked
-        .get("messages")
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
-}
-
-fn has_system(asked: &Map<String, Value>) -> bool {
-    let messages = messages(asked);
-    messages.len() > 1
-        && messages
-            .first()
-            .is_some_and(|first| first["role"] == "system")
-}
-
-fn merge_system(asked: &mut Map<String, Value>) {
-    if !has_system(asked) {
-        return;
-    }
-    let Some(Value::Array(messages)) = asked.get_mut("messages") else {
-        return;
-    };
-    let system = messages.remove(0);
-    let user = messages
-        .first_mut()
-        .and_then(|user| user.get_mut("content"));
-    if let (Some(system), Some(Value::String(text))) = (system["content"].as_str(), user) {
-        *text = format!("{system}\n\n{text}");
-    }
 }
 
 #[cfg(test)]
@@ -377,12 +275,12 @@ mod tests {
 
     use super::*;
 
-    fn cured(refusal: &Value, asked: &Value) -> Option<Change> {
+    fn cured(refusal: &Value, request: &Value) -> Option<Change> {
         let refusal = match refusal {
             Value::String(text) => text.clone().into_bytes(),
             other => other.to_string().into_bytes(),
         };
-        change(&ServerError::read(&refusal), asked.to_string().as_bytes())
+        change(&ServerError::read(&refusal), request.to_string().as_bytes())
     }
 
     fn usual() -> Value {
@@ -539,25 +437,5 @@ mod tests {
             cured(&json!("unknown field `return_token_ids`"), &prompt),
             None
         );
-    }
-
-    #[test]
-    fn a_body_is_changed_and_nothing_else_of_it() {
-        let mut changes = Changes::default();
-        for change in [
-            Change::CompletionTokens,
-            Change::Without("seed"),
-            Change::AtMost(1),
-            Change::NoSystem,
-        ] {
-            assert!(changes.add(change) && !changes.add(change));
-        }
-        let body = changes.apply(&usual().to_string().into());
-        assert_eq!(
-            serde_json::from_slice::<Value>(&body).unwrap(),
-            json!({"model": "m", "messages": [{"role": "user", "content": "S\n\nQ"}], "max_completion_tokens": 100, "temperature": 0.7, "top_p": 1.0})
-        );
-        assert_eq!(changes.answers(), Some(1));
-        assert_eq!(Changes::default().apply(&"x".into()), "x");
     }
 }

@@ -1,5 +1,8 @@
 //! The servers of one role: who is asked next, and what happens when one does not answer.
 
+mod first_contact;
+mod lease;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,18 +10,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Method, Response, StatusCode};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
-use crate::adapt::{self, Change};
 use crate::balance::{Balancer, Placement, RequestCounts};
 use crate::breaker::Fault;
+use crate::change::Change;
 use crate::config::{Role, Servers};
 use crate::endpoint::Endpoint;
-use crate::http::{BodyPart, Http, TransportError, server_error};
-use crate::key::ApiKey;
-use crate::server_error::{ServerError, page};
+use crate::http::{BodyPart, Http, TransportError};
+use crate::refusal::learns;
+use crate::request::{ApiRequest, ResponseReader, take};
 use crate::sse::Events;
 use crate::{Error, Notice};
+
+pub(crate) use lease::{Grant, Granted, Lease, Waiting};
 
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
@@ -28,43 +33,6 @@ pub(crate) const FIRST_CONTACT: Duration = Duration::from_secs(5);
 const UNTOLD: Duration = Duration::from_secs(5);
 /// A server that answers as often without a choice has none.
 const EMPTY: usize = 3;
-/// More changes than this are not found for one request.
-const CHANGES: usize = 8;
-
-/// Takes an answer, whole or in events, and makes a value of it.
-pub(crate) trait ResponseReader: Send {
-    /// What it makes.
-    type Value: Send;
-
-    /// Takes the body, or the next event of a stream. True if nothing more is wanted.
-    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, TransportError>;
-
-    /// The value, and how many tokens the server worked through for it.
-    fn finish(self, endpoint: &str) -> Result<(Self::Value, u64), TransportError>;
-}
-
-/// What is sent; the same to whichever server gets it.
-#[derive(Clone, Debug)]
-pub(crate) struct ApiRequest {
-    pub(crate) path: &'static str,
-    pub(crate) body: Bytes,
-    pub(crate) stream: bool,
-}
-
-impl ApiRequest {
-    /// A request with a body of JSON.
-    pub(crate) fn json(
-        path: &'static str,
-        stream: bool,
-        body: &impl serde::Serialize,
-    ) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            path,
-            body: serde_json::to_vec(body)?.into(),
-            stream,
-        })
-    }
-}
 
 /// What happened at one server so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,63 +134,6 @@ impl Pool {
         self.state().cap(endpoint, most);
     }
 
-    /// Asks one given server, once, without a place in its queue: for finding out what it is.
-    pub(crate) async fn probe(
-        &self,
-        endpoint: &Endpoint,
-        path: &'static str,
-        timeout: Duration,
-    ) -> Result<Bytes, TransportError> {
-        let answer = self
-            .http
-            .exchange(
-                endpoint,
-                Method::GET,
-                path,
-                Bytes::new(),
-                timeout.min(self.timeout),
-            )
-            .await;
-        answer.map(|answer| answer.body)
-    }
-
-    /// Waits a little for servers of which none answered since `started`. Whoever is not there at the first contact is not
-    /// waited for long; a server that answers and has no time yet, for as long as patience lasts.
-    pub(crate) async fn wait_for_any(
-        &self,
-        started: Instant,
-        last: &TransportError,
-        name: &str,
-    ) -> Result<(), Error> {
-        let waited = started.elapsed();
-        let busy = matches!(last, TransportError::Busy(..));
-        let patience = match busy {
-            true => self.patience,
-            false => self.patience.min(FIRST_CONTACT),
-        };
-        let reason = format!("{name}: {last}");
-        if waited >= patience && busy {
-            return Err(self.down(waited, &reason));
-        }
-        if waited >= patience {
-            return Err(Error::Absent {
-                role: self.role,
-                advice: advice(last),
-                last: reason,
-            });
-        }
-        if self.state().goes_down() {
-            (self.notice)(Notice::Down {
-                role: self.role,
-                reason,
-                patience,
-            });
-        }
-        let left = patience.saturating_sub(waited);
-        tokio::time::sleep(self.backoff(3).min(left)).await;
-        Ok(())
-    }
-
     /// Most answers that one request may ask for, as far as a server has said so.
     pub(crate) fn answers(&self) -> usize {
         let most = self
@@ -230,16 +141,6 @@ impl Pool {
             .iter()
             .filter_map(|endpoint| endpoint.changes().answers());
         most.min().unwrap_or(usize::MAX)
-    }
-
-    /// Tells of a named model that a server does not list.
-    pub(crate) fn unlisted(&self, endpoint: &Endpoint, model: &str, reason: String) {
-        (self.notice)(Notice::Unlisted {
-            role: self.role,
-            endpoint: endpoint.name().to_owned(),
-            model: model.to_owned(),
-            reason,
-        });
     }
 
     /// Tells of a server that answers after none did.
@@ -550,198 +451,5 @@ impl Pool {
             // Whoever has stopped waiting gives the place back; outside of the lock, because that takes it again.
             let _ = waiting.send(Grant(Lease::new(self, endpoint)));
         }
-    }
-}
-
-/// Hands what came to a reader, event by event where it is a stream. True if the reader wants no more.
-pub(crate) fn take<R: ResponseReader>(
-    reader: &mut R,
-    endpoint: &Endpoint,
-    events: &mut Events,
-    part: BodyPart,
-) -> Result<bool, TransportError> {
-    match part {
-        BodyPart::Whole(body) => {
-            let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
-            return read(reader, endpoint, body);
-        }
-        BodyPart::Data(data) if events.push(&data) => {}
-        BodyPart::Data(_) => {
-            return Err(TransportError::Fatal(Error::Misshaped {
-                endpoint: endpoint.name().to_owned(),
-                reason: "an event without end".into(),
-            }));
-        }
-        BodyPart::End => events.end(),
-    }
-    while let Some(event) = events.next() {
-        if read(reader, endpoint, &event)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Hands a body or an event to a reader. What it cannot read may be an error that has the status of a success.
-fn read<R: ResponseReader>(
-    reader: &mut R,
-    endpoint: &Endpoint,
-    data: &[u8],
-) -> Result<bool, TransportError> {
-    reader
-        .take(endpoint.name(), data)
-        .map_err(|failure| match failure {
-            TransportError::Garbled(_)
-            | TransportError::Empty(_)
-            | TransportError::Fatal(Error::Misshaped { .. })
-                if ServerError::read_success(data).is_some() =>
-            {
-                server_error(endpoint, data).into_transport_error(None, None)
-            }
-            TransportError::Garbled(_) if page(data).is_some() => {
-                TransportError::Garbled(page(data).unwrap_or_default())
-            }
-            other => other,
-        })
-}
-
-/// Is there something to change of a refused request that was not tried yet?
-fn learns(refusal: &ServerError, status: StatusCode, body: &[u8], found: &mut Vec<Change>) -> bool {
-    if !matches!(status.as_u16(), 400 | 403 | 413 | 422 | 500 | 501) || found.len() >= CHANGES {
-        return false;
-    }
-    // A server that broke down is not one that refuses.
-    if status.is_server_error()
-        && !refusal.mentions(&[
-            "not supported",
-            "unsupported",
-            "not implemented",
-            "unrecognized",
-            "unknown",
-        ])
-    {
-        return false;
-    }
-    match adapt::change(refusal, body) {
-        Some(change) if !found.contains(&change) => {
-            found.push(change);
-            true
-        }
-        _ => false,
-    }
-}
-
-/// What may help where a server is not reached.
-fn advice(failure: &TransportError) -> &'static str {
-    let TransportError::Gone(reason) = failure else {
-        return match failure {
-            TransportError::Late(_) => {
-                " Something is there that does not answer: is the port right?"
-            }
-            TransportError::Failed(..) => {
-                " If only its list of models fails, name a model as http://host:port/v1#NAME."
-            }
-            _ => " Is the address right?",
-        };
-    };
-    let reason = reason.to_lowercase();
-    if reason.contains("refused") {
-        " Is it running, and is the port right?"
-    } else if reason.contains("lookup") || reason.contains("dns") || reason.contains("name") {
-        " Is the host's name right?"
-    } else if reason.contains("certificate")
-        || reason.contains("invalidcontenttype")
-        || reason.contains("tls")
-        || reason.contains("corrupt")
-    {
-        " If it speaks plain http, write http://"
-    } else {
-        " Is it running, and is the address right?"
-    }
-}
-
-/// A place, handed to one who waited.
-pub(crate) struct Grant(Lease);
-
-pub(crate) type Waiting = oneshot::Sender<Grant>;
-pub(crate) type Granted = oneshot::Receiver<Grant>;
-
-/// The right to have one request in flight at one server. Dropping it untold says nothing about the server.
-pub(crate) struct Lease {
-    pool: Arc<Pool>,
-    endpoint: usize,
-    reported: bool,
-}
-
-impl Lease {
-    fn new(pool: &Arc<Pool>, endpoint: usize) -> Self {
-        Self {
-            pool: Arc::clone(pool),
-            endpoint,
-            reported: false,
-        }
-    }
-
-    /// The key that was sent.
-    pub(crate) fn key(&self) -> Option<&ApiKey> {
-        self.pool.endpoints[self.endpoint].key()
-    }
-
-    /// The answer has begun: whoever waits to see whether the server is back need not wait for its end.
-    fn heard(&self) {
-        let closed = self.pool.state().heard(self.endpoint);
-        if closed {
-            self.pool.changed.notify_waiters();
-        }
-        self.pool.is_back(self.endpoint);
-    }
-
-    pub(crate) fn answered(mut self, work: u64) {
-        self.reported = true;
-        let closed = self
-            .pool
-            .state()
-            .answered(self.endpoint, work, Instant::now());
-        if closed {
-            self.pool.changed.notify_waiters();
-        }
-    }
-
-    pub(crate) fn busy(mut self, after: Option<Duration>) {
-        self.reported = true;
-        let until = after.map(|after| Instant::now() + after.min(self.pool.patience));
-        let stranded = self.pool.state().busy(self.endpoint, until);
-        drop(stranded);
-        self.pool.changed.notify_waiters();
-    }
-
-    pub(crate) fn failed(mut self, fault: Fault, reason: &str) {
-        self.reported = true;
-        let jitter = self.pool.jitter();
-        let (down, stranded) =
-            self.pool
-                .state()
-                .failed(self.endpoint, fault, jitter, reason, Instant::now());
-        // They choose again.
-        drop(stranded);
-        if down {
-            (self.pool.notice)(Notice::Down {
-                role: self.pool.role,
-                reason: reason.to_owned(),
-                patience: self.pool.patience,
-            });
-        }
-        self.pool.changed.notify_waiters();
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if !self.reported {
-            self.pool.state().given_up(self.endpoint);
-            self.pool.changed.notify_waiters();
-        }
-        let pool = Arc::clone(&self.pool);
-        pool.hand_on(self.endpoint);
     }
 }
