@@ -1,4 +1,4 @@
-//! The runtime that requests run on: whoever polls a policy need not bring one.
+//! The runtime that requests run on, so that callers can poll a policy or verifier on any executor.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use tokio::time::Timeout;
 
 use crate::Error;
 
-/// One thread sends more requests than any fleet answers, and never hands one from core to core.
+/// One thread is enough to keep any fleet of servers busy, and requests never move between cores.
 const THREADS: usize = 1;
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -30,7 +30,7 @@ fn runtime() -> Result<&'static Runtime, Error> {
     Ok(RUNTIME.get_or_init(|| runtime))
 }
 
-/// Work on the runtime. Dropping it stops the work, and with it the requests that are under way.
+/// Work on the runtime. Dropping it aborts the work and with it the requests in flight.
 pub(crate) struct BackgroundTask<T>(JoinHandle<Result<T, Error>>);
 
 /// Starts work on the runtime.
@@ -47,7 +47,7 @@ pub(crate) fn wait_for<T: Send + 'static>(
     futures::executor::block_on(start(work)?)
 }
 
-/// Gives up on a future after a while; whoever polls it need not bring a timer.
+/// Puts a time limit on a future, on this runtime's timer.
 pub(crate) fn timeout<F: Future>(limit: Duration, work: F) -> Result<Timeout<F>, Error> {
     let _inside = runtime()?.enter();
     Ok(tokio::time::timeout(limit, work))

@@ -1,4 +1,5 @@
-//! Which server is asked next: the one that has the prefix cached, unless it is full and another idle.
+//! Load balancing: a request goes to the server that has its prefix cached, unless that one is full and another is
+//! idle.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -9,15 +10,15 @@ use crate::breaker::{Breaker, Fault};
 use crate::limit::ConcurrencyLimit;
 use crate::pool::{Granted, Waiting};
 
-/// More than any server batches.
+/// Upper bound of the adaptive concurrency limit: more requests than any server batches.
 const MOST_IN_FLIGHT: usize = 1024;
 /// Work stealing: a server below 90 % load with an empty queue takes requests queued elsewhere once those queues are as
 /// long as what runs there. Recomputing a prefix is cheaper than idling.
 const IDLE: f64 = 0.9;
-/// Prefixes whose servers are remembered.
+/// Most prefixes whose server is remembered.
 const HOMES: usize = 1 << 16;
 
-/// What happened at one server.
+/// Requests of one server, by how they ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RequestCounts {
     pub(crate) answered: u64,
@@ -31,7 +32,7 @@ struct Replica {
     breaker: Breaker,
     waiting: VecDeque<Waiting>,
     counts: RequestCounts,
-    /// Prefixes that are cached here.
+    /// How many prefixes are cached here.
     homes: usize,
 }
 
@@ -41,13 +42,13 @@ impl Replica {
     }
 }
 
-/// What to do with a request.
+/// Where a request goes.
 pub(crate) enum Placement {
-    /// Send it there; it counts as in flight.
+    /// To this server, now; it already counts as in flight.
     Room(usize),
-    /// Wait for a place.
+    /// To a server's queue: wait for a place.
     Queue(Granted),
-    /// No server may be asked before `next`; nobody knows when if there is none.
+    /// Nowhere: every server is left alone, until `next` if that is known.
     Down {
         since: Instant,
         next: Option<Instant>,
@@ -55,15 +56,15 @@ pub(crate) enum Placement {
     },
 }
 
-/// All that is known of the servers of a role.
+/// The state of all servers of a role.
 pub(crate) struct Balancer {
     replicas: Vec<Replica>,
     /// Where each prefix is cached.
     homes: HashMap<u64, usize>,
-    /// Since when no server answers, and why the last one did not.
+    /// Since when no server answers. `reason` says why the last one did not.
     down: Option<Instant>,
     reason: String,
-    /// Was it told that no server answers?
+    /// Has the user been told that no server answers?
     announced: bool,
 }
 
@@ -103,12 +104,12 @@ impl Balancer {
         }
     }
 
-    /// True the first time.
+    /// Notes that the user is told that no server answers. False if that was told before.
     pub(crate) fn goes_down(&mut self) -> bool {
         !std::mem::replace(&mut self.announced, true)
     }
 
-    /// True if it was told that no server answers.
+    /// Notes that a server answers. True if the user was told that none did.
     pub(crate) fn comes_back(&mut self) -> bool {
         self.down = None;
         std::mem::take(&mut self.announced)
@@ -188,7 +189,7 @@ impl Balancer {
             .iter()
             .enumerate()
             .filter(|(_, replica)| replica.breaker.admits(now));
-        // Between equals, the one that is home to fewer: problems that all start at once spread.
+        // Ties go to the server with fewer cached prefixes, which spreads problems that all start at once.
         admitted
             .min_by(|(_, x), (_, y)| {
                 let by_load = fullness(x).total_cmp(&fullness(y));
@@ -197,7 +198,8 @@ impl Balancer {
             .map(|(server, _)| server)
     }
 
-    /// Takes the next one in line for a free place at a server, if there is a place and a line. The place is taken.
+    /// The next request in a queue for a server that has a free place, if there is one. It counts as in flight from
+    /// here on.
     pub(crate) fn next_waiting(&mut self, server: usize) -> Option<Waiting> {
         let replica = &self.replicas[server];
         if !replica.limit.has_room() || replica.breaker.is_open() {
@@ -219,12 +221,12 @@ impl Balancer {
         Some(next)
     }
 
-    /// An answer began. True if the server had been left alone.
+    /// An answer has begun. True if the server had been left alone until now.
     pub(crate) fn heard(&mut self, server: usize) -> bool {
         self.replicas[server].breaker.answered()
     }
 
-    /// True if the server had been left alone.
+    /// A request was answered after `work` tokens. True if the server had been left alone until now.
     pub(crate) fn answered(&mut self, server: usize, work: u64, now: Instant) -> bool {
         self.down = None;
         let replica = &mut self.replicas[server];
@@ -239,7 +241,7 @@ impl Balancer {
         replica.breaker.nothing_learnt();
     }
 
-    /// Who waited for this server, if it is left alone now.
+    /// The server is overloaded. Returns its queue if it named a time (`until`) up to which it is left alone.
     pub(crate) fn busy(&mut self, server: usize, until: Option<Instant>) -> VecDeque<Waiting> {
         let replica = &mut self.replicas[server];
         replica.counts.busy += 1;
@@ -252,7 +254,8 @@ impl Balancer {
         std::mem::take(&mut replica.waiting)
     }
 
-    /// Is it now that no server answers any more? And who waited for this one, if it is left alone now.
+    /// A request failed. Returns whether with it the last server is down, and this server's queue if it is left alone
+    /// now.
     pub(crate) fn failed(
         &mut self,
         server: usize,
@@ -264,8 +267,8 @@ impl Balancer {
         reason.clone_into(&mut self.reason);
         let replica = &mut self.replicas[server];
         match fault {
-            Fault::Gone => replica.counts.refused += 1,
-            Fault::Bad => replica.counts.wasted += 1,
+            Fault::Unreachable => replica.counts.refused += 1,
+            Fault::BadAnswer => replica.counts.wasted += 1,
         }
         replica.limit.leave();
         if !replica.breaker.failed(fault, jitter, now) {

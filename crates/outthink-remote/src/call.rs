@@ -99,7 +99,7 @@ impl<T: for<'a> Deserialize<'a> + Send> ResponseReader for JsonReader<T> {
     }
 
     fn finish(self, _: &str) -> Result<(T, u64), TransportError> {
-        let no_answer = || TransportError::Garbled("no answer".into());
+        let no_answer = || TransportError::Malformed("no answer".into());
         Ok((self.value.ok_or_else(no_answer)?, 0))
     }
 }

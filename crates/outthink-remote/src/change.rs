@@ -1,26 +1,26 @@
-//! How requests are changed for a server that does not take all of them.
+//! Changes of requests for servers that do not take them as they are.
 
 use std::fmt;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-/// How a request is changed for a server.
+/// One change of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// `max_completion_tokens` for `max_tokens`.
+    /// `max_tokens` is renamed `max_completion_tokens`.
     CompletionTokens,
     /// A parameter is left out.
     Without(&'static str),
-    /// So many answers a request.
+    /// `n` is at most this.
     AtMost(usize),
-    /// A temperature just above 0 for 0.
+    /// A temperature of 0 becomes 0.01.
     Warm,
-    /// The system message stands at the head of the user's.
+    /// The system message is put at the head of the user's.
     NoSystem,
 }
 
-/// For people, after the server's name.
+/// As it is told to the user, after the server's name.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -47,12 +47,12 @@ impl fmt::Display for Change {
     }
 }
 
-/// All changes for one server.
+/// All changes that one server needs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes(Vec<Change>);
 
 impl Changes {
-    /// True if it is new.
+    /// Adds a change. True if it is new.
     pub(crate) fn add(&mut self, change: Change) -> bool {
         let new = !self.0.contains(&change);
         if new {
@@ -61,7 +61,7 @@ impl Changes {
         new
     }
 
-    /// Most answers that one request may ask for.
+    /// The most answers that one request may ask for (`n`), if the server has a limit.
     pub(crate) fn answers(&self) -> Option<usize> {
         let most = self.0.iter().filter_map(|change| match change {
             Change::AtMost(n) => Some(*n),
@@ -70,7 +70,7 @@ impl Changes {
         most.min()
     }
 
-    /// A request's body under them.
+    /// A request's body with all changes applied. A body that is no JSON object is left as it is.
     pub(crate) fn apply(&self, body: &Bytes) -> Bytes {
         if self.0.is_empty() {
             return body.clone();
@@ -108,7 +108,7 @@ impl Changes {
     }
 }
 
-/// Is a number of the request this one?
+/// Does a parameter of the request have this value?
 pub(crate) fn is(request: &Map<String, Value>, name: &str, value: f64) -> bool {
     request.get(name).and_then(Value::as_f64) == Some(value)
 }
@@ -120,7 +120,7 @@ fn messages(request: &Map<String, Value>) -> &[Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-/// Does the conversation begin with a system message, and go on?
+/// Does the conversation begin with a system message that another message follows?
 pub(crate) fn has_system(request: &Map<String, Value>) -> bool {
     let messages = messages(request);
     messages.len() > 1

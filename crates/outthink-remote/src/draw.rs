@@ -14,10 +14,10 @@ use crate::usage::{CountedTokens, ReportedUsage, usage};
 /// The last event of a stream.
 const DONE: &[u8] = b"[DONE]";
 
-/// The draws of one request as they come, shared with whoever hands them over when they are halted.
+/// The draws of one request while they arrive. Shared, so that they can be taken when the search is halted.
 pub(crate) type SharedDraws = Arc<Mutex<Vec<PartialDraw>>>;
 
-/// Locks what only this crate's own code holds; nothing is left half done where that panics.
+/// Locks a mutex, also after a panic: no data is left half written by one.
 pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -25,7 +25,7 @@ pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Reads the draws of one request.
 pub(crate) struct DrawReader {
     dialect: &'static dyn Dialect,
-    /// Are the bytes of tokens wanted? Not where there is a tokenizer.
+    /// Does the server have to spell the tokens? Not where there is a tokenizer.
     spelled: bool,
     draws: SharedDraws,
     /// Tokens sent, as counted here.
@@ -37,12 +37,12 @@ pub(crate) struct DrawReader {
     done: bool,
     /// The beginning of the last body or event without a choice.
     empty: String,
-    /// Tokens that the halt was told of.
+    /// Drawn tokens that the halt has counted.
     counted_by_halt: u64,
 }
 
 impl DrawReader {
-    /// `draws`: one for each that was asked for, still empty. `prompt`: tokens sent.
+    /// `draws`: an empty one for each that was asked for. `prompt`: tokens sent.
     pub(crate) fn new(
         dialect: &'static dyn Dialect,
         spelled: bool,
@@ -65,7 +65,7 @@ impl DrawReader {
         }
     }
 
-    /// The draws, for reading them when they are halted, and the tokens sent.
+    /// The draws, to be taken when they are halted, and the tokens sent.
     pub(crate) fn shared(&self) -> (SharedDraws, u64) {
         (Arc::clone(&self.draws), self.prompt)
     }
@@ -80,7 +80,7 @@ impl DrawReader {
         }
     }
 
-    /// Tells the halt how many tokens were drawn in all.
+    /// Tells the halt how many tokens this request has drawn in all.
     fn count(&mut self, tokens: u64) {
         if let Some(halt) = &self.halt {
             halt.drew(tokens.saturating_sub(self.counted_by_halt));
@@ -104,7 +104,7 @@ impl ResponseReader for DrawReader {
         let shared = Arc::clone(&self.draws);
         let mut draws = lock(&shared);
         for delta in event.deltas {
-            // More choices than were asked for are nobody's.
+            // Choices beyond those asked for are dropped.
             let Some(draw) = draws.get_mut(delta.index) else {
                 continue;
             };
@@ -113,7 +113,8 @@ impl ResponseReader for DrawReader {
                 draw.finish(finish);
             }
         }
-        // What a stream is hung up on has no usage, and what is over has: its last event is worth waiting for.
+        // A stream can be hung up on once every draw has all that is wanted; then no usage is reported. Where the
+        // server has ended a draw, its last event with the usage is worth waiting for.
         let over = |draw: &PartialDraw| draw.has_ended() && !draw.is_finished();
         let last = event.last || (self.stream && draws.iter().all(over));
         self.count(draws.iter().map(PartialDraw::tokens).sum());
@@ -126,7 +127,7 @@ impl ResponseReader for DrawReader {
         let (done, begun) = (self.done, draws.iter().any(PartialDraw::has_begun));
         let mut drawn = Vec::with_capacity(draws.len());
         for mut draw in draws {
-            // Some streams end without a word for why.
+            // Some streams end without a finish reason.
             if done && draw.has_begun() && !draw.is_finished() {
                 draw.finish(FinishReason::End);
             }
@@ -134,8 +135,8 @@ impl ResponseReader for DrawReader {
         }
         if drawn.is_empty() {
             return Err(match self.stream || begun {
-                true => TransportError::Cut("the stream ended before the answer did".into()),
-                false => TransportError::Empty(self.empty),
+                true => TransportError::Broken("the stream ended before the answer did".into()),
+                false => TransportError::NoChoice(self.empty),
             });
         }
         debug_assert!(

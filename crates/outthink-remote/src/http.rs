@@ -1,5 +1,5 @@
-//! One request and its answer, over connections that are kept. What a server sends has bounds, and the key that it was sent
-//! is struck from it before anything else sees it.
+//! HTTP requests over kept-alive connections. Sizes are bounded, and the API key is struck from answers before anything
+//! else sees them.
 
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -22,53 +22,54 @@ use crate::endpoint::Endpoint;
 use crate::key::KeyRedactor;
 use crate::server_error::ServerError;
 
-/// Longer than it takes to reach any server that is there: a lost packet is sent again after 1 and 3 seconds.
+/// Time to connect. Long enough for two lost packets, which are sent again after 1 and 3 seconds.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Servers close idle connections, some after 5 seconds; one that is older is not worth the race.
+/// Idle connections are closed after this. Some servers close them after 5 seconds, and a request that is sent at that
+/// moment is lost.
 const IDLE: Duration = Duration::from_secs(4);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// More than any answer holds that was asked for.
+/// Longest body of an answer, in bytes.
 const LARGEST: usize = 64 << 20;
-/// More than an error has to say.
+/// Longest body of an error, in bytes; the rest is cut off.
 const LARGEST_ERROR: usize = 64 << 10;
-/// More than any stream holds that was asked for.
+/// Longest stream, in bytes.
 const LONGEST_STREAM: usize = 256 << 20;
-/// More redirects than this lead in a circle.
+/// Most redirects that are followed for one request.
 const REDIRECTS: usize = 3;
 
-/// Why a request has no answer.
+/// Why a request has no usable answer.
 #[derive(Debug)]
 pub(crate) enum TransportError {
-    /// Nobody is there.
-    Gone(String),
-    /// The connection broke, or the answer is cut off.
-    Cut(String),
-    /// No answer in time.
-    Late(Duration),
-    /// The server has too much to do, and may say when to come back.
+    /// There is no connection.
+    Unreachable(String),
+    /// The connection broke, or the answer is cut short.
+    Broken(String),
+    /// No answer within this time.
+    TimedOut(Duration),
+    /// The server is overloaded; the time after which it wants to be asked again, if it says so, and its message.
     Busy(Option<Duration>, String),
-    /// The server failed.
+    /// The server failed (5xx).
     Failed(StatusCode, ServerError),
     /// An answer that cannot be read.
-    Garbled(String),
-    /// An answer in good order that holds no choice; how it begins.
-    Empty(String),
-    /// The server refuses, and would refuse again.
+    Malformed(String),
+    /// A well-formed answer without a single choice; its beginning.
+    NoChoice(String),
+    /// The server refuses this request and would refuse it again.
     Refused(StatusCode, ServerError),
-    /// Asking again will not help.
+    /// Another error that trying again does not mend.
     Fatal(Error),
 }
 
 impl std::fmt::Display for TransportError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Gone(reason) => write!(f, "no connection: {reason}"),
-            Self::Cut(reason) => write!(f, "the connection broke: {reason}"),
-            Self::Late(after) => write!(f, "no answer within {after:?}"),
+            Self::Unreachable(reason) => write!(f, "no connection: {reason}"),
+            Self::Broken(reason) => write!(f, "the connection broke: {reason}"),
+            Self::TimedOut(after) => write!(f, "no answer within {after:?}"),
             Self::Busy(_, message) => write!(f, "it is overloaded: {message}"),
             Self::Failed(status, error) => write!(f, "{}: {}", status.as_u16(), error.message),
-            Self::Garbled(reason) => write!(f, "an answer that cannot be read: {reason}"),
-            Self::Empty(sent) => write!(f, "an answer without a choice: {sent}"),
+            Self::Malformed(reason) => write!(f, "an answer that cannot be read: {reason}"),
+            Self::NoChoice(sent) => write!(f, "an answer without a choice: {sent}"),
             Self::Refused(status, error) => {
                 write!(f, "refused ({}): {}", status.as_u16(), error.message)
             }
@@ -80,7 +81,7 @@ impl std::fmt::Display for TransportError {
 /// A successful answer.
 pub(crate) struct HttpAnswer {
     pub(crate) body: Bytes,
-    /// Is the body a list of events?
+    /// Is the body a stream of server-sent events?
     pub(crate) events: bool,
 }
 
@@ -89,12 +90,12 @@ type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 /// The connections to all servers.
 pub(crate) struct Http {
     plain: Connections,
-    /// Made when a server needs it: it asks for the system's certificates.
+    /// Created when first needed, because it loads the system's certificates.
     secure: OnceLock<Connections>,
 }
 
 impl Http {
-    /// `https`: is any server to be reached so? Without, the system's certificates are not asked for.
+    /// `https`: does any server need it? Only then are the system's certificates loaded.
     pub(crate) fn new(https: bool) -> Result<Self, Error> {
         let http = Self {
             plain: connections(false)?,
@@ -114,7 +115,7 @@ impl Http {
         Ok(self.secure.get_or_init(|| client))
     }
 
-    /// The whole body of a successful answer.
+    /// Sends a request and returns the body of a successful answer.
     pub(crate) async fn exchange(
         &self,
         endpoint: &Endpoint,
@@ -139,10 +140,10 @@ impl Http {
         };
         tokio::time::timeout(timeout, work)
             .await
-            .unwrap_or(Err(TransportError::Late(timeout)))
+            .unwrap_or(Err(TransportError::TimedOut(timeout)))
     }
 
-    /// Hands over the data of a successful answer as it comes, until `take` has enough: then the connection is closed,
+    /// Hands over the data of a successful answer as it arrives. When `take` returns true, the connection is closed,
     /// which tells the server to stop. A server that does not stream answers with one body.
     pub(crate) async fn stream(
         &self,
@@ -163,7 +164,7 @@ impl Http {
             }
             let (mut redactor, mut length) = (KeyRedactor::new(endpoint.key(), true), 0);
             while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|error| TransportError::Cut(chain(&error)))?;
+                let frame = frame.map_err(|error| TransportError::Broken(chain(&error)))?;
                 let Ok(data) = frame.into_data() else {
                     continue;
                 };
@@ -178,17 +179,17 @@ impl Http {
             if take(BodyPart::Data(redactor.rest()))? || take(BodyPart::End)? {
                 return Ok(());
             }
-            Err(TransportError::Cut(
+            Err(TransportError::Broken(
                 "the stream ended before the answer did".into(),
             ))
         };
         tokio::time::timeout(timeout, work)
             .await
-            .unwrap_or(Err(TransportError::Late(timeout)))
+            .unwrap_or(Err(TransportError::TimedOut(timeout)))
     }
 
-    /// The head of an answer, with its body still to come. A redirect is followed where it stays at the server, or goes from
-    /// http to https there; anywhere else the key and the question would be another's to read.
+    /// Sends a request and returns the head of the answer, its body still to come. Redirects are followed on the same
+    /// host and from http to https there; anywhere else, the key and the prompt would be disclosed.
     pub(crate) async fn open(
         &self,
         endpoint: &Endpoint,
@@ -240,20 +241,20 @@ impl Http {
         client.request(request).await.map_err(|error| {
             let reason = chain(&error);
             match error.is_connect() {
-                true => TransportError::Gone(reason),
-                false => TransportError::Cut(reason),
+                true => TransportError::Unreachable(reason),
+                false => TransportError::Broken(reason),
             }
         })
     }
 }
 
-/// What comes of a stream.
+/// A part of an answer's body.
 pub(crate) enum BodyPart {
-    /// Some of it, however it was cut.
+    /// Some bytes of a stream, cut anywhere.
     Data(Bytes),
-    /// All of it at once: it is no stream.
+    /// The whole body: it is no stream.
     Whole(Bytes),
-    /// Nothing follows.
+    /// The end of a stream.
     End,
 }
 
@@ -283,7 +284,7 @@ fn connections(https: bool) -> Result<Connections, Error> {
         .build(connector))
 }
 
-/// Sorts an answer by its status.
+/// The answer if its status is a success, or else the error that it is.
 async fn check(
     endpoint: &Endpoint,
     response: Response<Incoming>,
@@ -297,18 +298,18 @@ async fn check(
     Err(server_error(endpoint, &body).into_transport_error(Some(status), after))
 }
 
-/// An error body, without the key.
+/// Reads the body of an error, and strikes the key from it.
 pub(crate) fn server_error(endpoint: &Endpoint, body: &[u8]) -> ServerError {
     let mut error = ServerError::read(body);
     error.message = endpoint.hide(&error.message);
     error
 }
 
-/// A body up to a length; what is longer is cut there.
+/// A body, cut off after `most` bytes.
 pub(crate) async fn collect(body: &mut Incoming, most: usize) -> Result<Bytes, TransportError> {
     let mut data = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| TransportError::Cut(chain(&error)))?;
+        let frame = frame.map_err(|error| TransportError::Broken(chain(&error)))?;
         if let Ok(part) = frame.into_data() {
             let room = most - data.len();
             data.extend_from_slice(&part[..part.len().min(room)]);
@@ -346,7 +347,7 @@ fn is(headers: &HeaderMap, kind: &str) -> bool {
     })
 }
 
-/// When to come back, as far as the head of an answer says so.
+/// When the server wants to be asked again, by its `retry-after-ms` or `retry-after`.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let milliseconds = HeaderName::from_static("retry-after-ms");
     let text = |name| {
@@ -368,7 +369,7 @@ fn seconds_or_date(text: &str) -> Option<Duration> {
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-/// An error with its causes; each is said once, and those that only say where it was noticed not at all.
+/// An error's message with its causes, each once; causes that only name the layer where it was noticed are left out.
 fn chain(error: &dyn std::error::Error) -> String {
     const PLACES: [&str; 4] = [
         "client error (Connect)",

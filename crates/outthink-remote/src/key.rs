@@ -1,4 +1,4 @@
-//! The secret that opens servers: sent to them, and shown to nobody.
+//! API keys: sent to servers, and never shown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,32 +8,37 @@ use hyper::header::HeaderValue;
 
 use crate::Error;
 
-/// What stands where a key stood.
+/// Replaces a key in text.
 const HIDDEN: &str = "[key]";
-/// A shorter one is no secret but a placeholder, such as `EMPTY`: models may well write it.
-const SECRET: usize = 8;
-/// A shorter one is in any text.
-const SHORTEST: usize = 4;
+/// A key shorter than this (bytes) is taken for a placeholder such as `EMPTY`, which models may well write, and is left
+/// in what they write.
+const SHORTEST_SECRET: usize = 8;
+/// A key shorter than this (bytes) is never struck out: it would occur in any text.
+const SHORTEST_STRUCK: usize = 4;
 
-/// A secret; it is sent to the servers and shown to nobody.
+/// An API key. Its `Debug` does not show it.
 #[derive(Clone)]
 pub(crate) struct ApiKey(Arc<Inner>);
 
 struct Inner {
     header: HeaderValue,
-    /// The key as it may stand in a text: as it is, and as JSON or an address write it.
+    /// The key as a text may spell it: as it is, and as JSON or an address escape it.
     spellings: Vec<String>,
 }
 
 impl ApiKey {
-    /// Reads what `source` holds. Fails where no header can hold it.
+    /// Parses the text of a variable or file, which `source` names.
+    ///
+    /// # Errors
+    ///
+    /// Where the key is empty or cannot be sent in a header.
     pub(crate) fn parse(text: &str, source: &str) -> Result<Self, Error> {
         let unusable = |reason| Error::UnusableKey {
             key: source.to_owned(),
             reason,
         };
         let text = text.trim_start_matches('\u{feff}').trim();
-        // As whole headers are pasted.
+        // Some paste the whole header.
         let scheme = text.split(char::is_whitespace).next().unwrap_or_default();
         let key = match scheme.eq_ignore_ascii_case("bearer") {
             true => text[scheme.len()..].trim(),
@@ -63,19 +68,20 @@ impl ApiKey {
         self.0.header.clone()
     }
 
-    /// What a server said, without the key: for messages.
+    /// Strikes the key from text that is shown in a message.
     pub(crate) fn hide(&self, text: &str) -> String {
         let hidden = |text: String, key: &String| text.replace(key.as_str(), HIDDEN);
-        self.secret(SHORTEST).fold(text.to_owned(), hidden)
+        self.spellings_of(SHORTEST_STRUCK)
+            .fold(text.to_owned(), hidden)
     }
 
-    /// What a server sent, without the key: for whatever is read, stored or passed on.
+    /// Strikes the key from data that is parsed, stored or passed on.
     pub(crate) fn strike(&self, data: Bytes) -> Bytes {
-        self.secret(SECRET).fold(data, replace)
+        self.spellings_of(SHORTEST_SECRET).fold(data, replace)
     }
 
-    /// The spellings that are long enough to be looked for.
-    fn secret(&self, least: usize) -> impl Iterator<Item = &String> {
+    /// The spellings of at least this many bytes.
+    fn spellings_of(&self, least: usize) -> impl Iterator<Item = &String> {
         self.0
             .spellings
             .iter()
@@ -128,44 +134,48 @@ fn replace(data: Bytes, key: &String) -> Bytes {
     kept.into()
 }
 
-/// Strikes a key from a body that comes in pieces, wherever it was cut.
+/// Strikes a key from a body that arrives in pieces, even where the key is cut in two.
 pub(crate) struct KeyRedactor {
     key: Option<ApiKey>,
-    /// A shorter key is not struck.
+    /// Shorter spellings are not struck out, in bytes.
     least: usize,
-    /// The end of what came, which may be the beginning of the key.
+    /// The end of the data so far, which may be the beginning of the key.
     held: Vec<u8>,
 }
 
 impl KeyRedactor {
-    /// `text`: may it be what a model wrote? An error is not.
+    /// `text`: may the body be what a model wrote, rather than an error?
     pub(crate) fn new(key: Option<&ApiKey>, text: bool) -> Self {
         Self {
             key: key.cloned(),
-            least: if text { SECRET } else { SHORTEST },
+            least: if text {
+                SHORTEST_SECRET
+            } else {
+                SHORTEST_STRUCK
+            },
             held: Vec::new(),
         }
     }
 
-    /// What may be handed on now.
+    /// Takes data, and returns what can be handed on already.
     pub(crate) fn push(&mut self, data: Bytes) -> Bytes {
         let Some(key) = &self.key else { return data };
         let data = match self.held.is_empty() {
             true => data,
             false => [&self.held[..], &data].concat().into(),
         };
-        let mut data = key.secret(self.least).fold(data, replace);
+        let mut data = key.spellings_of(self.least).fold(data, replace);
         let begun = |spelling: &String| {
             let longest = spelling.len().saturating_sub(1).min(data.len());
             let begins = |length: &usize| data.ends_with(&spelling.as_bytes()[..*length]);
             (1..=longest).rev().find(begins).unwrap_or(0)
         };
-        let held = key.secret(self.least).map(begun).max().unwrap_or(0);
+        let held = key.spellings_of(self.least).map(begun).max().unwrap_or(0);
         self.held = data.split_off(data.len() - held).to_vec();
         data
     }
 
-    /// What was held back, now that nothing follows.
+    /// What was held back, when no more data follows.
     pub(crate) fn rest(&mut self) -> Bytes {
         std::mem::take(&mut self.held).into()
     }

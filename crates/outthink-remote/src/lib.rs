@@ -1,8 +1,8 @@
 //! Model servers as a [`Policy`](outthink_core::Policy) and a [`Verifier`](outthink_core::Verifier).
 //!
-//! A [`RemotePolicy`] or [`RemoteVerifier`] is a pool of replicas of one model. What each kind of server takes, ignores and
-//! answers stands in `dialect/`, one file a kind; which kind a server is, it is asked at the start. Requests run on a
-//! thread of this crate's own, so whoever polls needs no runtime; dropping what is polled hangs up, and the server stops.
+//! A [`RemotePolicy`] or [`RemoteVerifier`] is a pool of replicas of one model. At the start the servers are asked
+//! which kind they are; everything specific to a kind is in `dialect/`, one file each. Requests run on a thread of this
+//! crate, so callers can poll on any executor; dropping the future closes the connection, and the server stops.
 
 mod address;
 mod background;

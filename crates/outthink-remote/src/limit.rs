@@ -1,21 +1,21 @@
-//! How many requests a server may have in flight: found by trying, as throughput tells.
+//! How many requests a server may have in flight: found by trying, by its throughput.
 
 use std::time::Instant;
 
-/// What the first window runs with.
+/// The first limit.
 const FIRST: usize = 32;
-/// A larger limit has to raise throughput by this much to stay.
+/// A doubled limit is kept if it raises throughput by this factor.
 const WORTH: f64 = 1.08;
-/// Completions that a window needs to say anything.
+/// Fewest completions in a measurement.
 const SHORTEST_WINDOW: usize = 16;
-/// Windows after which a settled limit is tried again: loads change.
+/// Measurements after which a settled limit is tried again, because loads change.
 const SETTLED_WINDOWS: usize = 24;
 
-/// The most requests in flight, and how they do.
+/// A limit on the requests in flight at one server.
 ///
-/// It doubles while throughput follows, and settles where it no longer does: past that point a server only queues. When the
-/// server says that it is overloaded, the limit halves. Latency is not looked at, because on a server that batches it rises
-/// with throughput.
+/// It doubles while throughput follows, and settles where it no longer does: beyond that point a server only queues.
+/// When the server says that it is overloaded, the limit halves. Latency is not used, because on a server that batches
+/// it rises with throughput.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
     allowed: usize,
@@ -23,7 +23,7 @@ pub(crate) struct ConcurrencyLimit {
     in_flight: usize,
     phase: LimitPhase,
     window: ThroughputWindow,
-    /// Throughput at the limit before this one, and that limit.
+    /// Throughput (tokens per second) at the previous limit, and that limit.
     before: Option<(f64, usize)>,
 }
 
@@ -38,12 +38,12 @@ struct ThroughputWindow {
     start: Option<Instant>,
     completed: usize,
     work: u64,
-    /// Completions while the limit was reached: only those say what the limit is worth.
+    /// Completions while the limit was reached. Only those say anything about the limit.
     full: usize,
 }
 
 impl ConcurrencyLimit {
-    /// Free to find its way up to `most`.
+    /// A limit that adapts, up to `most`.
     pub(crate) fn adaptive(most: usize) -> Self {
         Self {
             allowed: FIRST.min(most.max(1)),
@@ -55,7 +55,7 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// Always the same.
+    /// A limit that never exceeds `allowed`; overload lowers it for a while.
     pub(crate) fn fixed(allowed: usize) -> Self {
         let allowed = allowed.max(1);
         Self {
@@ -78,7 +78,7 @@ impl ConcurrencyLimit {
         self.in_flight < self.allowed
     }
 
-    /// How full it is, 1 at the limit.
+    /// Requests in flight as a share of the limit: 1 when it is reached.
     pub(crate) fn load(&self) -> f64 {
         self.in_flight as f64 / self.allowed as f64
     }
@@ -87,7 +87,7 @@ impl ConcurrencyLimit {
         self.in_flight += 1;
     }
 
-    /// A request that says nothing about the server: it was given up or failed.
+    /// A request that says nothing about throughput: it was given up or failed.
     pub(crate) fn leave(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
@@ -146,7 +146,7 @@ impl ConcurrencyLimit {
         self.phase = LimitPhase::Settled { windows: 0 };
     }
 
-    /// The server has too much.
+    /// A request was rejected because the server is overloaded.
     pub(crate) fn overloaded(&mut self) {
         self.leave();
         self.allowed = (self.allowed / 2).max(1);

@@ -1,4 +1,4 @@
-//! The models that a server lists, in the shapes that servers use, and which of them is asked.
+//! The list of models of a server, in the formats that servers use, and the choice of one.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub(crate) struct ListedModel {
     /// Most tokens of a prompt with its answer.
     pub(crate) context: Option<usize>,
     pub(crate) parameters: Option<u64>,
-    /// The profile that it is asked under, where `outthink serve` tells it.
+    /// The profile that `outthink serve` uses the model with.
     pub(crate) profile: Option<String>,
 }
 
@@ -23,14 +23,14 @@ pub(crate) struct ListedModel {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ModelList {
     pub(crate) models: Vec<ListedModel>,
-    /// Does it go on, on another page?
+    /// Are there more on another page?
     pub(crate) goes_on: bool,
 }
 
-/// Names listed in a message.
+/// Most names in a message.
 const SHOWN: usize = 12;
 
-/// Reads a list: bare, or under the names that servers have for it; of objects, or of names.
+/// Parses a list: bare, or under one of several keys; of objects, or of names.
 pub(crate) fn read(body: &[u8]) -> Result<ModelList, serde_json::Error> {
     let value: Value = serde_json::from_slice(body)?;
     let mut models: Vec<ListedModel> = Vec::new();
@@ -120,8 +120,12 @@ fn model(value: &Value) -> Option<ListedModel> {
     })
 }
 
-/// The model of the wanted name, or the only one; none where a list does not tell whether it is there. llama.cpp would answer
-/// to any name.
+/// The model of the wanted name, or else the only one. None where the list does not tell whether the wanted model is
+/// there: it is empty, or goes on elsewhere. The name is checked here, because llama.cpp would answer to any.
+///
+/// # Errors
+///
+/// Where the model is not there, or none was named and there is not exactly one.
 pub(crate) fn choose(
     endpoint: &str,
     list: ModelList,
@@ -148,7 +152,7 @@ pub(crate) fn choose(
     if models.is_empty() {
         return Ok(None);
     }
-    // Ollama's names have a tag and Gemini's a folder, and both take a name without.
+    // Ollama's names have a tag and Gemini's a folder; both also accept the name without.
     let full = |model: &ListedModel| {
         let id = model.id.as_str();
         id.strip_suffix(":latest") == Some(wanted) || id.strip_prefix("models/") == Some(wanted)

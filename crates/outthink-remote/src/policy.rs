@@ -1,4 +1,4 @@
-//! Servers as a policy.
+//! Model servers as a policy.
 
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +20,7 @@ use crate::segment::PartialDraw;
 use crate::usage::usage;
 use crate::{Error, Notice, Role, Servers, background};
 
-/// Replicas of a language model that answer questions.
+/// Replicas of a language model on model servers, as a [`Policy`].
 pub struct RemotePolicy(Arc<Inner>);
 
 struct Inner {
@@ -33,8 +33,15 @@ struct Inner {
 }
 
 impl RemotePolicy {
-    /// Finds out what the servers are; waits for them as long as their configuration says. `profile`: or the one that
-    /// fits the tokenizer's folder, or `chat`. `notice` is called when all servers are gone and when one is back.
+    /// Connects to servers: asks them what they are, and waits for the first to answer.
+    ///
+    /// Without a `profile`, the one that fits the tokenizer's folder is used, or else what the server names, or else
+    /// `chat`. `notice` is called when no server answers any more, when one does again, and when requests are changed
+    /// for one.
+    ///
+    /// # Errors
+    ///
+    /// Where no server answers, the configuration cannot be used, or the servers differ in their kind or model.
     pub fn connect(
         servers: &Servers,
         profile: Option<Profile>,
@@ -45,7 +52,11 @@ impl RemotePolicy {
         Self::connect_with(servers, files, profile, notice)
     }
 
-    /// The same with the model's files at hand.
+    /// Connects like [`connect`](Self::connect), with the model's files already read.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
     pub fn connect_with(
         servers: &Servers,
         files: Option<PromptFiles>,
@@ -59,7 +70,7 @@ impl RemotePolicy {
         let profile = match (profile, &files) {
             (profile, Some(files)) => profile_for(outthink_prompt::Role::Policy, profile, files)?,
             (Some(profile), None) => profile,
-            // Another outthink says how its policy is asked.
+            // `outthink serve` names the profile that it uses its policy with.
             (None, None) => match fleet.profile().map(Profile::named) {
                 Some(Ok(profile)) if profile.policy.is_some() => profile,
                 _ => Profile::named("chat")?,
@@ -105,7 +116,7 @@ impl RemotePolicy {
         self.0.prompter.profile()
     }
 
-    /// The profile's way of drawing.
+    /// The profile's sampling settings.
     pub fn sampling(&self) -> Sampling {
         let PolicyProfile {
             temperature,
@@ -122,7 +133,7 @@ impl RemotePolicy {
         }
     }
 
-    /// What the servers said they are.
+    /// What each server that answered at the first contact is.
     pub fn facts(&self) -> &[Facts] {
         &self.0.fleet.facts
     }
@@ -132,7 +143,7 @@ impl RemotePolicy {
         &self.0.fleet.model
     }
 
-    /// What to call the policy: the model's name, or of a path at the server, as llama.cpp has it, the last part.
+    /// The policy's name: the model's, or where that is a path at the server, as with llama.cpp, its last part.
     pub fn name(&self) -> &str {
         let model = self.model();
         let path = model.starts_with(['/', '.', '\\']) || model.ends_with(".gguf");
@@ -143,7 +154,7 @@ impl RemotePolicy {
         }
     }
 
-    /// Host and port of its first server: what tells two policies apart that serve models of one name.
+    /// Host and port of the first server, which tells policies apart that serve models of one name.
     pub fn host(&self) -> String {
         let first = self.0.fleet.pool.endpoints().first();
         first
@@ -155,7 +166,7 @@ impl RemotePolicy {
         Arc::clone(&self.0.fleet.pool)
     }
 
-    /// Can it draw step by step? A chat-only server cannot.
+    /// Can it draw step by step? Servers that give whole answers only cannot.
     pub fn takes_steps(&self) -> bool {
         self.0.fleet.dialect.continues()
     }
@@ -165,7 +176,11 @@ impl RemotePolicy {
         self.0.fleet.stats()
     }
 
-    /// Token ids that ask a question. Fails where they leave no room for an answer, or the server takes no token ids.
+    /// Token ids of a problem's prompt.
+    ///
+    /// # Errors
+    ///
+    /// Where they leave no room for an answer, or the server takes no token ids.
     pub fn prompt(&self, problem: &Problem) -> Result<Vec<u32>, Error> {
         let inner = Arc::clone(&self.0);
         let problem = problem.clone();
@@ -177,7 +192,12 @@ impl RemotePolicy {
         })
     }
 
-    /// Draws answers to a conversation, one a seed, and says what its token ids were, if it had any.
+    /// Draws one answer to a conversation for each seed, of at most `max_tokens` tokens. Returns the conversation's
+    /// token ids (none where the server takes no token ids), the answers, and what they cost.
+    ///
+    /// # Errors
+    ///
+    /// Where a server refuses the request, or none answers it.
     pub fn converse(
         &self,
         messages: Vec<Message>,
@@ -187,7 +207,7 @@ impl RemotePolicy {
     ) -> Result<(Vec<u32>, Vec<Continuation>, Usage), Error> {
         let inner = Arc::clone(&self.0);
         background::wait_for(async move {
-            // A box in a free conversation ends nothing.
+            // In a free conversation, an answer goes on after a box.
             let settings = DrawSettings {
                 sampling,
                 max_tokens,
@@ -246,7 +266,7 @@ impl RemotePolicy {
     }
 }
 
-/// What all draws of a request have in common.
+/// What all draws of an extension have in common.
 struct DrawSettings {
     sampling: Sampling,
     max_tokens: usize,
@@ -293,7 +313,7 @@ impl Inner {
         self.draws(key, &prefix, &seeds, &settings).await
     }
 
-    /// A request for each seed: no server takes seeds of our own for several choices.
+    /// Sends a request for each seed: no server takes several seeds in one.
     async fn draws(
         &self,
         key: u64,
@@ -307,7 +327,7 @@ impl Inner {
         let stream = self.stream && settings.until == Until::Answer && dialect.streams();
         let draw = |seed: u64| async move {
             let separator = &self.prompter.profile().step_separator;
-            let draw = DrawRequest {
+            let draw_request = DrawRequest {
                 model,
                 prefix: DrawPrefix::Tokens(prefix),
                 seed,
@@ -318,7 +338,7 @@ impl Inner {
                 stream,
                 n: 1,
             };
-            let request = dialect.draw_request(&draw).map_err(unsendable)?;
+            let request = dialect.draw_request(&draw_request).map_err(unsendable)?;
             let reader = || {
                 let segmenter = settings.segmenter.clone();
                 let draw = PartialDraw::new(segmenter, tokenizer.cloned(), settings.until);
@@ -346,8 +366,8 @@ impl Inner {
     /// Asks for all in one request (`n`). If the provider returns fewer, the rest is asked for in parallel requests of that
     /// size. Without token ids a sample cannot be repeated exactly anyway, and providers charge the prompt of a request once.
     ///
-    /// A request that is halted is lost with all of its samples. So under a cap, one asks for no more than is sure to come
-    /// whole, and what may be cut off comes by itself.
+    /// A request that is halted is lost with all of its samples. So under a cap on tokens, one request asks for no more
+    /// samples than are sure to fit, and those that may not fit are asked for one by one.
     async fn chat(
         &self,
         key: u64,
@@ -379,7 +399,8 @@ impl Inner {
         Ok((drawn, usage))
     }
 
-    /// One request for as many answers as there are seeds, of which a provider takes the first, if any. There may be fewer.
+    /// Sends one request for as many answers as there are seeds. It carries the first seed, and there may be fewer
+    /// answers.
     async fn choices(
         &self,
         key: u64,
@@ -389,7 +410,7 @@ impl Inner {
     ) -> Result<Reply, Error> {
         let Fleet { dialect, model, .. } = &self.fleet;
         let n = seeds.len();
-        let draw = DrawRequest {
+        let draw_request = DrawRequest {
             model,
             prefix: DrawPrefix::Chat(messages),
             seed: seeds.first().copied().unwrap_or_default(),
@@ -400,12 +421,12 @@ impl Inner {
             stream: false,
             n,
         };
-        let request = dialect.draw_request(&draw).map_err(unsendable)?;
+        let request = dialect.draw_request(&draw_request).map_err(unsendable)?;
         let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
         // A token is about four bytes.
         let prompt = bytes.div_ceil(4) as u64;
         let reader = || {
-            // What is here whole is not cut short: the model ended it.
+            // The model ended these answers itself; a box does not.
             let segmenter = settings.segmenter.clone().without_box();
             let draw = PartialDraw::new(segmenter, None, settings.until);
             DrawReader::new(
@@ -420,7 +441,7 @@ impl Inner {
         self.ask(key, &request, settings, n, reader).await
     }
 
-    /// Asks for `n` draws. When they are halted, what has come is handed over.
+    /// Sends a request for `n` draws. When it is halted, what has arrived by then is returned.
     async fn ask(
         &self,
         key: u64,
@@ -432,7 +453,7 @@ impl Inner {
         let Some(halt) = &settings.halt else {
             return self.fleet.pool.ask(key, request, reader).await;
         };
-        // Of the last try: what is not sent yet costs nothing.
+        // The draws of the last attempt; None before the first, which costs nothing.
         let sent: Mutex<Option<(SharedDraws, u64)>> = Mutex::default();
         let noted = || {
             let reader = reader();

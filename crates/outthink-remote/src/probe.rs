@@ -1,4 +1,4 @@
-//! Finding out what a server is, by asking it.
+//! Finding out what a server is, by asking it (`doctor` shows the result).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,12 +14,12 @@ use crate::pool::Pool;
 use crate::server_error::{ServerError, unreadable};
 use crate::{Error, Servers};
 
-/// A server that is loaded may take its time; what is asked here costs it nothing.
+/// Time for an answer. It costs the server nothing, but one under load may be slow.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// For paths that only some kinds of servers have: the others say so at once.
+/// Time for an answer at a path that only some kinds of servers have; the others answer at once that they have none.
 const RECOGNITION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a configuration says of its servers, which they need not tell then.
+/// What the configuration names, so that the servers need not tell it.
 pub(crate) struct Overrides {
     model: Option<String>,
     dialect: Option<DialectId>,
@@ -34,38 +34,42 @@ impl Overrides {
     }
 }
 
-/// What a server told of itself at the first contact.
+/// What a server is, as it told at the first contact.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     /// Its address.
     pub endpoint: String,
-    /// Which kind it is.
+    /// Its kind.
     pub dialect: DialectId,
-    /// Its version, if it told one.
+    /// Its version, if known.
     pub version: Option<String>,
-    /// The model that is asked for.
+    /// The model's name in requests.
     pub model: String,
-    /// Where the server has the model from: a folder of its own, or a name of the hub.
+    /// Where the server loaded the model from: a folder of its own, or a name on the hub.
     pub root: Option<String>,
-    /// Most tokens of a prompt with its answer.
+    /// Context length: most tokens of a prompt with its answer.
     pub context: Option<usize>,
-    /// Requests that it works on at once.
+    /// How many requests it works on at once.
     pub slots: Option<usize>,
-    /// Does it keep the keys and values of prefixes?
+    /// Does it cache the keys and values of prefixes?
     pub prefix_caching: Option<bool>,
-    /// Does it draw text?
+    /// Does it generate text?
     pub generates: bool,
-    /// Does it have the rows of a classifier?
+    /// Does it give the outputs of a classification head (`/pooling`)?
     pub pools: bool,
-    /// The model's parameters, if it told them.
+    /// The number of the model's parameters, if known.
     pub parameters: Option<u64>,
-    /// The profile that the server itself asks the model under, if it told one (`outthink serve`).
+    /// The profile that the server itself uses the model with, if it told (`outthink serve`).
     pub profile: Option<String>,
 }
 
-/// Asks all servers what they are, and waits for the first to be there: facts of at least one server, all of one kind and
-/// model. Those that are not there yet must turn out to be of the same kind: a request that another kind refuses is an
-/// error.
+/// Asks all servers what they are, and waits for the first to answer. Returns the facts of at least one server; all
+/// have the same kind and model. Servers that do not answer yet are taken to be alike: another kind would refuse its
+/// requests.
+///
+/// # Errors
+///
+/// Where no server answers in time, or the servers differ.
 pub(crate) async fn probe(pool: &Arc<Pool>, overrides: &Overrides) -> Result<Vec<Facts>, Error> {
     let started = Instant::now();
     let facts = loop {
@@ -79,14 +83,15 @@ pub(crate) async fn probe(pool: &Arc<Pool>, overrides: &Overrides) -> Result<Vec
             match answer {
                 Ok(known) => {
                     if let Some(slots) = known.slots {
-                        // Its queue has room for as many again: no slot waits for the next request to travel.
+                        // As many again may wait at the server, so that no slot idles while the next request is on its
+                        // way.
                         pool.cap(index, 2 * slots);
                     }
                     pool.is_back(index);
                     facts.push(known);
                 }
                 Err(TransportError::Fatal(error)) => return Err(error),
-                // One that is loading will be there; one that is not may never be.
+                // A server that is loading will answer some day; one that is unreachable may never.
                 Err(failure @ TransportError::Busy(..)) => last = Some((failure, index)),
                 Err(failure) => last = last.or(Some((failure, index))),
             }
@@ -114,9 +119,10 @@ pub(crate) async fn probe(pool: &Arc<Pool>, overrides: &Overrides) -> Result<Vec
     Ok(facts)
 }
 
-/// The models that a server lists. None where it keeps them to itself, and why.
+/// The models that a server lists, or why it has no list.
 ///
-/// A list that breaks down is no reason not to ask for a model that is `named`; behind 502 and 504 there is nobody to ask yet.
+/// Where a model is `named`, a list that fails does not matter, except with 502 and 504: then there is no server behind
+/// the proxy yet.
 async fn list(
     pool: &Pool,
     endpoint: &Endpoint,
@@ -132,7 +138,7 @@ async fn list(
                     endpoint.settle(true);
                     return Ok(Ok(list));
                 }
-                // An error that has the status of a success.
+                // An error with the status of a success.
                 Ok(_) => match server_error(endpoint, &body).into_transport_error(None, None) {
                     TransportError::Refused(status, error) => (status.as_u16(), error.message),
                     TransportError::Failed(status, error) if named => {
@@ -185,7 +191,7 @@ async fn ask(
     };
     let model = match (model, name) {
         (Some(model), _) => model,
-        // Whoever names a model need not be told of it.
+        // A model that is named need not be listed.
         (None, Some(name)) => {
             pool.unlisted(endpoint, name, reason);
             ListedModel {
@@ -229,8 +235,8 @@ async fn ask(
     Ok(facts)
 }
 
-/// The kind of a server whose list of models does not tell, as behind a proxy that puts its own name there: by what only that
-/// kind answers.
+/// The kind of a server whose list of models does not tell it, as behind a proxy that puts its own name there: by
+/// answers that only one kind gives.
 async fn recognise(pool: &Pool, endpoint: &Endpoint) -> &'static dyn Dialect {
     let asked = dialect::telling_paths().into_iter().map(|path| async move {
         let answer = pool.probe(endpoint, path, RECOGNITION_TIMEOUT).await;

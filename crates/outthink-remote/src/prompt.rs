@@ -1,4 +1,4 @@
-//! The token ids that ask a question: by the checkpoint's own files, or as the server makes them.
+//! Token ids of prompts: made with the checkpoint's own files, or by the server.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +10,10 @@ use crate::Error;
 use crate::call::Conversation;
 use crate::fleet::Fleet;
 
-/// Prompts kept; a search asks for the same one at every step.
+/// Most prompts that are kept; a search needs the same one at every step.
 const KEPT: usize = 4096;
 
-/// Makes token ids of questions, each once.
+/// Makes prompts of problems, and keeps their token ids.
 pub(crate) struct Prompter {
     profile: PolicyProfile,
     local: Option<(Arc<Tokenizer>, ChatTemplate)>,
@@ -40,13 +40,14 @@ impl Prompter {
         self.local.as_ref().map(|(tokenizer, _)| tokenizer)
     }
 
-    /// The conversation that asks a question.
+    /// The conversation that puts a problem to the model.
     pub(crate) fn messages(&self, problem: &Problem) -> Vec<Message> {
         let question = format!("{}{}", problem.text, self.profile.after_question);
         Message::question(self.profile.system.as_deref(), &question)
     }
 
-    /// Token ids of the question, each beginning-of-text token once; `key`: of the problem.
+    /// Token ids of a problem's prompt, with one beginning-of-text token. `key`: the problem's
+    /// [`prefix_key`](crate::call::prefix_key).
     pub(crate) async fn ids(
         &self,
         fleet: &Fleet,
@@ -70,7 +71,7 @@ impl Prompter {
         Ok(ids)
     }
 
-    /// Token ids of a conversation: by the local files, or else as the server makes them.
+    /// Token ids of a conversation.
     pub(crate) async fn conversation(
         &self,
         fleet: &Fleet,

@@ -1,7 +1,8 @@
-//! What a server does not take, found out by its refusals: it is asked again without, once, and remembered.
+//! What to change of a request that a server refuses. It is then sent again, and if that helps, the server gets such
+//! requests from then on.
 //!
-//! Only what has a meaning of its own without it is left out: a prompt or the request for token ids never is. A number that
-//! the server takes at another value is left as it is, and the refusal stands.
+//! A parameter is only left out if the request means something without it: never the prompt, or the request for token
+//! ids. A value that the server wants changed (a lower temperature, say) is not changed, and the refusal stands.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value};
@@ -9,10 +10,10 @@ use serde_json::{Map, Value};
 use crate::change::{Change, has_system, is};
 use crate::server_error::ServerError;
 
-/// More changes than this are not looked for, for one request.
+/// Most changes that are tried for one request.
 const MOST_CHANGES: usize = 8;
 
-/// Parameters that a request means something without.
+/// Parameters that may be left out.
 const OPTIONAL: [&str; 17] = [
     "max_tokens",
     "max_completion_tokens",
@@ -33,7 +34,7 @@ const OPTIONAL: [&str; 17] = [
     "cache_prompt",
 ];
 
-/// Not "another value, please" but "not at all".
+/// Phrases that refuse a parameter altogether, rather than its value.
 const NOT_AT_ALL: [&str; 24] = [
     "support",
     "unknown",
@@ -61,7 +62,8 @@ const NOT_AT_ALL: [&str; 24] = [
     "does not accept",
 ];
 
-/// Is there something to change of a refused request that was not tried yet?
+/// Adds to `found` what to change of a refused request, if it was not tried yet. `body`: as it was sent. True if there
+/// is something.
 pub(crate) fn learns(
     error: &ServerError,
     status: StatusCode,
@@ -72,7 +74,7 @@ pub(crate) fn learns(
     {
         return false;
     }
-    // A server that broke down is not one that refuses.
+    // A 5xx status is a failure of the server, unless its message says that something is not supported.
     if status.is_server_error()
         && !error.mentions(&[
             "not supported",
@@ -93,7 +95,7 @@ pub(crate) fn learns(
     }
 }
 
-/// What to change of a refused request, if that may help. `body`: as it was sent.
+/// What to change of a refused request, if anything may help. `body`: as it was sent.
 pub(crate) fn change(error: &ServerError, body: &[u8]) -> Option<Change> {
     let request: Map<String, Value> = serde_json::from_slice(body).ok()?;
     if has_system(&request)
@@ -123,7 +125,8 @@ pub(crate) fn change(error: &ServerError, body: &[u8]) -> Option<Change> {
     }
 }
 
-/// The sent parameter that a refusal is about: the one that it names apart, or else the first in its words.
+/// The parameter of the request that a refusal is about: the one that it names in a field of its own, or else the first
+/// in its message.
 fn culprit(error: &ServerError, request: &Map<String, Value>) -> Option<&'static str> {
     let sent = || {
         OPTIONAL
@@ -156,7 +159,8 @@ fn culprit(error: &ServerError, request: &Map<String, Value>) -> Option<&'static
         .then_some("n")
 }
 
-/// Where a text names a parameter as a word of its own. One letter is a name only between quotes or before a condition.
+/// Where a text names a parameter as a whole word. A name of one letter only counts between quotes or before a
+/// condition.
 fn mentioned(words: &str, name: &str) -> Option<usize> {
     let part = |c: char| c.is_alphanumeric() || c == '_';
     let at = words.match_indices(name).find(|(at, _)| {
@@ -235,7 +239,7 @@ fn cure(error: &ServerError, name: &'static str, request: &Map<String, Value>) -
             ]);
             match (positive && is(request, name, 0.0), not_at_all) {
                 (true, _) => Some(Change::Warm),
-                // Of two that do not go together, one that changes nothing goes.
+                // Of two that cannot be combined, drop the one that has no effect at its value.
                 (_, true) if error.message.contains("top_p") && is(request, "top_p", 1.0) => {
                     Some(Change::Without("top_p"))
                 }
@@ -251,7 +255,7 @@ fn cure(error: &ServerError, name: &'static str, request: &Map<String, Value>) -
     }
 }
 
-/// A request may be too long only because of the answer that it leaves room for.
+/// A request beyond the context may fit without a limit on its answer, for which it reserves room.
 fn beyond_context(error: &ServerError, request: &Map<String, Value>) -> Option<Change> {
     let long = error.mentions(&[
         "context length",

@@ -1,4 +1,4 @@
-//! What is sent to a server, and how what comes back is handed to whoever reads it.
+//! A request to a server, and the readers of its answer.
 
 use bytes::Bytes;
 
@@ -8,19 +8,19 @@ use crate::http::{BodyPart, TransportError, server_error};
 use crate::server_error::{ServerError, page};
 use crate::sse::Events;
 
-/// Takes an answer, whole or in events, and makes a value of it.
+/// Reads an answer, whole or event by event.
 pub(crate) trait ResponseReader: Send {
-    /// What it makes.
+    /// What is read.
     type Value: Send;
 
-    /// Takes the body, or the next event of a stream. True if nothing more is wanted.
+    /// Takes the body, or the next event of a stream, from the server at `endpoint`. True if no more is wanted.
     fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, TransportError>;
 
-    /// The value, and how many tokens the server worked through for it.
+    /// The value, and how many tokens the server processed for it.
     fn finish(self, endpoint: &str) -> Result<(Self::Value, u64), TransportError>;
 }
 
-/// What is sent; the same to whichever server gets it.
+/// A request, the same to whichever server gets it.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiRequest {
     pub(crate) path: &'static str,
@@ -43,7 +43,7 @@ impl ApiRequest {
     }
 }
 
-/// Hands what came to a reader, event by event where it is a stream. True if the reader wants no more.
+/// Hands a part of a body to a reader, event by event where it is a stream. True if the reader wants no more.
 pub(crate) fn take<R: ResponseReader>(
     reader: &mut R,
     endpoint: &Endpoint,
@@ -72,7 +72,7 @@ pub(crate) fn take<R: ResponseReader>(
     Ok(false)
 }
 
-/// Hands a body or an event to a reader. What it cannot read may be an error that has the status of a success.
+/// Hands a body or an event to a reader. What it cannot read may be an error with the status of a success.
 fn read<R: ResponseReader>(
     reader: &mut R,
     endpoint: &Endpoint,
@@ -81,15 +81,15 @@ fn read<R: ResponseReader>(
     reader
         .take(endpoint.name(), data)
         .map_err(|failure| match failure {
-            TransportError::Garbled(_)
-            | TransportError::Empty(_)
+            TransportError::Malformed(_)
+            | TransportError::NoChoice(_)
             | TransportError::Fatal(Error::Misshaped { .. })
                 if ServerError::read_success(data).is_some() =>
             {
                 server_error(endpoint, data).into_transport_error(None, None)
             }
-            TransportError::Garbled(_) if page(data).is_some() => {
-                TransportError::Garbled(page(data).unwrap_or_default())
+            TransportError::Malformed(_) if page(data).is_some() => {
+                TransportError::Malformed(page(data).unwrap_or_default())
             }
             other => other,
         })

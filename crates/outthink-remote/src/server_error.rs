@@ -1,5 +1,5 @@
-//! What a server says when it does not do what it was asked, in the shapes that servers use: with a status of its own, or in
-//! a body whose status says that all is well.
+//! Errors as servers report them, in the formats that they use: with a status of their own, or in a body with the
+//! status of a success.
 
 use std::time::Duration;
 
@@ -9,24 +9,24 @@ use serde_json::Value;
 
 use crate::http::TransportError;
 
-/// More of it nobody reads.
+/// Most characters of a message.
 const LONGEST: usize = 300;
 
-/// An error as a server tells it.
+/// An error as a server reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ServerError {
-    /// Its words, for people.
+    /// Its message, safe to show.
     pub(crate) message: String,
-    /// The parameters that it names apart from its words.
+    /// Parameters that it names in fields of their own.
     pub(crate) parameters: Vec<String>,
-    /// Its codes and kinds, in lower case.
+    /// Its codes and types, in lower case.
     kinds: String,
-    /// The status that its body tells.
+    /// The status in its body.
     status: Option<u16>,
 }
 
 impl ServerError {
-    /// Reads the body of an answer whose status says that it is an error.
+    /// Reads the body of an answer with the status of an error.
     pub(crate) fn read(body: &[u8]) -> Self {
         let mut error = match serde_json::from_slice::<Value>(body) {
             Ok(value) => Self::of(&value),
@@ -52,7 +52,7 @@ impl ServerError {
         error
     }
 
-    /// Reads a body or an event of an answer with the status of a success, if it is an error after all.
+    /// Reads a body or an event with the status of a success, if it is an error nevertheless.
     pub(crate) fn read_success(body: &[u8]) -> Option<Self> {
         let value: Value = serde_json::from_slice(body).ok()?;
         is_error(&value).then(|| Self::read(body))
@@ -71,7 +71,7 @@ impl ServerError {
         }
         match value {
             Value::String(text) => self.say(text),
-            // Gemini's error stands in a list, pydantic's are one.
+            // Gemini puts its error in a list; pydantic's errors are a list.
             Value::Array(errors) => errors
                 .iter()
                 .for_each(|error| self.gather(error, depth + 1)),
@@ -123,7 +123,7 @@ impl ServerError {
                     "title",
                     "reason",
                 ] {
-                    // One wording is enough; a list of errors goes on by itself.
+                    // The first field with a message is enough, beside `msg`.
                     if self.message.len() == before || name == "msg" {
                         error
                             .get(name)
@@ -147,7 +147,7 @@ impl ServerError {
         self.message.push_str(text);
     }
 
-    /// All its words in lower case: for finding out what it means.
+    /// Its message and codes in lower case, to be searched.
     pub(crate) fn words(&self) -> String {
         format!("{} {}", self.message.to_lowercase(), self.kinds)
     }
@@ -157,14 +157,15 @@ impl ServerError {
         any.iter().any(|phrase| words.contains(phrase))
     }
 
-    /// What follows from it. `status`: of the answer, unless that said that all is well.
+    /// What it means for the request. `status`: of the answer, unless that is a success. `after`: when the server wants
+    /// to be asked again.
     pub(crate) fn into_transport_error(
         self,
         status: Option<StatusCode>,
         after: Option<Duration>,
     ) -> TransportError {
         let stated = self.status.and_then(|code| StatusCode::from_u16(code).ok());
-        // Waiting does not fill an account.
+        // No waiting helps where money is missing.
         let hopeless =
             self.mentions(&["insufficient_quota", "billing", "credit balance", "payment"]);
         let status = match status.or(stated) {
@@ -219,7 +220,7 @@ impl ServerError {
     }
 }
 
-/// Is a body with the status of a success an error?
+/// Is a body with the status of a success an error nevertheless?
 fn is_error(value: &Value) -> bool {
     let says = |value: &Value| match value {
         Value::Null | Value::Bool(false) => false,
@@ -244,7 +245,7 @@ fn is_error(value: &Value) -> bool {
     }
 }
 
-/// What to call a web page where an answer should be; none if it is no page.
+/// A web page's name in messages; None if the body is no web page.
 pub(crate) fn page(body: &[u8]) -> Option<String> {
     const LOOKED_AT: usize = 1 << 16;
     let text = String::from_utf8_lossy(&body[..body.len().min(LOOKED_AT)]);
@@ -262,7 +263,7 @@ pub(crate) fn page(body: &[u8]) -> Option<String> {
     })
 }
 
-/// How a body begins, for people.
+/// The beginning of a body, safe to show.
 pub(crate) fn beginning(body: &[u8]) -> String {
     // No character takes more than four bytes.
     let text = String::from_utf8_lossy(&body[..body.len().min(4 * LONGEST)]);
@@ -274,7 +275,7 @@ pub(crate) fn beginning(body: &[u8]) -> String {
     text
 }
 
-/// A body that is no JSON, in few words.
+/// Why a body is no JSON, in few words.
 pub(crate) fn unreadable(body: &[u8], error: &serde_json::Error) -> String {
     if body.starts_with(&[0x1f, 0x8b]) {
         return "it is compressed, which was not asked for".to_owned();

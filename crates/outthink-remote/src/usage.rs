@@ -4,7 +4,7 @@ use outthink_core::Usage;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// No request has as many tokens: the longest contexts have some ten million.
+/// Larger counts are not believed: the longest contexts have some ten million tokens.
 const MOST: u64 = 1 << 25;
 
 /// Tokens of a request as its server reports them. None is what it does not report, or what cannot be.
@@ -26,7 +26,7 @@ impl ReportedUsage {
         }
     }
 
-    /// The usage of OpenAI's endpoints, and the names that others have for its parts.
+    /// Reads OpenAI's `usage` object, and the names that others have for its fields.
     fn read(usage: &Value) -> Option<Self> {
         let part = |names: &[&str]| names.iter().find_map(|name| tokens(usage.pointer(name)?));
         usage.is_object().then(|| Self {
@@ -71,7 +71,7 @@ pub(crate) fn reported<'de, D: Deserializer<'de>>(
 #[derive(Clone, Copy)]
 pub(crate) struct CountedTokens {
     pub(crate) tokens: u64,
-    /// Fewer there cannot be.
+    /// A lower bound.
     pub(crate) least: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Servers as a verifier.
+//! Model servers as a verifier.
 
 use std::collections::HashMap;
 use std::hash::Hasher;
@@ -21,10 +21,10 @@ use crate::request::ResponseReader;
 use crate::usage::{CountedTokens, ReportedUsage, usage};
 use crate::{Error, Notice, Role, Servers, background};
 
-/// Step rewards kept, for servers that score one step a request.
+/// Most step rewards that are kept, for servers that score one step a request.
 const KEPT: usize = 1 << 18;
 
-/// Replicas of a process reward model.
+/// Replicas of a process reward model on model servers, as a [`Verifier`].
 pub struct RemoteVerifier(Arc<Inner>);
 
 struct Inner {
@@ -38,8 +38,13 @@ struct Inner {
 }
 
 impl RemoteVerifier {
-    /// Finds out what the servers are; waits for them as long as their configuration says. The tokenizer's folder must be
-    /// named: how a solution is laid out is this side's business. `profile`: or the one that fits the folder.
+    /// Connects to servers: asks them what they are, and waits for the first to answer. The configuration has to name
+    /// the tokenizer's folder, because solutions are laid out and tokenised here. Without a `profile`, the one that
+    /// fits that folder is used. `notice` is called as by [`RemotePolicy::connect`](crate::RemotePolicy::connect).
+    ///
+    /// # Errors
+    ///
+    /// Where no server answers, the configuration cannot be used, or the servers cannot give this verifier's rewards.
     pub fn connect(
         servers: &Servers,
         profile: Option<Profile>,
@@ -50,7 +55,11 @@ impl RemoteVerifier {
         Self::connect_with(servers, PromptFiles::read(folder)?, profile, notice)
     }
 
-    /// The same with the model's files at hand.
+    /// Connects like [`connect`](Self::connect), with the model's files already read.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
     pub fn connect_with(
         servers: &Servers,
         files: PromptFiles,
@@ -87,7 +96,7 @@ impl RemoteVerifier {
         &self.0.profile
     }
 
-    /// What the servers said they are.
+    /// What each server that answered at the first contact is.
     pub fn facts(&self) -> &[Facts] {
         &self.0.fleet.facts
     }
@@ -148,7 +157,7 @@ impl Inner {
         let Rendered { tokens, steps } = rendered;
         let (Scores { rows, usage }, endpoint) = self.ask(key, tokens).await?;
         let places: Vec<usize> = steps.iter().map(|step| step.start).collect();
-        // One row per token, or one a step tag; the text may hold more tags than those of the steps.
+        // There is a row for each token, or for each step tag. The text may hold more tags than those of its steps.
         let tags: Vec<usize> = match places.first() {
             Some(&first) => (0..tokens.len())
                 .filter(|&at| tokens[at] == tokens[first])
@@ -222,7 +231,8 @@ impl Inner {
         ))
     }
 
-    /// A search asks for the steps before a new one again and again; what was read once is kept.
+    /// Rewards from a request for each step. A search scores all steps of a solution again whenever one is added, so
+    /// the rewards are kept.
     async fn labels(&self, key: u64, rendered: &Rendered) -> Result<(Vec<f64>, Usage), Error> {
         let score = |end: usize| async move {
             let tokens = &rendered.tokens[..end];
@@ -263,10 +273,10 @@ impl Inner {
         ))
     }
 
-    /// What a request that only reads cost; `tokens`: those sent.
+    /// The cost of a request that only reads; `tokens`: how many were sent.
     fn usage(&self, reported: Option<ReportedUsage>, tokens: usize) -> Usage {
         let mut reported = reported.unwrap_or_else(|| ReportedUsage::new(tokens as u64, None, 0));
-        // A server without a prefix cache need not tell that nothing came from it.
+        // A server without a prefix cache need not report that it used none.
         let caches = self
             .fleet
             .facts
@@ -275,12 +285,12 @@ impl Inner {
         if !caches {
             reported.cached = reported.cached.or(Some(0));
         }
-        // An endpoint that only reads may say nothing of what it drew.
+        // An endpoint that only reads need not report that it drew nothing.
         reported.generated = reported.generated.or(Some(0));
         usage(Some(reported), tokens as u64, CountedTokens::exactly(0))
     }
 
-    /// The numbers that a server gives for these tokens, and which server it was.
+    /// What a server gives for these tokens, and the server's address.
     async fn ask(&self, key: u64, tokens: &[u32]) -> Result<(Scores, String), Error> {
         let dialect = self.fleet.dialect;
         let score = ScoreRequest {
@@ -298,7 +308,11 @@ impl Inner {
     }
 }
 
-/// The reward in a row, or the row and what it should have been.
+/// The reward in a row of a head's outputs, in [0, 1].
+///
+/// # Errors
+///
+/// The row and what it should have been.
 pub(crate) fn reward(kind: Reward, row: &[f64]) -> Result<f64, (Vec<f64>, &'static str)> {
     /// Half-precision servers round.
     const ROUNDING: f64 = 0.02;
@@ -340,7 +354,7 @@ impl ResponseReader for ScoreReader<'_> {
     }
 
     fn finish(self, endpoint: &str) -> Result<(Self::Value, u64), TransportError> {
-        let no_answer = || TransportError::Garbled("no answer".into());
+        let no_answer = || TransportError::Malformed("no answer".into());
         let scores = self.scores.ok_or_else(no_answer)?;
         let tokens =
             |usage: ReportedUsage| usage.prompt.unwrap_or(0) + usage.generated.unwrap_or(0);

@@ -1,7 +1,7 @@
 //! Any OpenAI-compatible `/v1/chat/completions`: whole answers as text, without tokens.
 //!
-//! Some providers return fewer choices than asked for; the policy asks again for the rest. What a model thought apart from its
-//! answer (`reasoning_content`, `reasoning`, parts of that kind) is no part of the answer.
+//! Some providers return fewer choices than asked for; the policy then asks for the rest. Thinking that a server
+//! reports apart from the answer (`reasoning_content`, `reasoning`, parts of that type) is not part of the answer.
 
 use outthink_prompt::Message;
 use serde::{Deserialize, Serialize};
@@ -175,7 +175,7 @@ pub(super) fn read(data: &[u8]) -> Result<DrawEvent, Unreadable> {
         if let Some(error) = ServerError::read_success(data) {
             return Err(Unreadable::ServerError(error));
         }
-        // The last event of some streams, or an answer that holds none.
+        // The last event of some streams, or an answer without choices.
         return Ok(DrawEvent {
             usage: reply.usage,
             ..DrawEvent::default()
@@ -183,7 +183,7 @@ pub(super) fn read(data: &[u8]) -> Result<DrawEvent, Unreadable> {
     }
     let streamed = choices.iter().any(ChatChoice::is_delta);
     if !streamed {
-        // Places are what tells whole answers apart: servers leave indices out, or give all the same.
+        // Whole answers are told apart by their position: some servers leave indices out, or give all the same.
         let mut places: Vec<Option<usize>> = choices.iter().map(ChatChoice::index).collect();
         places.sort_unstable();
         places.dedup();

@@ -1,4 +1,4 @@
-//! A draw: what every dialect is asked for, and what it reads from an answer.
+//! Drawing: what every dialect is asked for, and what it reads from an answer.
 
 use outthink_core::Sampling;
 use outthink_prompt::Message;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Unreadable;
 use crate::usage::ReportedUsage;
 
-/// What is to be continued.
+/// What a draw continues.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DrawPrefix<'a> {
     /// Token ids of the prompt and of the steps so far.
@@ -16,7 +16,7 @@ pub(crate) enum DrawPrefix<'a> {
     Chat(&'a [Message]),
 }
 
-/// One draw, as every dialect is asked for it.
+/// One request for draws, as every dialect gets it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DrawRequest<'a> {
     pub(crate) model: &'a str,
@@ -25,12 +25,12 @@ pub(crate) struct DrawRequest<'a> {
     pub(crate) sampling: Sampling,
     /// Most tokens to draw.
     pub(crate) max_tokens: usize,
-    /// Text after which the server is to stop.
+    /// Text after which the server stops.
     pub(crate) stop: Option<&'a str>,
-    /// Tokens at which it is to stop.
+    /// Tokens at which it stops.
     pub(crate) end_tokens: &'a [u32],
     pub(crate) stream: bool,
-    /// How many answers to one conversation.
+    /// How many answers are drawn; more than one only to a conversation.
     pub(crate) n: usize,
 }
 
@@ -44,11 +44,11 @@ impl DrawRequest<'_> {
 /// Why a server ended a draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FinishReason {
-    /// At the text that it was to stop at.
+    /// It stopped at the stop text.
     Separator,
     /// The model ended its answer.
     End,
-    /// Out of tokens.
+    /// It reached a limit on tokens.
     Length,
 }
 
@@ -56,7 +56,7 @@ pub(crate) enum FinishReason {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Piece {
     pub(crate) token: Option<u32>,
-    /// Its bytes, as far as the server tells them; who has the tokenizer need not look.
+    /// Its bytes, as far as the server tells them; not used where there is a tokenizer.
     pub(crate) bytes: Vec<u8>,
     /// Its log-probability (natural), where the server tells it.
     pub(crate) logprob: Option<f64>,
@@ -68,7 +68,7 @@ pub(crate) struct DrawDelta {
     /// Which answer, from 0.
     pub(crate) index: usize,
     pub(crate) pieces: Vec<Piece>,
-    /// Set where the answer has ended.
+    /// Set if the answer has ended.
     pub(crate) finish: Option<FinishReason>,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct DrawEvent {
     pub(crate) last: bool,
 }
 
-/// OpenAI's word for why a draw ended, and those of others. A reply that is there and ended for a reason unheard of is whole.
+/// Reads a finish reason: OpenAI's words and those of others. An answer with an unknown reason counts as whole.
 pub(super) fn finish_reason(
     reason: &Value,
     at_separator: bool,
@@ -112,7 +112,7 @@ pub(super) fn finish_reason(
         | "limit"
         | "incomplete"
         | "truncated" => Ok(FinishReason::Length),
-        // What a filter cut off is not the model's whole answer.
+        // An answer that a filter cut off is not whole.
         "content_filter" | "content_filtered" | "safety" | "recitation" | "blocklist"
         | "prohibited_content" | "spii" => Ok(FinishReason::Length),
         "error"
@@ -129,7 +129,7 @@ pub(super) fn finish_reason(
     }
 }
 
-/// A log-probability, if it can be one: not above 0, save for rounding.
+/// Checks a log-probability: finite, and not above 0 save for rounding.
 pub(super) fn logprob(value: Option<f64>) -> Result<Option<f64>, Unreadable> {
     const ROUNDING: f64 = 1e-3;
     match value {

@@ -1,11 +1,12 @@
-//! llama.cpp's own `/completion`. Its OpenAI endpoints repeat the prefix, count one choice's tokens and ignore most of what
-//! token-level search needs; this one takes and returns token ids, the separator's and the end's included.
+//! llama.cpp's own `/completion`, which takes and returns token ids, those of the separator and the end included. Its
+//! OpenAI endpoints repeat the prefix, count the tokens of one choice only, and ignore most of what a search over
+//! tokens needs.
 //!
-//! Its samplers default to top-k 40, top-p 0.95 and min-p 0.05, so all are always sent. A seed has 32 bits, and 2³² − 1
-//! means any. It has no stop tokens beside the model's own.
+//! Its samplers default to top-k 40, top-p 0.95 and min-p 0.05, so all three are always sent. A seed has 32 bits, and
+//! 2³² − 1 means a random one. There are no stop tokens beside the model's own.
 //!
-//! A token that ends inside a character has no log-probability of its own, and a stream leaves its id out altogether: answers
-//! are not streamed. Neither have the tokens of a text that it stopped at.
+//! A token that ends inside a character has no log-probability, and neither have the tokens of the stop text. A stream
+//! leaves out the ids of the former, so answers are not streamed.
 
 use futures::future::{BoxFuture, FutureExt};
 use outthink_prompt::Reward;
@@ -115,7 +116,7 @@ struct GenerationSettings {
     n_ctx: Option<usize>,
 }
 
-/// Its template makes a text of a conversation, and its tokenizer token ids of the text.
+/// One request renders the conversation with the model's template, and another tokenises the text.
 async fn tokenise(
     server: ServerCall<'_>,
     conversation: Conversation<'_>,
@@ -127,7 +128,7 @@ async fn tokenise(
     #[derive(Serialize)]
     struct Text<'a> {
         content: &'a str,
-        /// It takes the beginning-of-text token off the template's output and puts it on here, once.
+        /// The beginning-of-text token, which `/apply-template` leaves out.
         add_special: bool,
         parse_special: bool,
     }
@@ -158,7 +159,7 @@ struct Completion<'a> {
     stream: bool,
 }
 
-/// 64 bits into 32, without the value that means any seed.
+/// A seed of 32 bits, other than the one that means a random seed.
 fn seed_of(seed: u64) -> u32 {
     ((seed >> 32) as u32 ^ seed as u32).min(u32::MAX - 1)
 }
@@ -231,8 +232,8 @@ fn read_draw(data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable> {
         (true, Some(StopType::Word)) => Some(FinishReason::Separator),
         (true, Some(StopType::None) | None) => return Err("it does not say why it stopped".into()),
     };
-    // Some tokens have none, and a step's log-probability leaves them out. The text of a token inside a character comes with
-    // the token that ends it.
+    // Some tokens have no entry; a step's log-probability leaves them out. The bytes of a token that ends inside a
+    // character come with the token that completes it.
     let mut probabilities = reply.completion_probabilities.into_iter().peekable();
     let mut pieces = Vec::with_capacity(reply.tokens.len());
     for token in reply.tokens {
@@ -276,7 +277,7 @@ fn read_draw(data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable> {
     })
 }
 
-/// Asks which of two tokens follows a prefix. A bias of the same size on both leaves their ratio and hides all others.
+/// Asks which of two tokens follows a prefix. The same bias on both keeps their ratio and suppresses all others.
 fn labels_request(prompt: &[u32], labels: [u32; 2]) -> Result<ApiRequest, serde_json::Error> {
     #[derive(Serialize)]
     struct Labels<'a> {
@@ -333,7 +334,7 @@ fn read_labels(data: &[u8], labels: [u32; 2]) -> Result<Scores, Unreadable> {
     let of = |label: u32| top.iter().find(|top| top.id == label).map(|top| top.prob);
     let share = match (of(labels[0]), of(labels[1])) {
         (Some(right), Some(wrong)) => right / (right + wrong),
-        // A probability too small to be listed.
+        // The other one is too unlikely to be listed.
         (Some(_), None) if top.len() == 1 => 1.0,
         (None, Some(_)) if top.len() == 1 => 0.0,
         _ => return Err("other tokens than the two labels: logit_bias is ignored".into()),

@@ -35,7 +35,7 @@ pub(crate) use score::{RewardEndpoint, ScoreRequest, Scores};
 pub(crate) use self_description::SelfDescription;
 pub(crate) use unreadable::Unreadable;
 
-/// All kinds of servers. Of those that recognise a server, the first is taken.
+/// All kinds of servers. The first that recognises a server is taken.
 pub(crate) const DIALECTS: &[&dyn Dialect] = &[
     &vllm::Vllm,
     &sglang::Sglang,
@@ -47,7 +47,7 @@ pub(crate) const DIALECTS: &[&dyn Dialect] = &[
     &toy::Toy,
 ];
 
-/// What is taken for a server that no dialect recognises.
+/// The kind of a server that no dialect recognises.
 const FALLBACK: &dyn Dialect = &chat::Chat;
 
 /// A kind of server: how it is recognised, and how its endpoints are asked and read.
@@ -59,59 +59,63 @@ pub(crate) trait Dialect: Send + Sync {
     /// Its word in a configuration, as in `dialect = "vllm"`.
     fn name(&self) -> &'static str;
 
-    /// Its name in messages, in facts and in what a study stores.
+    /// Its name in messages, and in what a study stores of its models.
     fn title(&self) -> &'static str;
 
-    /// What to call it where its version and model are listed.
+    /// What to call it to users, beside its version and model (`doctor`).
     fn description(&self) -> &'static str {
         self.title()
     }
 
-    /// The `owned_by` of the models that it lists, by which it is recognised without another request.
+    /// The `owned_by` in its list of models, by which it is recognised without another request.
     fn owned_by(&self) -> Option<&'static str> {
         None
     }
 
-    /// Paths that [`recognises`](Self::recognises) looks at. They are asked (GET) only where `owned_by` is nobody's, as
-    /// behind a proxy that puts its own name there.
+    /// Paths whose answers [`recognises`](Self::recognises) looks at. They are requested (GET) only where no dialect
+    /// has the `owned_by` of the list, as behind a proxy that puts its own name there.
     fn recognised_by(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Are these the answers of this kind of server, and of no other?
+    /// Do these answers come from this kind of server and no other?
     fn recognises(&self, _answers: &SelfDescription) -> bool {
         false
     }
 
-    /// Is a model of its list no model of its own, but another one of the list with a search method?
+    /// Is this name in its list not a model, but a search with another model of the list?
     fn lists_as_search(&self, _model: &str) -> bool {
         false
     }
 
-    /// Paths that are asked (GET) once at the start, one after the other, for [`read_facts`](Self::read_facts).
+    /// Paths that are requested (GET) at the start, one after the other, for [`read_facts`](Self::read_facts).
     fn facts_at(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Fills in what the answers tell. Those that did not come are left out of `answers`.
+    /// Fills in what the answers tell. Paths without a successful answer are missing in `answers`.
     fn read_facts(&self, _answers: &SelfDescription, _facts: &mut Facts) {}
 
-    /// Does it continue an answer from any token on? Then every draw is a request with a seed of its own, and steps can be
-    /// searched over. If not, it is asked for whole answers, several a request.
+    /// Can it continue an answer from any token? Then each draw is a request with its own seed, and searches over steps
+    /// are possible. If not, it is asked for whole answers, several in one request.
     fn continues(&self) -> bool;
 
-    /// Is a whole answer worth streaming? Only where the server may go on after what is wanted, and a stream tells every
-    /// token.
+    /// Are whole answers worth streaming, so that the connection can be closed where an answer ends? Only if a stream
+    /// holds every token.
     fn streams(&self) -> bool {
         false
     }
 
-    /// Why a policy cannot be asked without its tokenizer's files, if that is so.
+    /// Why a policy cannot be used without its tokenizer's files, if that is so.
     fn needs_tokenizer(&self) -> Option<&'static str> {
         None
     }
 
-    /// Token ids of a conversation, made by the server.
+    /// Lets the server make token ids of a conversation.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot; that is the default.
     fn tokenise<'a>(
         &'a self,
         _server: ServerCall<'a>,
@@ -126,10 +130,12 @@ pub(crate) trait Dialect: Send + Sync {
     /// The request for one draw, or for several whole answers to one conversation.
     fn draw_request(&self, draw: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error>;
 
-    /// Reads an answer's body, or one event of a stream other than `[DONE]`. `spelled`: are the bytes of its tokens wanted?
+    /// Reads an answer's body, or one event of a stream other than `[DONE]`. `spelled`: are the bytes of each token
+    /// needed, because there is no tokenizer?
     fn read_draws(&self, data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable>;
 
-    /// How rewards of a kind are asked for, or why they cannot be. `pools`: have all servers a `/pooling` endpoint?
+    /// How rewards of this kind are asked for, or why they cannot be. `pools`: does every server have a `/pooling`
+    /// endpoint? By default, none can be.
     fn reward_endpoint(
         &self,
         reward: Reward,
@@ -138,8 +144,8 @@ pub(crate) trait Dialect: Send + Sync {
         Err(score::only_prm_serve_reads(reward).unwrap_or("it is a chat endpoint"))
     }
 
-    /// The request for the rewards of a solution or a step, by an endpoint that [`reward_endpoint`](Self::reward_endpoint)
-    /// gave.
+    /// The request for the rewards of a solution or of one step, at an endpoint that
+    /// [`reward_endpoint`](Self::reward_endpoint) returned.
     fn score_request(&self, _score: &ScoreRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
         Err(serde::ser::Error::custom(score::NOT_SCORED))
     }
@@ -150,13 +156,13 @@ pub(crate) trait Dialect: Send + Sync {
     }
 }
 
-/// The dialect that a listed model's `owned_by` tells, if it is one's.
+/// The dialect with this `owned_by`.
 pub(crate) fn owning(owned_by: &str) -> Option<&'static dyn Dialect> {
     let mut dialects = DIALECTS.iter().copied();
     dialects.find(|dialect| dialect.owned_by() == Some(owned_by))
 }
 
-/// Paths that tell the dialects apart, each once.
+/// All paths that dialects are recognised by, each once.
 pub(crate) fn telling_paths() -> Vec<&'static str> {
     let mut paths = Vec::new();
     for path in DIALECTS.iter().flat_map(|dialect| dialect.recognised_by()) {
@@ -175,21 +181,21 @@ pub(crate) fn recognised(answers: &SelfDescription) -> &'static dyn Dialect {
         .unwrap_or(FALLBACK)
 }
 
-/// A kind of server, by its name: `vllm`, `sglang`, `llama.cpp`, `prm-serve`, `outthink` or `chat`.
+/// A kind of server: vLLM, SGLang, llama.cpp, `outthink prm-serve`, `outthink serve`, or any OpenAI-compatible chat
+/// endpoint.
 ///
-/// It is parsed from a configuration's word, whatever its case and hyphens, or from how it is shown; it is shown as people
-/// write it, such as `vLLM`.
+/// It is parsed from its [`name`](Self::name) or from its `Display` form, ignoring case, hyphens, dots and blanks.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]
 pub struct DialectId(&'static dyn Dialect);
 
 impl DialectId {
-    /// The word that stands for it in a configuration.
+    /// Its word in a configuration: `vllm`, `sglang`, `llama.cpp`, `prm-serve`, `outthink` or `chat`.
     pub fn name(self) -> &'static str {
         self.0.name()
     }
 
-    /// What to call it where its version and model are listed.
+    /// What to call it to users, beside its version and model (`doctor`).
     pub fn description(self) -> &'static str {
         self.0.description()
     }

@@ -1,4 +1,4 @@
-//! Rewards: what every dialect that scores is asked for, and what it reads from an answer.
+//! Scoring: what every dialect that scores is asked for, and what it reads from an answer.
 
 use outthink_prompt::Reward;
 
@@ -23,14 +23,14 @@ pub(crate) enum RewardEndpoint {
 }
 
 impl RewardEndpoint {
-    /// Rows of a head, as a kind of reward is read from them.
+    /// The rows that a kind of reward is read from.
     pub(super) fn rows(reward: Reward) -> Self {
         Self::Rows {
             activated: reward != Reward::Value,
         }
     }
 
-    /// In words, for people.
+    /// In words, for the user.
     pub(crate) fn description(self) -> &'static str {
         match self {
             Self::Rows { .. } => "/pooling, all steps in one request",
@@ -41,7 +41,7 @@ impl RewardEndpoint {
     }
 }
 
-/// What is scored, as every dialect is asked for it.
+/// One request for scores, as every dialect gets it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ScoreRequest<'a> {
     pub(crate) model: &'a str,
@@ -50,7 +50,7 @@ pub(crate) struct ScoreRequest<'a> {
     pub(crate) endpoint: RewardEndpoint,
 }
 
-/// What an answer holds: numbers, not yet rewards.
+/// The numbers in an answer, of which the verifier makes rewards.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Scores {
     /// By the endpoint: a row for each token or step tag ([`Rows`](RewardEndpoint::Rows)), a row that begins with a
@@ -70,7 +70,7 @@ impl Scores {
     }
 }
 
-/// Why a dialect has no request for an endpoint: it never said that it had one.
+/// The error of a dialect that is asked for an endpoint that it does not have.
 pub(super) const NOT_SCORED: &str = "this kind of server is not asked for such rewards";
 
 /// Why only `outthink prm-serve` reads a kind of reward, if that is so.

@@ -1,7 +1,8 @@
-//! SGLang's own `/generate`, by its documentation (docs.sglang.io, sampling parameters and native API); not run here.
+//! SGLang's own `/generate`, by its documentation (docs.sglang.io, sampling parameters and native API); not tested
+//! against a running server.
 //!
-//! `sampling_seed` holds only under `--enable-deterministic-inference`. Stop strings are kept with `no_stop_trim`. Streams
-//! repeat what came before, so whole answers are not streamed.
+//! `sampling_seed` only has an effect under `--enable-deterministic-inference`. Stop strings are kept with
+//! `no_stop_trim`. The events of a stream repeat all text before them, so whole answers are not streamed.
 
 use outthink_prompt::Reward;
 use serde::{Deserialize, Serialize};
@@ -135,7 +136,7 @@ fn draw_request(draw: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error>
             stop: draw.stop,
             stop_token_ids: draw.end_tokens,
             no_stop_trim: true,
-            // 31 bits, positive in any integer type.
+            // 31 bits, which are positive in any integer type.
             sampling_seed: draw.effective_seed().map(|seed| (seed >> 33) as u32),
         },
         return_logprob: true,
@@ -187,7 +188,7 @@ impl MetaInfo<'_> {
 fn read_draw(data: &[u8]) -> Result<DrawEvent, Unreadable> {
     let Generated { meta_info: meta } = serde_json::from_slice(data)?;
     let reason = meta.finish_reason.as_ref().ok_or("no finish_reason")?;
-    // A text is the separator, a number a token that ends the answer.
+    // A string is the separator; a number is a token that ends the answer.
     let at_separator = reason
         .matched
         .is_some_and(|matched| matched.get().starts_with('"'));
@@ -220,7 +221,7 @@ fn read_draw(data: &[u8]) -> Result<DrawEvent, Unreadable> {
     })
 }
 
-/// Asks for the log-probability of every token of a text, or else of two labels after it.
+/// Asks for the log-probabilities of two labels after a text, or without labels, of every token of the text.
 fn logprob_request(
     tokens: &[u32],
     labels: Option<[u32; 2]>,

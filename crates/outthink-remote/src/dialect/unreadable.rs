@@ -1,24 +1,24 @@
-//! Answers that hold nothing that was asked for.
+//! Answers that cannot be read.
 
 use crate::Error;
 use crate::http::TransportError;
 use crate::server_error::ServerError;
 
-/// Why a body or an event says nothing.
+/// Why a body or an event cannot be read.
 #[derive(Debug)]
 pub(crate) enum Unreadable {
-    /// It is cut off or no JSON, or the server gave up: another try may mend it.
+    /// It is cut short or no JSON, or the server gave up: another try may mend it.
     Broken(String),
-    /// It is something else than was asked for, and will be again.
-    Other(String),
-    /// It says what is wrong.
+    /// It has another format than was asked for, and will have it again.
+    Misshaped(String),
+    /// It is an error of the server.
     ServerError(ServerError),
 }
 
 impl From<serde_json::Error> for Unreadable {
     fn from(error: serde_json::Error) -> Self {
         match error.is_data() {
-            true => Self::Other(error.to_string()),
+            true => Self::Misshaped(error.to_string()),
             false => Self::Broken(error.to_string()),
         }
     }
@@ -26,13 +26,13 @@ impl From<serde_json::Error> for Unreadable {
 
 impl From<String> for Unreadable {
     fn from(reason: String) -> Self {
-        Self::Other(reason)
+        Self::Misshaped(reason)
     }
 }
 
 impl From<&str> for Unreadable {
     fn from(reason: &str) -> Self {
-        Self::Other(reason.to_owned())
+        Self::Misshaped(reason.to_owned())
     }
 }
 
@@ -40,8 +40,8 @@ impl Unreadable {
     /// What it means for the request that `endpoint` was sent.
     pub(crate) fn at(self, endpoint: &str) -> TransportError {
         match self {
-            Self::Broken(reason) => TransportError::Garbled(reason),
-            Self::Other(reason) => TransportError::Fatal(Error::Misshaped {
+            Self::Broken(reason) => TransportError::Malformed(reason),
+            Self::Misshaped(reason) => TransportError::Fatal(Error::Misshaped {
                 endpoint: endpoint.to_owned(),
                 reason,
             }),

@@ -1,8 +1,8 @@
 //! vLLM's OpenAI-compatible server. Token ids go in and come back (`return_token_ids`), so a continuation is exact.
 //!
-//! Stop strings are kept in the text and always in the tokens. A seed is a signed 64-bit number. Of choices `n` > 1, number
-//! j has seed + j, which no seeds of ours are: every draw is a request. Log-probabilities are before temperature
-//! (`logprobs_mode` `raw_logprobs`, the default).
+//! Stop strings are kept in the text, and always in the tokens. A seed is a signed 64-bit number. With `n` > 1, choice
+//! j gets seed + j, which are not the seeds of our draws: every draw is a request. Log-probabilities are before
+//! temperature (`logprobs_mode` `raw_logprobs`, the default).
 
 use std::collections::HashMap;
 
@@ -118,7 +118,7 @@ impl Dialect for Vllm {
     }
 }
 
-/// It tells its cache's configuration as the labels of a metric.
+/// Whether prefixes are cached: vLLM reports its cache's configuration as the labels of a metric.
 fn prefix_caching(answers: &SelfDescription) -> Option<bool> {
     let configuration = answers.metric("vllm:cache_config_info{")?;
     if configuration.contains("enable_prefix_caching=\"True\"") {
@@ -141,7 +141,7 @@ struct Completion<'a> {
     min_p: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
-    /// None beside the drawn token's.
+    /// 0: only those of the drawn tokens.
     logprobs: u8,
     return_token_ids: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -236,7 +236,7 @@ fn delta(
         .ok_or("no token_ids: this vLLM is older than return_token_ids (0.10.2)")?;
     let logprobs = match choice.logprobs {
         Some(logprobs) => logprobs,
-        // It takes no `logprobs`: whoever has the tokenizer can do without.
+        // A server that refused `logprobs`: with a tokenizer, the tokens are enough.
         None if !spelled => DrawnLogprobs {
             token_logprobs: vec![None; tokens.len()],
             tokens: Vec::new(),
@@ -249,7 +249,7 @@ fn delta(
         let got = logprobs.token_logprobs.len();
         return Err(format!("{got} log-probabilities for {} tokens", tokens.len()).into());
     }
-    // A number is the id of a token, null the end of the text: both end the answer. Text is the separator.
+    // A string is the separator. A number is the id of a stop token and null the model's own end: both end the answer.
     let at_separator = choice
         .stop_reason
         .is_some_and(|reason| reason.get().starts_with('"'));
@@ -273,7 +273,7 @@ fn delta(
             let text: String = serde_json::from_str(text.get())?;
             piece.bytes = text.into_bytes();
         }
-        // The token that ends an answer is spelled out here, and is no text.
+        // vLLM spells out the token that ends an answer, which is no text.
         if let (Some(FinishReason::End), Some(end)) = (finish, pieces.last_mut()) {
             end.bytes.clear();
         }
@@ -298,7 +298,7 @@ fn labels_request(
         temperature: f64,
         logprobs: u8,
         logprob_token_ids: [u32; 2],
-        /// Texts of tokens may collide, ids do not.
+        /// Two tokens may have the same text, but not the same id.
         return_tokens_as_token_ids: bool,
     }
     let body = Labels {
@@ -399,7 +399,7 @@ fn read_likelihood(data: &[u8], tokens: &[u32]) -> Result<Scores, Unreadable> {
     Ok(Scores::column(values, reply.usage))
 }
 
-/// Asks for the rows of a classifier.
+/// Asks for the outputs of a classification or value head.
 pub(super) fn pooling_request(
     score: &ScoreRequest<'_>,
     activated: bool,
@@ -420,7 +420,7 @@ pub(super) fn pooling_request(
     ApiRequest::json("/pooling", false, &body)
 }
 
-/// The rows: one a step tag or one a token, as the server is set up.
+/// The rows: one for each step tag or for each token, depending on the server's configuration.
 pub(super) fn read_pooling(data: &[u8]) -> Result<Scores, Unreadable> {
     #[derive(Deserialize)]
     struct PoolingReply {
@@ -441,7 +441,7 @@ pub(super) fn read_pooling(data: &[u8]) -> Result<Scores, Unreadable> {
     let reply: PoolingReply = serde_json::from_slice(data)?;
     let [item] = <[PooledText; 1]>::try_from(reply.data)
         .map_err(|items| format!("{} results for one text", items.len()))?;
-    // JSON has no NaN; servers that write one write null.
+    // JSON has no NaN: servers write null for one.
     let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
     let rows = item.data.into_iter().map(|row| match row {
         PooledRow::Labels(labels) => labels.into_iter().map(number).collect(),

@@ -1,4 +1,4 @@
-//! Servers at the first contact: asked for what they are, and waited for while they start.
+//! The first contact: asking servers what they are, and waiting for those that start.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::http::TransportError;
 use crate::{Error, Notice};
 
 impl Pool {
-    /// Asks one given server, once, without a place in its queue: for finding out what it is.
+    /// Sends a GET to one server, once, and outside of its limit on requests in flight.
     pub(crate) async fn probe(
         &self,
         endpoint: &Endpoint,
@@ -31,8 +31,12 @@ impl Pool {
         answer.map(|answer| answer.body)
     }
 
-    /// Waits a little for servers of which none answered since `started`. Whoever is not there at the first contact is not
-    /// waited for long; a server that answers and has no time yet, for as long as patience lasts.
+    /// Waits a little before servers are asked again, of which none has answered since `started`. Unreachable servers
+    /// are waited for briefly (`FIRST_CONTACT`), busy ones for as long as is configured.
+    ///
+    /// # Errors
+    ///
+    /// Where that time is over.
     pub(crate) async fn wait_for_any(
         &self,
         started: Instant,
@@ -68,7 +72,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Tells of a named model that a server does not list.
+    /// Tells the user that a server does not list the named model.
     pub(crate) fn unlisted(&self, endpoint: &Endpoint, model: &str, reason: String) {
         (self.notice)(Notice::Unlisted {
             role: self.role,
@@ -79,11 +83,11 @@ impl Pool {
     }
 }
 
-/// What may help where a server is not reached.
+/// What to check where a server cannot be reached.
 fn advice(failure: &TransportError) -> &'static str {
-    let TransportError::Gone(reason) = failure else {
+    let TransportError::Unreachable(reason) = failure else {
         return match failure {
-            TransportError::Late(_) => {
+            TransportError::TimedOut(_) => {
                 " Something is there that does not answer: is the port right?"
             }
             TransportError::Failed(..) => {

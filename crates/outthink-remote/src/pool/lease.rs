@@ -10,15 +10,15 @@ use crate::Notice;
 use crate::breaker::Fault;
 use crate::key::ApiKey;
 
-/// A place, handed to one who waited.
+/// A place, handed to a request that waited.
 pub(crate) struct Grant(pub(super) Lease);
 
-/// Who waits for a place.
+/// A request that waits for a place.
 pub(crate) type Waiting = oneshot::Sender<Grant>;
-/// Resolves when a place is free; fails where the server is left alone first.
+/// Resolves when a place is free, and fails if the server is left alone before.
 pub(crate) type Granted = oneshot::Receiver<Grant>;
 
-/// The right to have one request in flight at one server. Dropping it untold says nothing about the server.
+/// The right to have one request in flight at one server. Dropped without a report, it says nothing about the server.
 pub(crate) struct Lease {
     pool: Arc<Pool>,
     pub(super) endpoint: usize,
@@ -34,12 +34,13 @@ impl Lease {
         }
     }
 
-    /// The key that was sent.
+    /// The API key that the server is sent.
     pub(crate) fn key(&self) -> Option<&ApiKey> {
         self.pool.endpoints[self.endpoint].key()
     }
 
-    /// The answer has begun: whoever waits to see whether the server is back need not wait for its end.
+    /// Reports that the answer has begun, so that requests that wait for the server to come back need not wait for its
+    /// end.
     pub(super) fn heard(&self) {
         let closed = self.pool.state().heard(self.endpoint);
         if closed {
@@ -74,7 +75,7 @@ impl Lease {
             self.pool
                 .state()
                 .failed(self.endpoint, fault, jitter, reason, Instant::now());
-        // They choose again.
+        // The requests in its queue choose another server.
         drop(stranded);
         if down {
             (self.pool.notice)(Notice::Down {

@@ -1,4 +1,4 @@
-//! The servers of one role: who is asked next, and what happens when one does not answer.
+//! The servers of one role: which one gets a request, and what happens when one does not answer.
 
 mod first_contact;
 mod lease;
@@ -27,27 +27,28 @@ pub(crate) use lease::{Grant, Granted, Lease, Waiting};
 
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
-/// Longer than it takes to start a server that is being started; who is not there then is told about.
+/// How long is waited for unreachable servers at the first contact.
 pub(crate) const FIRST_CONTACT: Duration = Duration::from_secs(5);
-/// A person who waits longer than this wants to know for what.
-const UNTOLD: Duration = Duration::from_secs(5);
-/// A server that answers as often without a choice has none.
-const EMPTY: usize = 3;
+/// The user is told of a busy server after this.
+const BUSY_NOTICE_AFTER: Duration = Duration::from_secs(5);
+/// Answers without a choice after which a request fails.
+const MOST_EMPTY_ANSWERS: usize = 3;
 
 /// What happened at one server so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointStats {
-    /// The server.
+    /// The server's address.
     pub endpoint: String,
     /// Requests answered.
     pub answered: u64,
-    /// Requests sent that brought no answer: what the server spent on them is unknown, and counted nowhere else.
+    /// Requests that were sent and brought no usable answer. What the server spent on them is unknown, and counted
+    /// nowhere else.
     pub wasted: u64,
-    /// Times that it said it was overloaded.
+    /// How often it said that it is overloaded.
     pub busy: u64,
     /// Connections refused.
     pub refused: u64,
-    /// The most requests it may have in flight now.
+    /// The current limit on requests in flight.
     pub limit: usize,
 }
 
@@ -56,12 +57,12 @@ pub(crate) struct Pool {
     http: Http,
     endpoints: Vec<Endpoint>,
     state: Mutex<Balancer>,
-    /// A server came back, or is to be left alone.
+    /// Notified when a server comes back or is left alone.
     changed: Notify,
     timeout: Duration,
     patience: Duration,
     attempts: usize,
-    /// Was it told that a server is busy?
+    /// Has the user been told that a server is busy?
     announced_busy: AtomicBool,
     notice: Box<dyn Fn(Notice) + Send + Sync>,
     jitter: AtomicU64,
@@ -129,12 +130,12 @@ impl Pool {
         self.endpoints.iter().enumerate().map(of).collect()
     }
 
-    /// Lowers what a server may have in flight to what it says it can take.
+    /// Limits the requests in flight at a server to what it says it can take.
     pub(crate) fn cap(&self, endpoint: usize, most: usize) {
         self.state().cap(endpoint, most);
     }
 
-    /// Most answers that one request may ask for, as far as a server has said so.
+    /// The most answers that one request may ask for (`n`) at every server, as far as known.
     pub(crate) fn answers(&self) -> usize {
         let most = self
             .endpoints
@@ -143,7 +144,7 @@ impl Pool {
         most.min().unwrap_or(usize::MAX)
     }
 
-    /// Tells of a server that answers after none did.
+    /// Tells the user that a server answers again, if none did.
     pub(crate) fn is_back(&self, endpoint: usize) {
         let back = self.state().comes_back();
         if back {
@@ -154,10 +155,14 @@ impl Pool {
         }
     }
 
-    /// Sends a question to one of the servers and reads its answer; where that fails in a way that another try may mend,
-    /// tries again. `key` is the same for questions that begin alike: they go where that beginning is cached.
+    /// Sends a request to one of the servers and reads its answer; tries again after failures that this may mend. `key`
+    /// is the same for requests that begin alike, which go to the server that has that beginning cached.
     ///
-    /// A failed try leaves nothing behind: its answer never came, so nothing of it can be counted twice.
+    /// Nothing of a failed attempt is kept, so nothing of it is counted twice.
+    ///
+    /// # Errors
+    ///
+    /// Where a server refuses the request, all attempts failed, or no server answered for as long as is waited.
     pub(crate) async fn ask<R: ResponseReader>(
         self: &Arc<Self>,
         key: u64,
@@ -167,7 +172,7 @@ impl Pool {
         let (mut attempts, mut empty) = (0, 0);
         let mut busy = 0;
         let mut busy_since = None;
-        // What this question needed beside what the server was known not to take.
+        // Changes that this request needs beside those that the server is known to need.
         let mut found: Vec<Change> = Vec::new();
         loop {
             let lease = self.lease(key).await?;
@@ -228,15 +233,15 @@ impl Pool {
                     continue;
                 }
                 TransportError::Busy(after, message) => {
-                    // It was not worked on, so it is no attempt; but it does not go on forever either.
+                    // The server did no work on it, so it is no attempt; but the waiting has an end.
                     let since = *busy_since.get_or_insert_with(Instant::now);
                     busy += 1;
                     if since.elapsed() >= self.patience {
                         lease.busy(None);
                         return Err(self.gave_up(name, attempts + busy, last));
                     }
-                    let long =
-                        since.elapsed() >= UNTOLD || after.is_some_and(|after| after >= UNTOLD);
+                    let long = since.elapsed() >= BUSY_NOTICE_AFTER
+                        || after.is_some_and(|after| after >= BUSY_NOTICE_AFTER);
                     if long && !self.announced_busy.swap(true, Ordering::Relaxed) {
                         (self.notice)(Notice::Busy {
                             role: self.role,
@@ -252,11 +257,11 @@ impl Pool {
                         None => self.backoff(busy + 1).min(left),
                     }
                 }
-                TransportError::Empty(sent) => {
-                    // It works, and may have none for this question alone.
+                TransportError::NoChoice(sent) => {
+                    // The server works; it may have no answer to this request alone.
                     lease.answered(0);
                     empty += 1;
-                    if empty >= EMPTY.min(self.attempts) {
+                    if empty >= MOST_EMPTY_ANSWERS.min(self.attempts) {
                         return Err(Error::NoChoices {
                             endpoint: name.to_owned(),
                             attempts: empty,
@@ -265,16 +270,16 @@ impl Pool {
                     }
                     self.backoff(empty)
                 }
-                TransportError::Gone(_) => {
-                    lease.failed(Fault::Gone, &last);
+                TransportError::Unreachable(_) => {
+                    lease.failed(Fault::Unreachable, &last);
                     Duration::ZERO
                 }
-                TransportError::Cut(_)
-                | TransportError::Late(_)
+                TransportError::Broken(_)
+                | TransportError::TimedOut(_)
                 | TransportError::Failed(..)
-                | TransportError::Garbled(_) => {
+                | TransportError::Malformed(_) => {
                     attempts += 1;
-                    lease.failed(Fault::Bad, &last);
+                    lease.failed(Fault::BadAnswer, &last);
                     if attempts >= self.attempts {
                         return Err(self.gave_up(name, attempts, last));
                     }
@@ -287,8 +292,12 @@ impl Pool {
         }
     }
 
-    /// Sends a request once, to a server that is up, and hands over the answer with the place that it takes until it is told
-    /// how the answer ended.
+    /// Sends a request once, to a server that is up. Returns the answer's head, and the place in flight that it takes
+    /// until the lease is told how the answer ended.
+    ///
+    /// # Errors
+    ///
+    /// Where no server is up, or the one that was reached gave no answer.
     pub(crate) async fn pass(
         self: &Arc<Self>,
         key: u64,
@@ -301,7 +310,7 @@ impl Pool {
                 Placement::Room(endpoint) => Lease::new(self, endpoint),
                 Placement::Queue(granted) => match granted.await {
                     Ok(Grant(lease)) => lease,
-                    // The server that it queued at is gone.
+                    // The server that it queued at is left alone now.
                     Err(_) => continue,
                 },
                 Placement::Down { since, reason, .. } => {
@@ -311,7 +320,7 @@ impl Pool {
             let endpoint = &self.endpoints[lease.endpoint];
             let sent = self.http.open(endpoint, Method::POST, path, body.clone());
             let sent = tokio::time::timeout(self.timeout, sent).await;
-            let failure = match sent.unwrap_or(Err(TransportError::Late(self.timeout))) {
+            let failure = match sent.unwrap_or(Err(TransportError::TimedOut(self.timeout))) {
                 Ok(response) => {
                     lease.heard();
                     return Ok((response, lease));
@@ -319,11 +328,11 @@ impl Pool {
                 Err(failure) => failure,
             };
             let last = failure.to_string();
-            if !matches!(failure, TransportError::Gone(_)) {
-                lease.failed(Fault::Bad, &last);
+            if !matches!(failure, TransportError::Unreachable(_)) {
+                lease.failed(Fault::BadAnswer, &last);
                 return Err(self.gave_up(endpoint.name(), 1, last));
             }
-            lease.failed(Fault::Gone, &last);
+            lease.failed(Fault::Unreachable, &last);
         }
     }
 
@@ -346,7 +355,7 @@ impl Pool {
             .http
             .exchange(endpoint, Method::POST, request.path, body, self.timeout)
             .await?;
-        // Some stream whatever they are asked.
+        // Some servers stream unasked.
         match answer.events || answer.body.starts_with(b"data:") {
             true => take(BodyPart::Data(answer.body))
                 .and_then(|last| Ok(last || take(BodyPart::End)?))
@@ -355,7 +364,7 @@ impl Pool {
         }
     }
 
-    /// What a question needed, the server needs from now on.
+    /// Keeps the changes that made a request succeed, and tells the user of new ones.
     fn remember(&self, endpoint: &Endpoint, found: &[Change]) {
         for change in found {
             let new = endpoint.changes().add(*change);
@@ -369,10 +378,10 @@ impl Pool {
         }
     }
 
-    /// A place at a server: at once, or when one is free.
+    /// Waits for a place at a server.
     async fn lease(self: &Arc<Self>, key: u64) -> Result<Lease, Error> {
         loop {
-            // Registered before looking, so that no change is missed in between.
+            // Registered before the state is looked at, so that no change is missed in between.
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
@@ -383,7 +392,7 @@ impl Pool {
                     if let Ok(Grant(lease)) = granted.await {
                         return Ok(lease);
                     }
-                    // The server that it queued at is gone.
+                    // The server that it queued at is left alone now.
                 }
                 Placement::Down {
                     since,
@@ -420,7 +429,7 @@ impl Pool {
         }
     }
 
-    /// Doubles each time; between half and all of it is waited.
+    /// The pause after this many attempts: it doubles each time, and is shortened at random by up to half.
     fn backoff(&self, attempts: usize) -> Duration {
         let doublings = u32::try_from(attempts.saturating_sub(1))
             .unwrap_or(u32::MAX)
@@ -429,7 +438,7 @@ impl Pool {
         full.mul_f64(0.5 + self.jitter() / 2.0)
     }
 
-    /// In [0, 1). Only moments in time depend on it, nothing that is drawn.
+    /// A random number in [0, 1). It only affects timing, never what is drawn.
     fn jitter(&self) -> f64 {
         let count = self.jitter.fetch_add(1, Ordering::Relaxed);
         // SplitMix64's finalizer.
@@ -443,12 +452,12 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the places of a server that are free to those who wait.
+    /// Hands the free places of a server to requests that wait.
     fn hand_on(self: &Arc<Self>, endpoint: usize) {
         loop {
             let waiting = self.state().next_waiting(endpoint);
             let Some(waiting) = waiting else { return };
-            // Whoever has stopped waiting gives the place back; outside of the lock, because that takes it again.
+            // A receiver that has been dropped gives the place back, which takes the lock: so it is not held here.
             let _ = waiting.send(Grant(Lease::new(self, endpoint)));
         }
     }
