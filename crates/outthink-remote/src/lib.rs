@@ -3,6 +3,17 @@
 //! A [`RemotePolicy`] or [`RemoteVerifier`] is a pool of replicas of one model. At the start the servers are asked
 //! which kind they are; everything specific to a kind is in `dialect/`, one file each. Requests run on a thread of this
 //! crate, so callers can poll on any executor; dropping the future closes the connection, and the server stops.
+//!
+//! ```no_run
+//! use outthink_remote::{RemotePolicy, Servers};
+//!
+//! # fn main() -> Result<(), outthink_remote::Error> {
+//! let servers = Servers::parse("http://host-a:8000/v1,http://host-b:8000/v1")?;
+//! let policy = RemotePolicy::connect(&servers, None, |notice| println!("{notice}"))?;
+//! println!("{} on {}", policy.model(), policy.facts()[0].dialect);
+//! # Ok(())
+//! # }
+//! ```
 
 mod address;
 mod background;

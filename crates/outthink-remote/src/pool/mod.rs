@@ -212,19 +212,7 @@ impl Pool {
                     if learns(&refusal, status, &body, &mut found) {
                         continue;
                     }
-                    let unlocked = status != StatusCode::UNAUTHORIZED || endpoint.key().is_some();
-                    let hint = match (unlocked, self.role) {
-                        (true, _) => "",
-                        (false, Role::Policy) => "; it wants a key: OUTTHINK_POLICY_KEY is not set",
-                        (false, Role::Verifier) => {
-                            "; it wants a key: OUTTHINK_VERIFIER_KEY is not set"
-                        }
-                    };
-                    return Err(Error::Refused {
-                        endpoint: name.to_owned(),
-                        status: status.as_u16(),
-                        message: format!("{}{hint}", refusal.message),
-                    });
+                    return Err(self.refused(endpoint, status, &refusal.message));
                 }
                 TransportError::Failed(status, ref refusal)
                     if learns(refusal, status, &body, &mut found) =>
@@ -242,13 +230,8 @@ impl Pool {
                     }
                     let long = since.elapsed() >= BUSY_NOTICE_AFTER
                         || after.is_some_and(|after| after >= BUSY_NOTICE_AFTER);
-                    if long && !self.announced_busy.swap(true, Ordering::Relaxed) {
-                        (self.notice)(Notice::Busy {
-                            role: self.role,
-                            endpoint: name.to_owned(),
-                            reason: message,
-                            patience: self.patience,
-                        });
+                    if long {
+                        self.announce_busy(name, message);
                     }
                     lease.busy(after);
                     let left = self.patience.saturating_sub(since.elapsed());
@@ -418,6 +401,33 @@ impl Pool {
             role: self.role,
             waited: Duration::from_secs(waited.as_secs()),
             last: last.to_owned(),
+        }
+    }
+
+    /// The error of a refused request, with a hint where a key is missing.
+    fn refused(&self, endpoint: &Endpoint, status: StatusCode, message: &str) -> Error {
+        let needs_key = status == StatusCode::UNAUTHORIZED && endpoint.key().is_none();
+        let hint = match (needs_key, self.role) {
+            (false, _) => "",
+            (true, Role::Policy) => "; it wants a key: OUTTHINK_POLICY_KEY is not set",
+            (true, Role::Verifier) => "; it wants a key: OUTTHINK_VERIFIER_KEY is not set",
+        };
+        Error::Refused {
+            endpoint: endpoint.name().to_owned(),
+            status: status.as_u16(),
+            message: format!("{message}{hint}"),
+        }
+    }
+
+    /// Tells the user that a server is busy, once until one answers.
+    fn announce_busy(&self, endpoint: &str, reason: String) {
+        if !self.announced_busy.swap(true, Ordering::Relaxed) {
+            (self.notice)(Notice::Busy {
+                role: self.role,
+                endpoint: endpoint.to_owned(),
+                reason,
+                patience: self.patience,
+            });
         }
     }
 
