@@ -281,4 +281,77 @@ mod tests {
             .map_err(|error| error.to_string());
         assert!(error.is_err_and(|error| error.contains("vllm, sglang, llama.cpp")));
     }
+
+    #[test]
+    fn a_reward_is_read_where_a_server_has_it_and_refused_with_a_reason_elsewhere() {
+        use RewardEndpoint::{Labels, LikelihoodRows, PromptLikelihood};
+        let endpoint = |name: &str, reward: Reward, pools: bool| {
+            let dialect = DIALECTS.iter().find(|dialect| dialect.name() == name);
+            dialect.map(|dialect| dialect.reward_endpoint(reward, pools))
+        };
+        let rows = |activated| RewardEndpoint::Rows { activated };
+        for (name, reward, pools, expected) in [
+            ("vllm", Reward::Label(1), true, rows(true)),
+            ("vllm", Reward::Value, true, rows(false)),
+            ("vllm", Reward::Tokens(5, 6), true, rows(true)),
+            ("vllm", Reward::Tokens(5, 6), false, Labels([5, 6])),
+            ("vllm", Reward::Likelihood, false, PromptLikelihood),
+            ("sglang", Reward::Tokens(5, 6), false, Labels([5, 6])),
+            ("sglang", Reward::Likelihood, false, PromptLikelihood),
+            ("llama.cpp", Reward::Tokens(5, 6), false, Labels([5, 6])),
+            ("prm-serve", Reward::Label(1), true, rows(true)),
+            ("prm-serve", Reward::Value, true, rows(false)),
+            ("prm-serve", Reward::Likelihood, true, LikelihoodRows),
+            ("prm-serve", Reward::NextLabel, true, LikelihoodRows),
+            ("prm-serve", Reward::Ratio(0.1), true, LikelihoodRows),
+        ] {
+            assert_eq!(
+                endpoint(name, reward, pools),
+                Some(Ok(expected)),
+                "{name}, {reward:?}"
+            );
+        }
+        for (name, reward, pools, words) in [
+            (
+                "vllm",
+                Reward::Likelihood,
+                true,
+                "start it without --runner pooling",
+            ),
+            (
+                "vllm",
+                Reward::Label(1),
+                false,
+                "start it with --runner pooling",
+            ),
+            ("vllm", Reward::NextLabel, true, "a label of each token"),
+            (
+                "sglang",
+                Reward::Label(1),
+                true,
+                "it returns one row a text",
+            ),
+            (
+                "sglang",
+                Reward::Ratio(0.1),
+                false,
+                "one server has one model",
+            ),
+            (
+                "llama.cpp",
+                Reward::Likelihood,
+                false,
+                "neither prompt log-probabilities",
+            ),
+            ("chat", Reward::Label(1), false, "it is a chat endpoint"),
+            ("chat", Reward::NextLabel, false, "a label of each token"),
+            ("outthink", Reward::Value, true, "it is a chat endpoint"),
+        ] {
+            let refused = endpoint(name, reward, pools).and_then(Result::err);
+            assert!(
+                refused.is_some_and(|reason| reason.contains(words)),
+                "{name}, {reward:?}"
+            );
+        }
+    }
 }

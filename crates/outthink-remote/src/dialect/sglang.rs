@@ -281,3 +281,72 @@ fn read_labels(data: &[u8], labels: [u32; 2]) -> Result<Scores, Unreadable> {
     let share = score::share_of_first([of(labels[0])?, of(labels[1])?]);
     Ok(Scores::column(vec![share], Some(usage)))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn labels_and_likelihoods_are_asked_for_and_read_as_documented() {
+        let tokens = [4, 9, 2];
+        let usage = Some(ReportedUsage::new(3, Some(1), 1));
+        let score = |endpoint| ScoreRequest {
+            model: "m",
+            tokens: &tokens,
+            endpoint,
+        };
+        let body = |score: &ScoreRequest<'_>| {
+            let request = Sglang.score_request(score).unwrap();
+            assert_eq!((request.path, request.stream), ("/generate", false));
+            serde_json::from_slice::<Value>(&request.body).unwrap()
+        };
+        let reply = |field: &str, value: Value| {
+            let mut meta = json!({"finish_reason": {"type": "length", "length": 1}, "prompt_tokens": 3,
+                "completion_tokens": 1, "cached_tokens": 1});
+            meta[field] = value;
+            json!({"text": "", "meta_info": meta}).to_string()
+        };
+
+        let labels = score(RewardEndpoint::Labels([7, 8]));
+        let asked = body(&labels);
+        assert_eq!(
+            (
+                &asked["input_ids"],
+                &asked["token_ids_logprob"],
+                asked.get("logprob_start_len")
+            ),
+            (&json!(tokens), &json!([7, 8]), None)
+        );
+        let answer = reply(
+            "output_token_ids_logprobs",
+            json!([[[-1.5, 8, null], [-0.5, 7, null]]]),
+        );
+        let scores = Sglang.read_scores(answer.as_bytes(), &labels).unwrap();
+        let share = (-0.5f64).exp() / ((-0.5f64).exp() + (-1.5f64).exp());
+        assert!((scores.rows[0][0] - share).abs() < 1e-12, "{scores:?}");
+        assert_eq!((scores.rows.len(), scores.usage), (1, usage));
+
+        let likelihood = score(RewardEndpoint::PromptLikelihood);
+        let asked = body(&likelihood);
+        assert_eq!(
+            (&asked["logprob_start_len"], asked.get("token_ids_logprob")),
+            (&json!(0), None)
+        );
+        let answer = |last: u32| {
+            let values = json!([[null, 4, null], [-0.25, 9, null], [-2.0, last, null]]);
+            reply("input_token_logprobs", values)
+        };
+        let scores = Sglang
+            .read_scores(answer(2).as_bytes(), &likelihood)
+            .unwrap();
+        assert_eq!(scores.rows, [[0.0], [-0.25], [-2.0]]);
+        assert!(
+            Sglang
+                .read_scores(answer(3).as_bytes(), &likelihood)
+                .is_err()
+        );
+    }
+}
