@@ -4,8 +4,8 @@ use outthink_core::visible_line;
 
 use crate::Error;
 
-/// Is this the address of servers, rather than the name of a model or a folder? What cannot be anything else is taken for one,
-/// so that it is told what it lacks.
+/// Is this the address of servers rather than the name of a model or a folder? Text that can be neither of those is
+/// taken for an address too, so that the error says what it lacks.
 pub(crate) fn is_one(text: &str) -> bool {
     text.contains("://") || without_scheme(text)
 }
@@ -34,7 +34,7 @@ fn without_scheme(text: &str) -> bool {
     }
 }
 
-/// The address of one server, checked.
+/// Checks the address of one server: `http` or `https`, a host, and neither a password nor a query.
 pub(crate) fn check(url: &str) -> Result<(), Error> {
     let wrong = |reason: &str| Error::Url {
         url: shown(url),
@@ -65,7 +65,7 @@ pub(crate) fn check(url: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// An address without what may be a secret of it: a name and password, however they were written, and a query.
+/// An address as it may be shown: without user name, password and query, which may hold secrets.
 pub(crate) fn shown(url: &str) -> String {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (Some(scheme), rest),

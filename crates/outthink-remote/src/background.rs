@@ -1,4 +1,4 @@
-//! The runtime that requests run on: whoever polls a policy need not bring one.
+//! The runtime that requests run on, so that callers can poll a policy or verifier on any executor.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use tokio::time::Timeout;
 
 use crate::Error;
 
-/// One thread sends more requests than any fleet answers, and never hands one from core to core.
+/// One thread is enough to keep any fleet of servers busy, and requests never move between cores.
 const THREADS: usize = 1;
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -30,14 +30,14 @@ fn runtime() -> Result<&'static Runtime, Error> {
     Ok(RUNTIME.get_or_init(|| runtime))
 }
 
-/// Work on the runtime. Dropping it stops the work, and with it the requests that are under way.
-pub(crate) struct Task<T>(JoinHandle<Result<T, Error>>);
+/// Work on the runtime. Dropping it aborts the work and with it the requests in flight.
+pub(crate) struct BackgroundTask<T>(JoinHandle<Result<T, Error>>);
 
 /// Starts work on the runtime.
 pub(crate) fn start<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<Task<T>, Error> {
-    Ok(Task(runtime()?.spawn(work)))
+) -> Result<BackgroundTask<T>, Error> {
+    Ok(BackgroundTask(runtime()?.spawn(work)))
 }
 
 /// Starts work on the runtime and waits for it on this thread.
@@ -47,13 +47,13 @@ pub(crate) fn wait_for<T: Send + 'static>(
     futures::executor::block_on(start(work)?)
 }
 
-/// Gives up on a future after a while; whoever polls it need not bring a timer.
+/// Puts a time limit on a future, on this runtime's timer.
 pub(crate) fn timeout<F: Future>(limit: Duration, work: F) -> Result<Timeout<F>, Error> {
     let _inside = runtime()?.enter();
     Ok(tokio::time::timeout(limit, work))
 }
 
-impl<T> Future for Task<T> {
+impl<T> Future for BackgroundTask<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -63,7 +63,7 @@ impl<T> Future for Task<T> {
     }
 }
 
-impl<T> Drop for Task<T> {
+impl<T> Drop for BackgroundTask<T> {
     fn drop(&mut self) {
         self.0.abort();
     }

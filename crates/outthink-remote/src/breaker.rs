@@ -2,27 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-/// Failures in a row after which a server that still accepts connections is left alone.
+/// Consecutive failures after which a server that still accepts connections is left alone.
 const TOLERATED: u32 = 3;
 const SHORTEST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// What a failure says of the server.
+/// How a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Nobody is there.
-    Gone,
-    /// It is there and did not do what it should.
-    Bad,
+    /// The connection was refused.
+    Unreachable,
+    /// The server was reached, but did not answer as it should.
+    BadAnswer,
 }
 
-/// Whether a server may be asked.
+/// Whether requests may be sent to a server.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
     failures: u32,
     /// Set while the server is left alone.
     until: Option<Instant>,
-    /// One request is out to see whether it is back.
+    /// One request is in flight to find out whether the server is back.
     probing: bool,
 }
 
@@ -32,7 +32,7 @@ impl Breaker {
         self.until.is_none_or(|until| now >= until && !self.probing)
     }
 
-    /// When it may be asked again, if not now. While a probe is out, nobody knows.
+    /// When a request may be sent again, if not now. While a probe is in flight, this lies in the past.
     pub(crate) fn opens_at(&self) -> Option<Instant> {
         self.until
     }
@@ -46,28 +46,29 @@ impl Breaker {
         self.probing = self.until.is_some();
     }
 
-    /// It was given up without telling anything.
+    /// A request ended without saying anything about the server.
     pub(crate) fn nothing_learnt(&mut self) {
         self.probing = false;
     }
 
-    /// The server answered. True if it had been left alone.
+    /// The server answered. True if it had been left alone until now.
     pub(crate) fn answered(&mut self) -> bool {
         let was_open = self.until.is_some();
         *self = Self::default();
         was_open
     }
 
-    /// The server failed; `jitter` in [0, 1) keeps clients from coming back all at once. True if it is left alone from now.
+    /// The server failed. `jitter` in [0, 1) keeps clients from coming back all at once. True if it is left alone from
+    /// now on.
     pub(crate) fn failed(&mut self, fault: Fault, jitter: f64, now: Instant) -> bool {
         let was_open = self.until.is_some();
-        // Requests that were under way when it broke say nothing new.
+        // Requests that were in flight when it went down say nothing new.
         if was_open && !self.probing {
             return false;
         }
         self.failures = self.failures.saturating_add(1);
         self.probing = false;
-        if fault == Fault::Bad && self.failures < TOLERATED {
+        if fault == Fault::BadAnswer && self.failures < TOLERATED {
             return false;
         }
         let doublings = self.failures.min(8).saturating_sub(1);
@@ -91,13 +92,13 @@ mod tests {
     fn one_request_finds_out_whether_a_server_is_back() {
         let start = Instant::now();
         let mut breaker = Breaker::default();
-        assert!(breaker.failed(Fault::Gone, 0.0, start));
+        assert!(breaker.failed(Fault::Unreachable, 0.0, start));
         assert!(!breaker.admits(start));
         let later = start + SHORTEST;
         assert!(breaker.admits(later));
         breaker.sent();
         assert!(!breaker.admits(later), "only one");
-        assert!(!breaker.failed(Fault::Gone, 0.0, later));
+        assert!(!breaker.failed(Fault::Unreachable, 0.0, later));
         assert!(
             !breaker.admits(later + SHORTEST / 2),
             "it waits longer each time"
@@ -112,13 +113,13 @@ mod tests {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         for _ in 0..5 {
-            assert!(!breaker.failed(Fault::Bad, 0.5, now));
-            assert!(!breaker.failed(Fault::Bad, 0.5, now));
+            assert!(!breaker.failed(Fault::BadAnswer, 0.5, now));
+            assert!(!breaker.failed(Fault::BadAnswer, 0.5, now));
             assert!(breaker.admits(now));
             breaker.answered();
         }
         for open in [false, false, true] {
-            assert_eq!(breaker.failed(Fault::Bad, 0.5, now), open);
+            assert_eq!(breaker.failed(Fault::BadAnswer, 0.5, now), open);
         }
         assert!(!breaker.admits(now));
     }

@@ -8,15 +8,15 @@ use std::time::Duration;
 use outthink_core::visible_line;
 use serde::Deserialize;
 
-use crate::key::Key;
-use crate::{Dialect, Error, address};
+use crate::key::ApiKey;
+use crate::{DialectId, Error, address};
 
-/// What the servers are for.
+/// What a model's servers are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// They propose steps.
+    /// Proposing steps.
     Policy,
-    /// They score them.
+    /// Scoring steps.
     Verifier,
 }
 
@@ -33,14 +33,18 @@ impl fmt::Display for Role {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Who proposes steps.
+    /// The servers of the policy, which proposes steps.
     pub policy: Option<Servers>,
-    /// Who scores them.
+    /// The servers of the verifier, which scores steps.
     pub verifier: Option<Servers>,
 }
 
 impl Config {
-    /// Reads a file's text.
+    /// Parses a configuration.
+    ///
+    /// # Errors
+    ///
+    /// Where a key or value is unknown or an address is malformed; the message never shows a secret.
     pub fn parse(toml: &str) -> Result<Self, Error> {
         let config: Self = toml::from_str(toml).map_err(|error| malformed(&error, toml))?;
         for servers in [&config.policy, &config.verifier].into_iter().flatten() {
@@ -52,7 +56,11 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads a file.
+    /// Reads a configuration from a file.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read, and as [`parse`](Self::parse).
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = outthink_core::file::read_to_string(path).map_err(|source| Error::File {
             path: path.to_owned(),
@@ -62,40 +70,41 @@ impl Config {
     }
 }
 
-/// The servers of one role: replicas of one model. Names of two words may have a hyphen, as in recipes, or an underscore.
+/// The servers of one role: replicas of one model. Keys of two words are written with a hyphen, as in recipes, or with
+/// an underscore.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Servers {
     /// Base addresses, `http://host:port/v1`.
     #[serde(deserialize_with = "one_or_several")]
     pub urls: Vec<String>,
-    /// The model's name there; not needed where there is only one.
+    /// The model's name at the servers. May be left out where they list only one.
     pub model: Option<String>,
-    /// Which kind of server it is, where it does not tell, as behind a proxy.
-    pub dialect: Option<Dialect>,
-    /// A folder with the model's `tokenizer.json` and chat template; without, the server is asked.
+    /// Which kind of servers they are. Only needed where they cannot be recognised, as behind a proxy.
+    pub dialect: Option<DialectId>,
+    /// A folder with the model's `tokenizer.json` and chat template. Without it, the server tokenises, if it can.
     pub tokenizer: Option<PathBuf>,
-    /// Profile, by name or as a file.
+    /// The prompt profile: a name, or the path of a file.
     pub profile: Option<String>,
-    /// Environment variable that holds the key.
+    /// Environment variable that holds the API key.
     #[serde(alias = "key_env")]
     pub key_env: Option<String>,
-    /// File that holds the key.
+    /// File that holds the API key.
     #[serde(alias = "key_file")]
     pub key_file: Option<PathBuf>,
-    /// Most requests in flight at one server; without, the best number is found.
+    /// Most requests in flight at one server. Without it, the number is found by trying.
     pub concurrency: Option<usize>,
-    /// Seconds until an unanswered request is given up and sent again.
+    /// Seconds after which an unanswered request is abandoned and sent again.
     #[serde(default = "default_timeout", alias = "timeout_seconds")]
     pub timeout_seconds: f64,
     /// Seconds to wait for a server to come back when none answers, after the first contact.
     #[serde(default = "default_patience", alias = "patience_seconds")]
     pub patience_seconds: f64,
-    /// Most times that one request is sent.
+    /// Most times that one request is sent before it fails.
     #[serde(default = "default_attempts")]
     pub attempts: usize,
-    /// Draw whole answers as streams that are hung up on where the answer ends (vLLM). Worth it for models that go on after
-    /// their answer; costs processor time per token on both sides.
+    /// Stream whole answers, and hang up where the answer ends (vLLM only). Worth it for models that go on after their
+    /// answer; costs processor time per token on both sides.
     #[serde(default)]
     pub stream: bool,
 }
@@ -113,20 +122,24 @@ fn default_attempts() -> usize {
 }
 
 impl Servers {
-    /// Is this a list of servers, rather than the name of a model or a folder? What can be nothing else is, though it lacks
-    /// something: [`parse`](Self::parse) says what.
+    /// Is this a list of servers rather than the name of a model or a folder? Text that can be neither of those counts
+    /// as one, even if it is incomplete: [`parse`](Self::parse) says what is missing.
     pub fn recognises(text: &str) -> bool {
         address::is_one(text)
     }
 
-    /// Reads `http://h1:8000/v1,http://h2:8000/v1#model`. A kind of server may follow an address, as
+    /// Parses `http://h1:8000/v1,http://h2:8000/v1#model`. A kind of server may follow an address, as in
     /// `http://h1:8000/v1?dialect=vllm#model`.
+    ///
+    /// # Errors
+    ///
+    /// Where an address is malformed or holds a secret, or the kind of server is unknown.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let (listed, model) = match text.split_once('#') {
             Some((urls, model)) => (urls, Some(model)),
             None => (text, None),
         };
-        // A password may hold the very characters that part addresses.
+        // A password may hold `#` and `,`, so what follows them may still be part of one.
         let secret = |model: &str| model.rfind('@').is_some_and(|at| at > 0);
         if listed.contains('@') || model.is_some_and(secret) {
             return Err(Error::Url {
@@ -161,9 +174,9 @@ impl Servers {
         })
     }
 
-    /// Would a key be sent to them?
+    /// Is there a key to be sent to them?
     pub fn has_key(&self, role: Role) -> bool {
-        // One that is named and cannot be read is meant to be sent.
+        // A key that is named but cannot be read counts.
         !matches!(self.key(role), Ok(None))
     }
 
@@ -175,14 +188,14 @@ impl Servers {
         seconds(self.patience_seconds)
     }
 
-    /// The key: from the named variable or file, or else from `OUTTHINK_POLICY_KEY` or `OUTTHINK_VERIFIER_KEY`.
-    pub(crate) fn key(&self, role: Role) -> Result<Option<Key>, Error> {
+    /// The key from the named variable or file, or else from `OUTTHINK_POLICY_KEY` or `OUTTHINK_VERIFIER_KEY`.
+    pub(crate) fn key(&self, role: Role) -> Result<Option<ApiKey>, Error> {
         if let Some(path) = &self.key_file {
             let text = outthink_core::file::read_to_string(path).map_err(|source| Error::File {
                 path: path.clone(),
                 source,
             })?;
-            return Key::parse(&text, &path.display().to_string()).map(Some);
+            return ApiKey::parse(&text, &path.display().to_string()).map(Some);
         }
         let usual = match role {
             Role::Policy => "OUTTHINK_POLICY_KEY",
@@ -190,8 +203,8 @@ impl Servers {
         };
         let name = self.key_env.as_deref().unwrap_or(usual);
         match std::env::var(name) {
-            Ok(key) if !key.trim().is_empty() => Key::parse(&key, name).map(Some),
-            // An empty variable is how some unset one.
+            Ok(key) if !key.trim().is_empty() => ApiKey::parse(&key, name).map(Some),
+            // Some unset a variable by making it empty.
             Ok(_) | Err(VarError::NotPresent) if self.key_env.is_none() => Ok(None),
             _ => Err(Error::Key {
                 name: name.to_owned(),
@@ -201,13 +214,13 @@ impl Servers {
     }
 }
 
-/// Any number of seconds as a duration that timers can take.
+/// Seconds as a duration, at most 30 days: timers take no more.
 fn seconds(seconds: f64) -> Duration {
     const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
     Duration::try_from_secs_f64(seconds).map_or(LONGEST, |duration| duration.min(LONGEST))
 }
 
-/// One address may stand without its brackets.
+/// A list of addresses, or a single one without brackets.
 fn one_or_several<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -215,7 +228,7 @@ fn one_or_several<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Strin
         One(String),
         Several(Vec<String>),
     }
-    // Not with what was written: it may hold a secret.
+    // The message leaves out the value: it may hold a secret.
     let urls = Urls::deserialize(from)
         .map_err(|_| serde::de::Error::custom("`urls` is a list of addresses"))?;
     Ok(match urls {
@@ -224,11 +237,11 @@ fn one_or_several<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Strin
     })
 }
 
-/// What is wrong with a file and where, without the line: a key may stand in it.
+/// What is wrong with a file, and in which line; the line itself is left out, because it may hold a key.
 fn malformed(error: &toml::de::Error, toml: &str) -> Error {
     let before = error.span().and_then(|span| toml.get(..span.start));
     let line = before.map_or(1, |before| before.matches('\n').count() + 1);
-    // A value of the wrong type is quoted.
+    // The parser quotes a value of the wrong type; cut it out.
     let reason = match error.message().split_once(": string \"") {
         Some((wrong, value)) => {
             let expected = value

@@ -1,44 +1,44 @@
-//! One server: its address, its key, and what it does not take.
+//! One server: its address, its key, and the changes that requests to it need.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use hyper::Uri;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 
-use crate::adapt::Changes;
-use crate::key::Key;
+use crate::change::Changes;
+use crate::key::ApiKey;
 use crate::{Error, address};
 
-/// A server that is asked.
+/// A server.
 pub(crate) struct Endpoint {
     name: String,
-    base: RwLock<Base>,
-    key: Option<Key>,
+    base: RwLock<BaseUrl>,
+    key: Option<ApiKey>,
     changes: Mutex<Changes>,
 }
 
-/// Where its paths begin.
+/// The part of an address before the path of an operation.
 #[derive(Clone)]
-struct Base {
+struct BaseUrl {
     scheme: Scheme,
     authority: Authority,
-    /// What stands before every path, at a gateway.
+    /// What precedes every path, as behind a gateway; empty or begins with `/`.
     prefix: String,
-    /// What stands before OpenAI's paths after it; some providers have another version there, or none.
+    /// What follows the prefix in OpenAI's paths: `/v1`, or nothing where the prefix holds a provider's own version.
     version: &'static str,
-    /// Is that known?
+    /// Is `version` known, rather than assumed?
     sure: bool,
 }
 
 impl Endpoint {
-    pub(crate) fn new(url: &str, key: Option<&Key>) -> Result<Self, Error> {
+    pub(crate) fn new(url: &str, key: Option<&ApiKey>) -> Result<Self, Error> {
         let wrong = || Error::Url {
             url: address::shown(url),
             reason: "it does not parse".into(),
         };
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let path = uri.path().trim_end_matches('/');
-        // As examples of requests have it.
+        // People copy addresses from examples, with the operation at the end.
         let operation = [
             "/chat/completions",
             "/completions",
@@ -58,7 +58,7 @@ impl Endpoint {
         let authority = parts.authority.ok_or_else(wrong)?;
         Ok(Self {
             name: format!("{scheme}://{authority}{prefix}"),
-            base: RwLock::new(Base {
+            base: RwLock::new(BaseUrl {
                 scheme,
                 authority,
                 prefix,
@@ -70,7 +70,7 @@ impl Endpoint {
         })
     }
 
-    /// As it is told to people.
+    /// The address in messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -84,11 +84,11 @@ impl Endpoint {
         self.base().scheme == Scheme::HTTPS
     }
 
-    pub(crate) fn key(&self) -> Option<&Key> {
+    pub(crate) fn key(&self) -> Option<&ApiKey> {
         self.key.as_ref()
     }
 
-    /// A server's words, without the key.
+    /// Text of a server with the key struck out.
     pub(crate) fn hide(&self, text: &str) -> String {
         match &self.key {
             Some(key) => key.hide(text),
@@ -96,26 +96,26 @@ impl Endpoint {
         }
     }
 
-    /// What it does not take, as known so far.
+    /// The changes that requests to it are known to need.
     pub(crate) fn changes(&self) -> MutexGuard<'_, Changes> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn base(&self) -> Base {
+    fn base(&self) -> BaseUrl {
         let base = self.base.read().unwrap_or_else(PoisonError::into_inner);
         base.clone()
     }
 
-    fn set(&self, base: Base) {
+    fn set(&self, base: BaseUrl) {
         *self.base.write().unwrap_or_else(PoisonError::into_inner) = base;
     }
 
-    /// May OpenAI's paths begin without `/v1`? Then they do from now on.
+    /// Drops `/v1` from OpenAI's paths, if it was only assumed. True if it was dropped now.
     pub(crate) fn drops_version(&self) -> bool {
         let base = self.base();
         let drops = !base.sure && !base.version.is_empty();
         if drops {
-            self.set(Base {
+            self.set(BaseUrl {
                 version: "",
                 ..base
             });
@@ -123,19 +123,20 @@ impl Endpoint {
         drops
     }
 
-    /// They begin with `/v1`, or without: known from now on. `plain`: if neither was seen to work.
+    /// Fixes whether OpenAI's paths begin with `/v1`. `listed`: did the current way bring a list of models?
     pub(crate) fn settle(&self, listed: bool) {
         let base = self.base();
         if base.sure {
             return;
         }
-        // As OpenAI's own clients read an address, a path of its own is all that stands before the operation.
+        // Where nothing was listed, an address is read as OpenAI's clients do: a path of its own already holds the
+        // version.
         let version = match (listed, base.prefix.is_empty()) {
             (true, _) => base.version,
             (false, true) => "/v1",
             (false, false) => "",
         };
-        self.set(Base {
+        self.set(BaseUrl {
             version,
             sure: true,
             ..base
@@ -160,7 +161,8 @@ impl Endpoint {
             .map_err(|_| wrong())
     }
 
-    /// Where a redirect leads, if the key may go there. The address is remembered if all paths begin there.
+    /// Where a redirect leads, if the key may go there: to the same host and port, or from http to https on the same
+    /// host. The new address is kept if it holds for all paths.
     pub(crate) fn redirected(
         &self,
         from: &Uri,
@@ -203,14 +205,14 @@ impl Endpoint {
         if !same_host || authority.as_str().contains('@') || !(same || upgrade) {
             return Err(elsewhere());
         }
-        // Where the list of models or an answer moved to, all moved to; other questions may be anybody's.
+        // If one of OpenAI's paths moved, all of them did.
         if let Some(operation) = path.strip_prefix("/v1")
             && to.query().is_none()
         {
             let base = self.base();
             let start = to.path().strip_suffix(operation);
             if let Some(prefix) = start.and_then(|start| start.strip_suffix(base.version)) {
-                self.set(Base {
+                self.set(BaseUrl {
                     scheme: scheme.clone(),
                     authority: authority.clone(),
                     prefix: prefix.to_owned(),

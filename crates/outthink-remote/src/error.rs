@@ -1,4 +1,4 @@
-//! What can go wrong between this process and a fleet.
+//! Errors of model servers and of their configuration.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::Role;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An address that is none.
+    /// A malformed address.
     #[error("{url} is no server address ({reason}); write http://host:port/v1")]
     Url {
-        /// What was written, without its secrets.
+        /// The address as it was written, without its secrets.
         url: String,
         /// What is wrong with it.
         reason: String,
@@ -26,15 +26,15 @@ pub enum Error {
     /// No such kind of server.
     #[error("there is no kind of server `{name}` (one of {known})")]
     UnknownDialect {
-        /// What was asked for.
+        /// The name that was given.
         name: String,
-        /// All there are.
+        /// The names of all kinds.
         known: String,
     },
-    /// `outthink.toml` is broken.
+    /// `outthink.toml` is malformed.
     #[error("the server configuration cannot be read: line {line}: {reason}")]
     Config {
-        /// Where.
+        /// The line, from 1.
         line: usize,
         /// What is wrong there.
         reason: String,
@@ -42,12 +42,12 @@ pub enum Error {
     /// A file cannot be read.
     #[error("cannot read {path}", path = path.display())]
     File {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be read.
         source: std::io::Error,
     },
-    /// The environment variable that is to hold the key does not.
+    /// The environment variable that was named for the key is unset or empty.
     #[error("the environment variable {name} holds no usable key for the {role} servers")]
     Key {
         /// Its name.
@@ -63,70 +63,70 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A redirect that would carry the question and the key to somebody else.
+    /// A redirect that would disclose the prompt and the key to another host.
     #[error(
         "{endpoint} sends requests on to {target}; no key goes there unasked. If that is the right server, name it instead"
     )]
     Redirected {
-        /// Which server.
+        /// The server's address.
         endpoint: String,
-        /// Where to.
+        /// The address that it redirects to.
         target: String,
     },
-    /// No threads to work on.
+    /// The thread that talks to servers cannot be started.
     #[error("cannot start the thread that talks to servers")]
     Runtime(#[source] std::io::Error),
-    /// No trusted certificates for https.
+    /// The system's trusted certificates cannot be read.
     #[error("cannot read the system's trusted certificates, which https needs")]
     Certificates(#[source] std::io::Error),
     /// The server does not have the model.
     #[error("{endpoint} serves {known}, not {model:?}")]
     WrongModel {
-        /// Which server.
+        /// The server's address.
         endpoint: String,
-        /// What was asked for.
+        /// The model that was named.
         model: String,
-        /// What it serves.
+        /// Names of the models that it serves.
         known: String,
     },
-    /// The server does not say which models it has, and none was chosen.
+    /// The server does not list its models, and none was named.
     #[error("{endpoint} does not list its models ({reason}); name one as {endpoint}/v1#NAME")]
     NoModels {
-        /// Which server.
+        /// The server's address.
         endpoint: String,
-        /// Why not.
+        /// Why it has no list.
         reason: String,
     },
-    /// The server has several models and none was chosen.
+    /// The server has several models, and none was named.
     #[error("{endpoint} serves several models: {known}; choose one as {endpoint}/v1#NAME")]
     WhichModel {
-        /// Which server.
+        /// The server's address.
         endpoint: String,
-        /// What it serves.
+        /// Names of the models that it serves.
         known: String,
     },
-    /// Servers of one role speak different dialects; the same seed would give different draws.
+    /// The servers of one role differ in their kind or model, so the same seed would give different draws.
     #[error("{first} and {second}: the servers of one role must be of one kind")]
     Mixed {
         /// One server and its kind.
         first: String,
-        /// Another.
+        /// Another server, of another kind or with another model.
         second: String,
     },
-    /// The server understood and refused.
+    /// The server refuses the request.
     #[error("{endpoint} refuses the request ({status}): {message}")]
     Refused {
-        /// Which server.
+        /// The server's address.
         endpoint: String,
         /// HTTP status.
         status: u16,
-        /// Its words.
+        /// The server's message.
         message: String,
     },
     /// The prompt leaves no room in the model's context.
     #[error("{tokens} tokens exceed the context of {limit} at {endpoint}")]
     ContextOverflow {
-        /// Which server.
+        /// The server's address.
         endpoint: String,
         /// Tokens needed.
         tokens: usize,
@@ -138,60 +138,60 @@ pub enum Error {
     GaveUp {
         /// Where the last one failed.
         endpoint: String,
-        /// How many.
+        /// How often it was sent.
         attempts: usize,
         /// Why the last one failed.
         last: String,
     },
-    /// Answers without a choice, again and again.
+    /// The server answered without a single choice, several times in a row.
     #[error("{endpoint} answered {attempts} times without a single choice; it sent {sent}")]
     NoChoices {
-        /// Which server.
+        /// The server's address.
         endpoint: String,
         /// How often it was asked.
         attempts: usize,
         /// The beginning of its last answer.
         sent: String,
     },
-    /// Nobody was there at the first contact.
+    /// No server answered at the first contact.
     #[error(
         "no {role} server answers: {last}.{advice} A study that is under way waits for its servers; a first contact does not"
     )]
     Absent {
-        /// Which role.
+        /// The servers' role.
         role: Role,
-        /// What the last of them said.
+        /// How the last attempt failed.
         last: String,
-        /// What may help.
+        /// What to check.
         advice: &'static str,
     },
-    /// No server of the role has answered for as long as was to be waited.
+    /// No server has answered for as long as `patience_seconds`.
     #[error(
         "no {role} server has answered for {waited:?} ({last}); start one and run the same command again"
     )]
     Down {
-        /// Which role.
+        /// The servers' role.
         role: Role,
         /// How long was waited.
         waited: Duration,
-        /// What the last of them said.
+        /// How the last attempt failed.
         last: String,
     },
-    /// Something that this side cannot make.
+    /// A request that cannot be made, as under a profile of another role.
     #[error("the request cannot be made: {0}")]
     Unsendable(String),
-    /// A reply of another shape than was asked for.
+    /// An answer of another format than was asked for.
     #[error("{endpoint} answered something else than was asked: {reason}")]
     Misshaped {
-        /// Which server.
+        /// The server's address.
         endpoint: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// As many rewards as steps are needed.
+    /// A verifier's answer that does not hold one reward for each step.
     #[error("{endpoint} returned {got} reward rows for {steps} steps of {tokens} tokens{hint}")]
     Rows {
-        /// Which server.
+        /// The server's address.
         endpoint: String,
         /// Rows returned.
         got: usize,
@@ -202,45 +202,45 @@ pub enum Error {
         /// What to do.
         hint: &'static str,
     },
-    /// A reward that is no probability.
+    /// A number that cannot be a reward.
     #[error("{endpoint} returned {row:?} where a {expected} was expected")]
     NotAReward {
-        /// Which server.
+        /// The server's address.
         endpoint: String,
         /// The row.
         row: Vec<f64>,
         /// What a row should be.
         expected: &'static str,
     },
-    /// A step method on a server that cannot continue an answer.
+    /// A search over steps on a server that gives whole answers only.
     #[error(
         "{server} cannot continue an answer from where it stands, so it cannot search over steps; use majority or best-of-n, or a server that takes token ids"
     )]
     WholeAnswersOnly {
-        /// The server's name.
+        /// The server's address and kind.
         server: String,
     },
-    /// The server cannot score this kind of verifier.
+    /// The server cannot give this verifier's kind of reward.
     #[error("{server} cannot read this verifier's rewards: {reason}")]
     CannotScore {
-        /// The server's name.
+        /// The server's address and kind.
         server: String,
         /// What is missing.
         reason: &'static str,
     },
-    /// A tokenizer is needed and there is none.
+    /// A tokenizer is needed, and no folder with one was named.
     #[error("{0}; name a folder with its tokenizer.json")]
     NoTokenizer(&'static str),
-    /// Text, template or profile.
+    /// A text, chat template or profile cannot be used.
     #[error(transparent)]
     Prompt(#[from] outthink_prompt::Error),
-    /// The work was given up.
+    /// The request was aborted.
     #[error("the request was stopped")]
     Stopped,
 }
 
 impl Error {
-    /// Is it a fault of what was named or set (an address, a model, a key), which the same command meets again?
+    /// Is it caused by the configuration (an address, a model, a key), so that the same command would fail again?
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Refused { status, .. } => matches!(status, 401 | 403),

@@ -1,4 +1,4 @@
-//! A request of somebody else's, passed on as it is.
+//! Passing on a client's request unchanged.
 
 use std::time::Duration;
 
@@ -12,31 +12,36 @@ use outthink_core::ModelError;
 use tokio::runtime::Handle;
 
 use crate::breaker::Fault;
-use crate::key::Striking;
-use crate::policy::{RemotePolicy, key};
+use crate::call::prefix_key;
+use crate::key::KeyRedactor;
+use crate::policy::RemotePolicy;
 use crate::pool::Lease;
 use crate::{Error, background};
 
-/// What a server replied, unread.
+/// A server's reply, not interpreted.
 pub struct Forwarded {
     /// HTTP status.
     pub status: u16,
     /// Its `content-type`.
     pub content_type: String,
-    /// Its body as it comes, without the key that it was sent; dropping it hangs up, and the server stops. Fails where the
-    /// server breaks off, or says nothing for as long as an answer may take.
+    /// Its body as it arrives, with the API key struck out. Dropping it closes the connection, so that the server
+    /// stops. Yields an error where the connection breaks, or the server is silent for as long as an answer may take.
     pub body: BoxStream<'static, Result<Bytes, ModelError>>,
 }
 
 impl RemotePolicy {
-    /// Posts a body to a path as `/v1/chat/completions`. A refused connection is tried at the next server; whatever a
-    /// server replies is the reply, errors too. Fails at once where no server is up.
+    /// Posts a body to a path such as `/v1/chat/completions`. A refused connection is tried at the next server; any
+    /// reply of a server is returned, errors too.
+    ///
+    /// # Errors
+    ///
+    /// At once where no server is up; where a server is reached and the connection breaks before it replies.
     pub async fn forward(&self, path: &'static str, body: Bytes) -> Result<Forwarded, Error> {
         let pool = self.pool();
         let timeout = pool.timeout();
-        let place = key(&String::from_utf8_lossy(&body));
-        let sent = async move { pool.pass(place, path, body).await };
-        // On a runtime of the caller's, nothing of what is passed on changes threads.
+        let key = prefix_key(&String::from_utf8_lossy(&body));
+        let sent = async move { pool.pass(key, path, body).await };
+        // On the caller's own runtime, if there is one, so that the body does not change threads.
         let (response, lease) = match Handle::try_current() {
             Ok(_) => sent.await?,
             Err(_) => background::start(sent)?.await?,
@@ -46,9 +51,9 @@ impl RemotePolicy {
         Ok(Forwarded {
             status: response.status().as_u16(),
             content_type: kind.unwrap_or("application/json").to_owned(),
-            body: Passing {
+            body: ForwardedBody {
                 status: response.status(),
-                striking: Striking::new(lease.key(), response.status().is_success()),
+                redactor: KeyRedactor::new(lease.key(), response.status().is_success()),
                 body: response.into_body().into_data_stream(),
                 lease,
                 bytes: 0,
@@ -59,17 +64,18 @@ impl RemotePolicy {
     }
 }
 
-/// A body under way. Its place is taken until the last byte, and the end says what the server can take.
-struct Passing {
+/// A body that is being passed on. It holds a place at its server until the last byte; how it ends is reported to the
+/// pool.
+struct ForwardedBody {
     status: StatusCode,
     body: BodyDataStream<Incoming>,
-    striking: Striking,
+    redactor: KeyRedactor,
     lease: Lease,
     bytes: u64,
     timeout: Duration,
 }
 
-impl Passing {
+impl ForwardedBody {
     fn stream(self) -> BoxStream<'static, Result<Bytes, ModelError>> {
         stream::unfold(Some(self), |passing| async {
             let mut passing = passing?;
@@ -80,18 +86,18 @@ impl Passing {
             let reason = match next {
                 Ok(Some(Ok(data))) => {
                     passing.bytes += data.len() as u64;
-                    let data = passing.striking.push(data);
+                    let data = passing.redactor.push(data);
                     return Some((Ok(data), Some(passing)));
                 }
                 Ok(None) => {
-                    let rest = passing.striking.rest();
+                    let rest = passing.redactor.rest();
                     passing.end();
                     return (!rest.is_empty()).then_some((Ok(rest), None));
                 }
                 Ok(Some(Err(error))) => format!("the connection broke: {error}"),
                 Err(_) => format!("no word within {:?}", passing.timeout),
             };
-            passing.lease.failed(Fault::Bad, &reason);
+            passing.lease.failed(Fault::BadAnswer, &reason);
             Some((Err(reason.into()), None))
         })
         .boxed()
@@ -100,8 +106,8 @@ impl Passing {
     fn end(self) {
         match self.status.as_u16() {
             429 | 503 | 529 => self.lease.busy(None),
-            // A token is about four bytes. What a server can take is found by comparing its throughputs, so any measure does
-            // that grows with the work.
+            // A token is about four bytes. The concurrency limit only compares throughputs, so any measure of work
+            // does.
             _ => self.lease.answered(self.bytes.div_ceil(4)),
         }
     }

@@ -1,23 +1,24 @@
 //! What servers send, read as where it comes from a server: for the fuzz target, which reaches nothing that is not public.
 
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use hyper::StatusCode;
 use outthink_core::Until;
 use outthink_prompt::{Profile, Reward, Segmenter};
 
-use crate::adapt::{self, Changes};
-use crate::cut::Cut;
-use crate::dialect::{Dialect, llama, sglang, vllm};
+use crate::change::Changes;
+use crate::dialect::{DIALECTS, Dialect, DialectId, RewardEndpoint, ScoreRequest, SelfDescription};
+use crate::draw::DrawReader;
 use crate::endpoint::Endpoint;
-use crate::http::Streamed;
-use crate::policy::DrawReader;
-use crate::pool::{Reader, take};
-use crate::said::{Said, unreadable};
+use crate::http::BodyPart;
+use crate::probe::Facts;
+use crate::request::{ResponseReader, take};
+use crate::segment::PartialDraw;
+use crate::server_error::{ServerError, unreadable};
 use crate::sse::Events;
 use crate::verifier::reward;
-use crate::{models, probe};
+use crate::{models, refusal};
 
 const TOKENS: [u32; 3] = [1, 2, 3];
 
@@ -35,20 +36,25 @@ pub fn reply(bytes: &[u8], cut: usize) {
     let Ok(endpoint) = Endpoint::new("http://localhost:1/v1", None) else {
         return;
     };
-    for dialect in Dialect::ALL {
+    for &dialect in DIALECTS {
         for until in [Until::Step, Until::Answer] {
             draw(
                 &endpoint,
                 dialect,
                 until,
-                vec![Streamed::Whole(part(bytes))],
+                vec![BodyPart::Whole(part(bytes))],
             );
             let parts = bytes
                 .chunks(cut.max(1))
-                .map(|data| Streamed::Data(part(data)));
-            let parted = draw(&endpoint, dialect, until, parts.chain([Streamed::End]));
-            let whole = [Streamed::Data(part(bytes)), Streamed::End];
-            assert_eq!(parted, draw(&endpoint, dialect, until, whole), "{dialect}");
+                .map(|data| BodyPart::Data(part(data)));
+            let parted = draw(&endpoint, dialect, until, parts.chain([BodyPart::End]));
+            let whole = [BodyPart::Data(part(bytes)), BodyPart::End];
+            assert_eq!(
+                parted,
+                draw(&endpoint, dialect, until, whole),
+                "{}",
+                dialect.name()
+            );
         }
     }
     rewards(bytes);
@@ -58,7 +64,7 @@ pub fn reply(bytes: &[u8], cut: usize) {
             let _ = models::choose("a", models.clone(), wanted).map_err(|error| error.to_string());
         }
     }
-    probe::facts_of(bytes);
+    self_description(bytes);
 }
 
 fn part(data: &[u8]) -> Bytes {
@@ -68,9 +74,9 @@ fn part(data: &[u8]) -> Bytes {
 /// What comes of two draws that were asked for, or why nothing does.
 fn draw(
     endpoint: &Endpoint,
-    dialect: Dialect,
+    dialect: &'static dyn Dialect,
     until: Until,
-    parts: impl IntoIterator<Item = Streamed>,
+    parts: impl IntoIterator<Item = BodyPart>,
 ) -> String {
     let Some(segmenter) = SEGMENTER.clone() else {
         return String::new();
@@ -79,51 +85,80 @@ fn draw(
         Until::Step => segmenter,
         Until::Answer => segmenter.whole(),
     };
-    let mut reader = DrawReader {
-        dialect,
-        spelled: true,
-        cuts: Arc::new(Mutex::new(vec![Cut::new(segmenter, None, until); 2])),
-        told: None,
-        prompt: 7,
-        stream: dialect == Dialect::Vllm,
-        done: false,
-        empty: String::new(),
-        halt: None,
-        heard: 0,
-    };
+    let draws = vec![PartialDraw::new(segmenter, None, until); 2];
+    let mut reader = DrawReader::new(dialect, true, draws, 7, dialect.streams(), None);
     let mut events = Events::default();
     for part in parts {
         match take(&mut reader, endpoint, &mut events, part) {
             Ok(true) => break,
             Ok(false) => {}
-            Err(trouble) => return trouble.to_string(),
+            Err(failure) => return failure.to_string(),
         }
     }
     match reader.finish(endpoint.name()) {
         Ok((reply, _)) => format!("{reply:?}"),
-        Err(trouble) => trouble.to_string(),
+        Err(failure) => failure.to_string(),
     }
 }
 
+/// Whatever is read as a row of probabilities or as a value is a reward, at every endpoint of every dialect.
 fn rewards(bytes: &[u8]) {
-    let labels = [TOKENS[0], TOKENS[1]];
-    if let Ok((rows, _)) = vllm::read_pooling(bytes) {
-        for kind in [
-            Reward::Label(0),
-            Reward::Label(9),
-            Reward::Value,
-            Reward::Tokens(1, 2),
-        ] {
-            for read in rows.iter().filter_map(|row| reward(kind, row).ok()) {
-                assert!((0.0..=1.0).contains(&read), "{kind:?}: {read}");
+    let endpoints = [
+        RewardEndpoint::Rows { activated: true },
+        RewardEndpoint::LikelihoodRows,
+        RewardEndpoint::PromptLikelihood,
+        RewardEndpoint::Labels([TOKENS[0], TOKENS[1]]),
+    ];
+    let kinds = [
+        Reward::Label(0),
+        Reward::Label(9),
+        Reward::Value,
+        Reward::Tokens(1, 2),
+    ];
+    for (dialect, endpoint) in DIALECTS
+        .iter()
+        .flat_map(|dialect| endpoints.map(|endpoint| (dialect, endpoint)))
+    {
+        let score = ScoreRequest {
+            model: "a",
+            tokens: &TOKENS,
+            endpoint,
+        };
+        let scores = dialect.read_scores(bytes, &score).unwrap_or_default();
+        for (kind, row) in kinds
+            .into_iter()
+            .flat_map(|kind| scores.rows.iter().map(move |row| (kind, row)))
+        {
+            if let Ok(reward) = reward(kind, row) {
+                assert!((0.0..=1.0).contains(&reward), "{kind:?}: {reward}");
             }
         }
     }
-    let _ = vllm::read_labels(bytes, labels);
-    let _ = vllm::read_likelihood(bytes, &TOKENS);
-    let _ = sglang::read_labels(bytes, labels);
-    let _ = sglang::read_likelihood(bytes, &TOKENS);
-    let _ = llama::read_labels(bytes, labels);
+}
+
+/// What a server says of itself, at every path.
+fn self_description(bytes: &[u8]) {
+    for dialect in DIALECTS {
+        let paths = [dialect.recognised_by(), dialect.facts_at()].concat();
+        let answers = paths.into_iter().map(|path| (path, part(bytes)));
+        let answers = SelfDescription::from_iter(answers);
+        let _ = dialect.recognises(&answers);
+        let mut facts = Facts {
+            endpoint: String::new(),
+            dialect: DialectId::of(*dialect),
+            version: None,
+            model: String::new(),
+            root: None,
+            context: None,
+            slots: None,
+            prefix_caching: None,
+            generates: false,
+            pools: false,
+            parameters: None,
+            profile: None,
+        };
+        dialect.read_facts(&answers, &mut facts);
+    }
 }
 
 /// A refusal, and the request that is sent after it.
@@ -131,9 +166,9 @@ fn refusal(bytes: &[u8]) {
     let body = Bytes::from_static(
         br#"{"model":"a","messages":[{"role":"system","content":"s"},{"role":"user","content":"u"}],"max_tokens":100,"seed":1,"n":8,"temperature":0.0,"top_p":1.0,"top_k":0,"min_p":0.0,"logprobs":0}"#,
     );
-    let said = Said::read(bytes);
-    assert!(!said.message.is_empty() && !said.message.contains(char::is_control));
-    if let Some(change) = adapt::change(&said, &body) {
+    let error = ServerError::read(bytes);
+    assert!(!error.message.is_empty() && !error.message.contains(char::is_control));
+    if let Some(change) = refusal::change(&error, &body) {
         let mut changes = Changes::default();
         changes.add(change);
         let asked = changes.apply(&body);
@@ -147,10 +182,10 @@ fn refusal(bytes: &[u8]) {
         Some(StatusCode::BAD_REQUEST),
         Some(StatusCode::TOO_MANY_REQUESTS),
     ] {
-        let _ = said.clone().trouble(status, None).to_string();
+        let _ = error.clone().into_transport_error(status, None).to_string();
     }
-    if let Some(said) = Said::read_success(bytes) {
-        let _ = said.trouble(None, None).to_string();
+    if let Some(error) = ServerError::read_success(bytes) {
+        let _ = error.into_transport_error(None, None).to_string();
     }
     if let Err(error) = serde_json::from_slice::<serde_json::Value>(bytes) {
         let _ = unreadable(bytes, &error);

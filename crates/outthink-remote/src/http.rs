@@ -1,5 +1,5 @@
-//! One request and its answer, over connections that are kept. What a server sends has bounds, and the key that it was sent
-//! is struck from it before anything else sees it.
+//! HTTP requests over kept-alive connections. Sizes are bounded, and the API key is struck from answers before anything
+//! else sees them.
 
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -19,58 +19,59 @@ use outthink_core::visible_line;
 
 use crate::Error;
 use crate::endpoint::Endpoint;
-use crate::key::Striking;
-use crate::said::Said;
+use crate::key::KeyRedactor;
+use crate::server_error::ServerError;
 
-/// Longer than it takes to reach any server that is there: a lost packet is sent again after 1 and 3 seconds.
+/// Time to connect. Long enough for two lost packets, which are sent again after 1 and 3 seconds.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Servers close idle connections, some after 5 seconds; one that is older is not worth the race.
+/// Idle connections are closed after this. Some servers close them after 5 seconds, and a request that is sent at that
+/// moment is lost.
 const IDLE: Duration = Duration::from_secs(4);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// More than any answer holds that was asked for.
+/// Longest body of an answer, in bytes.
 const LARGEST: usize = 64 << 20;
-/// More than an error has to say.
+/// Longest body of an error, in bytes; the rest is cut off.
 const LARGEST_ERROR: usize = 64 << 10;
-/// More than any stream holds that was asked for.
+/// Longest stream, in bytes.
 const LONGEST_STREAM: usize = 256 << 20;
-/// More redirects than this lead in a circle.
+/// Most redirects that are followed for one request.
 const REDIRECTS: usize = 3;
 
-/// Why a request has no answer.
+/// Why a request has no usable answer.
 #[derive(Debug)]
-pub(crate) enum Trouble {
-    /// Nobody is there.
-    Gone(String),
-    /// The connection broke, or the answer is cut off.
-    Cut(String),
-    /// No answer in time.
-    Late(Duration),
-    /// The server has too much to do, and may say when to come back.
+pub(crate) enum TransportError {
+    /// There is no connection.
+    Unreachable(String),
+    /// The connection broke, or the answer is cut short.
+    Broken(String),
+    /// No answer within this time.
+    TimedOut(Duration),
+    /// The server is overloaded; the time after which it wants to be asked again, if it says so, and its message.
     Busy(Option<Duration>, String),
-    /// The server failed.
-    Failed(StatusCode, Said),
+    /// The server failed (5xx).
+    Failed(StatusCode, ServerError),
     /// An answer that cannot be read.
-    Garbled(String),
-    /// An answer in good order that holds no choice; how it begins.
-    Empty(String),
-    /// The server refuses, and would refuse again.
-    Refused(StatusCode, Said),
-    /// Asking again will not help.
+    Malformed(String),
+    /// A well-formed answer without a single choice; its beginning.
+    NoChoice(String),
+    /// The server refuses this request and would refuse it again.
+    Refused(StatusCode, ServerError),
+    /// Another error that trying again does not mend.
     Fatal(Error),
 }
 
-impl std::fmt::Display for Trouble {
+impl std::fmt::Display for TransportError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Gone(reason) => write!(f, "no connection: {reason}"),
-            Self::Cut(reason) => write!(f, "the connection broke: {reason}"),
-            Self::Late(after) => write!(f, "no answer within {after:?}"),
+            Self::Unreachable(reason) => write!(f, "no connection: {reason}"),
+            Self::Broken(reason) => write!(f, "the connection broke: {reason}"),
+            Self::TimedOut(after) => write!(f, "no answer within {after:?}"),
             Self::Busy(_, message) => write!(f, "it is overloaded: {message}"),
-            Self::Failed(status, said) => write!(f, "{}: {}", status.as_u16(), said.message),
-            Self::Garbled(reason) => write!(f, "an answer that cannot be read: {reason}"),
-            Self::Empty(sent) => write!(f, "an answer without a choice: {sent}"),
-            Self::Refused(status, said) => {
-                write!(f, "refused ({}): {}", status.as_u16(), said.message)
+            Self::Failed(status, error) => write!(f, "{}: {}", status.as_u16(), error.message),
+            Self::Malformed(reason) => write!(f, "an answer that cannot be read: {reason}"),
+            Self::NoChoice(sent) => write!(f, "an answer without a choice: {sent}"),
+            Self::Refused(status, error) => {
+                write!(f, "refused ({}): {}", status.as_u16(), error.message)
             }
             Self::Fatal(error) => error.fmt(f),
         }
@@ -78,9 +79,9 @@ impl std::fmt::Display for Trouble {
 }
 
 /// A successful answer.
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub(crate) body: Bytes,
-    /// Is the body a list of events?
+    /// Is the body a stream of server-sent events?
     pub(crate) events: bool,
 }
 
@@ -89,12 +90,12 @@ type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 /// The connections to all servers.
 pub(crate) struct Http {
     plain: Connections,
-    /// Made when a server needs it: it asks for the system's certificates.
+    /// Created when first needed, because it loads the system's certificates.
     secure: OnceLock<Connections>,
 }
 
 impl Http {
-    /// `https`: is any server to be reached so? Without, the system's certificates are not asked for.
+    /// `https`: does any server need it? Only then are the system's certificates loaded.
     pub(crate) fn new(https: bool) -> Result<Self, Error> {
         let http = Self {
             plain: connections(false)?,
@@ -114,7 +115,7 @@ impl Http {
         Ok(self.secure.get_or_init(|| client))
     }
 
-    /// The whole body of a successful answer.
+    /// Sends a request and returns the body of a successful answer.
     pub(crate) async fn exchange(
         &self,
         endpoint: &Endpoint,
@@ -122,7 +123,7 @@ impl Http {
         path: &'static str,
         body: Bytes,
         timeout: Duration,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<HttpAnswer, TransportError> {
         let work = async {
             let response = self.open(endpoint, method, path, body).await?;
             let response = check(endpoint, response).await?;
@@ -132,17 +133,17 @@ impl Http {
             if data.len() >= LARGEST {
                 return Err(too_long(endpoint, LARGEST));
             }
-            Ok(Answer {
+            Ok(HttpAnswer {
                 body: strike(endpoint, data),
                 events,
             })
         };
         tokio::time::timeout(timeout, work)
             .await
-            .unwrap_or(Err(Trouble::Late(timeout)))
+            .unwrap_or(Err(TransportError::TimedOut(timeout)))
     }
 
-    /// Hands over the data of a successful answer as it comes, until `take` has enough: then the connection is closed,
+    /// Hands over the data of a successful answer as it arrives. When `take` returns true, the connection is closed,
     /// which tells the server to stop. A server that does not stream answers with one body.
     pub(crate) async fn stream(
         &self,
@@ -150,8 +151,8 @@ impl Http {
         path: &'static str,
         body: Bytes,
         timeout: Duration,
-        take: &mut (dyn FnMut(Streamed) -> Result<bool, Trouble> + Send),
-    ) -> Result<(), Trouble> {
+        take: &mut (dyn FnMut(BodyPart) -> Result<bool, TransportError> + Send),
+    ) -> Result<(), TransportError> {
         let work = async {
             let response = self.open(endpoint, Method::POST, path, body).await?;
             let response = check(endpoint, response).await?;
@@ -159,11 +160,11 @@ impl Http {
             let mut body = response.into_body();
             if whole {
                 let data = collect(&mut body, LARGEST).await?;
-                return take(Streamed::Whole(strike(endpoint, data))).map(|_| ());
+                return take(BodyPart::Whole(strike(endpoint, data))).map(|_| ());
             }
-            let (mut striking, mut length) = (Striking::new(endpoint.key(), true), 0);
+            let (mut redactor, mut length) = (KeyRedactor::new(endpoint.key(), true), 0);
             while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|error| Trouble::Cut(chain(&error)))?;
+                let frame = frame.map_err(|error| TransportError::Broken(chain(&error)))?;
                 let Ok(data) = frame.into_data() else {
                     continue;
                 };
@@ -171,32 +172,32 @@ impl Http {
                 if length > LONGEST_STREAM {
                     return Err(too_long(endpoint, LONGEST_STREAM));
                 }
-                if take(Streamed::Data(striking.push(data)))? {
+                if take(BodyPart::Data(redactor.push(data)))? {
                     return Ok(());
                 }
             }
-            if take(Streamed::Data(striking.rest()))? || take(Streamed::End)? {
+            if take(BodyPart::Data(redactor.rest()))? || take(BodyPart::End)? {
                 return Ok(());
             }
-            Err(Trouble::Cut(
+            Err(TransportError::Broken(
                 "the stream ended before the answer did".into(),
             ))
         };
         tokio::time::timeout(timeout, work)
             .await
-            .unwrap_or(Err(Trouble::Late(timeout)))
+            .unwrap_or(Err(TransportError::TimedOut(timeout)))
     }
 
-    /// The head of an answer, with its body still to come. A redirect is followed where it stays at the server, or goes from
-    /// http to https there; anywhere else the key and the question would be another's to read.
+    /// Sends a request and returns the head of the answer, its body still to come. Redirects are followed on the same
+    /// host and from http to https there; anywhere else, the key and the prompt would be disclosed.
     pub(crate) async fn open(
         &self,
         endpoint: &Endpoint,
         method: Method,
         path: &'static str,
         body: Bytes,
-    ) -> Result<Response<Incoming>, Trouble> {
-        let mut uri = endpoint.uri(path).map_err(Trouble::Fatal)?;
+    ) -> Result<Response<Incoming>, TransportError> {
+        let mut uri = endpoint.uri(path).map_err(TransportError::Fatal)?;
         for _ in 0..=REDIRECTS {
             let response = self
                 .send(endpoint, method.clone(), uri.clone(), body.clone())
@@ -211,9 +212,9 @@ impl Http {
             let target = String::from_utf8_lossy(target.as_bytes()).into_owned();
             uri = endpoint
                 .redirected(&uri, &target, path)
-                .map_err(Trouble::Fatal)?;
+                .map_err(TransportError::Fatal)?;
         }
-        Err(Trouble::Fatal(Error::Misshaped {
+        Err(TransportError::Fatal(Error::Misshaped {
             endpoint: endpoint.name().to_owned(),
             reason: "redirects that lead in a circle".into(),
         }))
@@ -225,9 +226,9 @@ impl Http {
         method: Method,
         uri: Uri,
         body: Bytes,
-    ) -> Result<Response<Incoming>, Trouble> {
+    ) -> Result<Response<Incoming>, TransportError> {
         let client = match uri.scheme_str() {
-            Some("https") => self.secure().map_err(Trouble::Fatal)?,
+            Some("https") => self.secure().map_err(TransportError::Fatal)?,
             _ => &self.plain,
         };
         let mut request = Request::new(Full::new(body));
@@ -240,20 +241,20 @@ impl Http {
         client.request(request).await.map_err(|error| {
             let reason = chain(&error);
             match error.is_connect() {
-                true => Trouble::Gone(reason),
-                false => Trouble::Cut(reason),
+                true => TransportError::Unreachable(reason),
+                false => TransportError::Broken(reason),
             }
         })
     }
 }
 
-/// What comes of a stream.
-pub(crate) enum Streamed {
-    /// Some of it, however it was cut.
+/// A part of an answer's body.
+pub(crate) enum BodyPart {
+    /// Some bytes of a stream, cut anywhere.
     Data(Bytes),
-    /// All of it at once: it is no stream.
+    /// The whole body: it is no stream.
     Whole(Bytes),
-    /// Nothing follows.
+    /// The end of a stream.
     End,
 }
 
@@ -283,32 +284,32 @@ fn connections(https: bool) -> Result<Connections, Error> {
         .build(connector))
 }
 
-/// Sorts an answer by its status.
+/// The answer if its status is a success, or else the error that it is.
 async fn check(
     endpoint: &Endpoint,
     response: Response<Incoming>,
-) -> Result<Response<Incoming>, Trouble> {
+) -> Result<Response<Incoming>, TransportError> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
     let after = retry_after(response.headers());
     let body = collect(&mut response.into_body(), LARGEST_ERROR).await?;
-    Err(said(endpoint, &body).trouble(Some(status), after))
+    Err(server_error(endpoint, &body).into_transport_error(Some(status), after))
 }
 
-/// An error body, without the key.
-pub(crate) fn said(endpoint: &Endpoint, body: &[u8]) -> Said {
-    let mut said = Said::read(body);
-    said.message = endpoint.hide(&said.message);
-    said
+/// Reads the body of an error, and strikes the key from it.
+pub(crate) fn server_error(endpoint: &Endpoint, body: &[u8]) -> ServerError {
+    let mut error = ServerError::read(body);
+    error.message = endpoint.hide(&error.message);
+    error
 }
 
-/// A body up to a length; what is longer is cut there.
-pub(crate) async fn collect(body: &mut Incoming, most: usize) -> Result<Bytes, Trouble> {
+/// A body, cut off after `most` bytes.
+pub(crate) async fn collect(body: &mut Incoming, most: usize) -> Result<Bytes, TransportError> {
     let mut data = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Trouble::Cut(chain(&error)))?;
+        let frame = frame.map_err(|error| TransportError::Broken(chain(&error)))?;
         if let Ok(part) = frame.into_data() {
             let room = most - data.len();
             data.extend_from_slice(&part[..part.len().min(room)]);
@@ -320,8 +321,8 @@ pub(crate) async fn collect(body: &mut Incoming, most: usize) -> Result<Bytes, T
     Ok(data.freeze())
 }
 
-fn too_long(endpoint: &Endpoint, most: usize) -> Trouble {
-    Trouble::Fatal(Error::Misshaped {
+fn too_long(endpoint: &Endpoint, most: usize) -> TransportError {
+    TransportError::Fatal(Error::Misshaped {
         endpoint: endpoint.name().to_owned(),
         reason: format!("more than {} MiB", most >> 20),
     })
@@ -335,13 +336,18 @@ fn strike(endpoint: &Endpoint, data: Bytes) -> Bytes {
 }
 
 fn is(headers: &HeaderMap, kind: &str) -> bool {
-    let told = headers
+    let content_type = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
-    told.is_some_and(|told| told.trim_start().to_ascii_lowercase().starts_with(kind))
+    content_type.is_some_and(|content_type| {
+        content_type
+            .trim_start()
+            .to_ascii_lowercase()
+            .starts_with(kind)
+    })
 }
 
-/// When to come back, as far as the head of an answer says so.
+/// When the server wants to be asked again, by its `retry-after-ms` or `retry-after`.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let milliseconds = HeaderName::from_static("retry-after-ms");
     let text = |name| {
@@ -363,7 +369,7 @@ fn seconds_or_date(text: &str) -> Option<Duration> {
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-/// An error with its causes; each is said once, and those that only say where it was noticed not at all.
+/// An error's message with its causes, each once; causes that only name the layer where it was noticed are left out.
 fn chain(error: &dyn std::error::Error) -> String {
     const PLACES: [&str; 4] = [
         "client error (Connect)",
@@ -374,12 +380,12 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut causes: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let said = error.to_string();
+        let text = error.to_string();
         next = error.source();
-        let known = causes.iter().any(|cause| cause.contains(&said));
-        let place = next.is_some() && PLACES.contains(&said.as_str());
+        let known = causes.iter().any(|cause| cause.contains(&text));
+        let place = next.is_some() && PLACES.contains(&text.as_str());
         if !known && !place {
-            causes.push(said);
+            causes.push(text);
         }
     }
     visible_line(&causes.join(": ")).into_owned()

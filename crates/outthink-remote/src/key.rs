@@ -1,4 +1,4 @@
-//! The secret that opens servers: sent to them, and shown to nobody.
+//! API keys: sent to servers, and never shown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,32 +8,37 @@ use hyper::header::HeaderValue;
 
 use crate::Error;
 
-/// What stands where a key stood.
+/// Replaces a key in text.
 const HIDDEN: &str = "[key]";
-/// A shorter one is no secret but a placeholder, such as `EMPTY`: models may well write it.
-const SECRET: usize = 8;
-/// A shorter one is in any text.
-const SHORTEST: usize = 4;
+/// A key shorter than this (bytes) is taken for a placeholder such as `EMPTY`, which models may well write, and is left
+/// in what they write.
+const SHORTEST_SECRET: usize = 8;
+/// A key shorter than this (bytes) is never struck out: it would occur in any text.
+const SHORTEST_STRUCK: usize = 4;
 
-/// A secret; it is sent to the servers and shown to nobody.
+/// An API key. Its `Debug` does not show it.
 #[derive(Clone)]
-pub(crate) struct Key(Arc<Inner>);
+pub(crate) struct ApiKey(Arc<Inner>);
 
 struct Inner {
     header: HeaderValue,
-    /// The key as it may stand in a text: as it is, and as JSON or an address write it.
+    /// The key as a text may spell it: as it is, and as JSON or an address escape it.
     spellings: Vec<String>,
 }
 
-impl Key {
-    /// Reads what `source` holds. Fails where no header can hold it.
+impl ApiKey {
+    /// Parses the text of a variable or file, which `source` names.
+    ///
+    /// # Errors
+    ///
+    /// Where the key is empty or cannot be sent in a header.
     pub(crate) fn parse(text: &str, source: &str) -> Result<Self, Error> {
         let unusable = |reason| Error::UnusableKey {
             key: source.to_owned(),
             reason,
         };
         let text = text.trim_start_matches('\u{feff}').trim();
-        // As whole headers are pasted.
+        // Some paste the whole header.
         let scheme = text.split(char::is_whitespace).next().unwrap_or_default();
         let key = match scheme.eq_ignore_ascii_case("bearer") {
             true => text[scheme.len()..].trim(),
@@ -63,19 +68,20 @@ impl Key {
         self.0.header.clone()
     }
 
-    /// What a server said, without the key: for messages.
+    /// Strikes the key from text that is shown in a message.
     pub(crate) fn hide(&self, text: &str) -> String {
         let hidden = |text: String, key: &String| text.replace(key.as_str(), HIDDEN);
-        self.secret(SHORTEST).fold(text.to_owned(), hidden)
+        self.spellings_of(SHORTEST_STRUCK)
+            .fold(text.to_owned(), hidden)
     }
 
-    /// What a server sent, without the key: for whatever is read, stored or passed on.
+    /// Strikes the key from data that is parsed, stored or passed on.
     pub(crate) fn strike(&self, data: Bytes) -> Bytes {
-        self.secret(SECRET).fold(data, replace)
+        self.spellings_of(SHORTEST_SECRET).fold(data, replace)
     }
 
-    /// The spellings that are long enough to be looked for.
-    fn secret(&self, least: usize) -> impl Iterator<Item = &String> {
+    /// The spellings of at least this many bytes.
+    fn spellings_of(&self, least: usize) -> impl Iterator<Item = &String> {
         self.0
             .spellings
             .iter()
@@ -83,9 +89,9 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(…)")
+        f.write_str("ApiKey(…)")
     }
 }
 
@@ -128,44 +134,48 @@ fn replace(data: Bytes, key: &String) -> Bytes {
     kept.into()
 }
 
-/// Strikes a key from a body that comes in pieces, wherever it was cut.
-pub(crate) struct Striking {
-    key: Option<Key>,
-    /// A shorter key is not struck.
+/// Strikes a key from a body that arrives in pieces, even where the key is cut in two.
+pub(crate) struct KeyRedactor {
+    key: Option<ApiKey>,
+    /// Shorter spellings are not struck out, in bytes.
     least: usize,
-    /// The end of what came, which may be the beginning of the key.
+    /// The end of the data so far, which may be the beginning of the key.
     held: Vec<u8>,
 }
 
-impl Striking {
-    /// `text`: may it be what a model wrote? An error is not.
-    pub(crate) fn new(key: Option<&Key>, text: bool) -> Self {
+impl KeyRedactor {
+    /// `text`: may the body be what a model wrote, rather than an error?
+    pub(crate) fn new(key: Option<&ApiKey>, text: bool) -> Self {
         Self {
             key: key.cloned(),
-            least: if text { SECRET } else { SHORTEST },
+            least: if text {
+                SHORTEST_SECRET
+            } else {
+                SHORTEST_STRUCK
+            },
             held: Vec::new(),
         }
     }
 
-    /// What may be handed on now.
+    /// Takes data, and returns what can be handed on already.
     pub(crate) fn push(&mut self, data: Bytes) -> Bytes {
         let Some(key) = &self.key else { return data };
         let data = match self.held.is_empty() {
             true => data,
             false => [&self.held[..], &data].concat().into(),
         };
-        let mut data = key.secret(self.least).fold(data, replace);
+        let mut data = key.spellings_of(self.least).fold(data, replace);
         let begun = |spelling: &String| {
             let longest = spelling.len().saturating_sub(1).min(data.len());
             let begins = |length: &usize| data.ends_with(&spelling.as_bytes()[..*length]);
             (1..=longest).rev().find(begins).unwrap_or(0)
         };
-        let held = key.secret(self.least).map(begun).max().unwrap_or(0);
+        let held = key.spellings_of(self.least).map(begun).max().unwrap_or(0);
         self.held = data.split_off(data.len() - held).to_vec();
         data
     }
 
-    /// What was held back, now that nothing follows.
+    /// What was held back, when no more data follows.
     pub(crate) fn rest(&mut self) -> Bytes {
         std::mem::take(&mut self.held).into()
     }
@@ -190,26 +200,26 @@ mod tests {
             ("sk one", "a blank"),
             ("sk-\u{7}", "control"),
         ] {
-            let error = Key::parse(text, "KEY").unwrap_err().to_string();
+            let error = ApiKey::parse(text, "KEY").unwrap_err().to_string();
             assert!(error.contains(reason), "{text:?}: {error}");
             assert!(!error.contains("sk-") && error.contains("KEY"), "{error}");
         }
-        let header = |text| Key::parse(text, "KEY").unwrap().header();
+        let header = |text| ApiKey::parse(text, "KEY").unwrap().header();
         assert_eq!(header("\u{feff}sk-1/+=\r\n"), "Bearer sk-1/+=");
         assert_eq!(header("bearer sk-1"), "Bearer sk-1");
     }
 
     #[test]
     fn a_key_is_hidden_as_json_and_addresses_spell_it_and_a_placeholder_is_no_secret() {
-        let key = Key::parse("sk-a/b+c\"d", "KEY").unwrap();
+        let key = ApiKey::parse("sk-a/b+c\"d", "KEY").unwrap();
         for said in ["sk-a/b+c\"d", "sk-a/b+c\\\"d", "sk-a%2Fb%2Bc%22d"] {
             assert_eq!(key.hide(&format!("no {said}!")), "no [key]!");
         }
-        let empty = Key::parse("EMPTY", "KEY").unwrap();
+        let empty = ApiKey::parse("EMPTY", "KEY").unwrap();
         assert_eq!(empty.hide("wrong key EMPTY"), "wrong key [key]");
         let text = Bytes::from_static(b"the EMPTY set");
         assert_eq!(empty.strike(text.clone()), text);
-        assert_eq!(Key::parse("x", "KEY").unwrap().hide("x = 1"), "x = 1");
+        assert_eq!(ApiKey::parse("x", "KEY").unwrap().hide("x = 1"), "x = 1");
     }
 
     proptest! {
@@ -220,16 +230,16 @@ mod tests {
         ) {
             const KEY: &str = "sk-ab12ab12";
             let text = parts.concat();
-            let key = Key::parse(KEY, "KEY").unwrap();
+            let key = ApiKey::parse(KEY, "KEY").unwrap();
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
             cuts.extend([0, text.len()]);
             cuts.sort_unstable();
-            let mut striking = Striking::new(Some(&key), true);
+            let mut redactor = KeyRedactor::new(Some(&key), true);
             let mut got = Vec::new();
             for pair in cuts.windows(2) {
-                got.extend(striking.push(text.as_bytes()[pair[0]..pair[1]].to_vec().into()));
+                got.extend(redactor.push(text.as_bytes()[pair[0]..pair[1]].to_vec().into()));
             }
-            got.extend(striking.rest());
+            got.extend(redactor.rest());
             prop_assert_eq!(String::from_utf8(got).unwrap(), text.replace(KEY, HIDDEN));
         }
     }

@@ -1,66 +1,66 @@
-//! How many requests a server may have in flight: found by trying, as throughput tells.
+//! How many requests a server may have in flight: found by trying, by its throughput.
 
 use std::time::Instant;
 
-/// What the first window runs with.
+/// The first limit.
 const FIRST: usize = 32;
-/// A larger limit has to raise throughput by this much to stay.
+/// A doubled limit is kept if it raises throughput by this factor.
 const WORTH: f64 = 1.08;
-/// Completions that a window needs to say anything.
+/// Fewest completions in a measurement.
 const SHORTEST_WINDOW: usize = 16;
-/// Windows after which a settled limit is tried again: loads change.
+/// Measurements after which a settled limit is tried again, because loads change.
 const SETTLED_WINDOWS: usize = 24;
 
-/// The most requests in flight, and how they do.
+/// A limit on the requests in flight at one server.
 ///
-/// It doubles while throughput follows, and settles where it no longer does: past that point a server only queues. When the
-/// server says that it is overloaded, the limit halves. Latency is not looked at, because on a server that batches it rises
-/// with throughput.
+/// It doubles while throughput follows, and settles where it no longer does: beyond that point a server only queues.
+/// When the server says that it is overloaded, the limit halves. Latency is not used, because on a server that batches
+/// it rises with throughput.
 #[derive(Debug)]
-pub(crate) struct Limit {
+pub(crate) struct ConcurrencyLimit {
     allowed: usize,
     most: usize,
     in_flight: usize,
-    phase: Phase,
-    window: Window,
-    /// Throughput at the limit before this one, and that limit.
+    phase: LimitPhase,
+    window: ThroughputWindow,
+    /// Throughput (tokens per second) at the previous limit, and that limit.
     before: Option<(f64, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Phase {
+enum LimitPhase {
     Climbing,
     Settled { windows: usize },
 }
 
 #[derive(Debug, Default)]
-struct Window {
+struct ThroughputWindow {
     start: Option<Instant>,
     completed: usize,
     work: u64,
-    /// Completions while the limit was reached: only those say what the limit is worth.
+    /// Completions while the limit was reached. Only those say anything about the limit.
     full: usize,
 }
 
-impl Limit {
-    /// Free to find its way up to `most`.
+impl ConcurrencyLimit {
+    /// A limit that adapts, up to `most`.
     pub(crate) fn adaptive(most: usize) -> Self {
         Self {
             allowed: FIRST.min(most.max(1)),
             most: most.max(1),
             in_flight: 0,
-            phase: Phase::Climbing,
-            window: Window::default(),
+            phase: LimitPhase::Climbing,
+            window: ThroughputWindow::default(),
             before: None,
         }
     }
 
-    /// Always the same.
+    /// A limit that never exceeds `allowed`; overload lowers it for a while.
     pub(crate) fn fixed(allowed: usize) -> Self {
         let allowed = allowed.max(1);
         Self {
             allowed,
-            phase: Phase::Settled { windows: 0 },
+            phase: LimitPhase::Settled { windows: 0 },
             ..Self::adaptive(allowed)
         }
     }
@@ -78,7 +78,7 @@ impl Limit {
         self.in_flight < self.allowed
     }
 
-    /// How full it is, 1 at the limit.
+    /// Requests in flight as a share of the limit: 1 when it is reached.
     pub(crate) fn load(&self) -> f64 {
         self.in_flight as f64 / self.allowed as f64
     }
@@ -87,7 +87,7 @@ impl Limit {
         self.in_flight += 1;
     }
 
-    /// A request that says nothing about the server: it was given up or failed.
+    /// A request that says nothing about throughput: it was given up or failed.
     pub(crate) fn leave(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
@@ -116,7 +116,7 @@ impl Limit {
 
     fn judge(&mut self, throughput: f64) {
         match self.phase {
-            Phase::Climbing => match self.before {
+            LimitPhase::Climbing => match self.before {
                 Some((before, smaller)) if throughput < before * WORTH => {
                     self.allowed = smaller;
                     self.settle();
@@ -127,30 +127,30 @@ impl Limit {
                     self.allowed = (2 * self.allowed).min(self.most);
                 }
             },
-            Phase::Settled { windows } if windows + 1 < SETTLED_WINDOWS => {
-                self.phase = Phase::Settled {
+            LimitPhase::Settled { windows } if windows + 1 < SETTLED_WINDOWS => {
+                self.phase = LimitPhase::Settled {
                     windows: windows + 1,
                 };
             }
-            Phase::Settled { .. } if self.allowed < self.most => {
+            LimitPhase::Settled { .. } if self.allowed < self.most => {
                 self.before = Some((throughput, self.allowed));
                 self.allowed = (2 * self.allowed).min(self.most);
-                self.phase = Phase::Climbing;
+                self.phase = LimitPhase::Climbing;
             }
-            Phase::Settled { .. } => {}
+            LimitPhase::Settled { .. } => {}
         }
     }
 
     fn settle(&mut self) {
         self.before = None;
-        self.phase = Phase::Settled { windows: 0 };
+        self.phase = LimitPhase::Settled { windows: 0 };
     }
 
-    /// The server has too much.
+    /// A request was rejected because the server is overloaded.
     pub(crate) fn overloaded(&mut self) {
         self.leave();
         self.allowed = (self.allowed / 2).max(1);
-        self.window = Window::default();
+        self.window = ThroughputWindow::default();
         self.settle();
     }
 }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     /// A server that answers `per_second(n)` requests a second with `n` in flight, driven as hard as the limit allows.
-    fn drive(limit: &mut Limit, rounds: usize, per_second: impl Fn(usize) -> f64) {
+    fn drive(limit: &mut ConcurrencyLimit, rounds: usize, per_second: impl Fn(usize) -> f64) {
         let mut now = Instant::now();
         for _ in 0..rounds {
             while limit.has_room() {
@@ -175,21 +175,21 @@ mod tests {
 
     #[test]
     fn the_limit_climbs_to_where_throughput_stops_and_stays_there() {
-        let mut limit = Limit::adaptive(1024);
+        let mut limit = ConcurrencyLimit::adaptive(1024);
         drive(&mut limit, 20_000, |n| n.min(200) as f64);
         assert!(
             (128..=512).contains(&limit.allowed()),
             "{}",
             limit.allowed()
         );
-        let mut narrow = Limit::adaptive(1024);
+        let mut narrow = ConcurrencyLimit::adaptive(1024);
         drive(&mut narrow, 20_000, |n| n.min(8) as f64);
         assert!(narrow.allowed() <= 64, "{}", narrow.allowed());
     }
 
     #[test]
     fn an_idle_server_teaches_nothing() {
-        let mut limit = Limit::adaptive(1024);
+        let mut limit = ConcurrencyLimit::adaptive(1024);
         let mut now = Instant::now();
         for _ in 0..1000 {
             limit.enter();
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn overload_halves_the_limit_down_to_one() {
-        let mut limit = Limit::fixed(4);
+        let mut limit = ConcurrencyLimit::fixed(4);
         for expected in [2, 1, 1] {
             limit.enter();
             limit.overloaded();

@@ -1,13 +1,13 @@
-//! The models that a server lists, in the shapes that servers use, and which of them is asked.
+//! The list of models of a server, in the formats that servers use, and the choice of one.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Error;
+use crate::{Error, dialect};
 
 /// One listed model.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Model {
+pub(crate) struct ListedModel {
     pub(crate) id: String,
     pub(crate) aliases: Vec<String>,
     pub(crate) owned_by: Option<String>,
@@ -15,32 +15,32 @@ pub(crate) struct Model {
     /// Most tokens of a prompt with its answer.
     pub(crate) context: Option<usize>,
     pub(crate) parameters: Option<u64>,
-    /// The profile that it is asked under, where `outthink serve` tells it.
+    /// The profile that `outthink serve` uses the model with.
     pub(crate) profile: Option<String>,
 }
 
 /// The models that a server lists.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct List {
-    pub(crate) models: Vec<Model>,
-    /// Does it go on, on another page?
+pub(crate) struct ModelList {
+    pub(crate) models: Vec<ListedModel>,
+    /// Are there more on another page?
     pub(crate) goes_on: bool,
 }
 
-/// Names listed in a message.
+/// Most names in a message.
 const SHOWN: usize = 12;
 
-/// Reads a list: bare, or under the names that servers have for it; of objects, or of names.
-pub(crate) fn read(body: &[u8]) -> Result<List, serde_json::Error> {
+/// Parses a list: bare, or under one of several keys; of objects, or of names.
+pub(crate) fn read(body: &[u8]) -> Result<ModelList, serde_json::Error> {
     let value: Value = serde_json::from_slice(body)?;
-    let mut models: Vec<Model> = Vec::new();
+    let mut models: Vec<ListedModel> = Vec::new();
     for model in listed(&value).into_iter().filter_map(model) {
         if !models.iter().any(|known| known.id == model.id) {
             models.push(model);
         }
     }
     let goes_on = goes_on(&value);
-    Ok(List { models, goes_on })
+    Ok(ModelList { models, goes_on })
 }
 
 fn goes_on(list: &Value) -> bool {
@@ -88,17 +88,17 @@ fn id(model: &Value) -> Option<&str> {
         .find(|id| !id.is_empty())
 }
 
-fn model(value: &Value) -> Option<Model> {
+fn model(value: &Value) -> Option<ListedModel> {
     if let Value::String(id) = value {
-        return Some(Model {
+        return Some(ListedModel {
             id: id.clone(),
-            ..Model::default()
+            ..ListedModel::default()
         });
     }
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let aliases = value.get("aliases").and_then(Value::as_array);
     let aliases = aliases.into_iter().flatten().filter_map(Value::as_str);
-    Some(Model {
+    Some(ListedModel {
         id: id(value)?.to_owned(),
         aliases: aliases.map(str::to_owned).collect(),
         owned_by: text("owned_by"),
@@ -120,20 +120,24 @@ fn model(value: &Value) -> Option<Model> {
     })
 }
 
-/// The model of the wanted name, or the only one; none where a list does not tell whether it is there. llama.cpp would answer
-/// to any name.
+/// The model of the wanted name, or else the only one. None where the list does not tell whether the wanted model is
+/// there: it is empty, or goes on elsewhere. The name is checked here, because llama.cpp would answer to any.
+///
+/// # Errors
+///
+/// Where the model is not there, or none was named and there is not exactly one.
 pub(crate) fn choose(
     endpoint: &str,
-    list: List,
+    list: ModelList,
     wanted: Option<&str>,
-) -> Result<Option<Model>, Error> {
+) -> Result<Option<ListedModel>, Error> {
     let endpoint = endpoint.to_owned();
-    let List { models, goes_on } = list;
+    let ModelList { models, goes_on } = list;
     let known = names(&models);
     let Some(wanted) = wanted else {
-        // Another outthink lists each of its policies once more for every way to search with it.
-        let search = |model: &Model| {
-            model.owned_by.as_deref() == Some("outthink") && model.id.contains([':', '@'])
+        let search = |model: &ListedModel| {
+            let owner = model.owned_by.as_deref().and_then(dialect::owning);
+            owner.is_some_and(|dialect| dialect.lists_as_search(&model.id))
         };
         let mut models = models.into_iter().filter(|model| !search(model));
         return match (models.next(), models.next()) {
@@ -148,18 +152,19 @@ pub(crate) fn choose(
     if models.is_empty() {
         return Ok(None);
     }
-    // Ollama's names have a tag and Gemini's a folder, and both take a name without.
-    let full = |model: &Model| {
+    // Ollama's names have a tag and Gemini's a folder; both also accept the name without.
+    let full = |model: &ListedModel| {
         let id = model.id.as_str();
         id.strip_suffix(":latest") == Some(wanted) || id.strip_prefix("models/") == Some(wanted)
     };
-    let exact = |model: &Model| model.id == wanted || model.aliases.iter().any(|a| a == wanted);
+    let exact =
+        |model: &ListedModel| model.id == wanted || model.aliases.iter().any(|a| a == wanted);
     let found = models
         .iter()
         .find(|model| exact(model))
         .or_else(|| models.iter().find(|model| full(model)));
     match found {
-        Some(model) => Ok(Some(Model {
+        Some(model) => Ok(Some(ListedModel {
             id: wanted.to_owned(),
             ..model.clone()
         })),
@@ -172,7 +177,7 @@ pub(crate) fn choose(
     }
 }
 
-fn names(models: &[Model]) -> String {
+fn names(models: &[ListedModel]) -> String {
     let names: Vec<&str> = models
         .iter()
         .map(|model| model.id.as_str())

@@ -1,4 +1,4 @@
-//! What a person who waits should know.
+//! News for a user who waits for servers.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,54 +6,54 @@ use std::time::Duration;
 use crate::Role;
 use crate::pool::FIRST_CONTACT;
 
-/// The fleet's state has changed.
+/// A change in the state of a role's servers, to be shown to the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// No server of a role answers: the run waits.
     Down {
-        /// Which role.
+        /// The servers' role.
         role: Role,
-        /// What the last one said.
+        /// Why the last one failed.
         reason: String,
-        /// At most for how long.
+        /// How long is waited at most.
         patience: Duration,
     },
-    /// A server has had too much to do for a while: the run waits for it.
+    /// A server has been overloaded for a while: the run waits for it.
     Busy {
-        /// Which role.
+        /// The servers' role.
         role: Role,
-        /// Which server.
+        /// The server's address.
         endpoint: String,
-        /// What it said.
+        /// Its message.
         reason: String,
-        /// At most for how long.
+        /// How long is waited at most.
         patience: Duration,
     },
-    /// A server refuses a part of the requests and is asked without from now on.
+    /// A server refuses a parameter, and is sent changed requests from now on.
     Changed {
-        /// Which role.
+        /// The servers' role.
         role: Role,
-        /// Which server.
+        /// The server's address.
         endpoint: String,
-        /// What it does not take.
+        /// The change, as a phrase after the server's name.
         change: String,
     },
-    /// A server does not list the model that was named, and is asked for it all the same.
+    /// A server does not list the named model, and is asked for it all the same.
     Unlisted {
-        /// Which role.
+        /// The servers' role.
         role: Role,
-        /// Which server.
+        /// The server's address.
         endpoint: String,
         /// The model.
         model: String,
-        /// Why its list does not tell.
+        /// Why its list does not hold it.
         reason: String,
     },
-    /// One answers again: the run goes on.
+    /// A server answers again: the run goes on.
     Up {
-        /// Which role.
+        /// The servers' role.
         role: Role,
-        /// Which server.
+        /// The server's address.
         endpoint: String,
     },
 }
@@ -102,7 +102,7 @@ impl fmt::Display for Notice {
     }
 }
 
-/// For how long, and what to do about it.
+/// How long is waited, and how to change that.
 struct Wait(Duration);
 
 impl fmt::Display for Wait {

@@ -1,29 +1,29 @@
-//! Servers as a policy.
+//! Model servers as a policy.
 
-use std::hash::Hasher;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::future::{BoxFuture, Either, FutureExt, select, try_join_all};
 use outthink_core::{
     Continuation, Extension, Halt, ModelError, Policy, Problem, Reply, Sampling, Stop, Until, Usage,
 };
 use outthink_prompt::{Message, PolicyProfile, Profile, PromptFiles, Segmenter};
-use siphasher::sip::SipHasher13;
 
-use crate::cut::Cut;
-use crate::dialect::{Asked, Dialect, Finish, Prefix, Told};
-use crate::http::Trouble;
-use crate::pool::{EndpointStats, Pool, Question, Reader};
-use crate::probe::{Facts, Fleet, Wanted, probe};
-use crate::prompt::{Prompter, unsendable};
-use crate::said::beginning;
+use crate::call::{prefix_key, unsendable};
+use crate::dialect::{DrawPrefix, DrawRequest};
+use crate::draw::{DrawReader, SharedDraws, counted, lock};
+use crate::fleet::{Fleet, profile_for};
+use crate::pool::{EndpointStats, Pool};
+use crate::probe::Facts;
+use crate::prompt::Prompter;
+use crate::request::ApiRequest;
+use crate::segment::PartialDraw;
+use crate::usage::usage;
 use crate::{Error, Notice, Role, Servers, background};
 
-/// Replicas of a language model that answer questions.
+/// Replicas of a language model on model servers, as a [`Policy`].
 pub struct RemotePolicy(Arc<Inner>);
 
 struct Inner {
-    pool: Arc<Pool>,
     fleet: Fleet,
     prompter: Prompter,
     segmenter: Segmenter,
@@ -33,8 +33,15 @@ struct Inner {
 }
 
 impl RemotePolicy {
-    /// Finds out what the servers are; waits for them as long as their configuration says. `profile`: or the one that
-    /// fits the tokenizer's folder, or `chat`. `notice` is called when all servers are gone and when one is back.
+    /// Connects to servers: asks them what they are, and waits for the first to answer.
+    ///
+    /// Without a `profile`, the one that fits the tokenizer's folder is used, or else what the server names, or else
+    /// `chat`. `notice` is called when no server answers any more, when one does again, and when requests are changed
+    /// for one.
+    ///
+    /// # Errors
+    ///
+    /// Where no server answers, the configuration cannot be used, or the servers differ in their kind or model.
     pub fn connect(
         servers: &Servers,
         profile: Option<Profile>,
@@ -45,28 +52,25 @@ impl RemotePolicy {
         Self::connect_with(servers, files, profile, notice)
     }
 
-    /// The same with the model's files at hand.
+    /// Connects like [`connect`](Self::connect), with the model's files already read.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
     pub fn connect_with(
         servers: &Servers,
         files: Option<PromptFiles>,
         profile: Option<Profile>,
         notice: impl Fn(Notice) + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        let pool = Arc::new(Pool::new(Role::Policy, servers, notice)?);
-        let probing = Arc::clone(&pool);
-        let wanted = Wanted::of(servers);
-        let fleet = background::wait_for(async move { probe(&probing, &wanted).await })?;
-        if fleet.dialect == Dialect::Sglang && files.is_none() {
-            return Err(Error::NoTokenizer("SGLang takes token ids and makes none"));
+        let fleet = Fleet::connect(Role::Policy, servers, notice)?;
+        if let (Some(reason), None) = (fleet.dialect.needs_tokenizer(), &files) {
+            return Err(Error::NoTokenizer(reason));
         }
         let profile = match (profile, &files) {
-            (Some(profile), _) => profile,
-            (None, Some(files)) => Profile::detect(
-                outthink_prompt::Role::Policy,
-                &files.architecture,
-                &files.tokenizer,
-            )?,
-            // Another outthink says how its policy is asked.
+            (profile, Some(files)) => profile_for(outthink_prompt::Role::Policy, profile, files)?,
+            (Some(profile), None) => profile,
+            // `outthink serve` names the profile that it uses its policy with.
             (None, None) => match fleet.profile().map(Profile::named) {
                 Some(Ok(profile)) if profile.policy.is_some() => profile,
                 _ => Profile::named("chat")?,
@@ -93,7 +97,6 @@ impl RemotePolicy {
             })
             .transpose()?;
         Ok(Self(Arc::new(Inner {
-            pool,
             fleet,
             prompter: Prompter::new(asked, local),
             segmenter,
@@ -113,7 +116,7 @@ impl RemotePolicy {
         self.0.prompter.profile()
     }
 
-    /// The profile's way of drawing.
+    /// The profile's sampling settings.
     pub fn sampling(&self) -> Sampling {
         let PolicyProfile {
             temperature,
@@ -130,7 +133,7 @@ impl RemotePolicy {
         }
     }
 
-    /// What the servers said they are.
+    /// What each server that answered at the first contact is.
     pub fn facts(&self) -> &[Facts] {
         &self.0.fleet.facts
     }
@@ -140,7 +143,7 @@ impl RemotePolicy {
         &self.0.fleet.model
     }
 
-    /// What to call the policy: the model's name, or of a path at the server, as llama.cpp has it, the last part.
+    /// The policy's name: the model's, or where that is a path at the server, as with llama.cpp, its last part.
     pub fn name(&self) -> &str {
         let model = self.model();
         let path = model.starts_with(['/', '.', '\\']) || model.ends_with(".gguf");
@@ -151,41 +154,50 @@ impl RemotePolicy {
         }
     }
 
-    /// Host and port of its first server: what tells two policies apart that serve models of one name.
+    /// Host and port of the first server, which tells policies apart that serve models of one name.
     pub fn host(&self) -> String {
-        let first = self.0.pool.endpoints().first();
+        let first = self.0.fleet.pool.endpoints().first();
         first
             .map(crate::endpoint::Endpoint::host)
             .unwrap_or_default()
     }
 
     pub(crate) fn pool(&self) -> Arc<Pool> {
-        Arc::clone(&self.0.pool)
+        Arc::clone(&self.0.fleet.pool)
     }
 
-    /// Can it draw step by step? A chat-only server cannot.
+    /// Can it draw step by step? Servers that give whole answers only cannot.
     pub fn takes_steps(&self) -> bool {
         self.0.fleet.dialect.continues()
     }
 
     /// What happened at each server so far.
     pub fn stats(&self) -> Vec<EndpointStats> {
-        self.0.pool.stats()
+        self.0.fleet.stats()
     }
 
-    /// Token ids that ask a question. Fails where they leave no room for an answer, or the server takes no token ids.
+    /// Token ids of a problem's prompt.
+    ///
+    /// # Errors
+    ///
+    /// Where they leave no room for an answer, or the server takes no token ids.
     pub fn prompt(&self, problem: &Problem) -> Result<Vec<u32>, Error> {
         let inner = Arc::clone(&self.0);
         let problem = problem.clone();
         background::wait_for(async move {
-            let key = key(&problem.id);
-            let ids = inner.ids(key, &problem).await?;
+            let key = prefix_key(&problem.id);
+            let ids = inner.prompter.ids(&inner.fleet, key, &problem).await?;
             inner.fleet.room(ids.len())?;
             Ok(ids.to_vec())
         })
     }
 
-    /// Draws answers to a conversation, one a seed, and says what its token ids were, if it had any.
+    /// Draws one answer to a conversation for each seed, of at most `max_tokens` tokens. Returns the conversation's
+    /// token ids (none where the server takes no token ids), the answers, and what they cost.
+    ///
+    /// # Errors
+    ///
+    /// Where a server refuses the request, or none answers it.
     pub fn converse(
         &self,
         messages: Vec<Message>,
@@ -195,34 +207,29 @@ impl RemotePolicy {
     ) -> Result<(Vec<u32>, Vec<Continuation>, Usage), Error> {
         let inner = Arc::clone(&self.0);
         background::wait_for(async move {
-            // A box in a free conversation ends nothing.
-            let shape = Shape {
+            // In a free conversation, an answer goes on after a box.
+            let settings = DrawSettings {
                 sampling,
                 max_tokens,
                 until: Until::Answer,
                 segmenter: inner.segmenter.clone().without_box(),
                 halt: None,
             };
-            let key = key(&messages
-                .last()
-                .map(|m| m.content.clone())
-                .unwrap_or_default());
+            let key = prefix_key(
+                &messages
+                    .last()
+                    .map(|m| m.content.clone())
+                    .unwrap_or_default(),
+            );
             if !inner.fleet.dialect.continues() {
-                let (continuations, usage) = inner.chat(key, &messages, &seeds, &shape).await?;
+                let (continuations, usage) = inner.chat(key, &messages, &seeds, &settings).await?;
                 return Ok((Vec::new(), continuations, usage));
             }
-            let prompt = match inner.prompter.tokenizer() {
-                Some(_) => inner.prompter.chat(&messages)?,
-                None => {
-                    let Fleet { dialect, model, .. } = &inner.fleet;
-                    let served =
-                        inner
-                            .prompter
-                            .served(&inner.pool, *dialect, model, key, &messages);
-                    served.await?
-                }
-            };
-            let (continuations, usage) = inner.draws(key, &prompt, &seeds, &shape).await?;
+            let prompt = inner
+                .prompter
+                .conversation(&inner.fleet, key, &messages)
+                .await?;
+            let (continuations, usage) = inner.draws(key, &prompt, &seeds, &settings).await?;
             Ok((prompt, continuations, usage))
         })
     }
@@ -259,15 +266,8 @@ impl RemotePolicy {
     }
 }
 
-/// Where questions that begin alike are cached: by problem.
-pub(crate) fn key(problem: &str) -> u64 {
-    let mut hasher = SipHasher13::new();
-    hasher.write(problem.as_bytes());
-    hasher.finish()
-}
-
-/// What all draws of a request have in common.
-struct Shape {
+/// What all draws of an extension have in common.
+struct DrawSettings {
     sampling: Sampling,
     max_tokens: usize,
     until: Until,
@@ -276,13 +276,6 @@ struct Shape {
 }
 
 impl Inner {
-    async fn ids(&self, key: u64, problem: &Problem) -> Result<Arc<[u32]>, Error> {
-        let Fleet { dialect, model, .. } = &self.fleet;
-        self.prompter
-            .ids(&self.pool, *dialect, model, key, problem)
-            .await
-    }
-
     async fn extension(&self, request: Extension, halt: Option<Halt>) -> Result<Reply, Error> {
         let Extension {
             problem,
@@ -292,10 +285,10 @@ impl Inner {
             sampling,
             max_tokens,
         } = request;
-        let key = key(&problem.id);
+        let key = prefix_key(&problem.id);
         let texts = steps.iter().map(|step| step.text.as_str());
         let segmenter = self.segmenter.clone().after(texts);
-        let shape = Shape {
+        let settings = DrawSettings {
             sampling,
             max_tokens,
             until,
@@ -312,58 +305,55 @@ impl Inner {
                 });
             }
             let messages = self.prompter.messages(&problem);
-            return self.chat(key, &messages, &seeds, &shape).await;
+            return self.chat(key, &messages, &seeds, &settings).await;
         }
-        let prompt = self.ids(key, &problem).await?;
+        let prompt = self.prompter.ids(&self.fleet, key, &problem).await?;
         let mut prefix = prompt.to_vec();
         prefix.extend(steps.iter().flat_map(|step| &step.tokens));
-        self.draws(key, &prefix, &seeds, &shape).await
+        self.draws(key, &prefix, &seeds, &settings).await
     }
 
-    /// A request for each seed: no server takes seeds of our own for several choices.
+    /// Sends a request for each seed: no server takes several seeds in one.
     async fn draws(
         &self,
         key: u64,
         prefix: &[u32],
         seeds: &[u64],
-        shape: &Shape,
+        settings: &DrawSettings,
     ) -> Result<Reply, Error> {
-        let max_tokens = shape.max_tokens.min(self.fleet.room(prefix.len())?);
+        let max_tokens = settings.max_tokens.min(self.fleet.room(prefix.len())?);
         let Fleet { dialect, model, .. } = &self.fleet;
         let tokenizer = self.prompter.tokenizer();
-        // A stream is worth its events where the server may go on after what is wanted, and tells all of its tokens.
-        let stream = self.stream && shape.until == Until::Answer && *dialect == Dialect::Vllm;
+        let stream = self.stream && settings.until == Until::Answer && dialect.streams();
         let draw = |seed: u64| async move {
             let separator = &self.prompter.profile().step_separator;
-            let asked = Asked {
+            let draw_request = DrawRequest {
                 model,
-                prefix: Prefix::Tokens(prefix),
+                prefix: DrawPrefix::Tokens(prefix),
                 seed,
-                sampling: shape.sampling,
+                sampling: settings.sampling,
                 max_tokens,
-                stop: (shape.until == Until::Step).then_some(separator.as_str()),
+                stop: (settings.until == Until::Step).then_some(separator.as_str()),
                 end_tokens: &self.end_tokens,
                 stream,
                 n: 1,
             };
-            let question = dialect.question(&asked).map_err(unsendable)?;
-            let reader = || DrawReader {
-                dialect: *dialect,
-                spelled: tokenizer.is_none(),
-                cuts: Arc::new(Mutex::new(vec![Cut::new(
-                    shape.segmenter.clone(),
-                    tokenizer.cloned(),
-                    shape.until,
-                )])),
-                told: None,
-                prompt: prefix.len() as u64,
-                stream,
-                done: false,
-                empty: String::new(),
-                halt: shape.halt.clone(),
-                heard: 0,
+            let request = dialect.draw_request(&draw_request).map_err(unsendable)?;
+            let reader = || {
+                let segmenter = settings.segmenter.clone();
+                let draw = PartialDraw::new(segmenter, tokenizer.cloned(), settings.until);
+                let spelled = tokenizer.is_none();
+                let halt = settings.halt.clone();
+                DrawReader::new(
+                    *dialect,
+                    spelled,
+                    vec![draw],
+                    prefix.len() as u64,
+                    stream,
+                    halt,
+                )
             };
-            self.ask(key, &question, shape, 1, reader).await
+            self.ask(key, &request, settings, 1, reader).await
         };
         let draws = try_join_all(seeds.iter().map(|&seed| draw(seed))).await?;
         let usage = draws.iter().map(|(_, usage)| *usage).sum();
@@ -376,22 +366,22 @@ impl Inner {
     /// Asks for all in one request (`n`). If the provider returns fewer, the rest is asked for in parallel requests of that
     /// size. Without token ids a sample cannot be repeated exactly anyway, and providers charge the prompt of a request once.
     ///
-    /// A request that is halted is lost with all of its samples. So under a cap, one asks for no more than is sure to come
-    /// whole, and what may be cut off comes by itself.
+    /// A request that is halted is lost with all of its samples. So under a cap on tokens, one request asks for no more
+    /// samples than are sure to fit, and those that may not fit are asked for one by one.
     async fn chat(
         &self,
         key: u64,
         messages: &[Message],
         seeds: &[u64],
-        shape: &Shape,
+        settings: &DrawSettings,
     ) -> Result<Reply, Error> {
         let mut drawn: Vec<Continuation> = Vec::with_capacity(seeds.len());
         let mut usage = Usage::default();
-        let mut at_once = self.pool.answers().max(1);
+        let mut at_once = self.fleet.pool.answers().max(1);
         while drawn.len() < seeds.len() {
             let open = &seeds[drawn.len()..];
-            let sure = shape.halt.as_ref().map_or(open.len(), |halt| {
-                let whole = halt.room().unwrap_or(0) / (shape.max_tokens as u64).max(1);
+            let sure = settings.halt.as_ref().map_or(open.len(), |halt| {
+                let whole = halt.room().unwrap_or(0) / (settings.max_tokens as u64).max(1);
                 usize::try_from(whole).unwrap_or(usize::MAX)
             });
             let (now, most) = match sure {
@@ -399,7 +389,7 @@ impl Inner {
                 sure => (&open[..sure.min(open.len())], at_once),
             };
             let parts = now.chunks(most);
-            let asked = parts.map(|seeds| self.choices(key, messages, seeds, shape));
+            let asked = parts.map(|seeds| self.choices(key, messages, seeds, settings));
             for (continuations, cost) in try_join_all(asked).await? {
                 at_once = at_once.min(continuations.len().max(1));
                 drawn.extend(continuations);
@@ -409,72 +399,68 @@ impl Inner {
         Ok((drawn, usage))
     }
 
-    /// One request for as many answers as there are seeds, of which a provider takes the first, if any. There may be fewer.
+    /// Sends one request for as many answers as there are seeds. It carries the first seed, and there may be fewer
+    /// answers.
     async fn choices(
         &self,
         key: u64,
         messages: &[Message],
         seeds: &[u64],
-        shape: &Shape,
+        settings: &DrawSettings,
     ) -> Result<Reply, Error> {
         let Fleet { dialect, model, .. } = &self.fleet;
         let n = seeds.len();
-        let asked = Asked {
+        let draw_request = DrawRequest {
             model,
-            prefix: Prefix::Chat(messages),
+            prefix: DrawPrefix::Chat(messages),
             seed: seeds.first().copied().unwrap_or_default(),
-            sampling: shape.sampling,
-            max_tokens: shape.max_tokens,
+            sampling: settings.sampling,
+            max_tokens: settings.max_tokens,
             stop: None,
             end_tokens: &[],
             stream: false,
             n,
         };
-        let question = dialect.question(&asked).map_err(unsendable)?;
+        let request = dialect.draw_request(&draw_request).map_err(unsendable)?;
         let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
-        let reader = || DrawReader {
-            dialect: *dialect,
-            spelled: true,
-            // What is here whole is not cut short: the model ended it.
-            cuts: Arc::new(Mutex::new(vec![
-                Cut::new(
-                    shape.segmenter.clone().without_box(),
-                    None,
-                    shape.until
-                );
-                n
-            ])),
-            told: None,
-            prompt: bytes.div_ceil(4) as u64,
-            stream: false,
-            done: false,
-            empty: String::new(),
-            halt: shape.halt.clone(),
-            heard: 0,
+        // A token is about four bytes.
+        let prompt = bytes.div_ceil(4) as u64;
+        let reader = || {
+            // The model ended these answers itself; a box does not.
+            let segmenter = settings.segmenter.clone().without_box();
+            let draw = PartialDraw::new(segmenter, None, settings.until);
+            DrawReader::new(
+                *dialect,
+                true,
+                vec![draw; n],
+                prompt,
+                false,
+                settings.halt.clone(),
+            )
         };
-        self.ask(key, &question, shape, n, reader).await
+        self.ask(key, &request, settings, n, reader).await
     }
 
-    /// Asks for `n` draws. When they are halted, what has come is handed over.
+    /// Sends a request for `n` draws. When it is halted, what has arrived by then is returned.
     async fn ask(
         &self,
         key: u64,
-        question: &Question,
-        shape: &Shape,
+        request: &ApiRequest,
+        settings: &DrawSettings,
         n: usize,
         reader: impl Fn() -> DrawReader,
     ) -> Result<Reply, Error> {
-        let Some(halt) = &shape.halt else {
-            return self.pool.ask(key, question, reader).await;
+        let Some(halt) = &settings.halt else {
+            return self.fleet.pool.ask(key, request, reader).await;
         };
-        // Of the last try: what is not sent yet costs nothing.
-        let sent: Mutex<Option<(Cuts, u64)>> = Mutex::default();
+        // The draws of the last attempt; None before the first, which costs nothing.
+        let sent: Mutex<Option<(SharedDraws, u64)>> = Mutex::default();
         let noted = || {
-            let own = reader();
-            *open(&sent) = Some((Arc::clone(&own.cuts), own.prompt));
-            own
+            let reader = reader();
+            *lock(&sent) = Some(reader.shared());
+            reader
         };
-        let asking = Box::pin(self.pool.ask(key, question, noted));
+        let asking = Box::pin(self.fleet.pool.ask(key, request, noted));
         match select(asking, halt.stopped()).await {
             Either::Left((reply, _)) => return reply,
             Either::Right(((), asking)) => drop(asking),
@@ -483,154 +469,13 @@ impl Inner {
             steps: Vec::new(),
             stop: Stop::Length,
         };
-        let Some((cuts, prompt)) = open(&sent).take() else {
+        let Some((draws, prompt)) = lock(&sent).take() else {
             return Ok((vec![nothing; n], Usage::default()));
         };
-        let cuts = std::mem::take(&mut *open(&cuts));
-        let usage = usage(None, prompt, counted(&cuts));
-        let draws = cuts.into_iter().map(Cut::into_continuation);
+        let draws = std::mem::take(&mut *lock(&draws));
+        let usage = usage(None, prompt, counted(&draws));
+        let draws = draws.into_iter().map(PartialDraw::into_continuation);
         let draws = draws.map(|draw| draw.unwrap_or_else(|| nothing.clone()));
         Ok((draws.collect(), usage))
-    }
-}
-
-fn open<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The draws of a request as they come.
-pub(crate) type Cuts = Arc<Mutex<Vec<Cut>>>;
-
-/// Reads draws.
-pub(crate) struct DrawReader {
-    pub(crate) dialect: Dialect,
-    pub(crate) spelled: bool,
-    /// Shared with whoever hands them over when they are halted.
-    pub(crate) cuts: Cuts,
-    pub(crate) told: Option<Told>,
-    /// Tokens sent, as counted here.
-    pub(crate) prompt: u64,
-    pub(crate) stream: bool,
-    /// Has a stream said that it is over?
-    pub(crate) done: bool,
-    /// What came without a choice.
-    pub(crate) empty: String,
-    pub(crate) halt: Option<Halt>,
-    /// Tokens that the halt has heard of.
-    pub(crate) heard: u64,
-}
-
-impl DrawReader {
-    fn hear(&mut self, tokens: u64) {
-        if let Some(halt) = &self.halt {
-            halt.drew(tokens.saturating_sub(self.heard));
-            self.heard = self.heard.max(tokens);
-        }
-    }
-}
-
-impl Reader for DrawReader {
-    type Value = (Vec<Continuation>, Usage);
-
-    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, Trouble> {
-        let parts = self
-            .dialect
-            .read(data, self.spelled)
-            .map_err(|unreadable| unreadable.at(endpoint))?;
-        if parts.parts.is_empty() && (data != b"[DONE]" || self.empty.is_empty()) {
-            self.empty = beginning(data);
-        }
-        self.told = parts.told.or(self.told);
-        self.done |= data == b"[DONE]";
-        let shared = Arc::clone(&self.cuts);
-        let mut cuts = open(&shared);
-        for part in parts.parts {
-            // More choices than were asked for are nobody's.
-            let Some(cut) = cuts.get_mut(part.index) else {
-                continue;
-            };
-            part.pieces.iter().for_each(|piece| cut.push(piece));
-            if let Some(finish) = part.finish {
-                cut.finish(finish);
-            }
-        }
-        // What a stream is hung up on has no usage, and what is over has: its last event is worth waiting for.
-        let over = |cut: &Cut| cut.has_ended() && !cut.is_finished();
-        let last = parts.last || (self.stream && cuts.iter().all(over));
-        self.hear(cuts.iter().map(Cut::tokens).sum());
-        Ok(last)
-    }
-
-    fn finish(mut self, _: &str) -> Result<(Self::Value, u64), Trouble> {
-        let cuts = std::mem::take(&mut *open(&self.cuts));
-        let counted = counted(&cuts);
-        let (done, begun) = (self.done, cuts.iter().any(Cut::has_begun));
-        let mut drawn = Vec::with_capacity(cuts.len());
-        for mut cut in cuts {
-            // Some streams end without a word for why.
-            if done && cut.has_begun() && !cut.is_finished() {
-                cut.finish(Finish::End);
-            }
-            drawn.extend(cut.into_continuation());
-        }
-        if drawn.is_empty() {
-            return Err(match self.stream || begun {
-                true => Trouble::Cut("the stream ended before the answer did".into()),
-                false => Trouble::Empty(self.empty),
-            });
-        }
-        debug_assert!(
-            drawn
-                .iter()
-                .all(|c| c.stop != Stop::Step || c.steps.len() <= 1)
-        );
-        let usage = usage(self.told, self.prompt, counted);
-        self.hear(usage.generated);
-        Ok(((drawn, usage), usage.computed))
-    }
-}
-
-/// Tokens that were drawn, as counted here.
-#[derive(Clone, Copy)]
-pub(crate) struct Counted {
-    pub(crate) tokens: u64,
-    /// Fewer there cannot be.
-    pub(crate) least: u64,
-}
-
-impl Counted {
-    pub(crate) fn exactly(tokens: u64) -> Self {
-        Self {
-            tokens,
-            least: tokens,
-        }
-    }
-}
-
-fn counted(cuts: &[Cut]) -> Counted {
-    Counted {
-        tokens: cuts.iter().map(Cut::tokens).sum(),
-        least: cuts.iter().map(Cut::least_tokens).sum(),
-    }
-}
-
-/// What a request cost: as the server tells, or else as counted here and marked so.
-pub(crate) fn usage(told: Option<Told>, prompt: u64, drawn: Counted) -> Usage {
-    let told = told.unwrap_or_default();
-    let told_prompt = told.prompt.filter(|told| *told > 0 || prompt == 0);
-    let generated = told.generated.filter(|told| *told >= drawn.least);
-    let exact = told_prompt.is_some() && generated.is_some() && told.cached.is_some();
-    let prompt = told_prompt.unwrap_or(prompt);
-    let generated = generated.unwrap_or(drawn.tokens);
-    let cached = told.cached.unwrap_or(0).min(prompt);
-    let up_to = |tokens: u64| tokens * (tokens + 1) / 2;
-    Usage {
-        requests: 1,
-        prompt,
-        cached,
-        generated,
-        computed: prompt - cached + generated,
-        attended: up_to(prompt + generated) - up_to(cached),
-        estimated: u64::from(!exact),
     }
 }

@@ -1,20 +1,19 @@
-//! The token ids that ask a question: by the checkpoint's own files, or as the server makes them.
+//! Token ids of prompts: made with the checkpoint's own files, or by the server.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use outthink_core::Problem;
 use outthink_prompt::{ChatTemplate, Message, PolicyProfile, Tokenizer};
-use serde::{Deserialize, Serialize};
 
-use crate::dialect::{Dialect, Unreadable};
-use crate::http::Trouble;
-use crate::pool::{Pool, Question, Reader};
-use crate::{Error, dialect};
+use crate::Error;
+use crate::call::Conversation;
+use crate::fleet::Fleet;
 
-/// Prompts kept; a search asks for the same one at every step.
+/// Most prompts that are kept; a search needs the same one at every step.
 const KEPT: usize = 4096;
 
+/// Makes prompts of problems, and keeps their token ids.
 pub(crate) struct Prompter {
     profile: PolicyProfile,
     local: Option<(Arc<Tokenizer>, ChatTemplate)>,
@@ -41,18 +40,17 @@ impl Prompter {
         self.local.as_ref().map(|(tokenizer, _)| tokenizer)
     }
 
-    /// The conversation that asks a question.
+    /// The conversation that puts a problem to the model.
     pub(crate) fn messages(&self, problem: &Problem) -> Vec<Message> {
         let question = format!("{}{}", problem.text, self.profile.after_question);
         Message::question(self.profile.system.as_deref(), &question)
     }
 
-    /// Token ids of the question, each beginning-of-text token once.
+    /// Token ids of a problem's prompt, with one beginning-of-text token. `key`: the problem's
+    /// [`prefix_key`](crate::call::prefix_key).
     pub(crate) async fn ids(
         &self,
-        pool: &Arc<Pool>,
-        server: Dialect,
-        model: &str,
+        fleet: &Fleet,
         key: u64,
         problem: &Problem,
     ) -> Result<Arc<[u32]>, Error> {
@@ -61,16 +59,10 @@ impl Prompter {
             return Ok(Arc::clone(ids));
         }
         let messages = self.messages(problem);
-        let ids: Arc<[u32]> = match &self.local {
-            Some((tokenizer, _)) => {
-                tokenizer.check(&problem.text)?;
-                self.chat(&messages)?.into()
-            }
-            None => self
-                .served(pool, server, model, key, &messages)
-                .await?
-                .into(),
-        };
+        if let Some((tokenizer, _)) = &self.local {
+            tokenizer.check(&problem.text)?;
+        }
+        let ids: Arc<[u32]> = self.conversation(fleet, key, &messages).await?.into();
         let mut kept = kept();
         if kept.len() >= KEPT {
             kept.clear();
@@ -79,118 +71,18 @@ impl Prompter {
         Ok(ids)
     }
 
-    /// Token ids of a conversation, by the local files.
-    pub(crate) fn chat(&self, messages: &[Message]) -> Result<Vec<u32>, Error> {
-        let (tokenizer, template) = self.local.as_ref().ok_or(Error::NoTokenizer(
-            "the conversation becomes tokens at the server",
-        ))?;
-        let text = template.render(tokenizer, messages, true)?;
-        Ok(tokenizer.encode(&text)?)
-    }
-
-    pub(crate) async fn served(
+    /// Token ids of a conversation.
+    pub(crate) async fn conversation(
         &self,
-        pool: &Arc<Pool>,
-        server: Dialect,
-        model: &str,
+        fleet: &Fleet,
         key: u64,
         messages: &[Message],
     ) -> Result<Vec<u32>, Error> {
-        #[derive(Serialize)]
-        struct Conversation<'a> {
-            model: &'a str,
-            messages: &'a [Message],
-            add_generation_prompt: bool,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            chat_template_kwargs: Option<Thinking>,
-        }
-        #[derive(Serialize)]
-        struct Thinking {
-            enable_thinking: bool,
-        }
-        #[derive(Serialize)]
-        struct Text<'a> {
-            content: &'a str,
-            /// llama.cpp takes the beginning-of-text token off the template's output and puts it on here, once.
-            add_special: bool,
-            parse_special: bool,
-        }
-        let conversation = Conversation {
-            model,
-            messages,
-            add_generation_prompt: true,
-            chat_template_kwargs: self
-                .profile
-                .thinking
-                .map(|enable_thinking| Thinking { enable_thinking }),
+        let Some((tokenizer, template)) = &self.local else {
+            let conversation = Conversation::new(&fleet.model, messages, self.profile.thinking);
+            return fleet.dialect.tokenise(fleet.call(key), conversation).await;
         };
-        match server {
-            Dialect::Vllm => {
-                let question = question("/tokenize", &conversation)?;
-                let Tokens { tokens } = pool.ask(key, &question, Json::new).await?;
-                Ok(tokens)
-            }
-            Dialect::LlamaCpp => {
-                let templated = question("/apply-template", &conversation)?;
-                let Prompt { prompt } = pool.ask(key, &templated, Json::new).await?;
-                let text = Text {
-                    content: &prompt,
-                    add_special: true,
-                    parse_special: true,
-                };
-                let Tokens { tokens } = pool
-                    .ask(key, &question("/tokenize", &text)?, Json::new)
-                    .await?;
-                Ok(tokens)
-            }
-            Dialect::Sglang | Dialect::Chat | Dialect::Gateway | Dialect::Outthink => {
-                Err(Error::NoTokenizer(
-                    "SGLang takes a conversation as token ids only from who has its tokenizer",
-                ))
-            }
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Tokens {
-    tokens: Vec<u32>,
-}
-
-#[derive(Deserialize)]
-struct Prompt {
-    prompt: String,
-}
-
-fn question(path: &'static str, body: &impl Serialize) -> Result<Question, Error> {
-    dialect::post(path, false, body).map_err(unsendable)
-}
-
-/// JSON of numbers and strings can always be written; should it ever not, it is no server's fault.
-pub(crate) fn unsendable(error: serde_json::Error) -> Error {
-    Error::Unsendable(error.to_string())
-}
-
-/// Reads a body as one value.
-struct Json<T>(Option<T>);
-
-impl<T> Json<T> {
-    fn new() -> Self {
-        Self(None)
-    }
-}
-
-impl<T: for<'a> Deserialize<'a> + Send> Reader for Json<T> {
-    type Value = T;
-
-    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, Trouble> {
-        let value = serde_json::from_slice(data).map_err(|e| Unreadable::from(e).at(endpoint))?;
-        self.0 = Some(value);
-        Ok(true)
-    }
-
-    fn finish(self, _: &str) -> Result<(T, u64), Trouble> {
-        let value = self.0.ok_or_else(|| Trouble::Garbled("no answer".into()))?;
-        Ok((value, 0))
+        let text = template.render(tokenizer, messages, true)?;
+        Ok(tokenizer.encode(&text)?)
     }
 }

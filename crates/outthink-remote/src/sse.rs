@@ -1,22 +1,22 @@
 //! Server-sent events, as far as model servers use them: `data:` lines.
 
-/// Cuts a byte stream into the data of its events, however the stream was cut on its way.
+/// Splits a byte stream into the data of its events, wherever the stream was cut on its way.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     buffer: Vec<u8>,
-    /// How far the buffer has been handed out.
+    /// Bytes of the buffer that were handed out.
     read: usize,
-    /// How far it holds no line break.
+    /// Bytes of the buffer that hold no line break after `read`.
     searched: usize,
-    /// Lines of data that are no whole event yet.
+    /// Data lines of an event that is not complete yet.
     open: Vec<u8>,
 }
 
-/// No event that was asked for is as long.
+/// Longest event, in bytes.
 const LONGEST: usize = 16 << 20;
 
 impl Events {
-    /// False if an event has no end.
+    /// Takes bytes. False if an event is too long.
     #[must_use]
     pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
         self.buffer.drain(..self.read);
@@ -26,13 +26,13 @@ impl Events {
         self.buffer.len().max(self.open.len()) <= LONGEST
     }
 
-    /// Nothing follows: the last line is one though nothing ends it.
+    /// Ends the stream: the last line counts without a line break.
     pub(crate) fn end(&mut self) {
         self.buffer.extend_from_slice(b"\n\n");
     }
 
-    /// The data of the next event. Servers write a line an event, and not all write the empty line after it; what stands in
-    /// several lines is one event up to that.
+    /// The data of the next event. Most servers write one line an event, and some without the empty line after it; data
+    /// in several lines is one event up to the empty line.
     pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
         loop {
             let rest = &self.buffer[self.searched..];
@@ -64,7 +64,7 @@ impl Events {
     }
 }
 
-/// Can nothing follow this line in its event?
+/// Is this line an event of its own?
 fn is_whole(data: &[u8]) -> bool {
     data == b"[DONE]" || (data.starts_with(b"{") && data.ends_with(b"}"))
 }

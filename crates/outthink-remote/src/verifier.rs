@@ -1,4 +1,4 @@
-//! Servers as a verifier.
+//! Model servers as a verifier.
 
 use std::collections::HashMap;
 use std::hash::Hasher;
@@ -11,24 +11,25 @@ use outthink_prompt::{
 };
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::dialect::{Dialect, Told, Unreadable, llama, sglang, vllm};
-use crate::http::Trouble;
-use crate::policy::{Counted, key, usage};
-use crate::pool::{EndpointStats, Pool, Question, Reader};
-use crate::probe::{Facts, Fleet, Wanted, probe};
-use crate::prompt::unsendable;
+use crate::call::{prefix_key, unsendable};
+use crate::dialect::{Dialect, RewardEndpoint, ScoreRequest, Scores};
+use crate::fleet::{Fleet, profile_for};
+use crate::http::TransportError;
+use crate::pool::EndpointStats;
+use crate::probe::Facts;
+use crate::request::ResponseReader;
+use crate::usage::{CountedTokens, ReportedUsage, usage};
 use crate::{Error, Notice, Role, Servers, background};
 
-/// Step rewards kept, for servers that score one step a request.
+/// Most step rewards that are kept, for servers that score one step a request.
 const KEPT: usize = 1 << 18;
 
-/// Replicas of a process reward model.
+/// Replicas of a process reward model on model servers, as a [`Verifier`].
 pub struct RemoteVerifier(Arc<Inner>);
 
 struct Inner {
-    pool: Arc<Pool>,
     fleet: Fleet,
-    method: Method,
+    reward_endpoint: RewardEndpoint,
     tokenizer: Tokenizer,
     template: ChatTemplate,
     layout: RewardLayout,
@@ -36,22 +37,14 @@ struct Inner {
     kept: Mutex<HashMap<u128, f64>>,
 }
 
-/// How the servers read rewards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
-    /// All steps in one request: rows of a classifier, of labels or of a value.
-    Rows,
-    /// All steps in one request: `outthink prm-serve` gives the log-probability of each token.
-    LikelihoodRows,
-    /// All steps in one request: the log-probability of each token of the prompt.
-    Likelihood,
-    /// A request a step: which of two tokens comes next.
-    Labels([u32; 2]),
-}
-
 impl RemoteVerifier {
-    /// Finds out what the servers are; waits for them as long as their configuration says. The tokenizer's folder must be
-    /// named: how a solution is laid out is this side's business. `profile`: or the one that fits the folder.
+    /// Connects to servers: asks them what they are, and waits for the first to answer. The configuration has to name
+    /// the tokenizer's folder, because solutions are laid out and tokenised here. Without a `profile`, the one that
+    /// fits that folder is used. `notice` is called as by [`RemotePolicy::connect`](crate::RemotePolicy::connect).
+    ///
+    /// # Errors
+    ///
+    /// Where no server answers, the configuration cannot be used, or the servers cannot give this verifier's rewards.
     pub fn connect(
         servers: &Servers,
         profile: Option<Profile>,
@@ -62,34 +55,34 @@ impl RemoteVerifier {
         Self::connect_with(servers, PromptFiles::read(folder)?, profile, notice)
     }
 
-    /// The same with the model's files at hand.
+    /// Connects like [`connect`](Self::connect), with the model's files already read.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
     pub fn connect_with(
         servers: &Servers,
         files: PromptFiles,
         profile: Option<Profile>,
         notice: impl Fn(Notice) + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        let pool = Arc::new(Pool::new(Role::Verifier, servers, notice)?);
-        let probing = Arc::clone(&pool);
-        let wanted = Wanted::of(servers);
-        let fleet = background::wait_for(async move { probe(&probing, &wanted).await })?;
-        let profile = match profile {
-            Some(profile) => profile,
-            None => Profile::detect(
-                outthink_prompt::Role::Verifier,
-                &files.architecture,
-                &files.tokenizer,
-            )?,
-        };
+        let fleet = Fleet::connect(Role::Verifier, servers, notice)?;
+        let profile = profile_for(outthink_prompt::Role::Verifier, profile, &files)?;
         let no_verifier =
             || Error::Unsendable(format!("the profile {} is no verifier's", profile.name));
         let shown = profile.verifier.as_ref().ok_or_else(no_verifier)?;
         let layout = RewardLayout::new(shown, &files.tokenizer)?;
-        let method = method(&fleet, layout.reward())?;
+        let pools = fleet.facts.iter().all(|facts| facts.pools);
+        let reward_endpoint = fleet
+            .dialect
+            .reward_endpoint(layout.reward(), pools)
+            .map_err(|reason| Error::CannotScore {
+                server: fleet.name(),
+                reason,
+            })?;
         Ok(Self(Arc::new(Inner {
-            pool,
             fleet,
-            method,
+            reward_endpoint,
             template: files.chat_template()?,
             tokenizer: files.tokenizer,
             layout,
@@ -103,7 +96,7 @@ impl RemoteVerifier {
         &self.0.profile
     }
 
-    /// What the servers said they are.
+    /// What each server that answered at the first contact is.
     pub fn facts(&self) -> &[Facts] {
         &self.0.fleet.facts
     }
@@ -115,56 +108,12 @@ impl RemoteVerifier {
 
     /// How rewards are asked for, in words.
     pub fn method(&self) -> &'static str {
-        match self.0.method {
-            Method::Rows => "/pooling, all steps in one request",
-            Method::LikelihoodRows => "/pooling, the likelihood of each token",
-            Method::Likelihood => "log-probabilities of the prompt, all steps in one request",
-            Method::Labels(_) => "probabilities of two tokens, one request a new step",
-        }
+        self.0.reward_endpoint.description()
     }
 
     /// What happened at each server so far.
     pub fn stats(&self) -> Vec<EndpointStats> {
-        self.0.pool.stats()
-    }
-}
-
-/// How a kind of server reads a kind of reward, if it can.
-fn method(fleet: &Fleet, reward: Reward) -> Result<Method, Error> {
-    let cannot = |reason| Error::CannotScore {
-        server: fleet.name(),
-        reason,
-    };
-    let pools = fleet.facts.iter().all(|facts| facts.pools);
-    match (fleet.dialect, reward) {
-        (Dialect::Outthink, Reward::Likelihood | Reward::NextLabel | Reward::Ratio(_)) => {
-            Ok(Method::LikelihoodRows)
-        }
-        (_, Reward::NextLabel) => Err(cannot(
-            "it does not read a label of each token that came next; use `outthink prm-serve`",
-        )),
-        (_, Reward::Ratio(_)) => Err(cannot(
-            "an implicit PRM is read against its reference, and one server has one model; use `outthink prm-serve`",
-        )),
-        (Dialect::Outthink, _) => Ok(Method::Rows),
-        (Dialect::Vllm, Reward::Likelihood) if pools => Err(cannot(
-            "likelihoods come from a server that generates; start it without --runner pooling",
-        )),
-        (Dialect::Vllm, _) if pools => Ok(Method::Rows),
-        (Dialect::Vllm | Dialect::Sglang, Reward::Likelihood) => Ok(Method::Likelihood),
-        (Dialect::Vllm | Dialect::Sglang | Dialect::LlamaCpp, Reward::Tokens(right, wrong)) => {
-            Ok(Method::Labels([right, wrong]))
-        }
-        (Dialect::Vllm, _) => Err(cannot(
-            "its reward head is read from /pooling; start it with --runner pooling",
-        )),
-        (Dialect::Sglang, _) => Err(cannot(
-            "it returns one row a text; use vLLM or `outthink prm-serve`",
-        )),
-        (Dialect::LlamaCpp, _) => Err(cannot(
-            "it returns neither prompt log-probabilities nor a row per token; use vLLM or `outthink prm-serve`",
-        )),
-        (Dialect::Chat | Dialect::Gateway, _) => Err(cannot("it is a chat endpoint")),
+        self.0.fleet.stats()
     }
 }
 
@@ -193,23 +142,22 @@ impl Inner {
             prefix.complete,
         )?;
         self.fleet.room(rendered.tokens.len().saturating_sub(1))?;
-        let key = key(&prefix.problem.id);
-        let (rewards, usage) = match self.method {
-            Method::Rows => self.rows(key, &rendered).await?,
-            Method::LikelihoodRows | Method::Likelihood => self.likelihood(key, &rendered).await?,
-            Method::Labels(labels) => self.labels(key, &rendered, labels).await?,
+        let key = prefix_key(&prefix.problem.id);
+        let (rewards, usage) = match self.reward_endpoint {
+            RewardEndpoint::Rows { .. } => self.rows(key, &rendered).await?,
+            RewardEndpoint::LikelihoodRows | RewardEndpoint::PromptLikelihood => {
+                self.likelihood(key, &rendered).await?
+            }
+            RewardEndpoint::Labels(_) => self.labels(key, &rendered).await?,
         };
         Ok(Judgement { rewards, usage })
     }
 
     async fn rows(&self, key: u64, rendered: &Rendered) -> Result<(Vec<f64>, Usage), Error> {
         let Rendered { tokens, steps } = rendered;
-        // A value is read before its logistic function, which servers apply or not; probabilities are read after.
-        let activated = self.layout.reward() != Reward::Value;
-        let question = vllm::pooling_question(&self.fleet.model, tokens, activated);
-        let (rows, told, endpoint) = self.ask(key, question, vllm::read_pooling).await?;
+        let (Scores { rows, usage }, endpoint) = self.ask(key, tokens).await?;
         let places: Vec<usize> = steps.iter().map(|step| step.start).collect();
-        // One row per token, or one a step tag; the text may hold more tags than those of the steps.
+        // There is a row for each token, or for each step tag. The text may hold more tags than those of its steps.
         let tags: Vec<usize> = match places.first() {
             Some(&first) => (0..tokens.len())
                 .filter(|&at| tokens[at] == tokens[first])
@@ -245,38 +193,15 @@ impl Inner {
             });
         Ok((
             rewards.collect::<Result<_, _>>()?,
-            self.usage(told, tokens.len()),
+            self.usage(usage, tokens.len()),
         ))
     }
 
     async fn likelihood(&self, key: u64, rendered: &Rendered) -> Result<(Vec<f64>, Usage), Error> {
         let Rendered { tokens, steps } = rendered;
-        let model = &self.fleet.model;
-        let (values, told, endpoint) = match (self.method, self.fleet.dialect) {
-            (Method::LikelihoodRows, _) => {
-                let question = vllm::pooling_question(model, tokens, false);
-                let read = |data: &[u8]| {
-                    let (rows, told) = vllm::read_pooling(data)?;
-                    if rows.len() != tokens.len() {
-                        let (got, sent) = (rows.len(), tokens.len());
-                        return Err(format!("{got} rows for {sent} tokens").into());
-                    }
-                    let first = |row: Vec<f64>| row.first().copied().unwrap_or(f64::NAN);
-                    Ok((rows.into_iter().map(first).collect(), told))
-                };
-                self.ask(key, question, read).await?
-            }
-            (_, Dialect::Sglang) => {
-                let question = sglang::reading_question(tokens, None);
-                self.ask(key, question, |data| sglang::read_likelihood(data, tokens))
-                    .await?
-            }
-            _ => {
-                let question = vllm::likelihood_question(model, tokens);
-                self.ask(key, question, |data| vllm::read_likelihood(data, tokens))
-                    .await?
-            }
-        };
+        let (Scores { rows, usage }, endpoint) = self.ask(key, tokens).await?;
+        let first = |row: Vec<f64>| row.first().copied().unwrap_or(f64::NAN);
+        let values: Vec<f64> = rows.into_iter().map(first).collect();
         let ratio = match self.layout.reward() {
             Reward::Ratio(beta) => Some(beta),
             _ => None,
@@ -302,19 +227,13 @@ impl Inner {
         });
         Ok((
             rewards.collect::<Result<_, _>>()?,
-            self.usage(told, tokens.len()),
+            self.usage(usage, tokens.len()),
         ))
     }
 
-    /// A search asks for the steps before a new one again and again; what was read once is kept.
-    async fn labels(
-        &self,
-        key: u64,
-        rendered: &Rendered,
-        labels: [u32; 2],
-    ) -> Result<(Vec<f64>, Usage), Error> {
-        let model = &self.fleet.model;
-        let dialect = self.fleet.dialect;
+    /// Rewards from a request for each step. A search scores all steps of a solution again whenever one is added, so
+    /// the rewards are kept.
+    async fn labels(&self, key: u64, rendered: &Rendered) -> Result<(Vec<f64>, Usage), Error> {
         let score = |end: usize| async move {
             let tokens = &rendered.tokens[..end];
             let mut hasher = SipHasher13::new();
@@ -324,28 +243,9 @@ impl Inner {
             if let Some(reward) = kept().get(&name) {
                 return Ok((*reward, Usage::default()));
             }
-            let share = |[right, wrong]: [f64; 2]| 1.0 / (1.0 + (wrong - right).exp());
-            let (reward, told, endpoint) = match dialect {
-                Dialect::LlamaCpp => {
-                    let question = llama::labels_question(tokens, labels);
-                    self.ask(key, question, |data| llama::read_labels(data, labels))
-                        .await?
-                }
-                Dialect::Sglang => {
-                    let question = sglang::reading_question(tokens, Some(labels));
-                    let read = |data: &[u8]| {
-                        sglang::read_labels(data, labels).map(|(both, told)| (share(both), told))
-                    };
-                    self.ask(key, question, read).await?
-                }
-                _ => {
-                    let question = vllm::labels_question(model, tokens, labels);
-                    let read = |data: &[u8]| {
-                        vllm::read_labels(data, labels).map(|(both, told)| (share(both), told))
-                    };
-                    self.ask(key, question, read).await?
-                }
-            };
+            let (scores, endpoint) = self.ask(key, tokens).await?;
+            let reward = scores.rows.first().and_then(|row| row.first()).copied();
+            let reward = reward.unwrap_or(f64::NAN);
             if !(0.0..=1.0).contains(&reward) {
                 return Err(Error::NotAReward {
                     endpoint,
@@ -358,7 +258,10 @@ impl Inner {
                 kept.clear();
             }
             kept.insert(name, reward);
-            Ok((reward, usage(told, end as u64, Counted::exactly(1))))
+            Ok((
+                reward,
+                usage(scores.usage, end as u64, CountedTokens::exactly(1)),
+            ))
         };
         let scored = try_join_all(rendered.steps.iter().map(|step| score(step.end))).await?;
         Ok(scored.into_iter().fold(
@@ -370,39 +273,46 @@ impl Inner {
         ))
     }
 
-    fn usage(&self, told: Option<Told>, tokens: usize) -> Usage {
-        let mut told = told.unwrap_or_else(|| Told::new(tokens as u64, None, 0));
-        // A server without a prefix cache need not tell that nothing came from it.
+    /// The cost of a request that only reads; `tokens`: how many were sent.
+    fn usage(&self, reported: Option<ReportedUsage>, tokens: usize) -> Usage {
+        let mut reported = reported.unwrap_or_else(|| ReportedUsage::new(tokens as u64, None, 0));
+        // A server without a prefix cache need not report that it used none.
         let caches = self
             .fleet
             .facts
             .iter()
             .any(|facts| facts.prefix_caching != Some(false));
         if !caches {
-            told.cached = told.cached.or(Some(0));
+            reported.cached = reported.cached.or(Some(0));
         }
-        // An endpoint that only reads may say nothing of what it drew.
-        told.generated = told.generated.or(Some(0));
-        usage(Some(told), tokens as u64, Counted::exactly(0))
+        // An endpoint that only reads need not report that it drew nothing.
+        reported.generated = reported.generated.or(Some(0));
+        usage(Some(reported), tokens as u64, CountedTokens::exactly(0))
     }
 
-    /// The value of an answer, its usage and who gave it.
-    async fn ask<T: Send>(
-        &self,
-        key: u64,
-        question: Result<Question, serde_json::Error>,
-        read: impl Fn(&[u8]) -> Result<(T, Option<Told>), Unreadable> + Send + Sync,
-    ) -> Result<(T, Option<Told>, String), Error> {
-        let question = question.map_err(unsendable)?;
-        let reader = || RewardReader {
-            read: &read,
-            value: None,
+    /// What a server gives for these tokens, and the server's address.
+    async fn ask(&self, key: u64, tokens: &[u32]) -> Result<(Scores, String), Error> {
+        let dialect = self.fleet.dialect;
+        let score = ScoreRequest {
+            model: &self.fleet.model,
+            tokens,
+            endpoint: self.reward_endpoint,
         };
-        self.pool.ask(key, &question, reader).await
+        let request = dialect.score_request(&score).map_err(unsendable)?;
+        let reader = || ScoreReader {
+            dialect,
+            score,
+            scores: None,
+        };
+        self.fleet.pool.ask(key, &request, reader).await
     }
 }
 
-/// The reward in a row, or the row and what it should have been.
+/// The reward in a row of a head's outputs, in [0, 1].
+///
+/// # Errors
+///
+/// The row and what it should have been.
 pub(crate) fn reward(kind: Reward, row: &[f64]) -> Result<f64, (Vec<f64>, &'static str)> {
     /// Half-precision servers round.
     const ROUNDING: f64 = 0.02;
@@ -427,29 +337,28 @@ pub(crate) fn reward(kind: Reward, row: &[f64]) -> Result<f64, (Vec<f64>, &'stat
     }
 }
 
-struct RewardReader<'a, F, T> {
-    read: &'a F,
-    value: Option<(T, Option<Told>)>,
+/// Reads the answer to one score request.
+struct ScoreReader<'a> {
+    dialect: &'static dyn Dialect,
+    score: ScoreRequest<'a>,
+    scores: Option<Scores>,
 }
 
-impl<F, T: Send> Reader for RewardReader<'_, F, T>
-where
-    F: Fn(&[u8]) -> Result<(T, Option<Told>), Unreadable> + Send + Sync,
-{
-    type Value = (T, Option<Told>, String);
+impl ResponseReader for ScoreReader<'_> {
+    type Value = (Scores, String);
 
-    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, Trouble> {
-        let value = (self.read)(data).map_err(|unreadable| unreadable.at(endpoint))?;
-        self.value = Some(value);
+    fn take(&mut self, endpoint: &str, data: &[u8]) -> Result<bool, TransportError> {
+        let scores = self.dialect.read_scores(data, &self.score);
+        self.scores = Some(scores.map_err(|unreadable| unreadable.at(endpoint))?);
         Ok(true)
     }
 
-    fn finish(self, endpoint: &str) -> Result<(Self::Value, u64), Trouble> {
-        let (value, told) = self
-            .value
-            .ok_or_else(|| Trouble::Garbled("no answer".into()))?;
-        let told_work = |told: Told| told.prompt.unwrap_or(0) + told.generated.unwrap_or(0);
-        let work = told.map_or(1, told_work).max(1);
-        Ok(((value, told, endpoint.to_owned()), work))
+    fn finish(self, endpoint: &str) -> Result<(Self::Value, u64), TransportError> {
+        let no_answer = || TransportError::Malformed("no answer".into());
+        let scores = self.scores.ok_or_else(no_answer)?;
+        let tokens =
+            |usage: ReportedUsage| usage.prompt.unwrap_or(0) + usage.generated.unwrap_or(0);
+        let work = scores.usage.map_or(1, tokens).max(1);
+        Ok(((scores, endpoint.to_owned()), work))
     }
 }

@@ -19,7 +19,7 @@ use outthink_core::{
     Stop, Tree, Until, Verifier, search,
 };
 use outthink_prompt::Profile;
-use outthink_remote::{Config, Dialect, RemotePolicy, RemoteVerifier, Servers};
+use outthink_remote::{Config, RemotePolicy, RemoteVerifier, Servers};
 use serde_json::{Value, json};
 
 fn folder(checkpoint: &str) -> PathBuf {
@@ -261,7 +261,7 @@ fn under_a_cap_one_request_asks_for_no_more_than_is_sure_to_come_whole() {
 fn a_provider_that_returns_fewer_choices_is_asked_for_the_rest() {
     let mock = Mock::start(provider);
     let client = policy(&servers(&[&mock], None));
-    assert_eq!(client.facts()[0].dialect, Dialect::Chat);
+    assert_eq!(client.facts()[0].dialect.name(), "chat");
     let tree = block_on(grow(1, MAJORITY, &client, None)).unwrap();
     assert_eq!(tree.solutions().iter().map(|s| s.count).sum::<usize>(), 8);
     assert_eq!(tree.solutions()[0].steps.len(), 2);
@@ -332,7 +332,7 @@ fn sglang(request: &Request) -> Act {
 fn sglang_draws_steps_by_its_own_endpoint() {
     let mock = Mock::start(sglang);
     let client = policy(&servers(&[&mock], Some("micro-0.3m")));
-    assert_eq!(client.facts()[0].dialect, Dialect::Sglang);
+    assert_eq!(client.facts()[0].dialect.name(), "sglang");
     let prm = Mock::start(mock::prm);
     let judge =
         RemoteVerifier::connect(&servers(&[&prm], Some("micro-prm")), None, |_| {}).unwrap();

@@ -17,7 +17,7 @@ use outthink_core::{
     Continuation, Extension, Policy, Prefix, Problem, Sampling, Step, Stop, Until, Usage, Verifier,
 };
 use outthink_prompt::Profile;
-use outthink_remote::{Dialect, RemotePolicy, RemoteVerifier, Servers};
+use outthink_remote::{RemotePolicy, RemoteVerifier, Servers};
 use serde_json::Value;
 
 /// The address of a mock that replays a transcript, or of a recorder.
@@ -81,7 +81,7 @@ fn draw(policy: &RemotePolicy, extension: Extension) -> (Vec<Continuation>, Usag
 }
 
 /// What any policy server has to do, whoever has the tokenizer.
-fn draws(url: &str, dialect: Dialect) {
+fn draws(url: &str, dialect: &str) {
     let mut seen = Vec::new();
     for (tokenizer, stream) in [
         (Some(folder("micro-0.3m")), false),
@@ -97,7 +97,10 @@ fn draws(url: &str, dialect: Dialect) {
         let profile = Some(Profile::named("micro").unwrap());
         let policy = RemotePolicy::connect(&servers, profile, |_| {}).unwrap();
         let facts = &policy.facts()[0];
-        assert_eq!((facts.dialect, &*facts.model), (dialect, "micro-0.3m"));
+        assert_eq!(
+            (facts.dialect.name(), &*facts.model),
+            (dialect, "micro-0.3m")
+        );
         assert_eq!(
             (facts.context, facts.prefix_caching),
             (Some(512), Some(true))
@@ -177,13 +180,13 @@ fn draws(url: &str, dialect: Dialect) {
 #[test]
 fn vllm_draws_steps_and_answers() {
     let (_mock, url) = server("vllm-policy.jsonl", "OUTTHINK_RECORD_VLLM_POLICY");
-    draws(&url, Dialect::Vllm);
+    draws(&url, "vllm");
 }
 
 #[test]
 fn llama_cpp_draws_steps_and_answers() {
     let (_mock, url) = server("llama.jsonl", "OUTTHINK_RECORD_LLAMA");
-    draws(&url, Dialect::LlamaCpp);
+    draws(&url, "llama.cpp");
 }
 
 /// A right solution, and one whose second step is wrong.

@@ -13,7 +13,7 @@ use outthink_micro::Experts;
 use outthink_micro::domain::Kind;
 use outthink_micro::family::{Family, GRID, MICRO, Member};
 use outthink_prompt::{Message, Profile};
-use outthink_remote::{Dialect, Facts, RemotePolicy, Role};
+use outthink_remote::{Facts, RemotePolicy, Role};
 
 use crate::cli::{Doctor, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
@@ -276,10 +276,7 @@ fn embedded_policy(policy: &EmbeddedPolicy, checks: &mut Checks) {
 
 /// What a server said it is.
 fn tell(facts: &Facts) {
-    let kind = match facts.dialect {
-        Dialect::Chat => "OpenAI-compatible chat server".to_owned(),
-        dialect => dialect.to_string(),
-    };
+    let kind = facts.dialect.description();
     let version = match &facts.version {
         Some(version) => format!(" {version}"),
         None => " (version not reported)".into(),

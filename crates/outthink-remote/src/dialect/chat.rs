@@ -1,18 +1,48 @@
 //! Any OpenAI-compatible `/v1/chat/completions`: whole answers as text, without tokens.
 //!
-//! Some providers return fewer choices than asked for; the policy asks again for the rest. What a model thought apart from its
-//! answer (`reasoning_content`, `reasoning`, parts of that kind) is no part of the answer.
+//! Some providers return fewer choices than asked for; the policy then asks for the rest. Thinking that a server
+//! reports apart from the answer (`reasoning_content`, `reasoning`, parts of that type) is not part of the answer.
 
 use outthink_prompt::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Asked, Part, Parts, Piece, Prefix, Told, Unreadable, finish, post};
-use crate::pool::Question;
-use crate::said::Said;
+use super::draw::finish_reason;
+use super::{Dialect, DrawDelta, DrawEvent, DrawPrefix, DrawRequest, Piece, Unreadable};
+use crate::request::ApiRequest;
+use crate::server_error::ServerError;
+use crate::usage::{self, ReportedUsage};
+
+pub(super) struct Chat;
+
+impl Dialect for Chat {
+    fn name(&self) -> &'static str {
+        "chat"
+    }
+
+    fn title(&self) -> &'static str {
+        "chat-only"
+    }
+
+    fn description(&self) -> &'static str {
+        "OpenAI-compatible chat server"
+    }
+
+    fn continues(&self) -> bool {
+        false
+    }
+
+    fn draw_request(&self, draw: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
+        request(draw)
+    }
+
+    fn read_draws(&self, data: &[u8], _: bool) -> Result<DrawEvent, Unreadable> {
+        read(data)
+    }
+}
 
 #[derive(Serialize)]
-struct Chat<'a> {
+struct ChatCompletion<'a> {
     model: &'a str,
     messages: &'a [Message],
     max_tokens: usize,
@@ -42,43 +72,44 @@ fn is_none(p: &f64) -> bool {
     *p == 0.0
 }
 
-pub(super) fn question(asked: &Asked<'_>) -> Result<Question, serde_json::Error> {
-    let messages = match asked.prefix {
-        Prefix::Chat(messages) => messages,
-        Prefix::Tokens(_) => &[],
+/// Asks for `n` answers to a conversation.
+pub(super) fn request(draw: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
+    let messages = match draw.prefix {
+        DrawPrefix::Chat(messages) => messages,
+        DrawPrefix::Tokens(_) => &[],
     };
-    let body = Chat {
-        model: asked.model,
+    let body = ChatCompletion {
+        model: draw.model,
         messages,
-        max_tokens: asked.max_tokens,
-        temperature: asked.sampling.temperature,
-        top_p: asked.sampling.top_p,
-        top_k: asked.sampling.top_k,
-        min_p: asked.sampling.min_p,
-        seed: asked.seed().map(|seed| (seed >> 33) as u32),
-        n: asked.n,
-        stream: asked.stream,
+        max_tokens: draw.max_tokens,
+        temperature: draw.sampling.temperature,
+        top_p: draw.sampling.top_p,
+        top_k: draw.sampling.top_k,
+        min_p: draw.sampling.min_p,
+        seed: draw.effective_seed().map(|seed| (seed >> 33) as u32),
+        n: draw.n,
+        stream: draw.stream,
     };
-    post("/v1/chat/completions", asked.stream, &body)
+    ApiRequest::json("/v1/chat/completions", draw.stream, &body)
 }
 
 #[derive(Deserialize)]
-struct Reply {
+struct ChatReply {
     #[serde(default)]
-    choices: Option<Vec<Choice>>,
-    #[serde(default, deserialize_with = "super::usage::usage")]
-    usage: Option<Told>,
+    choices: Option<Vec<ChatChoice>>,
+    #[serde(default, deserialize_with = "usage::reported")]
+    usage: Option<ReportedUsage>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
+struct ChatChoice {
     #[serde(default)]
     index: Value,
     #[serde(default)]
     message: Value,
     #[serde(default)]
     text: Value,
-    /// Of a stream.
+    /// In an event of a stream, in place of `message`.
     #[serde(default)]
     delta: Value,
     #[serde(default)]
@@ -87,7 +118,7 @@ struct Choice {
     error: Value,
 }
 
-impl Choice {
+impl ChatChoice {
     fn index(&self) -> Option<usize> {
         self.index
             .as_u64()
@@ -99,69 +130,73 @@ impl Choice {
     }
 
     fn text(&self) -> String {
-        let said = [&self.message, &self.delta]
+        let message = [&self.message, &self.delta]
             .into_iter()
-            .find(|said| !said.is_null());
+            .find(|message| !message.is_null());
         let mut text = String::new();
-        match said {
+        match message {
             Some(Value::Object(message)) => {
                 message
                     .get("content")
                     .into_iter()
                     .for_each(|content| read_content(content, &mut text));
             }
-            Some(said) => read_content(said, &mut text),
+            Some(message) => read_content(message, &mut text),
             None => read_content(&self.text, &mut text),
         }
         text
     }
 }
 
-/// The text of a content: whole, or in parts of which only those that are text are the answer.
+/// Appends the text of a message's content: a string, or a list of parts of which only those of type text count.
 fn read_content(content: &Value, text: &mut String) {
     match content {
-        Value::String(said) => text.push_str(said),
+        Value::String(words) => text.push_str(words),
         Value::Array(parts) => parts.iter().for_each(|part| read_content(part, text)),
         Value::Object(part) => {
             let kind = part.get("type").and_then(Value::as_str).unwrap_or("text");
             if matches!(kind, "text" | "output_text") {
-                let said = ["text", "content", "value"]
+                let inner = ["text", "content", "value"]
                     .into_iter()
                     .find_map(|name| part.get(name));
-                said.into_iter().for_each(|said| read_content(said, text));
+                inner
+                    .into_iter()
+                    .for_each(|inner| read_content(inner, text));
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
-    let reply: Reply = serde_json::from_slice(data)?;
+pub(super) fn read(data: &[u8]) -> Result<DrawEvent, Unreadable> {
+    let reply: ChatReply = serde_json::from_slice(data)?;
     let mut choices = reply.choices.unwrap_or_default();
     if choices.is_empty() {
-        if let Some(said) = Said::read_success(data) {
-            return Err(Unreadable::Said(said));
+        if let Some(error) = ServerError::read_success(data) {
+            return Err(Unreadable::ServerError(error));
         }
-        // The last event of some streams, or an answer that holds none.
-        return Ok(Parts {
-            told: reply.usage,
-            ..Parts::default()
+        // The last event of some streams, or an answer without choices.
+        return Ok(DrawEvent {
+            usage: reply.usage,
+            ..DrawEvent::default()
         });
     }
-    let streamed = choices.iter().any(Choice::is_delta);
+    let streamed = choices.iter().any(ChatChoice::is_delta);
     if !streamed {
-        // Places are what tells whole answers apart: servers leave indices out, or give all the same.
-        let mut places: Vec<Option<usize>> = choices.iter().map(Choice::index).collect();
+        // Whole answers are told apart by their position: some servers leave indices out, or give all the same.
+        let mut places: Vec<Option<usize>> = choices.iter().map(ChatChoice::index).collect();
         places.sort_unstable();
         places.dedup();
         if places.len() == choices.len() && !places.contains(&None) {
-            choices.sort_by_key(Choice::index);
+            choices.sort_by_key(ChatChoice::index);
         }
     }
-    let part = |(place, choice): (usize, Choice)| {
+    let delta = |(place, choice): (usize, ChatChoice)| {
         let broken = choice.finish_reason == "error" || !choice.error.is_null();
-        if broken && let Some(said) = Said::read_success(&serde_json::to_vec(&choice.error)?) {
-            return Err(Unreadable::Said(said));
+        if broken
+            && let Some(error) = ServerError::read_success(&serde_json::to_vec(&choice.error)?)
+        {
+            return Err(Unreadable::ServerError(error));
         }
         let text = choice.text();
         let index = match streamed {
@@ -170,9 +205,9 @@ pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
         };
         let ended = match (&choice.finish_reason, streamed) {
             (Value::Null, true) => None,
-            (reason, _) => Some(finish(reason, false)?),
+            (reason, _) => Some(finish_reason(reason, false)?),
         };
-        Ok(Part {
+        Ok(DrawDelta {
             index,
             pieces: vec![Piece {
                 token: None,
@@ -182,10 +217,10 @@ pub(super) fn read(data: &[u8]) -> Result<Parts, Unreadable> {
             finish: ended,
         })
     };
-    let parts = choices.into_iter().enumerate().map(part);
-    Ok(Parts {
-        parts: parts.collect::<Result<_, Unreadable>>()?,
-        told: reply.usage,
+    let deltas = choices.into_iter().enumerate().map(delta);
+    Ok(DrawEvent {
+        deltas: deltas.collect::<Result<_, Unreadable>>()?,
+        usage: reply.usage,
         last: false,
     })
 }
@@ -196,16 +231,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::dialect::Finish;
+    use crate::dialect::FinishReason;
 
     fn texts(reply: &Value) -> Vec<String> {
-        let parts = read(reply.to_string().as_bytes()).unwrap().parts;
-        for (place, part) in parts.iter().enumerate() {
-            assert_eq!((part.index, part.finish), (place, Some(Finish::End)));
+        let deltas = read(reply.to_string().as_bytes()).unwrap().deltas;
+        for (place, delta) in deltas.iter().enumerate() {
+            assert_eq!(
+                (delta.index, delta.finish),
+                (place, Some(FinishReason::End))
+            );
         }
-        parts
+        deltas
             .into_iter()
-            .map(|part| String::from_utf8(part.pieces[0].bytes.clone()).unwrap())
+            .map(|delta| String::from_utf8(delta.pieces[0].bytes.clone()).unwrap())
             .collect()
     }
 

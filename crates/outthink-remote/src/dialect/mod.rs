@@ -1,101 +1,259 @@
-//! What each kind of server takes, ignores and answers. Every rule here was seen on a running server (vLLM 0.32, llama.cpp
-//! b11434) or stands in the server's documentation (SGLang); none is guessed from a name.
+//! Kinds of servers: what each takes, ignores and answers.
+//!
+//! A kind of server is one file here that implements [`Dialect`] and one line in [`DIALECTS`]; nothing outside this folder
+//! asks which kind a server is. To add one, copy `toy.rs`, which draws and scores in a few lines each and has a test.
+//!
+//! Every rule was seen on a running server (vLLM 0.32, llama.cpp b11434) or stands in the server's documentation (SGLang);
+//! none is guessed from a name.
 
-pub(crate) mod chat;
-pub(crate) mod llama;
-pub(crate) mod sglang;
-mod usage;
-pub(crate) mod vllm;
+mod chat;
+mod draw;
+mod gateway;
+mod llama_cpp;
+mod outthink;
+mod score;
+mod self_description;
+mod sglang;
+#[cfg(test)]
+mod toy;
+mod unreadable;
+mod vllm;
 
 use std::fmt;
 use std::str::FromStr;
 
-use outthink_core::{Sampling, visible_line};
-use outthink_prompt::Message;
+use futures::future::{BoxFuture, FutureExt, ready};
+use outthink_core::visible_line;
+use outthink_prompt::Reward;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::Error;
-use crate::http::Trouble;
-use crate::pool::Question;
-use crate::said::Said;
+use crate::call::{Conversation, ServerCall};
+use crate::probe::Facts;
+use crate::request::ApiRequest;
 
-pub(crate) use usage::Told;
+pub(crate) use draw::{DrawDelta, DrawEvent, DrawPrefix, DrawRequest, FinishReason, Piece};
+pub(crate) use score::{RewardEndpoint, ScoreRequest, Scores};
+pub(crate) use self_description::SelfDescription;
+pub(crate) use unreadable::Unreadable;
 
-/// A kind of server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-#[non_exhaustive]
-pub enum Dialect {
-    /// vLLM: token-id prompts, token ids back, seeds per request, `/pooling`.
-    Vllm,
-    /// SGLang's own `/generate`: token-id prompts, token ids back, log-probabilities of chosen tokens anywhere.
-    Sglang,
-    /// llama.cpp's own `/completion`: token-id prompts, token ids back.
-    LlamaCpp,
-    /// `outthink prm-serve`: the embedded engine behind `/pooling`.
-    Outthink,
-    /// `outthink serve`: another outthink's policies, asked for whole answers.
-    Gateway,
-    /// Any other OpenAI-compatible chat endpoint: whole answers only.
-    Chat,
-}
+/// All kinds of servers. The first that recognises a server is taken.
+pub(crate) const DIALECTS: &[&dyn Dialect] = &[
+    &vllm::Vllm,
+    &sglang::Sglang,
+    &llama_cpp::LlamaCpp,
+    &outthink::PrmServe,
+    &gateway::Gateway,
+    &chat::Chat,
+    #[cfg(test)]
+    &toy::Toy,
+];
 
-impl fmt::Display for Dialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Vllm => "vLLM",
-            Self::Sglang => "SGLang",
-            Self::LlamaCpp => "llama.cpp",
-            Self::Outthink => "outthink prm-serve",
-            Self::Gateway => "outthink serve",
-            Self::Chat => "chat-only",
-        })
+/// The kind of a server that no dialect recognises.
+const FALLBACK: &dyn Dialect = &chat::Chat;
+
+/// A kind of server: how it is recognised, and how its endpoints are asked and read.
+///
+/// Requests and answers are plain data here, so that a dialect needs no network and no runtime: the pool sends what
+/// `draw_request` and `score_request` make, to whichever replica has room, and hands the answers to `read_draws` and
+/// `read_scores`.
+pub(crate) trait Dialect: Send + Sync {
+    /// Its word in a configuration, as in `dialect = "vllm"`.
+    fn name(&self) -> &'static str;
+
+    /// Its name in messages, and in what a study stores of its models.
+    fn title(&self) -> &'static str;
+
+    /// What to call it to users, beside its version and model (`doctor`).
+    fn description(&self) -> &'static str {
+        self.title()
+    }
+
+    /// The `owned_by` in its list of models, by which it is recognised without another request.
+    fn owned_by(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Paths whose answers [`recognises`](Self::recognises) looks at. They are requested (GET) only where no dialect
+    /// has the `owned_by` of the list, as behind a proxy that puts its own name there.
+    fn recognised_by(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Do these answers come from this kind of server and no other?
+    fn recognises(&self, _answers: &SelfDescription) -> bool {
+        false
+    }
+
+    /// Is this name in its list not a model, but a search with another model of the list?
+    fn lists_as_search(&self, _model: &str) -> bool {
+        false
+    }
+
+    /// Paths that are requested (GET) at the start, one after the other, for [`read_facts`](Self::read_facts).
+    fn facts_at(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Fills in what the answers tell. Paths without a successful answer are missing in `answers`.
+    fn read_facts(&self, _answers: &SelfDescription, _facts: &mut Facts) {}
+
+    /// Can it continue an answer from any token? Then each draw is a request with its own seed, and searches over steps
+    /// are possible. If not, it is asked for whole answers, several in one request.
+    fn continues(&self) -> bool;
+
+    /// Are whole answers worth streaming, so that the connection can be closed where an answer ends? Only if a stream
+    /// holds every token.
+    fn streams(&self) -> bool {
+        false
+    }
+
+    /// Why a policy cannot be used without its tokenizer's files, if that is so.
+    fn needs_tokenizer(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Lets the server make token ids of a conversation.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot; that is the default.
+    fn tokenise<'a>(
+        &'a self,
+        _server: ServerCall<'a>,
+        _conversation: Conversation<'a>,
+    ) -> BoxFuture<'a, Result<Vec<u32>, Error>> {
+        ready(Err(Error::NoTokenizer(
+            "SGLang takes a conversation as token ids only from who has its tokenizer",
+        )))
+        .boxed()
+    }
+
+    /// The request for one draw, or for several whole answers to one conversation.
+    fn draw_request(&self, draw: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error>;
+
+    /// Reads an answer's body, or one event of a stream other than `[DONE]`. `spelled`: are the bytes of each token
+    /// needed, because there is no tokenizer?
+    fn read_draws(&self, data: &[u8], spelled: bool) -> Result<DrawEvent, Unreadable>;
+
+    /// How rewards of this kind are asked for, or why they cannot be. `pools`: does every server have a `/pooling`
+    /// endpoint? By default, none can be.
+    fn reward_endpoint(
+        &self,
+        reward: Reward,
+        _pools: bool,
+    ) -> Result<RewardEndpoint, &'static str> {
+        Err(score::only_prm_serve_reads(reward).unwrap_or("it is a chat endpoint"))
+    }
+
+    /// The request for the rewards of a solution or of one step, at an endpoint that
+    /// [`reward_endpoint`](Self::reward_endpoint) returned.
+    fn score_request(&self, _score: &ScoreRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
+        Err(serde::ser::Error::custom(score::NOT_SCORED))
+    }
+
+    /// Reads the answer to a [`score_request`](Self::score_request).
+    fn read_scores(&self, _data: &[u8], _score: &ScoreRequest<'_>) -> Result<Scores, Unreadable> {
+        Err(score::NOT_SCORED.into())
     }
 }
 
-impl Dialect {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Vllm,
-        Self::Sglang,
-        Self::LlamaCpp,
-        Self::Outthink,
-        Self::Gateway,
-        Self::Chat,
-    ];
+/// The dialect with this `owned_by`.
+pub(crate) fn owning(owned_by: &str) -> Option<&'static dyn Dialect> {
+    let mut dialects = DIALECTS.iter().copied();
+    dialects.find(|dialect| dialect.owned_by() == Some(owned_by))
+}
 
-    /// As it is written in a configuration.
-    fn written(self) -> &'static str {
-        match self {
-            Self::Vllm => "vllm",
-            Self::Sglang => "sglang",
-            Self::LlamaCpp => "llama.cpp",
-            Self::Outthink => "prm-serve",
-            Self::Gateway => "outthink",
-            Self::Chat => "chat",
+/// All paths that dialects are recognised by, each once.
+pub(crate) fn telling_paths() -> Vec<&'static str> {
+    let mut paths = Vec::new();
+    for path in DIALECTS.iter().flat_map(|dialect| dialect.recognised_by()) {
+        if !paths.contains(path) {
+            paths.push(*path);
         }
     }
+    paths
 }
 
-impl FromStr for Dialect {
+/// The dialect of a server that answered like this at the [`telling_paths`].
+pub(crate) fn recognised(answers: &SelfDescription) -> &'static dyn Dialect {
+    let mut dialects = DIALECTS.iter().copied();
+    dialects
+        .find(|dialect| dialect.recognises(answers))
+        .unwrap_or(FALLBACK)
+}
+
+/// A kind of server: vLLM, SGLang, llama.cpp, `outthink prm-serve`, `outthink serve`, or any OpenAI-compatible chat
+/// endpoint.
+///
+/// It is parsed from its [`name`](Self::name) or from its `Display` form, ignoring case, hyphens, dots and blanks.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DialectId(&'static dyn Dialect);
+
+impl DialectId {
+    /// Its word in a configuration: `vllm`, `sglang`, `llama.cpp`, `prm-serve`, `outthink` or `chat`.
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
+
+    /// What to call it to users, beside its version and model (`doctor`).
+    pub fn description(self) -> &'static str {
+        self.0.description()
+    }
+
+    pub(crate) fn of(dialect: &'static dyn Dialect) -> Self {
+        Self(dialect)
+    }
+
+    pub(crate) fn dialect(self) -> &'static dyn Dialect {
+        self.0
+    }
+}
+
+impl PartialEq for DialectId {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for DialectId {}
+
+impl fmt::Debug for DialectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for DialectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.title())
+    }
+}
+
+impl FromStr for DialectId {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
         let plain = |name: &str| name.to_lowercase().replace(['-', '_', '.', ' '], "");
-        let named = |dialect: &Self| {
-            plain(dialect.written()) == plain(name) || plain(&dialect.to_string()) == plain(name)
+        let is_named = |dialect: &&dyn Dialect| {
+            [dialect.name(), dialect.title()]
+                .map(plain)
+                .contains(&plain(name))
         };
-        Self::ALL
-            .into_iter()
-            .find(named)
-            .ok_or_else(|| Error::UnknownDialect {
+        let mut dialects = DIALECTS.iter().copied();
+        let found = dialects.find(is_named).map(Self);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.name()).collect();
+            Error::UnknownDialect {
                 name: visible_line(name).into_owned(),
-                known: Self::ALL.map(Self::written).join(", "),
-            })
+                known: names.join(", "),
+            }
+        })
     }
 }
 
-impl TryFrom<String> for Dialect {
+impl TryFrom<String> for DialectId {
     type Error = Error;
 
     fn try_from(name: String) -> Result<Self, Error> {
@@ -103,283 +261,97 @@ impl TryFrom<String> for Dialect {
     }
 }
 
-/// What is to be continued.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Prefix<'a> {
-    /// Prompt and steps so far.
-    Tokens(&'a [u32]),
-    /// A conversation.
-    Chat(&'a [Message]),
-}
-
-/// One draw, as every dialect is asked for it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'a> {
-    pub(crate) model: &'a str,
-    pub(crate) prefix: Prefix<'a>,
-    pub(crate) seed: u64,
-    pub(crate) sampling: Sampling,
-    pub(crate) max_tokens: usize,
-    /// Text after which the server is to stop.
-    pub(crate) stop: Option<&'a str>,
-    /// Tokens at which it is to stop.
-    pub(crate) end_tokens: &'a [u32],
-    pub(crate) stream: bool,
-    /// How many answers to one conversation.
-    pub(crate) n: usize,
-}
-
-impl Asked<'_> {
-    /// A greedy draw is the same whatever the seed.
-    fn seed(&self) -> Option<u64> {
-        (self.sampling.temperature > 0.0).then_some(self.seed)
-    }
-}
-
-/// Why a server ended a draw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Finish {
-    /// At the text that it was to stop at.
-    Separator,
-    /// The model ended its answer.
-    End,
-    /// Out of tokens.
-    Length,
-}
-
-/// A piece of an answer: a token, or some text without its tokens.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Piece {
-    pub(crate) token: Option<u32>,
-    /// Its bytes, as far as the server tells them; who has the tokenizer need not look.
-    pub(crate) bytes: Vec<u8>,
-    /// Its log-probability, where the server tells it.
-    pub(crate) logprob: Option<f64>,
-}
-
-/// What one body or event of an answer holds.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Part {
-    /// Which of several answers.
-    pub(crate) index: usize,
-    pub(crate) pieces: Vec<Piece>,
-    pub(crate) finish: Option<Finish>,
-}
-
-/// All that one body or event holds.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Parts {
-    pub(crate) parts: Vec<Part>,
-    pub(crate) told: Option<Told>,
-    /// Nothing follows.
-    pub(crate) last: bool,
-}
-
-/// Why a body or an event says nothing.
-#[derive(Debug)]
-pub(crate) enum Unreadable {
-    /// It is cut off or no JSON, or the server gave up: another try may mend it.
-    Broken(String),
-    /// It is something else than was asked for, and will be again.
-    Other(String),
-    /// It says what is wrong.
-    Said(Said),
-}
-
-impl From<serde_json::Error> for Unreadable {
-    fn from(error: serde_json::Error) -> Self {
-        match error.is_data() {
-            true => Self::Other(error.to_string()),
-            false => Self::Broken(error.to_string()),
-        }
-    }
-}
-
-impl From<String> for Unreadable {
-    fn from(reason: String) -> Self {
-        Self::Other(reason)
-    }
-}
-
-impl From<&str> for Unreadable {
-    fn from(reason: &str) -> Self {
-        Self::Other(reason.to_owned())
-    }
-}
-
-impl Unreadable {
-    pub(crate) fn at(self, endpoint: &str) -> Trouble {
-        match self {
-            Self::Broken(reason) => Trouble::Garbled(reason),
-            Self::Other(reason) => Trouble::Fatal(Error::Misshaped {
-                endpoint: endpoint.to_owned(),
-                reason,
-            }),
-            Self::Said(said) => said.trouble(None, None),
-        }
-    }
-}
-
-impl Dialect {
-    /// Can it continue an answer from any token on?
-    pub(crate) fn continues(self) -> bool {
-        matches!(self, Self::Vllm | Self::Sglang | Self::LlamaCpp)
-    }
-
-    pub(crate) fn question(self, asked: &Asked<'_>) -> Result<Question, serde_json::Error> {
-        match self {
-            Self::Vllm => vllm::question(asked),
-            Self::Sglang => sglang::question(asked),
-            Self::LlamaCpp => llama::question(asked),
-            Self::Chat | Self::Gateway | Self::Outthink => chat::question(asked),
-        }
-    }
-
-    /// Reads a body, or an event. `spelled`: are the tokens' bytes wanted?
-    pub(crate) fn read(self, data: &[u8], spelled: bool) -> Result<Parts, Unreadable> {
-        if data == b"[DONE]" {
-            return Ok(Parts {
-                last: true,
-                ..Parts::default()
-            });
-        }
-        match self {
-            Self::Vllm => vllm::read(data, spelled),
-            Self::Sglang => sglang::read(data),
-            Self::LlamaCpp => llama::read(data, spelled),
-            Self::Chat | Self::Gateway | Self::Outthink => chat::read(data),
-        }
-    }
-}
-
-/// A question as JSON.
-pub(crate) fn post(
-    path: &'static str,
-    stream: bool,
-    body: &impl serde::Serialize,
-) -> Result<Question, serde_json::Error> {
-    Ok(Question {
-        path,
-        body: serde_json::to_vec(body)?.into(),
-        stream,
-    })
-}
-
-/// OpenAI's word for why a draw ended, and those of others. A reply that is there and ended for a reason unheard of is whole.
-fn finish(reason: &Value, at_separator: bool) -> Result<Finish, Unreadable> {
-    let word = match reason {
-        Value::String(word) => word.as_str(),
-        Value::Object(reason) => reason
-            .get("type")
-            .and_then(Value::as_str)
-            .unwrap_or_default(),
-        _ => "",
-    };
-    let plain = word.trim().to_ascii_lowercase();
-    match plain.as_str() {
-        "stop" if at_separator => Ok(Finish::Separator),
-        "length"
-        | "max_tokens"
-        | "max_new_tokens"
-        | "max_output_tokens"
-        | "max_completion_tokens"
-        | "max_length"
-        | "model_length"
-        | "model_context_window_exceeded"
-        | "context_length"
-        | "context_length_exceeded"
-        | "context_window_exceeded"
-        | "token_limit"
-        | "limit"
-        | "incomplete"
-        | "truncated" => Ok(Finish::Length),
-        // What a filter cut off is not the model's whole answer.
-        "content_filter" | "content_filtered" | "safety" | "recitation" | "blocklist"
-        | "prohibited_content" | "spii" => Ok(Finish::Length),
-        "error"
-        | "abort"
-        | "aborted"
-        | "cancelled"
-        | "canceled"
-        | "timeout"
-        | "load"
-        | "insufficient_system_resource" => {
-            Err(Unreadable::Broken(format!("it ended with {word:?}")))
-        }
-        _ => Ok(Finish::End),
-    }
-}
-
-/// A log-probability, if it can be one: not above 0, save for rounding.
-fn logprob(value: Option<f64>) -> Result<Option<f64>, Unreadable> {
-    const ROUNDING: f64 = 1e-3;
-    match value {
-        None => Ok(None),
-        Some(value) if value.is_finite() && value <= ROUNDING => Ok(Some(value)),
-        Some(value) => Err(format!("{value:?} where a log-probability should be").into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn servers_have_many_words_for_why_an_answer_ended() {
-        let ends = |reason: Value| finish(&reason, false).ok();
-        for word in [
-            "stop",
-            "eos",
-            "end_turn",
-            "",
-            "COMPLETE",
-            "stop_sequence",
-            "STOP",
-            "tool_calls",
-            "never heard of",
-        ] {
-            assert_eq!(ends(json!(word)), Some(Finish::End), "{word}");
-        }
-        assert_eq!(ends(Value::Null), Some(Finish::End));
-        assert_eq!(
-            ends(json!({"type": "stop", "matched": 2})),
-            Some(Finish::End)
-        );
-        for word in [
-            "length",
-            "max_tokens",
-            "MAX_TOKENS",
-            "model_length",
-            "content_filter",
-            "SAFETY",
-        ] {
-            assert_eq!(ends(json!(word)), Some(Finish::Length), "{word}");
-        }
-        for word in ["error", "abort"] {
-            assert_eq!(ends(json!(word)), None, "{word}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_log_probability_is_no_number_to_count_with() {
-        assert!(
-            logprob(Some(-3.5)).is_ok() && logprob(Some(1e-6)).is_ok() && logprob(None).is_ok()
-        );
-        for wrong in [1e308, 0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert!(logprob(Some(wrong)).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn a_kind_of_server_is_named_as_it_is_shown_or_as_it_is_written() {
-        for dialect in Dialect::ALL {
-            assert_eq!(dialect.to_string().parse::<Dialect>().ok(), Some(dialect));
+        for dialect in DIALECTS {
+            let id = DialectId::of(*dialect);
+            assert_eq!(id.to_string().parse::<DialectId>().ok(), Some(id));
+            assert_eq!(id.name().parse::<DialectId>().ok(), Some(id));
         }
-        assert_eq!("llama-cpp".parse::<Dialect>().ok(), Some(Dialect::LlamaCpp));
-        assert_eq!("chat".parse::<Dialect>().ok(), Some(Dialect::Chat));
-        let error = "tgi".parse::<Dialect>().map_err(|error| error.to_string());
+        let named = |text: &str| text.parse::<DialectId>().map(DialectId::name).ok();
+        assert_eq!(named("llama-cpp"), Some("llama.cpp"));
+        assert_eq!(named("PRM_serve"), Some("prm-serve"));
+        assert_eq!(named("chat"), Some("chat"));
+        let error = "tgi"
+            .parse::<DialectId>()
+            .map_err(|error| error.to_string());
         assert!(error.is_err_and(|error| error.contains("vllm, sglang, llama.cpp")));
+    }
+
+    #[test]
+    fn a_reward_is_read_where_a_server_has_it_and_refused_with_a_reason_elsewhere() {
+        use RewardEndpoint::{Labels, LikelihoodRows, PromptLikelihood};
+        let endpoint = |name: &str, reward: Reward, pools: bool| {
+            let dialect = DIALECTS.iter().find(|dialect| dialect.name() == name);
+            dialect.map(|dialect| dialect.reward_endpoint(reward, pools))
+        };
+        let rows = |activated| RewardEndpoint::Rows { activated };
+        for (name, reward, pools, expected) in [
+            ("vllm", Reward::Label(1), true, rows(true)),
+            ("vllm", Reward::Value, true, rows(false)),
+            ("vllm", Reward::Tokens(5, 6), true, rows(true)),
+            ("vllm", Reward::Tokens(5, 6), false, Labels([5, 6])),
+            ("vllm", Reward::Likelihood, false, PromptLikelihood),
+            ("sglang", Reward::Tokens(5, 6), false, Labels([5, 6])),
+            ("sglang", Reward::Likelihood, false, PromptLikelihood),
+            ("llama.cpp", Reward::Tokens(5, 6), false, Labels([5, 6])),
+            ("prm-serve", Reward::Label(1), true, rows(true)),
+            ("prm-serve", Reward::Value, true, rows(false)),
+            ("prm-serve", Reward::Likelihood, true, LikelihoodRows),
+            ("prm-serve", Reward::NextLabel, true, LikelihoodRows),
+            ("prm-serve", Reward::Ratio(0.1), true, LikelihoodRows),
+        ] {
+            assert_eq!(
+                endpoint(name, reward, pools),
+                Some(Ok(expected)),
+                "{name}, {reward:?}"
+            );
+        }
+        for (name, reward, pools, words) in [
+            (
+                "vllm",
+                Reward::Likelihood,
+                true,
+                "start it without --runner pooling",
+            ),
+            (
+                "vllm",
+                Reward::Label(1),
+                false,
+                "start it with --runner pooling",
+            ),
+            ("vllm", Reward::NextLabel, true, "a label of each token"),
+            (
+                "sglang",
+                Reward::Label(1),
+                true,
+                "it returns one row a text",
+            ),
+            (
+                "sglang",
+                Reward::Ratio(0.1),
+                false,
+                "one server has one model",
+            ),
+            (
+                "llama.cpp",
+                Reward::Likelihood,
+                false,
+                "neither prompt log-probabilities",
+            ),
+            ("chat", Reward::Label(1), false, "it is a chat endpoint"),
+            ("chat", Reward::NextLabel, false, "a label of each token"),
+            ("outthink", Reward::Value, true, "it is a chat endpoint"),
+        ] {
+            let refused = endpoint(name, reward, pools).and_then(Result::err);
+            assert!(
+                refused.is_some_and(|reason| reason.contains(words)),
+                "{name}, {reward:?}"
+            );
+        }
     }
 }

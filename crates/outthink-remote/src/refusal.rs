@@ -1,56 +1,19 @@
-//! What a server does not take, found out by its refusals: it is asked again without, once, and remembered.
+//! What to change of a request that a server refuses. It is then sent again, and if that helps, the server gets such
+//! requests from then on.
 //!
-//! Only what has a meaning of its own without it is left out: a prompt or the request for token ids never is. A number that
-//! the server takes at another value is left as it is, and the refusal stands.
+//! A parameter is only left out if the request means something without it: never the prompt, or the request for token
+//! ids. A value that the server wants changed (a lower temperature, say) is not changed, and the refusal stands.
 
-use std::fmt;
-
-use bytes::Bytes;
+use hyper::StatusCode;
 use serde_json::{Map, Value};
 
-use crate::said::Said;
+use crate::change::{Change, has_system, is};
+use crate::server_error::ServerError;
 
-/// How a request is changed for a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// `max_completion_tokens` for `max_tokens`.
-    CompletionTokens,
-    /// A parameter is left out.
-    Without(&'static str),
-    /// So many answers a request.
-    AtMost(usize),
-    /// A temperature just above 0 for 0.
-    Warm,
-    /// The system message stands at the head of the user's.
-    NoSystem,
-}
+/// Most changes that are tried for one request.
+const MOST_CHANGES: usize = 8;
 
-/// For people, after the server's name.
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CompletionTokens => {
-                f.write_str("takes `max_completion_tokens`, not `max_tokens`")
-            }
-            Self::Without("seed") => {
-                f.write_str("takes no `seed`: what it draws cannot be repeated")
-            }
-            Self::Without(name @ ("temperature" | "top_p" | "top_k" | "min_p")) => {
-                write!(f, "takes no such `{name}`: its own setting holds")
-            }
-            Self::Without(name @ ("max_tokens" | "max_completion_tokens")) => {
-                write!(f, "takes no such `{name}`: its own limit holds")
-            }
-            Self::Without(name) => write!(f, "takes no `{name}`: asked without"),
-            Self::AtMost(1) => f.write_str("gives one answer a request: asked as often as needed"),
-            Self::AtMost(n) => write!(f, "gives at most {n} answers a request"),
-            Self::Warm => f.write_str("takes no temperature of 0: asked with 0.01"),
-            Self::NoSystem => f.write_str("takes no system message: it stands before the question"),
-        }
-    }
-}
-
-/// Parameters that a request means something without.
+/// Parameters that may be left out.
 const OPTIONAL: [&str; 17] = [
     "max_tokens",
     "max_completion_tokens",
@@ -71,7 +34,7 @@ const OPTIONAL: [&str; 17] = [
     "cache_prompt",
 ];
 
-/// Not "another value, please" but "not at all".
+/// Phrases that refuse a parameter altogether, rather than its value.
 const NOT_AT_ALL: [&str; 24] = [
     "support",
     "unknown",
@@ -99,72 +62,44 @@ const NOT_AT_ALL: [&str; 24] = [
     "does not accept",
 ];
 
-/// All changes for one server.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Changes(Vec<Change>);
-
-impl Changes {
-    /// True if it is new.
-    pub(crate) fn add(&mut self, change: Change) -> bool {
-        let new = !self.0.contains(&change);
-        if new {
-            self.0.push(change);
-        }
-        new
+/// Adds to `found` what to change of a refused request, if it was not tried yet. `body`: as it was sent. True if there
+/// is something.
+pub(crate) fn learns(
+    error: &ServerError,
+    status: StatusCode,
+    body: &[u8],
+    found: &mut Vec<Change>,
+) -> bool {
+    if !matches!(status.as_u16(), 400 | 403 | 413 | 422 | 500 | 501) || found.len() >= MOST_CHANGES
+    {
+        return false;
     }
-
-    /// Most answers that one request may ask for.
-    pub(crate) fn answers(&self) -> Option<usize> {
-        let most = self.0.iter().filter_map(|change| match change {
-            Change::AtMost(n) => Some(*n),
-            _ => None,
-        });
-        most.min()
+    // A 5xx status is a failure of the server, unless its message says that something is not supported.
+    if status.is_server_error()
+        && !error.mentions(&[
+            "not supported",
+            "unsupported",
+            "not implemented",
+            "unrecognized",
+            "unknown",
+        ])
+    {
+        return false;
     }
-
-    /// A request's body under them.
-    pub(crate) fn apply(&self, body: &Bytes) -> Bytes {
-        if self.0.is_empty() {
-            return body.clone();
+    match change(error, body) {
+        Some(change) if !found.contains(&change) => {
+            found.push(change);
+            true
         }
-        let Ok(mut asked) = serde_json::from_slice::<Map<String, Value>>(body) else {
-            return body.clone();
-        };
-        for change in &self.0 {
-            match change {
-                Change::CompletionTokens => {
-                    if let Some(most) = asked.remove("max_tokens") {
-                        asked.insert("max_completion_tokens".into(), most);
-                    }
-                }
-                Change::Without(name) => {
-                    asked.remove(*name);
-                }
-                Change::AtMost(most) => {
-                    if let Some(n) = asked.get("n").and_then(Value::as_u64) {
-                        match (*most as u64).min(n) {
-                            0 | 1 => asked.remove("n"),
-                            n => asked.insert("n".into(), n.into()),
-                        };
-                    }
-                }
-                Change::Warm => {
-                    if is(&asked, "temperature", 0.0) {
-                        asked.insert("temperature".into(), 0.01.into());
-                    }
-                }
-                Change::NoSystem => merge_system(&mut asked),
-            }
-        }
-        serde_json::to_vec(&asked).map_or_else(|_| body.clone(), Bytes::from)
+        _ => false,
     }
 }
 
-/// What to change of a refused request, if that may help. `body`: as it was sent.
-pub(crate) fn change(said: &Said, body: &[u8]) -> Option<Change> {
-    let asked: Map<String, Value> = serde_json::from_slice(body).ok()?;
-    if has_system(&asked)
-        && said.tells(&[
+/// What to change of a refused request, if anything may help. `body`: as it was sent.
+pub(crate) fn change(error: &ServerError, body: &[u8]) -> Option<Change> {
+    let request: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    if has_system(&request)
+        && error.mentions(&[
             "system role",
             "system message",
             "system instruction",
@@ -173,7 +108,7 @@ pub(crate) fn change(said: &Said, body: &[u8]) -> Option<Change> {
             "\"system\"",
             "roles must alternate",
         ])
-        && said.tells(&[
+        && error.mentions(&[
             "support",
             "not enabled",
             "not allowed",
@@ -184,24 +119,25 @@ pub(crate) fn change(said: &Said, body: &[u8]) -> Option<Change> {
     {
         return Some(Change::NoSystem);
     }
-    match culprit(said, &asked) {
-        Some(name) => cure(said, name, &asked),
-        None => beyond_context(said, &asked),
+    match culprit(error, &request) {
+        Some(name) => cure(error, name, &request),
+        None => beyond_context(error, &request),
     }
 }
 
-/// The sent parameter that a refusal is about: the one that it names apart, or else the first in its words.
-fn culprit(said: &Said, asked: &Map<String, Value>) -> Option<&'static str> {
+/// The parameter of the request that a refusal is about: the one that it names in a field of its own, or else the first
+/// in its message.
+fn culprit(error: &ServerError, request: &Map<String, Value>) -> Option<&'static str> {
     let sent = || {
         OPTIONAL
             .into_iter()
-            .filter(|name| asked.contains_key(*name))
+            .filter(|name| request.contains_key(*name))
     };
-    let named = |name: &&'static str| said.parameters.iter().any(|told| told == name);
+    let named = |name: &&'static str| error.parameters.iter().any(|parameter| parameter == name);
     if let Some(name) = sent().find(named) {
         return Some(name);
     }
-    let words = said.message.to_lowercase();
+    let words = error.message.to_lowercase();
     let first = sent()
         .filter_map(|name| Some((mentioned(&words, name)?, name)))
         .min();
@@ -219,11 +155,12 @@ fn culprit(said: &Said, asked: &Map<String, Value>) -> Option<&'static str> {
         "more than one choice",
         "single completion",
     ];
-    (asked.contains_key("n") && several.iter().any(|words_for| words.contains(words_for)))
+    (request.contains_key("n") && several.iter().any(|words_for| words.contains(words_for)))
         .then_some("n")
 }
 
-/// Where a text names a parameter as a word of its own. One letter is a name only between quotes or before a condition.
+/// Where a text names a parameter as a whole word. A name of one letter only counts between quotes or before a
+/// condition.
 fn mentioned(words: &str, name: &str) -> Option<usize> {
     let part = |c: char| c.is_alphanumeric() || c == '_';
     let at = words.match_indices(name).find(|(at, _)| {
@@ -261,14 +198,14 @@ fn mentioned(words: &str, name: &str) -> Option<usize> {
     at.map(|(at, _)| at)
 }
 
-fn cure(said: &Said, name: &'static str, asked: &Map<String, Value>) -> Option<Change> {
-    let not_at_all = said.tells(&NOT_AT_ALL);
-    if said.tells(&["field required", "is required", "missing"]) && !not_at_all {
+fn cure(error: &ServerError, name: &'static str, request: &Map<String, Value>) -> Option<Change> {
+    let not_at_all = error.mentions(&NOT_AT_ALL);
+    if error.mentions(&["field required", "is required", "missing"]) && !not_at_all {
         return None;
     }
     match name {
         "max_tokens" => {
-            let too_many = said.tells(&[
+            let too_many = error.mentions(&[
                 "too large",
                 "too big",
                 "at most",
@@ -278,20 +215,20 @@ fn cure(said: &Said, name: &'static str, asked: &Map<String, Value>) -> Option<C
                 "<=",
                 "greater than",
             ]);
-            Some(match too_many && !said.tells(&["instead"]) {
+            Some(match too_many && !error.mentions(&["instead"]) {
                 true => Change::Without(name),
                 false => Change::CompletionTokens,
             })
         }
         "n" => {
-            let n = asked.get(name).and_then(Value::as_u64)?;
-            let told = said.message.split(|c: char| !c.is_ascii_digit());
-            let less = told.filter_map(|number| number.parse().ok());
+            let n = request.get(name).and_then(Value::as_u64)?;
+            let numbers = error.message.split(|c: char| !c.is_ascii_digit());
+            let less = numbers.filter_map(|number| number.parse().ok());
             let most = less.filter(|most| (1..n).contains(most)).max().unwrap_or(1);
             Some(Change::AtMost(usize::try_from(most).unwrap_or(1)))
         }
         "temperature" => {
-            let positive = said.tells(&[
+            let positive = error.mentions(&[
                 "positive",
                 "greater than 0",
                 "> 0",
@@ -300,10 +237,10 @@ fn cure(said: &Said, name: &'static str, asked: &Map<String, Value>) -> Option<C
                 "non-zero",
                 "nonzero",
             ]);
-            match (positive && is(asked, name, 0.0), not_at_all) {
+            match (positive && is(request, name, 0.0), not_at_all) {
                 (true, _) => Some(Change::Warm),
-                // Of two that do not go together, one that changes nothing goes.
-                (_, true) if said.message.contains("top_p") && is(asked, "top_p", 1.0) => {
+                // Of two that cannot be combined, drop the one that has no effect at its value.
+                (_, true) if error.message.contains("top_p") && is(request, "top_p", 1.0) => {
                     Some(Change::Without("top_p"))
                 }
                 (_, true) => Some(Change::Without(name)),
@@ -312,15 +249,15 @@ fn cure(said: &Said, name: &'static str, asked: &Map<String, Value>) -> Option<C
         }
         "top_p" | "top_k" | "min_p" => {
             let neutral = if name == "top_p" { 1.0 } else { 0.0 };
-            (not_at_all || is(asked, name, neutral)).then_some(Change::Without(name))
+            (not_at_all || is(request, name, neutral)).then_some(Change::Without(name))
         }
         _ => Some(Change::Without(name)),
     }
 }
 
-/// A request may be too long only because of the answer that it leaves room for.
-fn beyond_context(said: &Said, asked: &Map<String, Value>) -> Option<Change> {
-    let long = said.tells(&[
+/// A request beyond the context may fit without a limit on its answer, for which it reserves room.
+fn beyond_context(error: &ServerError, request: &Map<String, Value>) -> Option<Change> {
+    let long = error.mentions(&[
         "context length",
         "context_length",
         "context window",
@@ -331,43 +268,8 @@ fn beyond_context(said: &Said, asked: &Map<String, Value>) -> Option<Change> {
     ]);
     let limit = ["max_completion_tokens", "max_tokens"]
         .into_iter()
-        .find(|name| asked.contains_key(*name));
+        .find(|name| request.contains_key(*name));
     limit.filter(|_| long).map(Change::Without)
-}
-
-fn is(asked: &Map<String, Value>, name: &str, value: f64) -> bool {
-    asked.get(name).and_then(Value::as_f64) == Some(value)
-}
-
-fn messages(asked: &Map<String, Value>) -> &[Value] {
-    asked
-        .get("messages")
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
-}
-
-fn has_system(asked: &Map<String, Value>) -> bool {
-    let messages = messages(asked);
-    messages.len() > 1
-        && messages
-            .first()
-            .is_some_and(|first| first["role"] == "system")
-}
-
-fn merge_system(asked: &mut Map<String, Value>) {
-    if !has_system(asked) {
-        return;
-    }
-    let Some(Value::Array(messages)) = asked.get_mut("messages") else {
-        return;
-    };
-    let system = messages.remove(0);
-    let user = messages
-        .first_mut()
-        .and_then(|user| user.get_mut("content"));
-    if let (Some(system), Some(Value::String(text))) = (system["content"].as_str(), user) {
-        *text = format!("{system}\n\n{text}");
-    }
 }
 
 #[cfg(test)]
@@ -377,12 +279,12 @@ mod tests {
 
     use super::*;
 
-    fn cured(refusal: &Value, asked: &Value) -> Option<Change> {
+    fn cured(refusal: &Value, request: &Value) -> Option<Change> {
         let refusal = match refusal {
             Value::String(text) => text.clone().into_bytes(),
             other => other.to_string().into_bytes(),
         };
-        change(&Said::read(&refusal), asked.to_string().as_bytes())
+        change(&ServerError::read(&refusal), request.to_string().as_bytes())
     }
 
     fn usual() -> Value {
@@ -539,25 +441,5 @@ mod tests {
             cured(&json!("unknown field `return_token_ids`"), &prompt),
             None
         );
-    }
-
-    #[test]
-    fn a_body_is_changed_and_nothing_else_of_it() {
-        let mut changes = Changes::default();
-        for change in [
-            Change::CompletionTokens,
-            Change::Without("seed"),
-            Change::AtMost(1),
-            Change::NoSystem,
-        ] {
-            assert!(changes.add(change) && !changes.add(change));
-        }
-        let body = changes.apply(&usual().to_string().into());
-        assert_eq!(
-            serde_json::from_slice::<Value>(&body).unwrap(),
-            json!({"model": "m", "messages": [{"role": "user", "content": "S\n\nQ"}], "max_completion_tokens": 100, "temperature": 0.7, "top_p": 1.0})
-        );
-        assert_eq!(changes.answers(), Some(1));
-        assert_eq!(Changes::default().apply(&"x".into()), "x");
     }
 }

@@ -1,5 +1,5 @@
-//! What a server says when it does not do what it was asked, in the shapes that servers use: with a status of its own, or in
-//! a body whose status says that all is well.
+//! Errors as servers report them, in the formats that they use: with a status of their own, or in a body with the
+//! status of a success.
 
 use std::time::Duration;
 
@@ -7,28 +7,28 @@ use hyper::StatusCode;
 use outthink_core::visible_line;
 use serde_json::Value;
 
-use crate::http::Trouble;
+use crate::http::TransportError;
 
-/// More of it nobody reads.
+/// Most characters of a message.
 const LONGEST: usize = 300;
 
-/// An error as a server tells it.
+/// An error as a server reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Said {
-    /// Its words, for people.
+pub(crate) struct ServerError {
+    /// Its message, safe to show.
     pub(crate) message: String,
-    /// The parameters that it names apart from its words.
+    /// Parameters that it names in fields of their own.
     pub(crate) parameters: Vec<String>,
-    /// Its codes and kinds, in lower case.
+    /// Its codes and types, in lower case.
     kinds: String,
-    /// The status that its body tells.
+    /// The status in its body.
     status: Option<u16>,
 }
 
-impl Said {
-    /// Reads the body of an answer whose status says that it is an error.
+impl ServerError {
+    /// Reads the body of an answer with the status of an error.
     pub(crate) fn read(body: &[u8]) -> Self {
-        let mut said = match serde_json::from_slice::<Value>(body) {
+        let mut error = match serde_json::from_slice::<Value>(body) {
             Ok(value) => Self::of(&value),
             Err(_) => Self {
                 message: match page(body) {
@@ -38,30 +38,30 @@ impl Said {
                 ..Self::default()
             },
         };
-        said.message = visible_line(said.message.trim()).into_owned();
-        if let Some((end, _)) = said.message.char_indices().nth(LONGEST) {
-            said.message.truncate(end);
-            said.message.push('…');
+        error.message = visible_line(error.message.trim()).into_owned();
+        if let Some((end, _)) = error.message.char_indices().nth(LONGEST) {
+            error.message.truncate(end);
+            error.message.push('…');
         }
-        if said.message.is_empty() {
-            said.message = match said.kinds.trim() {
+        if error.message.is_empty() {
+            error.message = match error.kinds.trim() {
                 "" => "no reason given".to_owned(),
                 kinds => visible_line(kinds).into_owned(),
             };
         }
-        said
+        error
     }
 
-    /// Reads a body or an event of an answer with the status of a success, if it is an error after all.
+    /// Reads a body or an event with the status of a success, if it is an error nevertheless.
     pub(crate) fn read_success(body: &[u8]) -> Option<Self> {
         let value: Value = serde_json::from_slice(body).ok()?;
         is_error(&value).then(|| Self::read(body))
     }
 
     fn of(value: &Value) -> Self {
-        let mut said = Self::default();
-        said.gather(value, 0);
-        said
+        let mut error = Self::default();
+        error.gather(value, 0);
+        error
     }
 
     fn gather(&mut self, value: &Value, depth: usize) {
@@ -71,7 +71,7 @@ impl Said {
         }
         match value {
             Value::String(text) => self.say(text),
-            // Gemini's error stands in a list, pydantic's are one.
+            // Gemini puts its error in a list; pydantic's errors are a list.
             Value::Array(errors) => errors
                 .iter()
                 .for_each(|error| self.gather(error, depth + 1)),
@@ -123,7 +123,7 @@ impl Said {
                     "title",
                     "reason",
                 ] {
-                    // One wording is enough; a list of errors goes on by itself.
+                    // The first field with a message is enough, beside `msg`.
                     if self.message.len() == before || name == "msg" {
                         error
                             .get(name)
@@ -147,25 +147,31 @@ impl Said {
         self.message.push_str(text);
     }
 
-    /// All its words in lower case: for finding out what it means.
+    /// Its message and codes in lower case, to be searched.
     pub(crate) fn words(&self) -> String {
         format!("{} {}", self.message.to_lowercase(), self.kinds)
     }
 
-    pub(crate) fn tells(&self, any: &[&str]) -> bool {
+    pub(crate) fn mentions(&self, any: &[&str]) -> bool {
         let words = self.words();
         any.iter().any(|phrase| words.contains(phrase))
     }
 
-    /// What follows from it. `status`: of the answer, unless that said that all is well.
-    pub(crate) fn trouble(self, status: Option<StatusCode>, after: Option<Duration>) -> Trouble {
-        let told = self.status.and_then(|code| StatusCode::from_u16(code).ok());
-        // Waiting does not fill an account.
-        let hopeless = self.tells(&["insufficient_quota", "billing", "credit balance", "payment"]);
-        let status = match status.or(told) {
+    /// What it means for the request. `status`: of the answer, unless that is a success. `after`: when the server wants
+    /// to be asked again.
+    pub(crate) fn into_transport_error(
+        self,
+        status: Option<StatusCode>,
+        after: Option<Duration>,
+    ) -> TransportError {
+        let stated = self.status.and_then(|code| StatusCode::from_u16(code).ok());
+        // No waiting helps where money is missing.
+        let hopeless =
+            self.mentions(&["insufficient_quota", "billing", "credit balance", "payment"]);
+        let status = match status.or(stated) {
             Some(status) => status,
             None if hopeless => StatusCode::PAYMENT_REQUIRED,
-            None if self.tells(&[
+            None if self.mentions(&[
                 "rate limit",
                 "rate_limit",
                 "too many requests",
@@ -179,7 +185,7 @@ impl Said {
             {
                 StatusCode::TOO_MANY_REQUESTS
             }
-            None if self.tells(&[
+            None if self.mentions(&[
                 "invalid_request",
                 "invalid_argument",
                 "badrequest",
@@ -206,15 +212,15 @@ impl Said {
             None => StatusCode::INTERNAL_SERVER_ERROR,
         };
         match status.as_u16() {
-            429 if hopeless => Trouble::Refused(status, self),
-            429 | 503 | 529 => Trouble::Busy(after, self.message),
-            408 | 425 | 500.. => Trouble::Failed(status, self),
-            _ => Trouble::Refused(status, self),
+            429 if hopeless => TransportError::Refused(status, self),
+            429 | 503 | 529 => TransportError::Busy(after, self.message),
+            408 | 425 | 500.. => TransportError::Failed(status, self),
+            _ => TransportError::Refused(status, self),
         }
     }
 }
 
-/// Is a body with the status of a success an error?
+/// Is a body with the status of a success an error nevertheless?
 fn is_error(value: &Value) -> bool {
     let says = |value: &Value| match value {
         Value::Null | Value::Bool(false) => false,
@@ -239,7 +245,7 @@ fn is_error(value: &Value) -> bool {
     }
 }
 
-/// What to call a web page where an answer should be; none if it is no page.
+/// A web page's name in messages; None if the body is no web page.
 pub(crate) fn page(body: &[u8]) -> Option<String> {
     const LOOKED_AT: usize = 1 << 16;
     let text = String::from_utf8_lossy(&body[..body.len().min(LOOKED_AT)]);
@@ -257,7 +263,7 @@ pub(crate) fn page(body: &[u8]) -> Option<String> {
     })
 }
 
-/// How a body begins, for people.
+/// The beginning of a body, safe to show.
 pub(crate) fn beginning(body: &[u8]) -> String {
     // No character takes more than four bytes.
     let text = String::from_utf8_lossy(&body[..body.len().min(4 * LONGEST)]);
@@ -269,7 +275,7 @@ pub(crate) fn beginning(body: &[u8]) -> String {
     text
 }
 
-/// A body that is no JSON, in few words.
+/// Why a body is no JSON, in few words.
 pub(crate) fn unreadable(body: &[u8], error: &serde_json::Error) -> String {
     if body.starts_with(&[0x1f, 0x8b]) {
         return "it is compressed, which was not asked for".to_owned();
@@ -298,13 +304,16 @@ mod tests {
             r#"{"errors":[{"message":"too long"}]}"#,
             " too long\n",
         ] {
-            assert_eq!(Said::read(body.as_bytes()).message, "too long");
+            assert_eq!(ServerError::read(body.as_bytes()).message, "too long");
         }
-        assert_eq!(Said::read(b"").message, "no reason given");
-        assert_eq!(Said::read(b"{}").message, "no reason given");
+        assert_eq!(ServerError::read(b"").message, "no reason given");
+        assert_eq!(ServerError::read(b"{}").message, "no reason given");
         let page = b"<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title>";
-        assert_eq!(Said::read(page).message, "a web page, “502 Bad Gateway”");
-        let steering = Said::read(b"{\"error\":\"a\\u001b[31m\\nforged: b\"}");
+        assert_eq!(
+            ServerError::read(page).message,
+            "a web page, “502 Bad Gateway”"
+        );
+        let steering = ServerError::read(b"{\"error\":\"a\\u001b[31m\\nforged: b\"}");
         assert_eq!(steering.message, "a\\u{1b}[31m forged: b");
     }
 
@@ -324,9 +333,9 @@ mod tests {
                 "no",
             ),
         ] {
-            let said = Said::read(body.as_bytes());
+            let error = ServerError::read(body.as_bytes());
             assert_eq!(
-                (said.parameters, &*said.message),
+                (error.parameters, &*error.message),
                 (vec!["seed".to_owned()], message)
             );
         }
@@ -335,11 +344,11 @@ mod tests {
     #[test]
     fn an_error_with_the_status_of_a_success_is_one() {
         let kind = |body: &str| {
-            let said = Said::read_success(body.as_bytes()).unwrap();
-            match said.trouble(None, None) {
-                Trouble::Busy(..) => "busy",
-                Trouble::Refused(..) => "refused",
-                Trouble::Failed(..) => "failed",
+            let error = ServerError::read_success(body.as_bytes()).unwrap();
+            match error.into_transport_error(None, None) {
+                TransportError::Busy(..) => "busy",
+                TransportError::Refused(..) => "refused",
+                TransportError::Failed(..) => "failed",
                 _ => "other",
             }
         };
@@ -368,7 +377,7 @@ mod tests {
             "[]",
             "3",
         ] {
-            assert_eq!(Said::read_success(fine.as_bytes()), None, "{fine}");
+            assert_eq!(ServerError::read_success(fine.as_bytes()), None, "{fine}");
         }
     }
 }

@@ -1,27 +1,27 @@
-//! From a server's tokens or text to steps, by the same rule as the embedded engine's.
+//! Cutting a server's tokens or text into steps, by the same rule as the embedded engine.
 
 use std::sync::Arc;
 
 use outthink_core::{Continuation, Step, Stop, TokenStats, Until};
 use outthink_prompt::{End, Likelihood, Segmenter, Tokenizer};
 
-use crate::dialect::{Finish, Piece};
+use crate::dialect::{FinishReason, Piece};
 
-/// One draw on its way.
+/// One draw while it arrives.
 #[derive(Clone)]
-pub(crate) struct Cut {
+pub(crate) struct PartialDraw {
     segmenter: Segmenter,
-    /// Without it, the server spells the tokens.
+    /// None where the server spells the tokens.
     tokenizer: Option<Arc<Tokenizer>>,
     until: Until,
     begun: bool,
     tokens: u64,
     bytes: u64,
     stop: Option<Stop>,
-    finish: Option<Finish>,
+    finish: Option<FinishReason>,
 }
 
-impl Cut {
+impl PartialDraw {
     pub(crate) fn new(
         segmenter: Segmenter,
         tokenizer: Option<Arc<Tokenizer>>,
@@ -39,7 +39,7 @@ impl Cut {
         }
     }
 
-    /// Takes the next piece; what comes after the end is nothing to us.
+    /// Takes the next piece. Pieces after the end are counted and dropped.
     pub(crate) fn push(&mut self, piece: &Piece) {
         self.begun = true;
         self.tokens += u64::from(piece.token.is_some());
@@ -68,7 +68,7 @@ impl Cut {
         match (piece.token, &self.tokenizer) {
             (Some(token), Some(tokenizer)) => take(tokenizer.bytes(token), piece.logprob),
             (Some(_), None) => take(&piece.bytes, piece.logprob),
-            // Text may hold several ends; they are looked for character by character.
+            // A piece of text may hold several ends, so it is taken character by character.
             (None, _) => {
                 for character in String::from_utf8_lossy(&piece.bytes).chars() {
                     take(character.encode_utf8(&mut [0; 4]).as_bytes(), None);
@@ -77,27 +77,27 @@ impl Cut {
         }
     }
 
-    pub(crate) fn finish(&mut self, finish: Finish) {
+    pub(crate) fn finish(&mut self, finish: FinishReason) {
         self.finish = Some(finish);
     }
 
-    /// Is all there that is wanted?
+    /// Is the step or answer complete?
     pub(crate) fn has_ended(&self) -> bool {
         self.stop.is_some()
     }
 
-    /// Has the server said that it is over?
+    /// Has the server told a finish reason?
     pub(crate) fn is_finished(&self) -> bool {
         self.finish.is_some()
     }
 
-    /// Has anything come?
+    /// Has any piece arrived?
     pub(crate) fn has_begun(&self) -> bool {
         self.begun
     }
 
-    /// Fewer tokens cannot have been drawn: those that came, or without ids, so few that each would be as long as no
-    /// model's are.
+    /// A lower bound of the tokens drawn: those that arrived, or without token ids, the text's bytes over a token's
+    /// greatest length.
     pub(crate) fn least_tokens(&self) -> u64 {
         const LONGEST: u64 = 16;
         match self.tokens {
@@ -106,7 +106,7 @@ impl Cut {
         }
     }
 
-    /// Tokens that came, those after the end included; without ids, a guess of four bytes a token.
+    /// Tokens drawn: those that arrived, also after the end, or without token ids, an estimate of four bytes a token.
     pub(crate) fn tokens(&self) -> u64 {
         match self.tokens {
             0 => self.bytes.div_ceil(4),
@@ -114,15 +114,15 @@ impl Cut {
         }
     }
 
-    /// The draw; none if the server did not say that it ended.
+    /// The finished draw. None if it neither ended here nor has a finish reason.
     pub(crate) fn into_continuation(self) -> Option<Continuation> {
         let stop = match (self.stop, self.finish) {
             (Some(stop), _) => stop,
             (None, None) => return None,
-            (None, Some(Finish::End)) => Stop::Answer,
-            (None, Some(Finish::Length)) => Stop::Length,
-            // A separator before any text: the step goes on after it.
-            (None, Some(Finish::Separator)) => match self.until {
+            (None, Some(FinishReason::End)) => Stop::Answer,
+            (None, Some(FinishReason::Length)) => Stop::Length,
+            // A separator before any text does not end a step here, but the server stopped at it.
+            (None, Some(FinishReason::Separator)) => match self.until {
                 Until::Step => Stop::Step,
                 Until::Answer => Stop::Length,
             },
@@ -138,7 +138,7 @@ impl Cut {
                 logprob: segment.logprob,
             })
             .collect();
-        // An answer that ends at once is a blank step, as where the end has a token.
+        // An answer that ends at once is one blank step, as it is where the end has a token.
         if steps.is_empty() && stop == Stop::Answer {
             steps.push(Step::default());
         }
