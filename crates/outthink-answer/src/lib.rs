@@ -16,6 +16,7 @@
 mod compat;
 mod constant;
 mod convention;
+mod domains;
 mod equivalent;
 mod evaluate;
 mod expr;
@@ -38,6 +39,7 @@ mod words;
 
 pub use compat::Mode;
 pub use convention::Conventions;
+pub use domains::Maths;
 pub use equivalent::equivalent;
 pub use expr::{Expr, Function, Series, Symbol};
 pub use extract::{Extracted, Source, extract};

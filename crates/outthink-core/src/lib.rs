@@ -4,13 +4,13 @@
 //! them through the one kernel [`search`], and a [`Selection`] takes the answer from the finished [`Tree`].
 //!
 //! This crate knows nothing of tensors, servers or maths: both models are traits, and answers are compared through
-//! [`Answers`].
+//! [`Domain`].
 
-mod answers;
 mod capped;
 mod cost;
 mod defaults;
 mod distinct;
+mod domain;
 mod error;
 pub mod file;
 mod kernel;
@@ -24,11 +24,11 @@ mod tree;
 mod verifier;
 mod visible;
 
-pub use answers::{Answers, ExactAnswers, classes};
 pub use capped::{Capped, Halt};
 pub use cost::{Expected, Flops, ModelCost, Spending, Usage};
 pub use defaults::Pair;
 pub use distinct::{CountedPolicy, CountedVerifier, Shared, SharedTokens};
+pub use domain::{Domain, ExactAnswers, classes};
 pub use error::{Error, ModelError};
 pub use kernel::{Limits, search};
 pub use method::{AnyMethod, Finished, Method, Plan};

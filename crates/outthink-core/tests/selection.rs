@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use insta::assert_snapshot;
-use outthink_core::{Answers, Chosen, ExactAnswers, Scoring, Selection, Solution, Stop, Voting};
+use outthink_core::{Chosen, Domain, ExactAnswers, Scoring, Selection, Solution, Stop, Voting};
 use proptest::prelude::*;
 use scripted::{AfterEquals, step};
 
@@ -136,7 +136,7 @@ fn a_solution_without_rewards_votes_by_count_only() {
 /// Numbers are the same however they are written.
 struct Numbers;
 
-impl Answers for Numbers {
+impl Domain for Numbers {
     fn extract(&self, solution: &str) -> Option<String> {
         AfterEquals.extract(solution)
     }
@@ -177,7 +177,7 @@ fn equal_answers_vote_together_and_the_best_of_them_is_the_one_shown() {
 /// Answers that someone else groups: any class, none, too many of them or too few.
 struct Foreign(Vec<Option<usize>>);
 
-impl Answers for Foreign {
+impl Domain for Foreign {
     fn extract(&self, solution: &str) -> Option<String> {
         AfterEquals.extract(solution)
     }

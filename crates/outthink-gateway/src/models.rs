@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use outthink_core::{
-    Answers, Limits, ModelCost, ModelError, Plan, Policy, Problem, Sampling, Selection, Tree,
-    Usage, Verifier,
+    Domain, Limits, ModelCost, ModelError, Plan, Policy, Problem, Sampling, Selection, Tree, Usage,
+    Verifier,
 };
 use serde::{Deserialize, Serialize};
 
@@ -192,7 +192,7 @@ pub struct Models {
     /// None leaves majority votes.
     pub verifiers: Vec<ServedVerifier>,
     /// How answers are found and compared.
-    pub answers: Arc<dyn Answers + Send + Sync>,
+    pub answers: Arc<dyn Domain + Send + Sync>,
     /// Which of the models' errors are the request's fault.
     pub blame: Blame,
     /// Sets a problem or a step as HTML for the console: whatever it returns is shown as it is, so it escapes what it does

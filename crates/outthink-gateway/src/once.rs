@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use outthink_core::Answers;
+use outthink_core::Domain;
 
 /// Remembers what it was asked.
 pub(crate) struct Once<'a> {
-    answers: &'a dyn Answers,
+    answers: &'a dyn Domain,
     extracted: Mutex<HashMap<String, Option<String>>>,
     grouped: Mutex<HashMap<Vec<String>, Vec<Option<usize>>>>,
 }
 
 impl<'a> Once<'a> {
-    pub(crate) fn new(answers: &'a dyn Answers) -> Self {
+    pub(crate) fn new(answers: &'a dyn Domain) -> Self {
         Self {
             answers,
             extracted: Mutex::default(),
@@ -22,7 +22,7 @@ impl<'a> Once<'a> {
     }
 }
 
-impl Answers for Once<'_> {
+impl Domain for Once<'_> {
     fn extract(&self, solution: &str) -> Option<String> {
         let mut known = self
             .extracted

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use outthink_core::{
-    Answers, Ballot, Capped, CountedPolicy, CountedVerifier, Halt, Plan, Policy, Problem, Scoring,
+    Ballot, Capped, CountedPolicy, CountedVerifier, Domain, Halt, Plan, Policy, Problem, Scoring,
     Selection, Solution, Spending, Stop, Tree, Usage, Verifier, search,
 };
 use serde::Serialize;
@@ -288,7 +288,7 @@ fn spending(models: &Models, policy: &ServedPolicy, grown: &Grown) -> Spending {
 fn choose(
     solutions: &[Solution],
     selection: Selection,
-    answers: &dyn Answers,
+    answers: &dyn Domain,
 ) -> (
     Option<usize>,
     Option<String>,
@@ -335,7 +335,7 @@ fn choose(
 }
 
 /// The answers, as the selection weighs them, heaviest first.
-fn votes(solutions: &[Solution], selection: Selection, answers: &dyn Answers) -> Vec<Vote> {
+fn votes(solutions: &[Solution], selection: Selection, answers: &dyn Domain) -> Vec<Vote> {
     let mut ballots = selection.tally(solutions, answers);
     ballots.sort_by(|a, b| {
         (b.weight, b.count)

@@ -16,7 +16,7 @@ mod mock;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use outthink_lab::{Analysis, Caps, MathAnswers, Published, Report, Shard, Status, Store, run};
+use outthink_lab::{Analysis, Caps, Maths, Published, Report, Shard, Status, Store, run};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -47,7 +47,7 @@ fn main() {
         store,
         Shard::WHOLE,
         Caps::default(),
-        &MathAnswers,
+        &Maths,
         watch,
     );
     let (mut store, _, status) = block_on(ran).unwrap();

@@ -5,12 +5,12 @@ use std::io::Read;
 use std::path::Path;
 
 use outthink_answer::{Answer, Source, Value, extract, extract_gold};
-use outthink_core::Answers;
+use outthink_core::Domain;
 
-use crate::answers::MathAnswers;
 use crate::columns::{self, Found, asked, text_of};
 use crate::rows::{Cells, Place, Row, read_rows, rows_of};
 use crate::study::Problem;
+use outthink_answer::Maths;
 
 /// Why a file is no problem set.
 #[derive(Debug, thiserror::Error)]
@@ -201,7 +201,7 @@ impl Reader<'_> {
             }
             let other = known.iter().copied().find(|&own| {
                 let told = &self.problems[own].gold;
-                !told.is_empty() && !gold.is_empty() && !MathAnswers.equal(told, &gold)
+                !told.is_empty() && !gold.is_empty() && !Maths.equal(told, &gold)
             });
             match other {
                 Some(other) => self.twice.golds.push((

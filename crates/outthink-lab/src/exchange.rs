@@ -5,7 +5,7 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 
 use outthink_core::method::{BEST_OF_N, MAJORITY};
-use outthink_core::{Answers, Limits, Sampling, Stop, Usage};
+use outthink_core::{Domain, Limits, Sampling, Stop, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -399,7 +399,7 @@ pub fn import(
     name: &str,
     lines: Vec<Line>,
     store: &mut Store,
-    answers: &dyn Answers,
+    answers: &dyn Domain,
 ) -> Result<Study, ExchangeError> {
     let lines: Vec<Line> = lines
         .into_iter()
@@ -535,7 +535,7 @@ fn units(
     seed: u64,
     number: usize,
     lines: Vec<Line>,
-    answers: &dyn Answers,
+    answers: &dyn Domain,
 ) -> Vec<StoreWrite> {
     let problem = &study.problems[number];
     let key = problem.key();

@@ -4,7 +4,6 @@
 //! The lab sees models only through the traits of `outthink-core`.
 
 mod analysis;
-mod answers;
 pub mod audit;
 mod binomial;
 mod bootstrap;
@@ -44,7 +43,6 @@ mod votes;
 mod work;
 
 pub use analysis::{Analysis, BOOTSTRAP, Choice, Cost, Entry, HEADLINE, Key, Rule};
-pub use answers::MathAnswers;
 pub use binomial::Factorials;
 pub use bootstrap::{Values, percentiles};
 pub use chart::{Chart, Point, Series};
@@ -57,6 +55,7 @@ pub use exchange::{
 pub use gain::{Efficiency, efficiency_gain, performance_gain};
 pub use journal_file::{JournalError, JournalFile};
 pub use many::{SearchFailure, Searches};
+pub use outthink_answer::Maths;
 pub use plan::Estimate;
 pub use published::{Published, PublishedModel, PublishedTable, training_flops};
 pub use recipe::{ModelEntry, ModelTable, PolicyPart, Recipe, RecipeError};

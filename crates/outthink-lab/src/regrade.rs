@@ -1,6 +1,6 @@
 //! Verdicts anew, by today's grader from the stored texts: no model is asked.
 
-use outthink_core::Answers;
+use outthink_core::Domain;
 
 use crate::guard::attempt;
 use crate::store::{Drawn, Sample, Store, StoreError};
@@ -26,7 +26,7 @@ pub struct Regraded {
 pub fn regrade(
     study: &Study,
     store: &mut Store,
-    answers: &dyn Answers,
+    answers: &dyn Domain,
 ) -> Result<Regraded, StoreError> {
     let mut regraded = Regraded::default();
     let choices = store.choices(study)?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::channel::mpsc;
 use futures::future::{Either, select};
 use futures::stream::{FuturesUnordered, StreamExt};
-use outthink_core::{Answers, Flops, Limits, ModelCost, Policy, Sampling, Usage, Verifier};
+use outthink_core::{Domain, Flops, Limits, ModelCost, Policy, Sampling, Usage, Verifier};
 
 use crate::keeper::{Ended, Keeper};
 use crate::store::{Claim, Count, Finished, Shard, Store, StoreError};
@@ -159,7 +159,7 @@ pub async fn run(
     mut store: Store,
     shard: Shard,
     caps: Caps,
-    answers: &dyn Answers,
+    answers: &dyn Domain,
     watch: &mut dyn FnMut(&Status),
 ) -> Result<(Store, Halt, Status), RunError> {
     caps.check(study)?;

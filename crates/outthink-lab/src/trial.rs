@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::stream::{StreamExt, TryStreamExt};
 use outthink_core::{
-    Answers, Error, Limits, Plan, Policy, Problem, Sampling, Selection, Tree, Usage, Verifier,
+    Domain, Error, Limits, Plan, Policy, Problem, Sampling, Selection, Tree, Usage, Verifier,
     search,
 };
 
@@ -55,7 +55,7 @@ impl Trial {
         concurrency: usize,
         policy: &dyn Policy,
         verifier: Option<&dyn Verifier>,
-        answers: &dyn Answers,
+        answers: &dyn Domain,
         done: &(dyn Fn(bool) + Sync),
     ) -> Result<Self, Error> {
         let start = Instant::now();
@@ -98,7 +98,7 @@ impl Trial {
         &self,
         questions: &[Question],
         selection: Selection,
-        answers: &dyn Answers,
+        answers: &dyn Domain,
     ) -> Vec<bool> {
         self.outcomes
             .iter()
@@ -126,7 +126,7 @@ impl Trial {
     }
 }
 
-fn is_correct(tree: &Tree, selection: Selection, answers: &dyn Answers, gold: &str) -> bool {
+fn is_correct(tree: &Tree, selection: Selection, answers: &dyn Domain, gold: &str) -> bool {
     selection
         .choose(&tree.solutions(), answers)
         .is_some_and(|chosen| answers.equal(gold, &chosen.answer))

@@ -1,6 +1,6 @@
 //! One unit of work, from its claim and journal to what it comes to.
 
-use outthink_core::Answers;
+use outthink_core::Domain;
 
 use crate::guard::guarded;
 use crate::keeper::Keeper;
@@ -24,7 +24,7 @@ pub(crate) struct Failed {
 pub(crate) struct Tools<'a> {
     pub(crate) study: &'a Study,
     pub(crate) models: &'a Models,
-    pub(crate) answers: &'a dyn Answers,
+    pub(crate) answers: &'a dyn Domain,
     pub(crate) keeper: &'a Keeper,
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use outthink_core::method::{COT, MAJORITY};
 use outthink_core::{
-    Answers, Error, Finished as Paths, Limits, Plan, Prefix, Problem, Sampling, SharedTokens,
+    Domain, Error, Finished as Paths, Limits, Plan, Prefix, Problem, Sampling, SharedTokens,
     Solution, Step, Stop, TokenStats, Tree, Usage, Verifier, draw_seed, problem_seed, search,
 };
 
@@ -23,7 +23,7 @@ pub(crate) const GRADER: &str = "outthink-answer 2";
 pub(crate) struct Bench<'a> {
     pub(crate) claim: &'a Claim,
     pub(crate) journal: &'a Journal<'a>,
-    pub(crate) answers: &'a dyn Answers,
+    pub(crate) answers: &'a dyn Domain,
 }
 
 impl Bench<'_> {
@@ -274,7 +274,7 @@ pub(crate) fn tells_tokens(tree: &Tree) -> bool {
 }
 
 /// Finds the answers, tells them apart, and compares each with the right one.
-pub(crate) fn grade(samples: &mut [Drawn], gold: &str, answers: &dyn Answers) {
+pub(crate) fn grade(samples: &mut [Drawn], gold: &str, answers: &dyn Domain) {
     let found: Vec<Option<String>> = samples
         .iter()
         .map(|sample| answers.extract(&sample.steps.join("\n\n")))

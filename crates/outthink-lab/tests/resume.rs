@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use mock::{Place, bench};
-use outthink_lab::{Caps, MathAnswers, Shard, Status, Store, Study, run};
+use outthink_lab::{Caps, Maths, Shard, Status, Store, Study, run};
 
 const PLACE: &str = "OUTTHINK_TEST_WORKER";
 const PROBLEMS: usize = 24;
@@ -41,7 +41,7 @@ fn worker() {
         store,
         Shard::WHOLE,
         Caps::default(),
-        &MathAnswers,
+        &Maths,
         watch,
     ))
     .unwrap();
@@ -106,7 +106,7 @@ fn undisturbed() -> (Vec<String>, u64) {
         store,
         Shard::WHOLE,
         Caps::default(),
-        &MathAnswers,
+        &Maths,
         watch,
     );
     let (mut store, ..) = block_on(ran).unwrap();

@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use mock::{Bench, Place, bench};
-use outthink_core::Answers;
+use outthink_core::Domain;
 use outthink_lab::store::Sample;
 use outthink_lab::{
-    Analysis, Caps, Estimate, MathAnswers, Published, Report, Shard, Status, Store, StoreError,
-    Study, export_jsonl, old_verdicts, regrade, run,
+    Analysis, Caps, Estimate, Maths, Published, Report, Shard, Status, Store, StoreError, Study,
+    export_jsonl, old_verdicts, regrade, run,
 };
 use rusqlite::Connection;
 
-fn go(bench: &Bench, store: Store, answers: &dyn Answers) -> (Store, Status) {
+fn go(bench: &Bench, store: Store, answers: &dyn Domain) -> (Store, Status) {
     let (study, models) = (&bench.study, &bench.models);
     let watch = &mut |_: &Status| {};
     let ran = run(
@@ -40,7 +40,7 @@ fn go(bench: &Bench, store: Store, answers: &dyn Answers) -> (Store, Status) {
 fn done(bench: &Bench, place: &Place) {
     let mut store = Store::open(&place.name()).unwrap();
     store.put_study(&bench.study).unwrap();
-    go(bench, store, &MathAnswers);
+    go(bench, store, &Maths);
 }
 
 type Held = (
@@ -216,7 +216,7 @@ fn a_store_of_every_earlier_version_is_read_as_it_is_and_goes_on() {
             assert!(!told.iter().any(|spec| spec.contains("hunter2")));
             store.put_study(&bench.study).unwrap();
             let open = store.count("mock").unwrap().open;
-            let (mut store, status) = go(&bench, store, &MathAnswers);
+            let (mut store, status) = go(&bench, store, &Maths);
             assert_eq!((status.done, status.count.failed), (open, 0));
             assert_eq!(store.choices(&bench.study).unwrap().len(), open);
         }
@@ -556,15 +556,13 @@ fn a_lease_that_a_wrong_clock_dated_far_ahead_is_not_waited_for() {
 /// Finds nothing right.
 struct Severe;
 
-impl Answers for Severe {
+impl Domain for Severe {
     fn extract(&self, solution: &str) -> Option<String> {
-        MathAnswers
-            .extract(solution)
-            .map(|answer| format!("{answer}?"))
+        Maths.extract(solution).map(|answer| format!("{answer}?"))
     }
 
     fn group(&self, answers: &[&str]) -> Vec<Option<usize>> {
-        MathAnswers.group(answers)
+        Maths.group(answers)
     }
 
     fn equal(&self, _: &str, _: &str) -> bool {
@@ -595,7 +593,7 @@ fn what_another_grader_judged_is_said_and_judged_anew_from_the_texts() {
             told.contains(&format!("outthink-answer 0.1.0 ({units} units)")),
             "{told}"
         );
-        let regraded = regrade(&bench.study, &mut store, &MathAnswers).unwrap();
+        let regraded = regrade(&bench.study, &mut store, &Maths).unwrap();
         assert_eq!(
             (regraded.units, regraded.wrong, regraded.failed),
             (units, 0, None)
@@ -604,11 +602,6 @@ fn what_another_grader_judged_is_said_and_judged_anew_from_the_texts() {
         assert!(contents(&bench.study, &mut store) == expected);
         assert_eq!(old_verdicts(&bench.study, &mut store).unwrap(), None);
         // Once is enough.
-        assert_eq!(
-            regrade(&bench.study, &mut store, &MathAnswers)
-                .unwrap()
-                .units,
-            0
-        );
+        assert_eq!(regrade(&bench.study, &mut store, &Maths).unwrap().units, 0);
     }
 }

@@ -15,13 +15,13 @@ use futures::future::{BoxFuture, FutureExt};
 use mock::{ALL, Bench, POOLS, Place, bench, bench_of};
 use outthink_core::method::{BEAM, BEST_OF_N, MAJORITY};
 use outthink_core::{
-    Answers, Extension, Judgement, ModelCost, ModelError, Policy, Prefix, Reply, Selection, Tree,
+    Domain, Extension, Judgement, ModelCost, ModelError, Policy, Prefix, Reply, Selection, Tree,
     Verifier,
 };
 use outthink_lab::store::Sample;
 use outthink_lab::{
-    Analysis, Caps, Entry, Estimate, Halt, Key, MathAnswers, Rule, RunError, Shard, Status, Store,
-    Study, export_jsonl, import, read_lines, run,
+    Analysis, Caps, Entry, Estimate, Halt, Key, Maths, Rule, RunError, Shard, Status, Store, Study,
+    export_jsonl, import, read_lines, run,
 };
 
 fn go(bench: &Bench, store: Store, shard: Shard, caps: Caps) -> (Store, Halt, Status) {
@@ -32,7 +32,7 @@ fn go(bench: &Bench, store: Store, shard: Shard, caps: Caps) -> (Store, Halt, St
         store,
         shard,
         caps,
-        &MathAnswers,
+        &Maths,
         watch,
     ))
     .unwrap()
@@ -186,7 +186,7 @@ fn a_study_of_which_only_refusals_come_stops_and_goes_on_once_that_is_mended() {
         let (study, models) = (&bad.study, &bad.models);
         let (whole, free) = (Shard::WHOLE, Caps::default());
         let watch = &mut |_: &Status| {};
-        let ended = block_on(run(study, models, store, whole, free, &MathAnswers, watch));
+        let ended = block_on(run(study, models, store, whole, free, &Maths, watch));
         let Err(RunError::Hopeless(told)) = ended else {
             panic!("it went on");
         };
@@ -227,18 +227,18 @@ impl Verifier for Panics<dyn Verifier> {
 /// A grader that panics on a gold answer.
 struct PanicsOn(&'static str);
 
-impl Answers for PanicsOn {
+impl Domain for PanicsOn {
     fn extract(&self, solution: &str) -> Option<String> {
-        MathAnswers.extract(solution)
+        Maths.extract(solution)
     }
 
     fn group(&self, answers: &[&str]) -> Vec<Option<usize>> {
-        MathAnswers.group(answers)
+        Maths.group(answers)
     }
 
     fn equal(&self, gold: &str, prediction: &str) -> bool {
         assert!(gold != self.0, "the grader lost its head");
-        MathAnswers.equal(gold, prediction)
+        Maths.equal(gold, prediction)
     }
 }
 
@@ -318,15 +318,7 @@ fn a_cap_that_nobody_can_count_is_refused() {
         store.put_study(&bench.study).unwrap();
         let watch = &mut |_: &Status| {};
         let (study, models) = (&bench.study, &bench.models);
-        let ran = run(
-            study,
-            models,
-            store,
-            Shard::WHOLE,
-            caps,
-            &MathAnswers,
-            watch,
-        );
+        let ran = run(study, models, store, Shard::WHOLE, caps, &Maths, watch);
         let refused = block_on(ran).err().map(|error| error.to_string());
         assert!(
             refused.as_ref().is_some_and(|said| said.contains(told)),
@@ -431,8 +423,8 @@ fn the_analysis_of_a_pool_is_the_search_over_its_samples() {
                 Some(judge),
             ))
             .unwrap();
-            rule.choose(&tree.solutions(), &MathAnswers)
-                .is_some_and(|chosen| MathAnswers.equal(&problem.gold, &chosen.answer))
+            rule.choose(&tree.solutions(), &Maths)
+                .is_some_and(|chosen| Maths.equal(&problem.gold, &chosen.answer))
         });
         let key = Key {
             policy: 0,
@@ -459,7 +451,7 @@ fn exported_pools_come_back_with_the_same_estimates() {
         assert!(lines > 6 * 16);
         let read = read_lines(&mut file.as_slice()).unwrap();
         assert_eq!(read.len(), lines);
-        let back = import("back", read, &mut store, &MathAnswers).unwrap();
+        let back = import("back", read, &mut store, &Maths).unwrap();
         let (before, after) = (
             Analysis::of(bench.study, &mut store).unwrap(),
             Analysis::of(back, &mut store).unwrap(),
@@ -527,7 +519,7 @@ fn a_run_that_is_given_up_has_written_what_came_and_holds_no_unit() {
             store,
             Shard::WHOLE,
             Caps::default(),
-            &MathAnswers,
+            &Maths,
             watch,
         );
         let mut ran = Box::pin(ran);

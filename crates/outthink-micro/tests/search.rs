@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use outthink_core::method::{BEAM, BEST_OF_N, DVTS};
 use outthink_core::{
-    Answers, AnyMethod, ExactAnswers, Finished, Limits, Plan, Policy, Prefix, Problem, Sampling,
+    AnyMethod, Domain, ExactAnswers, Finished, Limits, Plan, Policy, Prefix, Problem, Sampling,
     Selection, Step, Verifier,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use futures::executor::block_on;
 use indicatif::ProgressBar;
-use outthink_core::{Answers, AnyMethod, Chosen, Plan, Problem, Solution, Spending, Verifier};
+use outthink_core::{AnyMethod, Chosen, Domain, Plan, Problem, Solution, Spending, Verifier};
 use outthink_lab::strategy::{Batch, SolveError, Solved, Tariff, Unit};
 use outthink_lab::{
-    Columns, Golds, MathAnswers, ModelInfo, Searches, read_dataset, read_dataset_from, short,
+    Columns, Golds, Maths, ModelInfo, Searches, read_dataset, read_dataset_from, short,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -177,7 +177,7 @@ fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {
             Err(error) => return work.failed(place, &error.into()),
         };
         let solutions = tree.solutions();
-        let chosen = selection.choose(&solutions, &MathAnswers);
+        let chosen = selection.choose(&solutions, &Maths);
         let read = verifier
             .as_ref()
             .map(|own: &AnyVerifier| (own.cost(), tree.verifier));
@@ -239,7 +239,7 @@ fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCo
         policy: &policy,
         verifiers: names.into_iter().zip(&verifiers).collect(),
         tariff: &tariff,
-        answers: &MathAnswers,
+        answers: &Maths,
         seed: arguments.seed,
         journal: &journal,
     };
@@ -359,7 +359,7 @@ impl<'a> Work<'a> {
         let Asked { problem, gold } = &self.asked[place];
         let correct = gold
             .as_ref()
-            .map(|gold| chosen.is_some_and(|own| MathAnswers.equal(gold, &own.answer)));
+            .map(|gold| chosen.is_some_and(|own| Maths.equal(gold, &own.answer)));
         self.graded += usize::from(correct.is_some());
         self.right += usize::from(correct == Some(true));
         self.answered += 1;

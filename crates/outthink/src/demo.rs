@@ -15,7 +15,7 @@ use outthink_core::{
     Tree, Usage, Verifier,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
-use outthink_lab::{MathAnswers, Outcome, Question, Trial};
+use outthink_lab::{Maths, Outcome, Question, Trial};
 use outthink_micro::domain;
 
 use crate::cli::{Demo, PolicyChoice, VerifierChoice};
@@ -159,9 +159,7 @@ fn questions(ground: &Ground, count: usize, seed: u64, split: domain::Split) -> 
 
 /// The majority vote over the samples of best-of-N, and what it costs without the verifier. The time is that of best-of-N.
 fn voted(pool: &Row, entry: Entry, questions: &[Question]) -> Row {
-    let correct = pool
-        .trial
-        .reselect(questions, Selection::Majority, &MathAnswers);
+    let correct = pool.trial.reselect(questions, Selection::Majority, &Maths);
     let outcomes = pool.trial.outcomes.iter().zip(correct);
     let outcomes = outcomes.map(|(outcome, correct)| Outcome {
         tree: outcome.tree.clone(),
@@ -221,7 +219,7 @@ fn measure(
         (DRAWS_IN_FLIGHT / budget).max(1),
         &policy,
         verifier.as_ref().map(|verifier| verifier as &dyn Verifier),
-        &MathAnswers,
+        &Maths,
         &|correct| progress.tick(correct),
     ))?;
     progress.finish(&trial);

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use outthink_lab::store::shown;
 use outthink_lab::{
-    ExchangeError, MathAnswers, Store, Study, export_jsonl, export_parquet, export_results, import,
+    ExchangeError, Maths, Store, Study, export_jsonl, export_parquet, export_results, import,
     read_lines, read_parquet,
 };
 
@@ -122,7 +122,7 @@ pub(crate) fn import_samples(arguments: &ImportArguments) -> Result<(), Failure>
         .map_err(Failure::Input)?;
     let samples = read.len();
     let mut store = Store::open(&arguments.store)?;
-    let study = match import(&arguments.name, read, &mut store, &MathAnswers) {
+    let study = match import(&arguments.name, read, &mut store, &Maths) {
         Err(error @ ExchangeError::Empty) => {
             return Err(Failure::Input(anyhow!(error).context(name.to_string())));
         }

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use outthink_core::{AnyMethod, Selection};
 use outthink_lab::{
-    Analysis, Choice, HEADLINE, Interval, Key, MathAnswers, Published, Regraded, Report, Rule,
-    Store, regrade, short,
+    Analysis, Choice, HEADLINE, Interval, Key, Maths, Published, Regraded, Report, Rule, Store,
+    regrade, short,
 };
 use serde::Serialize;
 
@@ -233,7 +233,7 @@ pub(crate) fn grade_anew(arguments: &RegradeArguments) -> Result<(), Failure> {
         right,
         wrong,
         failed,
-    } = regrade(&study, &mut store, &MathAnswers)?;
+    } = regrade(&study, &mut store, &Maths)?;
     println!(
         "{units} units with {solutions} solutions graded anew: {right} right that were wrong, {wrong} wrong that were right"
     );

@@ -16,7 +16,7 @@ use outthink_gateway::{
     ServedVerifier, Settings, Strategist, Talk, Task, Turn, Utterance, Voice,
 };
 use outthink_lab::strategy::{Hands, Strategy};
-use outthink_lab::{MathAnswers, ModelInfo, VerifierModel, tree_page};
+use outthink_lab::{Maths, ModelInfo, VerifierModel, tree_page};
 use outthink_micro::Experts;
 use outthink_micro::family::{Family, MICRO, Member};
 use outthink_prompt::Message;
@@ -169,7 +169,7 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
     Ok(Models {
         policies,
         verifiers,
-        answers: Arc::new(MathAnswers),
+        answers: Arc::new(Maths),
         blame,
         markup: tree_page::markup,
     })
@@ -246,7 +246,7 @@ fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
     Ok(Models {
         policies: vec![policy],
         verifiers: read.into_iter().map(served).collect(),
-        answers: Arc::new(MathAnswers),
+        answers: Arc::new(Maths),
         blame,
         markup: tree_page::markup,
     })
@@ -271,7 +271,7 @@ impl Strategist for Strategic {
 
     fn answer<'a>(&'a self, task: Task<'a>) -> BoxFuture<'a, Result<Performed, ModelError>> {
         async move {
-            let answers = MathAnswers;
+            let answers = Maths;
             let hands = Hands {
                 policy: task.policy,
                 verifiers: task.verifiers,

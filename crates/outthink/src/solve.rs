@@ -6,10 +6,10 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use outthink_core::{
-    Answers, AnyMethod, Chosen, CountedPolicy, CountedVerifier, Error, Limits, Pair, Plan, Problem,
+    AnyMethod, Chosen, CountedPolicy, CountedVerifier, Domain, Error, Limits, Pair, Plan, Problem,
     Sampling, Selection, Solution, Spending, Verifier, search,
 };
-use outthink_lab::MathAnswers;
+use outthink_lab::Maths;
 use outthink_prompt::PolicyProfile;
 use serde::Serialize;
 
@@ -128,7 +128,7 @@ fn one(arguments: &Solve) -> Result<ExitCode, Failure> {
         &CountedPolicy::new(policy),
         judge.as_ref().map(|judge| judge as &dyn Verifier),
     ))?;
-    let answers = MathAnswers;
+    let answers = Maths;
     let solutions = tree.solutions();
     let chosen = selection.choose(&solutions, &answers);
     let read = verifier.as_ref().map(|own| (own.cost(), tree.verifier));
@@ -297,7 +297,7 @@ pub(crate) fn limits(profile: &PolicyProfile) -> Limits {
     }
 }
 
-pub(crate) fn write(solution: &Solution, selection: Selection, answers: &dyn Answers) -> Written {
+pub(crate) fn write(solution: &Solution, selection: Selection, answers: &dyn Domain) -> Written {
     let rewards = solution
         .rewards
         .iter()

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{Answers, CountedPolicy, CountedVerifier, Pair, Plan, Spending, Verifier};
+use outthink_core::{CountedPolicy, CountedVerifier, Domain, Pair, Plan, Spending, Verifier};
 use outthink_lab::strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
 use outthink_lab::{
-    MathAnswers, ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study,
+    Maths, ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study,
     VerifierModel, chance, short,
 };
 use outthink_remote::Role;
@@ -318,7 +318,7 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {
         policy,
         verifiers,
     } = &loaded;
-    let answers = MathAnswers;
+    let answers = Maths;
     let names = strategy.asks(budget, false).map_err(Failure::input)?;
     let counted = CountedPolicy::new(policy.model.as_ref());
     let judges = verifiers.iter().map(|own| own.model.as_ref());

@@ -12,7 +12,7 @@ use outthink_core::AnyMethod;
 use outthink_core::method::PAPER;
 use outthink_lab::store::{Count, StoreError, is_url, shown};
 use outthink_lab::{
-    Analysis, Caps, Columns, Estimate, Halt, MathAnswers, ModelEntry, ModelTable, Recipe, RunError,
+    Analysis, Caps, Columns, Estimate, Halt, Maths, ModelEntry, ModelTable, Recipe, RunError,
     Shard, Status, Store, Study, old_verdicts, run,
 };
 
@@ -77,7 +77,7 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
         store,
         shard,
         caps,
-        &MathAnswers,
+        &Maths,
         &mut |status| {
             let count = status.count;
             standing.set(count.done, count.done + count.failed + count.open);

@@ -10,7 +10,7 @@ mod vote;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Answers, Solution, classes, did_you_mean};
+use crate::{Domain, Solution, classes, did_you_mean};
 
 pub use score::{Score, Scoring, Signal, Signals};
 pub use vote::{Reads, ScoredAnswer, Vote, Voting};
@@ -58,7 +58,7 @@ impl Selection {
 
     /// The answer, or `None` when no solution has one. A solution without an answer never votes; one without rewards
     /// never votes by reward. Ties go to the answer with more votes by count, then to the one found first.
-    pub fn choose(self, solutions: &[Solution], answers: &dyn Answers) -> Option<Chosen> {
+    pub fn choose(self, solutions: &[Solution], answers: &dyn Domain) -> Option<Chosen> {
         let ballots = self.tally(solutions, answers);
         let votes: usize = ballots.iter().map(|ballot| ballot.count).sum();
         let mut winner = None::<&Ballot>;
@@ -77,7 +77,7 @@ impl Selection {
     }
 
     /// Every answer with what speaks for it, in the order of first appearance.
-    pub fn tally(self, solutions: &[Solution], answers: &dyn Answers) -> Vec<Ballot> {
+    pub fn tally(self, solutions: &[Solution], answers: &dyn Domain) -> Vec<Ballot> {
         let found: Vec<(usize, String, f64)> = solutions
             .iter()
             .enumerate()

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use futures::executor::block_on;
 use futures::future::{BoxFuture, FutureExt, ready};
 use outthink_core::{
-    Answers, AnyMethod, Continuation, Error, ExactAnswers, Extension, Finished, Judgement, Limits,
+    AnyMethod, Continuation, Domain, Error, ExactAnswers, Extension, Finished, Judgement, Limits,
     ModelError, NodeId, Plan, Policy, Prefix, Problem, Reply, Sampling, Step, Stop, Tree, Until,
     Usage, Verifier, draw_seed, problem_seed, search,
 };
@@ -244,7 +244,7 @@ impl Verifier for Scorer {
 /// The answer is what follows the last `=`.
 pub(crate) struct AfterEquals;
 
-impl Answers for AfterEquals {
+impl Domain for AfterEquals {
     fn extract(&self, solution: &str) -> Option<String> {
         Some(solution.rsplit_once('=')?.1.to_owned())
     }

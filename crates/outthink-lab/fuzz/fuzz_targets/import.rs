@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libfuzzer_sys::fuzz_target;
-use outthink_lab::{Analysis, MathAnswers, Store, StoreError, export_jsonl, export_results, import, json_lines, read_lines, read_parquet};
+use outthink_lab::{Analysis, Maths, Store, StoreError, export_jsonl, export_results, import, json_lines, read_lines, read_parquet};
 
 /// In memory where there is such a folder.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -36,7 +36,7 @@ fuzz_target!(init: std::panic::set_hook(Box::new(|_| ())), |bytes: &[u8]| {
     let Ok(mut store) = Store::open(&store.display().to_string()) else {
         return;
     };
-    let Ok(study) = import("fuzz", lines, &mut store, &MathAnswers) else {
+    let Ok(study) = import("fuzz", lines, &mut store, &Maths) else {
         return;
     };
     assert_eq!(store.study(Some("fuzz")).ok().as_ref(), Some(&study));

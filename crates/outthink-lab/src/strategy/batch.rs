@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use futures::stream::{StreamExt, iter};
-use outthink_core::{Answers, CountedPolicy, CountedVerifier, Problem, Usage, Verifier};
+use outthink_core::{CountedPolicy, CountedVerifier, Domain, Problem, Usage, Verifier};
 
 use super::chooser::Predicted;
 use super::error::StrategyError;
@@ -37,7 +37,7 @@ pub struct Batch<'a> {
     /// Prices in the strategy's unit.
     pub tariff: &'a Tariff,
     /// How answers are told apart.
-    pub answers: &'a dyn Answers,
+    pub answers: &'a dyn Domain,
     /// Which draws.
     pub seed: u64,
     /// Where models' replies are kept until all is done.

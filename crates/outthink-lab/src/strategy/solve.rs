@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use outthink_core::method::{BEST_OF_N, MAJORITY};
 use outthink_core::{
-    Answers, AnyMethod, Limits, NodeId, Plan, Policy, Problem, Sampling, Selection, Solution, Stop,
+    AnyMethod, Domain, Limits, NodeId, Plan, Policy, Problem, Sampling, Selection, Solution, Stop,
     Tree, Usage, Verifier, search,
 };
 
@@ -29,7 +29,7 @@ pub struct Hands<'a> {
     /// How far.
     pub limits: Limits,
     /// How answers are told apart.
-    pub answers: &'a dyn Answers,
+    pub answers: &'a dyn Domain,
     /// Most samples for one problem, if that is bounded.
     pub most: Option<usize>,
 }
@@ -147,7 +147,7 @@ fn ended(
     stepwise: bool,
     chosen: &Chosen,
     answer: Option<&outthink_core::Chosen>,
-    answers: &dyn Answers,
+    answers: &dyn Domain,
 ) -> Option<Ended> {
     let said = chosen.predicted?;
     let agreement = answer?.agreement;
@@ -410,7 +410,7 @@ fn leaves(tree: &Tree) -> &[NodeId] {
 }
 
 /// The answer class of each draw.
-pub(super) fn classes(tree: &Tree, answers: &dyn Answers) -> Vec<Option<usize>> {
+pub(super) fn classes(tree: &Tree, answers: &dyn Domain) -> Vec<Option<usize>> {
     let found: Vec<Option<String>> = leaves(tree)
         .iter()
         .map(|&leaf| answers.extract(&tree.solution(leaf).text()))
@@ -421,7 +421,7 @@ pub(super) fn classes(tree: &Tree, answers: &dyn Answers) -> Vec<Option<usize>> 
     found.iter().map(class).collect()
 }
 
-fn glimpses(tree: &Tree, answers: &dyn Answers) -> Vec<Glimpse> {
+fn glimpses(tree: &Tree, answers: &dyn Domain) -> Vec<Glimpse> {
     let classes = classes(tree, answers);
     let drawn = leaves(tree).iter().zip(classes);
     drawn

@@ -140,7 +140,10 @@ fn row(problem: usize, candidates: &[Candidate], rng: &mut ChaCha8Rng) -> Row {
             class: vote.class,
             tokens: 10,
             logprob: -5.0,
-            rewards: vote.scores.as_ref().map_or(Vec::new(), |scores| vec![scores[0]]),
+            rewards: vote
+                .scores
+                .as_ref()
+                .map_or(Vec::new(), |scores| vec![scores[0]]),
         });
         glimpses.collect::<Vec<Glimpse>>()
     };

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use futures::executor::block_on;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use outthink_core::{Answers, AnyMethod, CountedPolicy, CountedVerifier, Verifier};
+use outthink_core::{AnyMethod, CountedPolicy, CountedVerifier, Domain, Verifier};
 use outthink_lab::strategy::Hands;
-use outthink_lab::{MathAnswers, ModelInfo, Question, VerifierModel};
+use outthink_lab::{Maths, ModelInfo, Question, VerifierModel};
 
 use super::ground::{BUDGET, Entry, Ground};
 use super::{Measured, Row};
@@ -81,15 +81,14 @@ impl Mixture {
                     verifiers: names.iter().copied().zip(read).collect(),
                     sampling: policy.sampling,
                     limits: policy.limits,
-                    answers: &MathAnswers,
+                    answers: &Maths,
                     most: None,
                 };
                 let problem = Arc::clone(&question.problem);
                 let solved = strategy.solve(problem, SAMPLES, seed, &hands).await;
                 let solved = solved.map_err(|error| Failure::Run(anyhow!(error)))?;
-                let is_right = |answer: &outthink_core::Chosen| {
-                    MathAnswers.equal(&question.gold, &answer.answer)
-                };
+                let is_right =
+                    |answer: &outthink_core::Chosen| Maths.equal(&question.gold, &answer.answer);
                 let spending = costs(&solved, shapes[0], &shapes[1..]);
                 Ok(Answered {
                     correct: solved.answer.as_ref().is_some_and(is_right),

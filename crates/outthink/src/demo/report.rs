@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use outthink_core::method::{BEAM, BEST_OF_N, COT, DVTS, MAJORITY};
-use outthink_core::{Answers, AnyMethod, ExactAnswers, NodeId, Selection, Stop, Tree};
-use outthink_lab::{Chart, Interval, MathAnswers, Point, Proportion, Series, paired_difference};
+use outthink_core::{AnyMethod, Domain, ExactAnswers, NodeId, Selection, Stop, Tree};
+use outthink_lab::{Chart, Interval, Maths, Point, Proportion, Series, paired_difference};
 use serde::Serialize;
 
 use super::ground::{BUDGET, Entry, GRIDS, Ground};
@@ -363,7 +363,7 @@ impl Measured<'_> {
         let accuracy = row.trial.accuracy();
         let interval = accuracy.interval();
         let right = |selection: Selection| {
-            let correct = row.trial.reselect(self.questions, selection, &MathAnswers);
+            let correct = row.trial.reselect(self.questions, selection, &Maths);
             correct.into_iter().filter(|&correct| correct).count()
         };
         let selections = Selection::all().filter(|&selection| {

@@ -1,13 +1,14 @@
 //! Mathematical equivalence where a search asks for answers.
 
-use outthink_answer::{Answer, AnswerGroups, equivalent, extract};
-use outthink_core::Answers;
+use outthink_core::Domain;
+
+use crate::{Answer, AnswerGroups, equivalent, extract};
 
 /// Answers found and compared as mathematics: `\frac12` and `0.5` are one class.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct MathAnswers;
+pub struct Maths;
 
-impl Answers for MathAnswers {
+impl Domain for Maths {
     fn extract(&self, solution: &str) -> Option<String> {
         Some(extract(solution)?.text)
     }
@@ -34,13 +35,13 @@ mod tests {
     /// Takes each solution for its answer, whatever it says.
     struct Whole;
 
-    impl Answers for Whole {
+    impl Domain for Whole {
         fn extract(&self, solution: &str) -> Option<String> {
             Some(solution.to_owned())
         }
 
         fn group(&self, answers: &[&str]) -> Vec<Option<usize>> {
-            MathAnswers.group(answers)
+            Maths.group(answers)
         }
     }
 
@@ -65,7 +66,7 @@ mod tests {
             ]), 0..12),
         ) {
             let solutions = solutions(&texts);
-            for answers in [&Whole as &dyn Answers, &MathAnswers] {
+            for answers in [&Whole as &dyn Domain, &Maths] {
                 let says = |solution: &Solution| {
                     let found = answers.extract(&solution.text());
                     found.is_some_and(|answer| !Answer::parse(&answer).is_empty())
@@ -87,8 +88,8 @@ mod tests {
     fn answers_of_equal_value_vote_together() {
         let answers = [r"\text{}", r"\frac{1}{2}", "0.5", "$", "3", "1/2", "x = 3"];
         let classes = [None, Some(0), Some(0), None, Some(1), Some(0), Some(1)];
-        assert_eq!(MathAnswers.group(&answers), classes);
-        assert!(MathAnswers.equal("(27, 21)", r"\left(27,21\right)"));
-        assert_eq!(MathAnswers.extract("I do not know."), None);
+        assert_eq!(Maths.group(&answers), classes);
+        assert!(Maths.equal("(27, 21)", r"\left(27,21\right)"));
+        assert_eq!(Maths.extract("I do not know."), None);
     }
 }

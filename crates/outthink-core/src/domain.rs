@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// Finds answers and groups equal ones. Real mathematical equivalence implements this too.
-pub trait Answers: Send + Sync {
+pub trait Domain: Send + Sync {
     /// The final answer of a solution. Nothing found is `None`, never an empty answer.
     fn extract(&self, solution: &str) -> Option<String>;
 
@@ -16,9 +16,9 @@ pub trait Answers: Send + Sync {
     }
 }
 
-/// The class of each answer, numbered by first appearance. Whatever [`Answers::group`] returns, there is one class or none
+/// The class of each answer, numbered by first appearance. Whatever [`Domain::group`] returns, there is one class or none
 /// for each answer, and no number is skipped: whoever counts votes may rely on it.
-pub fn classes(answers: &dyn Answers, texts: &[&str]) -> Vec<Option<usize>> {
+pub fn classes(answers: &dyn Domain, texts: &[&str]) -> Vec<Option<usize>> {
     let mut numbers = HashMap::new();
     let number = |class: Option<usize>| {
         let next = numbers.len();
@@ -33,7 +33,7 @@ pub fn classes(answers: &dyn Answers, texts: &[&str]) -> Vec<Option<usize>> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExactAnswers;
 
-impl Answers for ExactAnswers {
+impl Domain for ExactAnswers {
     fn extract(&self, solution: &str) -> Option<String> {
         const OPENING: &str = "\\boxed{";
         let mut boxes = solution.rmatch_indices(OPENING);

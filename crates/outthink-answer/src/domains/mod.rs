@@ -1,0 +1,5 @@
+//! What a question is about: one file a domain.
+
+mod maths;
+
+pub use maths::Maths;
