@@ -39,7 +39,7 @@ mod words;
 
 pub use compat::Mode;
 pub use convention::Conventions;
-pub use domains::Maths;
+pub use domains::{AnyDomain, Maths};
 pub use equivalent::equivalent;
 pub use expr::{Expr, Function, Series, Symbol};
 pub use extract::{Extracted, Source, extract};

@@ -104,7 +104,8 @@ fn main() -> Result<(), outthink_core::Error> {
     ))?;
     let by_last_reward = Selection::Scored(Scoring::LAST, Voting::VOTE);
     let solutions = tree.solutions();
-    let Some(chosen) = by_last_reward.choose(&solutions, &ExactAnswers) else {
+    let Some(chosen) = block_on(by_last_reward.choose(&tree.problem, &solutions, &ExactAnswers))?
+    else {
         println!("no solution has an answer");
         return Ok(());
     };

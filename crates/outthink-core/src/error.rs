@@ -1,6 +1,8 @@
 //! What can go wrong in a search.
 
-/// A failure of a policy or a verifier, as its implementation tells it.
+use crate::Problem;
+
+/// A failure of a policy, a verifier or a domain, as its implementation tells it.
 pub type ModelError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a search has no result. A failed search is an error of its problem: it never becomes a score or a vote.
@@ -75,6 +77,14 @@ pub enum Error {
         /// The problem's id.
         problem: String,
     },
+    /// The domain failed to compare or grade answers.
+    #[error("the answers to problem {problem} cannot be compared")]
+    Domain {
+        /// The problem's id.
+        problem: String,
+        /// Its own words.
+        source: ModelError,
+    },
     /// A reward is no number from 0 to 1.
     #[error(
         "the verifier returned {reward} as a reward on problem {problem}; rewards lie in [0, 1]"
@@ -85,4 +95,11 @@ pub enum Error {
         /// The problem's id.
         problem: String,
     },
+}
+
+impl Error {
+    pub(crate) fn domain(problem: &Problem, source: ModelError) -> Self {
+        let problem = problem.id.clone();
+        Self::Domain { problem, source }
+    }
 }

@@ -51,8 +51,8 @@ pub struct Limits {
 /// let problem = Arc::new(Problem { id: "1".into(), text: "What is 3 + 4?".into() });
 /// let plan = Plan::of(method::MAJORITY, 4)?;
 /// let limits = Limits { draw_tokens: 64, solution_tokens: 64, steps: 4 };
-/// let tree = block_on(search(problem, &plan, Sampling::at(1.0), limits, 0, &Seven, None))?;
-/// let chosen = Selection::Majority.choose(&tree.solutions(), &ExactAnswers);
+/// let tree = block_on(search(problem.clone(), &plan, Sampling::at(1.0), limits, 0, &Seven, None))?;
+/// let chosen = block_on(Selection::Majority.choose(&problem, &tree.solutions(), &ExactAnswers))?;
 /// assert_eq!(chosen.map(|chosen| chosen.answer), Some("7".into()));
 /// # Ok::<(), outthink_core::Error>(())
 /// ```

@@ -28,7 +28,7 @@ pub use capped::{Capped, Halt};
 pub use cost::{Expected, Flops, ModelCost, Spending, Usage};
 pub use defaults::Pair;
 pub use distinct::{CountedPolicy, CountedVerifier, Shared, SharedTokens};
-pub use domain::{Domain, ExactAnswers, classes};
+pub use domain::{Domain, ExactAnswers, classes, verdicts};
 pub use error::{Error, ModelError};
 pub use kernel::{Limits, search};
 pub use method::{AnyMethod, Finished, Method, Plan};

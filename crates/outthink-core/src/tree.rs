@@ -15,6 +15,17 @@ pub struct Problem {
     pub text: String,
 }
 
+impl Problem {
+    /// A question that is its own name.
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self {
+            id: text.clone(),
+            text,
+        }
+    }
+}
+
 /// One reasoning step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Step {

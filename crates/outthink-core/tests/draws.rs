@@ -11,7 +11,9 @@ use outthink_core::{
     AnyMethod, Continuation, Extension, Limits, ModelError, Plan, Policy, Reply, Scoring,
     Selection, Stop, Tree, Usage, Voting,
 };
-use scripted::{AfterEquals, LIMITS, Scorer, Script, kept, path_of, plan, run, show, step};
+use scripted::{
+    AfterEquals, LIMITS, Scorer, Script, chosen_by, kept, path_of, plan, run, show, step,
+};
 
 /// Each draw says the one text, from where it stands.
 fn saying(text: &'static str) -> Script {
@@ -152,7 +154,7 @@ fn steps_are_one_candidate_when_their_tokens_are_the_same() {
     let policy = Script::new(|draw| ["a/=1.", "\ta/=1.", "a/=1."][draw.index()].into());
     let tree = grow(&plan(MAJORITY, 3, 1), LIMITS, &policy);
     assert_eq!(kept(&tree), ["a/=1.", "\ta/=1."]);
-    let chosen = Selection::Majority.choose(&tree.solutions(), &AfterEquals);
+    let chosen = chosen_by(Selection::Majority, &tree.solutions(), &AfterEquals);
     assert_eq!(chosen.unwrap().agreement, 1.0);
 }
 
@@ -202,7 +204,7 @@ fn an_empty_answer_is_never_chosen() {
     let selection = Selection::Scored(Scoring::LAST, Voting::VOTE);
     for method in [MAJORITY, BEST_OF_N, BEAM] {
         let tree = grow(&plan(method, 3, 1), LIMITS, &policy);
-        let chosen = |selection: Selection| selection.choose(&tree.solutions(), &AfterEquals);
+        let chosen = |selection: Selection| chosen_by(selection, &tree.solutions(), &AfterEquals);
         assert_eq!(chosen(Selection::Majority).unwrap().answer, "1");
         if method.needs_verifier() {
             assert_eq!(chosen(selection).unwrap().answer, "1");
@@ -338,15 +340,13 @@ fn a_cut_off_solution_votes_without_rewards_only() {
     assert_eq!(solutions[0].rewards, [0.9, 0.1]);
     assert!(solutions[1].rewards.is_empty());
     for selection in Selection::all().filter(|&selection| selection != Selection::Majority) {
-        let chosen = selection.choose(&solutions, &AfterEquals).unwrap();
+        let chosen = chosen_by(selection, &solutions, &AfterEquals).unwrap();
         assert_eq!(
             (&*chosen.answer, chosen.agreement),
             ("1", 1.0),
             "{selection}"
         );
     }
-    let chosen = Selection::Majority
-        .choose(&solutions, &AfterEquals)
-        .unwrap();
+    let chosen = chosen_by(Selection::Majority, &solutions, &AfterEquals).unwrap();
     assert_eq!((&*chosen.answer, chosen.agreement), ("1", 0.5));
 }

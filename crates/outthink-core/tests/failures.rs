@@ -15,7 +15,7 @@ use outthink_core::{
     Policy, Prefix, Reply, Selection, Step, Stop, Usage, Verifier,
 };
 use proptest::prelude::*;
-use scripted::{AfterEquals, LIMITS, Scorer, Script, plan, run, step};
+use scripted::{AfterEquals, LIMITS, Scorer, Script, chosen_by, plan, run, step};
 
 /// A model that fails.
 struct Lost(&'static str);
@@ -306,7 +306,7 @@ proptest! {
             prop_assert_eq!(solution.rewards.len(), rewards);
         }
         for selection in Selection::all() {
-            if let Some(chosen) = selection.choose(&solutions, &AfterEquals) {
+            if let Some(chosen) = chosen_by(selection, &solutions, &AfterEquals) {
                 prop_assert!(0.0 < chosen.agreement && chosen.agreement <= 1.0);
             }
         }

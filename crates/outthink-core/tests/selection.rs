@@ -7,10 +7,14 @@ mod scripted;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use futures::executor::block_on;
+use futures::future::{BoxFuture, FutureExt, ready};
 use insta::assert_snapshot;
-use outthink_core::{Chosen, Domain, ExactAnswers, Scoring, Selection, Solution, Stop, Voting};
+use outthink_core::{
+    Chosen, Domain, ExactAnswers, ModelError, Problem, Scoring, Selection, Solution, Stop, Voting,
+};
 use proptest::prelude::*;
-use scripted::{AfterEquals, step};
+use scripted::{AfterEquals, chosen_by, step};
 
 fn solution(answer: Option<&str>, rewards: &[f64], count: usize) -> Solution {
     let last = answer.map_or("I give up.".into(), |answer| format!("={answer}."));
@@ -24,10 +28,7 @@ fn solution(answer: Option<&str>, rewards: &[f64], count: usize) -> Solution {
 }
 
 fn choose(selection: &str, solutions: &[Solution]) -> Option<Chosen> {
-    selection
-        .parse::<Selection>()
-        .unwrap()
-        .choose(solutions, &AfterEquals)
+    chosen_by(selection.parse().unwrap(), solutions, &AfterEquals)
 }
 
 fn answer(selection: &str, solutions: &[Solution]) -> String {
@@ -84,7 +85,7 @@ fn ties_go_to_more_votes_and_then_to_the_first() {
         solution(Some("2"), &[0.5], 1),
     ];
     for selection in Selection::all() {
-        let chosen = selection.choose(&even, &AfterEquals).unwrap();
+        let chosen = chosen_by(selection, &even, &AfterEquals).unwrap();
         assert_eq!((&*chosen.answer, chosen.solution), ("3", 0), "{selection}");
     }
     let more_votes = [
@@ -105,17 +106,17 @@ fn no_answer_wins_only_where_there_is_none() {
     let silent = solution(None, &[1.0], 9);
     for selection in Selection::all() {
         let with_one = [silent.clone(), solution(Some("1"), &[0.0], 1)];
-        let chosen = selection.choose(&with_one, &AfterEquals).unwrap();
+        let chosen = chosen_by(selection, &with_one, &AfterEquals).unwrap();
         assert_eq!(
             (&*chosen.answer, chosen.agreement),
             ("1", 1.0),
             "{selection}"
         );
         assert_eq!(
-            selection.choose(std::slice::from_ref(&silent), &AfterEquals),
+            chosen_by(selection, std::slice::from_ref(&silent), &AfterEquals),
             None
         );
-        assert_eq!(selection.choose(&[], &AfterEquals), None);
+        assert_eq!(chosen_by(selection, &[], &AfterEquals), None);
     }
 }
 
@@ -137,11 +138,19 @@ fn a_solution_without_rewards_votes_by_count_only() {
 struct Numbers;
 
 impl Domain for Numbers {
-    fn extract(&self, solution: &str) -> Option<String> {
-        AfterEquals.extract(solution)
+    fn identity(&self) -> String {
+        "numbers".into()
     }
 
-    fn group(&self, answers: &[&str]) -> Vec<Option<usize>> {
+    fn extract(&self, problem: &Problem, solution: &str) -> Option<String> {
+        AfterEquals.extract(problem, solution)
+    }
+
+    fn group<'a>(
+        &'a self,
+        problem: &'a Problem,
+        answers: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<Option<usize>>, ModelError>> {
         let canonical: Vec<String> = answers
             .iter()
             .map(|answer| {
@@ -150,7 +159,11 @@ impl Domain for Numbers {
                     .map_or((*answer).into(), |x| x.to_string())
             })
             .collect();
-        ExactAnswers.group(&canonical.iter().map(String::as_str).collect::<Vec<_>>())
+        async move {
+            let canonical: Vec<&str> = canonical.iter().map(String::as_str).collect();
+            ExactAnswers.group(problem, &canonical).await
+        }
+        .boxed()
     }
 }
 
@@ -164,26 +177,35 @@ fn equal_answers_vote_together_and_the_best_of_them_is_the_one_shown() {
         solution(Some(".5"), &[0.6], 1),
     ];
     let shown = |selection: Selection| {
-        let chosen = selection.choose(&solutions, &Numbers).unwrap();
+        let chosen = chosen_by(selection, &solutions, &Numbers).unwrap();
         (chosen.answer, chosen.solution)
     };
     let vote = Selection::Scored(Scoring::LAST, Voting::VOTE);
+    let problem = Problem::new("p");
     assert_eq!(shown(vote), ("0.5".into(), 3));
     assert_eq!(shown(Selection::Majority), ("0.50".into(), 2));
-    assert!(Numbers.equal("1", "1.0"));
-    assert!(!Numbers.equal("1", "1.1"));
+    let verdicts = Numbers.grade(&problem, "1", &["1.0", "1.1"]);
+    assert_eq!(block_on(verdicts).unwrap(), [true, false]);
 }
 
 /// Answers that someone else groups: any class, none, too many of them or too few.
 struct Foreign(Vec<Option<usize>>);
 
 impl Domain for Foreign {
-    fn extract(&self, solution: &str) -> Option<String> {
-        AfterEquals.extract(solution)
+    fn identity(&self) -> String {
+        "foreign".into()
     }
 
-    fn group(&self, _: &[&str]) -> Vec<Option<usize>> {
-        self.0.clone()
+    fn extract(&self, problem: &Problem, solution: &str) -> Option<String> {
+        AfterEquals.extract(problem, solution)
+    }
+
+    fn group<'a>(
+        &'a self,
+        _: &'a Problem,
+        _: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<Option<usize>>, ModelError>> {
+        ready(Ok(self.0.clone())).boxed()
     }
 }
 
@@ -292,7 +314,7 @@ proptest! {
     fn every_selection_is_what_its_name_says(draws in draws()) {
         let solutions = as_solutions(&draws);
         for selection in Selection::all() {
-            let chosen = selection.choose(&solutions, &AfterEquals);
+            let chosen = chosen_by(selection, &solutions, &AfterEquals);
             let chosen = chosen.map(|c| (c.answer.parse().unwrap(), c.agreement, c.solution));
             prop_assert_eq!(chosen, directly(&selection.to_string(), &draws), "{}", selection);
         }
@@ -314,7 +336,7 @@ proptest! {
         }
         for selection in Selection::all() {
             let chosen = |draws: &[Draw]| {
-                selection.choose(&as_solutions(draws), &AfterEquals).map(|c| (c.answer, c.agreement))
+                chosen_by(selection, &as_solutions(draws), &AfterEquals).map(|c| (c.answer, c.agreement))
             };
             // Thirds of a mean are not exact in any order.
             let exact = selection != Selection::Scored(Scoring::MEAN, Voting::VOTE);
@@ -332,7 +354,7 @@ proptest! {
     ) {
         let solutions = as_solutions(&draws);
         for selection in Selection::all() {
-            let chosen = selection.choose(&solutions, &Foreign(classes.clone()));
+            let chosen = chosen_by(selection, &solutions, &Foreign(classes.clone()));
             // Those that have an answer and may vote, each with the class it was given.
             let mut given = classes.iter().copied().chain(std::iter::repeat(None));
             let mut voters: Vec<Draw> = draws.clone();
@@ -363,6 +385,6 @@ proptest! {
         let unclosed = after.replace('}', "");
         let text = format!(r"{before}\boxed{{{answer}}}{unclosed}");
         let expected = Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty());
-        prop_assert_eq!(ExactAnswers.extract(&text), expected);
+        prop_assert_eq!(ExactAnswers::find(&text).map(str::to_owned), expected);
     }
 }

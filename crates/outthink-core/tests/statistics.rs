@@ -17,7 +17,7 @@ use outthink_core::{
     Sampling, Selection, Tree, Verifier, draw_seed, problem_seed, search,
 };
 use proptest::prelude::*;
-use scripted::{AfterEquals, LIMITS, Scorer, Script, plan, problem, show};
+use scripted::{AfterEquals, LIMITS, Scorer, Script, chosen_by, plan, problem, show};
 
 async fn grow(
     problem: Arc<Problem>,
@@ -59,7 +59,7 @@ fn guesser(accuracy: f64, wrong: usize) -> Script {
 }
 
 fn is_right(selection: Selection, tree: &Tree) -> bool {
-    let chosen = selection.choose(&tree.solutions(), &AfterEquals);
+    let chosen = chosen_by(selection, &tree.solutions(), &AfterEquals);
     chosen.is_some_and(|chosen| chosen.answer == "1")
 }
 

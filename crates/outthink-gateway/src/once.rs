@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use outthink_core::Domain;
+use futures::future::{BoxFuture, FutureExt};
+use outthink_core::{Domain, ModelError, Problem};
 
 /// Remembers what it was asked.
 pub(crate) struct Once<'a> {
-    answers: &'a dyn Domain,
+    domain: &'a dyn Domain,
     extracted: Mutex<HashMap<String, Option<String>>>,
     grouped: Mutex<HashMap<Vec<String>, Vec<Option<usize>>>>,
 }
 
 impl<'a> Once<'a> {
-    pub(crate) fn new(answers: &'a dyn Domain) -> Self {
+    pub(crate) fn new(domain: &'a dyn Domain) -> Self {
         Self {
-            answers,
+            domain,
             extracted: Mutex::default(),
             grouped: Mutex::default(),
         }
@@ -23,7 +24,11 @@ impl<'a> Once<'a> {
 }
 
 impl Domain for Once<'_> {
-    fn extract(&self, solution: &str) -> Option<String> {
+    fn identity(&self) -> String {
+        self.domain.identity()
+    }
+
+    fn extract(&self, problem: &Problem, solution: &str) -> Option<String> {
         let mut known = self
             .extracted
             .lock()
@@ -31,17 +36,26 @@ impl Domain for Once<'_> {
         if let Some(answer) = known.get(solution) {
             return answer.clone();
         }
-        let answer = self.answers.extract(solution);
+        let answer = self.domain.extract(problem, solution);
         known.insert(solution.to_owned(), answer.clone());
         answer
     }
 
-    fn group(&self, answers: &[&str]) -> Vec<Option<usize>> {
-        let mut known = self.grouped.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked: Vec<String> = answers.iter().map(|answer| (*answer).to_owned()).collect();
-        let classes = known.entry(asked);
-        classes
-            .or_insert_with(|| self.answers.group(answers))
-            .clone()
+    fn group<'a>(
+        &'a self,
+        problem: &'a Problem,
+        answers: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<Option<usize>>, ModelError>> {
+        let known = || self.grouped.lock().unwrap_or_else(PoisonError::into_inner);
+        async move {
+            let asked: Vec<String> = answers.iter().map(|answer| (*answer).to_owned()).collect();
+            if let Some(classes) = known().get(&asked) {
+                return Ok(classes.clone());
+            }
+            let classes = self.domain.group(problem, answers).await?;
+            known().insert(asked, classes.clone());
+            Ok(classes)
+        }
+        .boxed()
     }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use outthink_core::{
-    Ballot, Capped, CountedPolicy, CountedVerifier, Domain, Halt, Plan, Policy, Problem, Scoring,
-    Selection, Solution, Spending, Stop, Tree, Usage, Verifier, search,
+    Ballot, Capped, CountedPolicy, CountedVerifier, Domain, Error, Halt, Plan, Policy, Problem,
+    Scoring, Selection, Solution, Spending, Stop, Tree, Usage, Verifier, search,
 };
 use serde::Serialize;
 
@@ -146,7 +146,15 @@ pub(crate) async fn run(
     };
     let solutions = grown.tree.solutions();
     let answers = Once::new(&*models.answers);
-    let (taken, answer, agreement, mut note) = choose(&solutions, grown.selection, &answers);
+    let problem = Arc::clone(&grown.tree.problem);
+    let failed = |error: Error| ApiError::failed(&error, models.blame);
+    let votes = votes(&problem, &solutions, grown.selection, &answers)
+        .await
+        .map_err(failed)?;
+    let (taken, answer, agreement, mut note) =
+        choose(&problem, &solutions, grown.selection, &answers)
+            .await
+            .map_err(failed)?;
     let solution = taken.map(|taken| &solutions[taken]);
     if ask.unlike && grown.confidence.is_some() {
         note = note.or(Some(
@@ -175,7 +183,7 @@ pub(crate) async fn run(
             confidence: grown.confidence.filter(|_| answer.is_some()),
             answer,
             agreement,
-            votes: votes(&solutions, grown.selection, &answers),
+            votes,
             samples,
             seconds: start.elapsed().as_secs_f64(),
             stopped_by,
@@ -283,25 +291,29 @@ fn spending(models: &Models, policy: &ServedPolicy, grown: &Grown) -> Spending {
     Spending::of((policy.cost, grown.drawn), read)
 }
 
-/// The solution that is taken: by the selection, or where no answer can be found in any, the one that the verifier likes
-/// best, or else the first that is complete.
-fn choose(
-    solutions: &[Solution],
-    selection: Selection,
-    answers: &dyn Domain,
-) -> (
+/// The solution that is taken, its answer, the answer's share of the votes, and what is to be said.
+type Taken = (
     Option<usize>,
     Option<String>,
     Option<f64>,
     Option<&'static str>,
-) {
-    if let Some(chosen) = selection.choose(solutions, answers) {
-        return (
+);
+
+/// The solution that is taken: by the selection, or where no answer can be found in any, the one that the verifier likes
+/// best, or else the first that is complete.
+async fn choose(
+    problem: &Problem,
+    solutions: &[Solution],
+    selection: Selection,
+    answers: &dyn Domain,
+) -> Result<Taken, Error> {
+    if let Some(chosen) = selection.choose(problem, solutions, answers).await? {
+        return Ok((
             Some(chosen.solution),
             Some(chosen.answer),
             Some(chosen.agreement),
             None,
-        );
+        ));
     }
     let scoring = match selection {
         Selection::Scored(scoring, _) => scoring,
@@ -317,7 +329,7 @@ fn choose(
     }
     if let Some((index, _)) = best {
         let note = "no answer could be extracted to vote on; taken by the verifier's score";
-        return (Some(index), None, None, Some(note));
+        return Ok((Some(index), None, None, Some(note)));
     }
     let complete = solutions
         .iter()
@@ -331,12 +343,17 @@ fn choose(
         Some(_) => "no answer could be extracted and none is scored; the first reply is taken",
         None => "no solution was completed; allow more tokens or time",
     };
-    (any, None, None, Some(note))
+    Ok((any, None, None, Some(note)))
 }
 
 /// The answers, as the selection weighs them, heaviest first.
-fn votes(solutions: &[Solution], selection: Selection, answers: &dyn Domain) -> Vec<Vote> {
-    let mut ballots = selection.tally(solutions, answers);
+async fn votes(
+    problem: &Problem,
+    solutions: &[Solution],
+    selection: Selection,
+    answers: &dyn Domain,
+) -> Result<Vec<Vote>, Error> {
+    let mut ballots = selection.tally(problem, solutions, answers).await?;
     ballots.sort_by(|a, b| {
         (b.weight, b.count)
             .partial_cmp(&(a.weight, a.count))
@@ -349,7 +366,7 @@ fn votes(solutions: &[Solution], selection: Selection, answers: &dyn Domain) -> 
         score: scored.then_some(ballot.best),
         weight: ballot.weight,
     };
-    ballots.into_iter().map(vote).collect()
+    Ok(ballots.into_iter().map(vote).collect())
 }
 
 fn trace(tree: &Tree) -> Vec<TraceNode> {

@@ -5,7 +5,6 @@ use std::io::Read;
 use std::path::Path;
 
 use outthink_answer::{Answer, Source, Value, extract, extract_gold};
-use outthink_core::Domain;
 
 use crate::columns::{self, Found, asked, text_of};
 use crate::rows::{Cells, Place, Row, read_rows, rows_of};
@@ -201,7 +200,7 @@ impl Reader<'_> {
             }
             let other = known.iter().copied().find(|&own| {
                 let told = &self.problems[own].gold;
-                !told.is_empty() && !gold.is_empty() && !Maths.equal(told, &gold)
+                !told.is_empty() && !gold.is_empty() && !Maths::equal(told, &gold)
             });
             match other {
                 Some(other) => self.twice.golds.push((

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, Write};
 use std::path::Path;
 
+use futures::executor::block_on;
 use outthink_core::method::{BEST_OF_N, MAJORITY};
 use outthink_core::{Domain, Limits, Sampling, Stop, Usage};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::recipe::{ModelEntry, Recipe};
 use crate::spent::{Spent, Work};
 use crate::store::{Drawn, Finished, Store, StoreError, Write as StoreWrite};
 use crate::study::{Cell, Config, ModelInfo, Problem, Study, sha256, unit_id};
-use crate::work::{GRADER, grade};
+use crate::work::grade;
 
 /// Why samples cannot be exchanged.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,9 @@ pub enum ExchangeError {
         /// What is wrong.
         reason: String,
     },
+    /// The domain cannot grade them.
+    #[error(transparent)]
+    Domain(#[from] outthink_core::Error),
     /// Nothing there.
     #[error("there are no samples")]
     Empty,
@@ -502,6 +506,7 @@ pub fn import(
         recipe: Recipe {
             name: name.to_owned(),
             dataset: format!("import:{name}"),
+            domain: None,
             problems: None,
             policies: policies.iter().cloned().map(ModelEntry::Name).collect(),
             verifiers: verifiers.iter().cloned().map(ModelEntry::Name).collect(),
@@ -523,7 +528,7 @@ pub fn import(
         lines.sort_by_key(|line| line.index);
         let policy = policies.binary_search(&policy);
         let policy = policy.expect("the groups' policies are the study's, in order");
-        store.write(units(&study, policy, seed, number, lines, answers))?;
+        store.write(units(&study, policy, seed, number, lines, answers)?)?;
     }
     Ok(study)
 }
@@ -536,7 +541,7 @@ fn units(
     number: usize,
     lines: Vec<Line>,
     answers: &dyn Domain,
-) -> Vec<StoreWrite> {
+) -> Result<Vec<StoreWrite>, outthink_core::Error> {
     let problem = &study.problems[number];
     let key = problem.key();
     let mut samples: Vec<Drawn> = lines
@@ -558,7 +563,12 @@ fn units(
             correct: false,
         })
         .collect();
-    grade(&mut samples, &problem.gold, answers);
+    block_on(grade(
+        &mut samples,
+        &problem.question(),
+        &problem.gold,
+        answers,
+    ))?;
     let draws = samples.len() as u64;
     let generated: u64 = samples.iter().map(|sample| sample.tokens as u64).sum();
     let usage = Usage {
@@ -575,7 +585,7 @@ fn units(
             policy: Work::default(),
             verifier: Work::default(),
         },
-        grader: GRADER.into(),
+        grader: answers.identity(),
         tree: None,
         choice: None,
         samples: Vec::new(),
@@ -613,7 +623,7 @@ fn units(
         };
         writes.push(StoreWrite::Finish(Box::new(unit)));
     }
-    writes
+    Ok(writes)
 }
 
 #[cfg(test)]

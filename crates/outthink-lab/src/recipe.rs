@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use outthink_answer::AnyDomain;
 use outthink_core::{AnyMethod, Finished, Limits, Plan, Sampling};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
@@ -23,6 +24,9 @@ pub enum RecipeError {
     /// A method that needs rewards, and no verifier.
     #[error("{0} needs a verifier; name one with --verifier, or under `verifiers` in a recipe")]
     NoVerifier(AnyMethod),
+    /// A domain that is not known.
+    #[error("{0}")]
+    Domain(String),
     /// A budget that a method cannot spend.
     #[error(transparent)]
     Budget(#[from] outthink_core::Error),
@@ -162,6 +166,9 @@ pub struct Recipe {
     pub name: String,
     /// A known set, a file, or `micro` for the micro domain's problems.
     pub dataset: String,
+    /// What the problems are about, if not mathematics: how answers are found, told apart and graded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
     /// How many problems, from the first [default: all].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problems: Option<usize>,
@@ -218,6 +225,12 @@ pub struct PolicyPart {
 }
 
 impl Recipe {
+    /// The domain of its problems.
+    pub fn domain(&self) -> Result<AnyDomain, String> {
+        let named = self.domain.as_deref().map(str::parse);
+        named.unwrap_or(Ok(AnyDomain::default()))
+    }
+
     /// Reads TOML.
     pub fn parse(text: &str) -> Result<Self, RecipeError> {
         Ok(toml::from_str(text)?)
@@ -232,6 +245,7 @@ impl Recipe {
         verifiers: Vec<ModelInfo>,
     ) -> Result<Study, RecipeError> {
         self.check_bounds()?;
+        self.domain().map_err(RecipeError::Domain)?;
         let mut budgets = self.budgets.clone();
         budgets.sort_unstable();
         budgets.dedup();

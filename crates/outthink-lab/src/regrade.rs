@@ -1,11 +1,12 @@
 //! Verdicts anew, by today's grader from the stored texts: no model is asked.
 
-use outthink_core::Domain;
+use futures::executor::block_on;
+use outthink_core::{Domain, Error, verdicts};
 
 use crate::guard::attempt;
 use crate::store::{Drawn, Sample, Store, StoreError};
 use crate::study::Study;
-use crate::work::{GRADER, grade};
+use crate::work::grade;
 
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,13 +30,15 @@ pub fn regrade(
     answers: &dyn Domain,
 ) -> Result<Regraded, StoreError> {
     let mut regraded = Regraded::default();
+    let grader = answers.identity();
     let choices = store.choices(study)?;
     for unit in store.units(study)? {
         let Some(took) = unit.took else { continue };
-        if took.grader == GRADER {
+        if took.grader == grader {
             continue;
         }
-        let gold = &study.problems[unit.number].gold;
+        let problem = &study.problems[unit.number];
+        let (question, gold) = (problem.question(), &problem.gold);
         let (numbers, mut drawn): (Vec<usize>, Vec<Drawn>) = store
             .samples(unit.id)?
             .into_iter()
@@ -44,15 +47,26 @@ pub fn regrade(
         let before: Vec<bool> = drawn.iter().map(|own| own.correct).collect();
         let chosen = choices.get(&unit.id);
         let judged = attempt(|| {
-            grade(&mut drawn, gold, answers);
-            let answer = chosen.map(|choice| choice.answer.as_deref());
-            answer.map(|own| own.is_some_and(|own| answers.equal(gold, own)))
+            block_on(async {
+                grade(&mut drawn, &question, gold, answers).await?;
+                let Some(choice) = chosen else {
+                    return Ok(None);
+                };
+                let answer: Vec<&str> = choice.answer.as_deref().into_iter().collect();
+                let right = verdicts(answers, &question, gold, &answer).await?;
+                Ok::<_, Error>(Some(right == [true]))
+            })
         });
-        let chosen = match judged {
+        let failure = match judged {
+            Ok(Ok(chosen)) => Ok(chosen),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(panicked) => Err(panicked.to_string()),
+        };
+        let chosen = match failure {
             Ok(chosen) => chosen,
-            Err(panicked) => {
+            Err(why) => {
                 let failed = regraded.failed.get_or_insert_default();
-                *failed = (failed.0 + 1, panicked.to_string());
+                *failed = (failed.0 + 1, why);
                 continue;
             }
         };
@@ -62,7 +76,7 @@ pub fn regrade(
             regraded.right += usize::from(own.correct && !before);
             regraded.wrong += usize::from(before && !own.correct);
         }
-        store.judge(unit.id, numbers.into_iter().zip(&drawn), chosen, GRADER)?;
+        store.judge(unit.id, numbers.into_iter().zip(&drawn), chosen, &grader)?;
     }
     Ok(regraded)
 }
@@ -70,13 +84,15 @@ pub fn regrade(
 /// What is to be said where verdicts are not all of today's grader: by whom they are, with their number of units.
 pub fn old_verdicts(study: &Study, store: &mut Store) -> Result<Option<String>, StoreError> {
     let graders = store.graders(&study.name)?;
-    if graders.iter().all(|(grader, _)| grader == GRADER) {
+    let domain = study.recipe.domain().map_err(StoreError::Malformed)?;
+    let today = domain.get().identity();
+    if graders.iter().all(|(grader, _)| *grader == today) {
         return Ok(None);
     }
     let told = |(grader, units): &(String, usize)| format!("{grader} ({units} units)");
     let told: Vec<String> = graders.iter().map(told).collect();
     Ok(Some(format!(
-        "verdicts by {}; this program has {GRADER}, and `outthink regrade {}` judges all with it, from the stored texts",
+        "verdicts by {}; this program has {today}, and `outthink regrade {}` judges all with it, from the stored texts",
         told.join(" and by "),
         study.name
     )))

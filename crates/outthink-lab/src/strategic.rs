@@ -11,7 +11,7 @@ use crate::spent::{Spent, Work};
 use crate::store::{Choice, Finished};
 use crate::strategy::{Hands, SolveError, Solved, Strategy};
 use crate::work::{
-    Bench, asked_about, grade, path_tokens, rewarded, solved_samples, tells_tokens, verifier_work,
+    Bench, asked_about, path_tokens, rewarded, solved_samples, tells_tokens, verifier_work,
 };
 
 /// A verifier by its name in the strategy.
@@ -60,9 +60,13 @@ impl Bench<'_> {
         if let Some(beside) = solved.beside() {
             samples.extend(solved_samples(beside));
         }
-        let gold = &self.claim.problem.gold;
-        grade(&mut samples, gold, self.answers);
+        self.grade(&mut samples).await?;
         let answer = solved.answer.as_ref();
+        let gold = &self.claim.problem.gold;
+        let correct = match answer {
+            Some(answer) => answer.is_right(&question, gold, self.answers).await?,
+            None => false,
+        };
         let work = read(&solved, judges, &question);
         Ok(Finished {
             policy: solved.policy,
@@ -78,7 +82,7 @@ impl Bench<'_> {
                 confidence: solved.confidence,
                 answer: answer.map(|own| own.answer.clone()),
                 agreement: answer.map(|own| own.agreement),
-                correct: answer.is_some_and(|own| self.answers.equal(gold, &own.answer)),
+                correct,
                 samples: solved.samples,
                 solutions,
                 work,

@@ -446,6 +446,7 @@ impl Study {
             && all_in(&other.budgets, &self.budgets)
             && all_in(&other.seeds, &self.seeds)
             && old.finished == new.finished
+            && old.domain == new.domain
     }
 
     /// All units of work, problem by problem: what shares a question stands together, for the models' caches.

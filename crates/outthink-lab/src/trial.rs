@@ -65,7 +65,7 @@ impl Trial {
                     let problem = Arc::clone(&question.problem);
                     let tree =
                         search(problem, plan, sampling, limits, seed, policy, verifier).await?;
-                    let correct = is_correct(&tree, selection, answers, &question.gold);
+                    let correct = is_correct(&tree, selection, answers, &question.gold).await?;
                     done(correct);
                     Ok::<_, Error>((index, Outcome { tree, correct }))
                 })
@@ -94,19 +94,18 @@ impl Trial {
     }
 
     /// What another selection would have made of the same trees; no model is called.
-    pub fn reselect(
+    pub async fn reselect(
         &self,
         questions: &[Question],
         selection: Selection,
         answers: &dyn Domain,
-    ) -> Vec<bool> {
-        self.outcomes
-            .iter()
-            .zip(questions)
-            .map(|(outcome, question)| {
-                is_correct(&outcome.tree, selection, answers, &question.gold)
-            })
-            .collect()
+    ) -> Result<Vec<bool>, Error> {
+        let mut correct = Vec::with_capacity(questions.len());
+        for (outcome, question) in self.outcomes.iter().zip(questions) {
+            let tree = &outcome.tree;
+            correct.push(is_correct(tree, selection, answers, &question.gold).await?);
+        }
+        Ok(correct)
     }
 
     /// What the policy worked through.
@@ -126,8 +125,16 @@ impl Trial {
     }
 }
 
-fn is_correct(tree: &Tree, selection: Selection, answers: &dyn Domain, gold: &str) -> bool {
-    selection
-        .choose(&tree.solutions(), answers)
-        .is_some_and(|chosen| answers.equal(gold, &chosen.answer))
+async fn is_correct(
+    tree: &Tree,
+    selection: Selection,
+    domain: &dyn Domain,
+    gold: &str,
+) -> Result<bool, Error> {
+    let problem = &tree.problem;
+    let chosen = selection.choose(problem, &tree.solutions(), domain).await?;
+    match chosen {
+        Some(chosen) => chosen.is_right(problem, gold, domain).await,
+        None => Ok(false),
+    }
 }

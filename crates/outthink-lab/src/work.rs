@@ -15,10 +15,6 @@ use crate::run::{PolicyModel, VerifierModel};
 use crate::spent::{Spent, Work};
 use crate::store::{Claim, Drawn, Finished, Sample};
 
-/// Which grader the verdicts are from. Its number goes up with every change of `outthink-answer` that may change a verdict, so
-/// that stores tell what they hold; the first was that of version 0.1.0.
-pub(crate) const GRADER: &str = "outthink-answer 2";
-
 /// All that a unit needs.
 pub(crate) struct Bench<'a> {
     pub(crate) claim: &'a Claim,
@@ -31,6 +27,12 @@ impl Bench<'_> {
         Arc::new(self.claim.problem.question())
     }
 
+    /// Finds and judges the answers of what was drawn.
+    pub(crate) async fn grade(&self, samples: &mut [Drawn]) -> Result<(), Error> {
+        let problem = &self.claim.problem;
+        grade(samples, &problem.question(), &problem.gold, self.answers).await
+    }
+
     pub(crate) fn done(&self, start: Instant) -> Finished {
         Finished {
             unit: self.claim.unit,
@@ -38,7 +40,7 @@ impl Bench<'_> {
             policy: Usage::default(),
             verifier: Usage::default(),
             spent: Spent::default(),
-            grader: GRADER.into(),
+            grader: self.answers.identity(),
             tree: None,
             choice: None,
             samples: Vec::new(),
@@ -86,7 +88,7 @@ impl Bench<'_> {
                 ..written(&solution)
             });
         }
-        grade(&mut samples, &self.claim.problem.gold, self.answers);
+        self.grade(&mut samples).await?;
         let known = samples.iter().any(|sample| sample.tokens > 0);
         let work = if known {
             Work::shared(
@@ -214,7 +216,7 @@ impl Bench<'_> {
         .await?;
         let solutions = tree.solutions();
         let mut samples = solved_samples(&tree);
-        grade(&mut samples, &self.claim.problem.gold, self.answers);
+        self.grade(&mut samples).await?;
         let draws = plan.budget() as u64;
         let mut tokens = SharedTokens::default();
         let mut asked = Vec::new();
@@ -274,10 +276,15 @@ pub(crate) fn tells_tokens(tree: &Tree) -> bool {
 }
 
 /// Finds the answers, tells them apart, and compares each with the right one.
-pub(crate) fn grade(samples: &mut [Drawn], gold: &str, answers: &dyn Domain) {
+pub(crate) async fn grade(
+    samples: &mut [Drawn],
+    problem: &Problem,
+    gold: &str,
+    domain: &dyn Domain,
+) -> Result<(), Error> {
     let found: Vec<Option<String>> = samples
         .iter()
-        .map(|sample| answers.extract(&sample.steps.join("\n\n")))
+        .map(|sample| domain.extract(problem, &sample.steps.join("\n\n")))
         .collect();
     let mut texts: Vec<&str> = Vec::new();
     let mut place: HashMap<&str, usize> = HashMap::new();
@@ -287,14 +294,15 @@ pub(crate) fn grade(samples: &mut [Drawn], gold: &str, answers: &dyn Domain) {
             texts.len() - 1
         });
     }
-    let classes = outthink_core::classes(answers, &texts);
-    let right: Vec<bool> = texts.iter().map(|text| answers.equal(gold, text)).collect();
+    let classes = outthink_core::classes(domain, problem, &texts).await?;
+    let right = outthink_core::verdicts(domain, problem, gold, &texts).await?;
     for (sample, answer) in samples.iter_mut().zip(&found) {
         let place = answer.as_deref().and_then(|answer| place.get(answer));
         sample.class = place.and_then(|&place| classes[place]);
         sample.correct = place.is_some_and(|&place| right[place]);
         sample.answer.clone_from(answer);
     }
+    Ok(())
 }
 
 fn written(solution: &Solution) -> Drawn {

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use outthink_core::{ExactAnswers, Scoring, Selection, Solution, Step, Stop};
+use futures::executor::block_on;
+use outthink_core::{ExactAnswers, Problem, Scoring, Selection, Solution, Step, Stop};
 use outthink_lab::{Factorials, GradedSample, Values, ceiling, chances};
 use proptest::prelude::*;
 
@@ -58,7 +59,8 @@ fn brute_force(pool: &[Sample], rule: Selection, k: usize) -> f64 {
     let orders = orders(pool.len());
     let right = orders.iter().filter(|order| {
         let chosen: Vec<Solution> = order[..k].iter().map(|&i| solution(&pool[i])).collect();
-        rule.choose(&chosen, &ExactAnswers)
+        block_on(rule.choose(&Problem::new("p"), &chosen, &ExactAnswers))
+            .unwrap()
             .is_some_and(|chosen| chosen.answer == RIGHT.to_string())
     });
     right.count() as f64 / orders.len() as f64
@@ -108,7 +110,7 @@ proptest! {
         let rules: Vec<Selection> = Selection::all().collect();
         let found = chances(&votes, &rules, &[pool.len()], 0, &Factorials::to(pool.len() as u64));
         for (rule, chance) in rules.iter().zip(found) {
-            let chosen = rule.choose(&solutions, &ExactAnswers);
+            let chosen = block_on(rule.choose(&Problem::new("p"), &solutions, &ExactAnswers)).unwrap();
             let right = chosen.is_some_and(|chosen| chosen.answer == RIGHT.to_string());
             prop_assert_eq!(chance[0].value, f64::from(u8::from(right)), "{}", rule);
         }

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::executor::block_on;
+use futures::future::{BoxFuture, FutureExt, ready};
 use mock::{Bench, Place, bench};
-use outthink_core::Domain;
+use outthink_core::{Domain, ModelError, Problem};
 use outthink_lab::store::Sample;
 use outthink_lab::{
     Analysis, Caps, Estimate, Maths, Published, Report, Shard, Status, Store, StoreError, Study,
@@ -557,16 +558,31 @@ fn a_lease_that_a_wrong_clock_dated_far_ahead_is_not_waited_for() {
 struct Severe;
 
 impl Domain for Severe {
-    fn extract(&self, solution: &str) -> Option<String> {
-        Maths.extract(solution).map(|answer| format!("{answer}?"))
+    fn identity(&self) -> String {
+        "severe 1".into()
     }
 
-    fn group(&self, answers: &[&str]) -> Vec<Option<usize>> {
-        Maths.group(answers)
+    fn extract(&self, problem: &Problem, solution: &str) -> Option<String> {
+        Maths
+            .extract(problem, solution)
+            .map(|answer| format!("{answer}?"))
     }
 
-    fn equal(&self, _: &str, _: &str) -> bool {
-        false
+    fn group<'a>(
+        &'a self,
+        problem: &'a Problem,
+        answers: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<Option<usize>>, ModelError>> {
+        Maths.group(problem, answers)
+    }
+
+    fn grade<'a>(
+        &'a self,
+        _: &'a Problem,
+        _: &'a str,
+        answers: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<bool>, ModelError>> {
+        ready(Ok(vec![false; answers.len()])).boxed()
     }
 }
 

@@ -15,8 +15,8 @@ use futures::future::{BoxFuture, FutureExt};
 use mock::{ALL, Bench, POOLS, Place, bench, bench_of};
 use outthink_core::method::{BEAM, BEST_OF_N, MAJORITY};
 use outthink_core::{
-    Domain, Extension, Judgement, ModelCost, ModelError, Policy, Prefix, Reply, Selection, Tree,
-    Verifier,
+    Domain, Extension, Judgement, ModelCost, ModelError, Policy, Prefix, Problem, Reply, Selection,
+    Tree, Verifier,
 };
 use outthink_lab::store::Sample;
 use outthink_lab::{
@@ -228,17 +228,30 @@ impl Verifier for Panics<dyn Verifier> {
 struct PanicsOn(&'static str);
 
 impl Domain for PanicsOn {
-    fn extract(&self, solution: &str) -> Option<String> {
-        Maths.extract(solution)
+    fn identity(&self) -> String {
+        Maths.identity()
     }
 
-    fn group(&self, answers: &[&str]) -> Vec<Option<usize>> {
-        Maths.group(answers)
+    fn extract(&self, problem: &Problem, solution: &str) -> Option<String> {
+        Maths.extract(problem, solution)
     }
 
-    fn equal(&self, gold: &str, prediction: &str) -> bool {
+    fn group<'a>(
+        &'a self,
+        problem: &'a Problem,
+        answers: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<Option<usize>>, ModelError>> {
+        Maths.group(problem, answers)
+    }
+
+    fn grade<'a>(
+        &'a self,
+        problem: &'a Problem,
+        gold: &'a str,
+        answers: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<bool>, ModelError>> {
         assert!(gold != self.0, "the grader lost its head");
-        Maths.equal(gold, prediction)
+        Maths.grade(problem, gold, answers)
     }
 }
 
@@ -423,8 +436,9 @@ fn the_analysis_of_a_pool_is_the_search_over_its_samples() {
                 Some(judge),
             ))
             .unwrap();
-            rule.choose(&tree.solutions(), &Maths)
-                .is_some_and(|chosen| Maths.equal(&problem.gold, &chosen.answer))
+            block_on(rule.choose(&tree.problem, &tree.solutions(), &Maths))
+                .unwrap()
+                .is_some_and(|chosen| Maths::equal(&problem.gold, &chosen.answer))
         });
         let key = Key {
             policy: 0,

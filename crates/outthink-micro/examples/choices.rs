@@ -76,6 +76,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ))?;
         let correct = |selection| {
             let right = trial.reselect(&questions, selection, &ExactAnswers);
+            let right = block_on(right).unwrap_or_default();
             right.into_iter().filter(|&right| right).count()
         };
         let selections: Vec<String> = Selection::all()

@@ -15,8 +15,8 @@ use futures::stream::TryStreamExt;
 use mock::{Act, Mock, Request};
 use outthink_core::method::{BEAM, BEST_OF_N, MAJORITY};
 use outthink_core::{
-    AnyMethod, Extension, Finished, Halt, Limits, Plan, Policy, Problem, Sampling, Selection, Step,
-    Stop, Tree, Until, Verifier, search,
+    AnyMethod, ExactAnswers, Extension, Finished, Halt, Limits, Plan, Policy, Problem, Sampling,
+    Selection, Step, Stop, Tree, Until, Verifier, search,
 };
 use outthink_prompt::Profile;
 use outthink_remote::{Config, RemotePolicy, RemoteVerifier, Servers};
@@ -276,7 +276,9 @@ fn a_provider_that_returns_fewer_choices_is_asked_for_the_rest() {
         (usage.prompt, usage.generated, usage.estimated),
         (120, 80, 4)
     );
-    let chosen = Selection::Majority.choose(&tree.solutions(), &outthink_core::ExactAnswers);
+    let solutions = tree.solutions();
+    let chosen = Selection::Majority.choose(&tree.problem, &solutions, &ExactAnswers);
+    let chosen = block_on(chosen).unwrap();
     assert!(chosen.is_some());
 }
 

@@ -10,9 +10,7 @@ use futures::executor::block_on;
 use indicatif::ProgressBar;
 use outthink_core::{AnyMethod, Chosen, Domain, Plan, Problem, Solution, Spending, Verifier};
 use outthink_lab::strategy::{Batch, SolveError, Solved, Tariff, Unit};
-use outthink_lab::{
-    Columns, Golds, Maths, ModelInfo, Searches, read_dataset, read_dataset_from, short,
-};
+use outthink_lab::{Columns, Golds, ModelInfo, Searches, read_dataset, read_dataset_from, short};
 use serde::Serialize;
 use serde_json::json;
 
@@ -177,7 +175,11 @@ fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {
             Err(error) => return work.failed(place, &error.into()),
         };
         let solutions = tree.solutions();
-        let chosen = selection.choose(&solutions, &Maths);
+        let chosen = selection.choose(&tree.problem, &solutions, work.domain);
+        let chosen = match block_on(chosen) {
+            Ok(chosen) => chosen,
+            Err(error) => return work.failed(place, &error.into()),
+        };
         let read = verifier
             .as_ref()
             .map(|own: &AnyVerifier| (own.cost(), tree.verifier));
@@ -239,7 +241,7 @@ fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCo
         policy: &policy,
         verifiers: names.into_iter().zip(&verifiers).collect(),
         tariff: &tariff,
-        answers: &Maths,
+        answers: work.domain,
         seed: arguments.seed,
         journal: &journal,
     };
@@ -286,6 +288,7 @@ fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCo
 /// What is done, and what is still to do.
 struct Work<'a> {
     asked: &'a [Asked],
+    domain: &'static dyn Domain,
     run: String,
     out: Out,
     /// Places of the problems without an answer.
@@ -324,6 +327,7 @@ impl<'a> Work<'a> {
         })?;
         Ok(Self {
             asked,
+            domain: arguments.domain.get(),
             run,
             out,
             open,
@@ -357,9 +361,14 @@ impl<'a> Work<'a> {
         how: How<'_>,
     ) {
         let Asked { problem, gold } = &self.asked[place];
-        let correct = gold
-            .as_ref()
-            .map(|gold| chosen.is_some_and(|own| Maths.equal(gold, &own.answer)));
+        let right = |gold: &String| match chosen {
+            Some(chosen) => block_on(chosen.is_right(problem, gold, self.domain)),
+            None => Ok(false),
+        };
+        let correct = match gold.as_ref().map(right).transpose() {
+            Ok(correct) => correct,
+            Err(error) => return self.failed(place, &error.into()),
+        };
         self.graded += usize::from(correct.is_some());
         self.right += usize::from(correct == Some(true));
         self.answered += 1;

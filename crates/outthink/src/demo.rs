@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use outthink_answer::AnyDomain;
 use outthink_core::{
     Finished, ModelCost, NodeId, Plan, Prefix, Problem, Selection, SharedTokens, Spending, Stop,
     Tree, Usage, Verifier,
 };
 use outthink_engine::{EmbeddedPolicy, EmbeddedVerifier};
-use outthink_lab::{Maths, Outcome, Question, Trial};
+use outthink_lab::{Outcome, Question, Trial};
 use outthink_micro::domain;
 
 use crate::cli::{Demo, PolicyChoice, VerifierChoice};
@@ -97,7 +98,7 @@ pub(crate) fn run(arguments: &Demo) -> Result<(), Failure> {
             // A majority vote has the samples of best-of-N, which no one needs to draw twice.
             let pool = rows.iter().find(|row| row.entry.is_pool_of(&entry));
             rows.push(match pool {
-                Some(pool) => voted(pool, entry, questions),
+                Some(pool) => voted(pool, entry, questions)?,
                 None => measure(ground, entry, questions, arguments, &bars)?,
             });
         }
@@ -158,8 +159,12 @@ fn questions(ground: &Ground, count: usize, seed: u64, split: domain::Split) -> 
 }
 
 /// The majority vote over the samples of best-of-N, and what it costs without the verifier. The time is that of best-of-N.
-fn voted(pool: &Row, entry: Entry, questions: &[Question]) -> Row {
-    let correct = pool.trial.reselect(questions, Selection::Majority, &Maths);
+fn voted(pool: &Row, entry: Entry, questions: &[Question]) -> Result<Row, Failure> {
+    let majority = Selection::Majority;
+    let correct = pool
+        .trial
+        .reselect(questions, majority, AnyDomain::MATHS.get());
+    let correct = block_on(correct)?;
     let outcomes = pool.trial.outcomes.iter().zip(correct);
     let outcomes = outcomes.map(|(outcome, correct)| Outcome {
         tree: outcome.tree.clone(),
@@ -170,7 +175,7 @@ fn voted(pool: &Row, entry: Entry, questions: &[Question]) -> Row {
         elapsed: pool.trial.elapsed,
     };
     let spending = Spending::of((Some(pool.shape), pool.policy), None);
-    Row {
+    Ok(Row {
         entry,
         parameters: pool.parameters,
         shape: pool.shape,
@@ -184,7 +189,7 @@ fn voted(pool: &Row, entry: Entry, questions: &[Question]) -> Row {
             verifier: 1.0,
         },
         trial,
-    }
+    })
 }
 
 /// Runs one entry from an empty cache, so that its cost is its own.
@@ -219,7 +224,7 @@ fn measure(
         (DRAWS_IN_FLIGHT / budget).max(1),
         &policy,
         verifier.as_ref().map(|verifier| verifier as &dyn Verifier),
-        &Maths,
+        AnyDomain::MATHS.get(),
         &|correct| progress.tick(correct),
     ))?;
     progress.finish(&trial);

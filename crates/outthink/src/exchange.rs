@@ -5,10 +5,11 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use outthink_answer::AnyDomain;
 use outthink_lab::store::shown;
 use outthink_lab::{
-    ExchangeError, Maths, Store, Study, export_jsonl, export_parquet, export_results, import,
-    read_lines, read_parquet,
+    ExchangeError, Store, Study, export_jsonl, export_parquet, export_results, import, read_lines,
+    read_parquet,
 };
 
 use crate::cli::{ExportArguments, Format, ImportArguments};
@@ -122,7 +123,12 @@ pub(crate) fn import_samples(arguments: &ImportArguments) -> Result<(), Failure>
         .map_err(Failure::Input)?;
     let samples = read.len();
     let mut store = Store::open(&arguments.store)?;
-    let study = match import(&arguments.name, read, &mut store, &Maths) {
+    let study = match import(
+        &arguments.name,
+        read,
+        &mut store,
+        AnyDomain::default().get(),
+    ) {
         Err(error @ ExchangeError::Empty) => {
             return Err(Failure::Input(anyhow!(error).context(name.to_string())));
         }

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use outthink_core::{AnyMethod, Selection};
 use outthink_lab::{
-    Analysis, Choice, HEADLINE, Interval, Key, Maths, Published, Regraded, Report, Rule, Store,
-    regrade, short,
+    Analysis, Choice, HEADLINE, Interval, Key, Published, Regraded, Report, Rule, Store, regrade,
+    short,
 };
 use serde::Serialize;
 
@@ -233,7 +233,13 @@ pub(crate) fn grade_anew(arguments: &RegradeArguments) -> Result<(), Failure> {
         right,
         wrong,
         failed,
-    } = regrade(&study, &mut store, &Maths)?;
+    } = {
+        let domain = study
+            .recipe
+            .domain()
+            .map_err(|error| Failure::Input(anyhow!(error)))?;
+        regrade(&study, &mut store, domain.get())?
+    };
     println!(
         "{units} units with {solutions} solutions graded anew: {right} right that were wrong, {wrong} wrong that were right"
     );

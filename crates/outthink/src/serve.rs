@@ -9,14 +9,14 @@ use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
-use outthink_core::{ModelError, Policy, Stop, Until, Usage, draw_seed};
+use outthink_core::{Domain, ModelError, Policy, Stop, Until, Usage, draw_seed};
 use outthink_engine::{Drawing, EmbeddedPolicy};
 use outthink_gateway::{
     Finish, Forward, Forwarded, Gateway, Keys, Models, Performed, Piece, ServedPolicy,
     ServedVerifier, Settings, Strategist, Talk, Task, Turn, Utterance, Voice,
 };
 use outthink_lab::strategy::{Hands, Strategy};
-use outthink_lab::{Maths, ModelInfo, VerifierModel, tree_page};
+use outthink_lab::{ModelInfo, VerifierModel, tree_page};
 use outthink_micro::Experts;
 use outthink_micro::family::{Family, MICRO, Member};
 use outthink_prompt::Message;
@@ -153,7 +153,7 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
                 let fixed = builtin.with(&own.info, judge).map_err(Failure::input)?;
                 let strategy = Strategy::Fixed(fixed);
                 strategy::fits(&strategy, &own)?;
-                Some(Strategic::of(strategy))
+                Some(Strategic::of(strategy, arguments.domain.get()))
             }
             (Some(builtin), None) => {
                 return Err(Failure::Input(anyhow!(
@@ -169,7 +169,7 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
     Ok(Models {
         policies,
         verifiers,
-        answers: Arc::new(Maths),
+        answers: Arc::new(arguments.domain.get()),
         blame,
         markup: tree_page::markup,
     })
@@ -237,7 +237,7 @@ fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
     let strategy = named.with(&info, &infos)?;
     strategy::fits(&strategy, &loaded)?;
     let mut policy = policy(loaded, &info.name);
-    policy.strategist = Some(Strategic::of(strategy));
+    policy.strategist = Some(Strategic::of(strategy, arguments.domain.get()));
     let served = |own: VerifierModel| ServedVerifier {
         name: own.info.name,
         model: own.model,
@@ -246,7 +246,7 @@ fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
     Ok(Models {
         policies: vec![policy],
         verifiers: read.into_iter().map(served).collect(),
-        answers: Arc::new(Maths),
+        answers: Arc::new(arguments.domain.get()),
         blame,
         markup: tree_page::markup,
     })
@@ -254,11 +254,11 @@ fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
 
 /// A strategy as the gateway sees it. Clients and their keys count samples; a strategy that counts otherwise gets what as many
 /// cost on average.
-struct Strategic(Strategy);
+struct Strategic(Strategy, &'static dyn Domain);
 
 impl Strategic {
-    fn of(strategy: Strategy) -> Arc<dyn Strategist> {
-        Arc::new(Self(strategy))
+    fn of(strategy: Strategy, domain: &'static dyn Domain) -> Arc<dyn Strategist> {
+        Arc::new(Self(strategy, domain))
     }
 }
 
@@ -271,13 +271,12 @@ impl Strategist for Strategic {
 
     fn answer<'a>(&'a self, task: Task<'a>) -> BoxFuture<'a, Result<Performed, ModelError>> {
         async move {
-            let answers = Maths;
             let hands = Hands {
                 policy: task.policy,
                 verifiers: task.verifiers,
                 sampling: task.sampling,
                 limits: task.limits,
-                answers: &answers,
+                answers: self.1,
                 most: Some(task.most),
             };
             let budget = task.budget as f64 * self.0.sample();

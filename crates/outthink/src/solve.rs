@@ -9,7 +9,6 @@ use outthink_core::{
     AnyMethod, Chosen, CountedPolicy, CountedVerifier, Domain, Error, Limits, Pair, Plan, Problem,
     Sampling, Selection, Solution, Spending, Verifier, search,
 };
-use outthink_lab::Maths;
 use outthink_prompt::PolicyProfile;
 use serde::Serialize;
 
@@ -120,7 +119,7 @@ fn one(arguments: &Solve) -> Result<ExitCode, Failure> {
     } = &prepared;
     let judge = verifier.as_ref().map(CountedVerifier::new);
     let tree = block_on(search(
-        problem,
+        Arc::clone(&problem),
         plan,
         prepared.sampling,
         prepared.limits,
@@ -128,16 +127,12 @@ fn one(arguments: &Solve) -> Result<ExitCode, Failure> {
         &CountedPolicy::new(policy),
         judge.as_ref().map(|judge| judge as &dyn Verifier),
     ))?;
-    let answers = Maths;
+    let domain = arguments.domain.get();
     let solutions = tree.solutions();
-    let chosen = selection.choose(&solutions, &answers);
+    let chosen = block_on(selection.choose(&problem, &solutions, domain))?;
     let read = verifier.as_ref().map(|own| (own.cost(), tree.verifier));
     let costs = Spending::of((policy.cost(), tree.policy), read);
-    let correct = arguments.gold.as_ref().map(|gold| {
-        chosen
-            .as_ref()
-            .is_some_and(|chosen| answers.equal(gold, &chosen.answer))
-    });
+    let correct = graded(arguments, &problem, chosen.as_ref())?;
     if arguments.json {
         let report = Report {
             answer: chosen.as_ref().map(|chosen| chosen.answer.clone()),
@@ -155,7 +150,7 @@ fn one(arguments: &Solve) -> Result<ExitCode, Failure> {
             usage: costs,
             solutions: solutions
                 .iter()
-                .map(|solution| write(solution, *selection, &answers))
+                .map(|solution| write(&problem, solution, *selection, domain))
                 .collect(),
         };
         crate::print::json(&serde_json::to_string(&report)?);
@@ -297,7 +292,28 @@ pub(crate) fn limits(profile: &PolicyProfile) -> Limits {
     }
 }
 
-pub(crate) fn write(solution: &Solution, selection: Selection, answers: &dyn Domain) -> Written {
+/// Is the answer the one that was given as right, if one was?
+pub(crate) fn graded(
+    arguments: &Solve,
+    problem: &Problem,
+    chosen: Option<&Chosen>,
+) -> Result<Option<bool>, Failure> {
+    let Some(gold) = &arguments.gold else {
+        return Ok(None);
+    };
+    let Some(chosen) = chosen else {
+        return Ok(Some(false));
+    };
+    let right = chosen.is_right(problem, gold, arguments.domain.get());
+    Ok(Some(block_on(right)?))
+}
+
+pub(crate) fn write(
+    problem: &Problem,
+    solution: &Solution,
+    selection: Selection,
+    domain: &dyn Domain,
+) -> Written {
     let rewards = solution
         .rewards
         .iter()
@@ -314,7 +330,7 @@ pub(crate) fn write(solution: &Solution, selection: Selection, answers: &dyn Dom
                 tokens: step.tokens.len(),
             })
             .collect(),
-        answer: answers.extract(&solution.text()),
+        answer: domain.extract(problem, &solution.text()),
         score: match selection {
             Selection::Majority => None,
             Selection::Scored(scoring, _) => scoring.score(&solution.rewards),

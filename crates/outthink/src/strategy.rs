@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
+use std::sync::Arc;
+
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{CountedPolicy, CountedVerifier, Domain, Pair, Plan, Spending, Verifier};
+use outthink_core::{CountedPolicy, CountedVerifier, Pair, Plan, Spending, Verifier};
 use outthink_lab::strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
 use outthink_lab::{
-    Maths, ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study,
-    VerifierModel, chance, short,
+    ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study, VerifierModel,
+    chance, short,
 };
 use outthink_remote::Role;
 use serde::Serialize;
@@ -16,7 +18,7 @@ use serde::Serialize;
 use crate::cli::{PolicyChoice, Solve, VerifierChoice};
 use crate::failure::Failure;
 use crate::models::{self, AnyPolicy};
-use crate::solve::{self, Written, print, problem, samples, status, write};
+use crate::solve::{self, Written, graded, print, problem, samples, status, write};
 use crate::wiring::{self, LoadedPolicy};
 
 /// What `--json` prints.
@@ -318,7 +320,7 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {
         policy,
         verifiers,
     } = &loaded;
-    let answers = Maths;
+    let domain = arguments.domain.get();
     let names = strategy.asks(budget, false).map_err(Failure::input)?;
     let counted = CountedPolicy::new(policy.model.as_ref());
     let judges = verifiers.iter().map(|own| own.model.as_ref());
@@ -329,18 +331,15 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {
         verifiers: names.into_iter().zip(judges).collect(),
         sampling: policy.sampling,
         limits: policy.limits,
-        answers: &answers,
+        answers: domain,
         most: Some(most),
     };
     let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
-    let solved = block_on(strategy.solve(problem, budget, arguments.seed, &hands))?;
+    let solved = block_on(strategy.solve(Arc::clone(&problem), budget, arguments.seed, &hands))?;
     let costs = costs(&solved, &policy.info, &infos);
     let solutions = solved.answered().solutions();
     let answer = solved.answer.as_ref();
-    let correct = arguments
-        .gold
-        .as_ref()
-        .map(|gold| answer.is_some_and(|chosen| answers.equal(gold, &chosen.answer)));
+    let correct = graded(arguments, &problem, answer)?;
     let candidate = &solved.chosen.candidate;
     if arguments.json {
         let report = Report {
@@ -357,7 +356,7 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {
             usage: costs,
             solutions: solutions
                 .iter()
-                .map(|solution| write(solution, solved.selection, &answers))
+                .map(|solution| write(&problem, solution, solved.selection, domain))
                 .collect(),
         };
         crate::print::json(&serde_json::to_string(&report)?);

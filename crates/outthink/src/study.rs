@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
+use outthink_answer::AnyDomain;
 use outthink_core::AnyMethod;
 use outthink_core::method::PAPER;
 use outthink_lab::store::{Count, StoreError, is_url, shown};
 use outthink_lab::{
-    Analysis, Caps, Columns, Estimate, Halt, Maths, ModelEntry, ModelTable, Recipe, RunError,
-    Shard, Status, Store, Study, old_verdicts, run,
+    Analysis, Caps, Columns, Estimate, Halt, ModelEntry, ModelTable, Recipe, RunError, Shard,
+    Status, Store, Study, old_verdicts, run,
 };
 
 use crate::cli::StudyArguments;
@@ -71,13 +72,17 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
         return Ok(ExitCode::SUCCESS);
     }
     let mut progress = Progress::new(count, estimate.draws as usize);
+    let domain = study
+        .recipe
+        .domain()
+        .map_err(|error| Failure::Input(anyhow!(error)))?;
     let finished = block_on(run(
         &study,
         &models,
         store,
         shard,
         caps,
-        &Maths,
+        domain.get(),
         &mut |status| {
             let count = status.count;
             standing.set(count.done, count.done + count.failed + count.open);
@@ -151,6 +156,7 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
                 )));
             }
             Recipe {
+                domain: None,
                 name: arguments.dataset.as_deref().map_or("study".into(), called),
                 dataset: String::new(),
                 problems: None,
@@ -192,6 +198,10 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
             calibration: Some(file.clone()),
             ..one.table()
         }));
+    }
+    if let Some(domain) = arguments.domain {
+        // What is usual is not written.
+        recipe.domain = (domain != AnyDomain::default()).then(|| domain.to_string());
     }
     if !arguments.methods.is_empty() {
         recipe.methods.clone_from(&arguments.methods);

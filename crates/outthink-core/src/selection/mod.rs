@@ -10,7 +10,7 @@ mod vote;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Domain, Solution, classes, did_you_mean};
+use crate::{Domain, Error, Problem, Solution, classes, did_you_mean, verdicts};
 
 pub use score::{Score, Scoring, Signal, Signals};
 pub use vote::{Reads, ScoredAnswer, Vote, Voting};
@@ -58,8 +58,17 @@ impl Selection {
 
     /// The answer, or `None` when no solution has one. A solution without an answer never votes; one without rewards
     /// never votes by reward. Ties go to the answer with more votes by count, then to the one found first.
-    pub fn choose(self, solutions: &[Solution], answers: &dyn Domain) -> Option<Chosen> {
-        let ballots = self.tally(solutions, answers);
+    ///
+    /// # Errors
+    ///
+    /// The domain failed.
+    pub async fn choose(
+        self,
+        problem: &Problem,
+        solutions: &[Solution],
+        domain: &dyn Domain,
+    ) -> Result<Option<Chosen>, Error> {
+        let ballots = self.tally(problem, solutions, domain).await?;
         let votes: usize = ballots.iter().map(|ballot| ballot.count).sum();
         let mut winner = None::<&Ballot>;
         for ballot in &ballots {
@@ -69,15 +78,24 @@ impl Selection {
                 winner = Some(ballot);
             }
         }
-        winner.map(|winner| Chosen {
+        Ok(winner.map(|winner| Chosen {
             answer: winner.answer.clone(),
             agreement: winner.count as f64 / votes as f64,
             solution: winner.solution,
-        })
+        }))
     }
 
     /// Every answer with what speaks for it, in the order of first appearance.
-    pub fn tally(self, solutions: &[Solution], answers: &dyn Domain) -> Vec<Ballot> {
+    ///
+    /// # Errors
+    ///
+    /// The domain failed.
+    pub async fn tally(
+        self,
+        problem: &Problem,
+        solutions: &[Solution],
+        domain: &dyn Domain,
+    ) -> Result<Vec<Ballot>, Error> {
         let found: Vec<(usize, String, f64)> = solutions
             .iter()
             .enumerate()
@@ -86,11 +104,11 @@ impl Selection {
                     Self::Majority => 1.0,
                     Self::Scored(scoring, _) => scoring.of(solution)?,
                 };
-                Some((index, answers.extract(&solution.text())?, score))
+                Some((index, domain.extract(problem, &solution.text())?, score))
             })
             .collect();
         let texts: Vec<&str> = found.iter().map(|(_, answer, _)| answer.as_str()).collect();
-        let classes = classes(answers, &texts);
+        let classes = classes(domain, problem, &texts).await?;
         let mut ballots: Vec<Ballot> = Vec::new();
         let mut scored: Vec<ScoredAnswer> = Vec::new();
         for ((index, answer, score), class) in found.into_iter().zip(classes) {
@@ -127,7 +145,7 @@ impl Selection {
         for (ballot, weight) in ballots.iter_mut().zip(weights) {
             ballot.weight = weight;
         }
-        ballots
+        Ok(ballots)
     }
 }
 
@@ -155,6 +173,22 @@ pub struct Chosen {
     pub agreement: f64,
     /// Index of the best solution with this answer.
     pub solution: usize,
+}
+
+impl Chosen {
+    /// Is it the right answer?
+    ///
+    /// # Errors
+    ///
+    /// The domain failed.
+    pub async fn is_right(
+        &self,
+        problem: &Problem,
+        gold: &str,
+        domain: &dyn Domain,
+    ) -> Result<bool, Error> {
+        Ok(verdicts(domain, problem, gold, &[&self.answer]).await? == [true])
+    }
 }
 
 impl fmt::Display for Selection {

@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex};
 use futures::executor::block_on;
 use futures::future::{BoxFuture, FutureExt, ready};
 use outthink_core::{
-    AnyMethod, Continuation, Domain, Error, ExactAnswers, Extension, Finished, Judgement, Limits,
-    ModelError, NodeId, Plan, Policy, Prefix, Problem, Reply, Sampling, Step, Stop, Tree, Until,
-    Usage, Verifier, draw_seed, problem_seed, search,
+    AnyMethod, Chosen, Continuation, Domain, Error, ExactAnswers, Extension, Finished, Judgement,
+    Limits, ModelError, NodeId, Plan, Policy, Prefix, Problem, Reply, Sampling, Selection,
+    Solution, Step, Stop, Tree, Until, Usage, Verifier, draw_seed, problem_seed, search,
 };
 
 /// The run seed of every search here.
@@ -245,13 +245,30 @@ impl Verifier for Scorer {
 pub(crate) struct AfterEquals;
 
 impl Domain for AfterEquals {
-    fn extract(&self, solution: &str) -> Option<String> {
+    fn identity(&self) -> String {
+        "after equals".into()
+    }
+
+    fn extract(&self, _: &Problem, solution: &str) -> Option<String> {
         Some(solution.rsplit_once('=')?.1.to_owned())
     }
 
-    fn group(&self, answers: &[&str]) -> Vec<Option<usize>> {
-        ExactAnswers.group(answers)
+    fn group<'a>(
+        &'a self,
+        problem: &'a Problem,
+        answers: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<Option<usize>>, ModelError>> {
+        ExactAnswers.group(problem, answers)
     }
+}
+
+/// What a selection takes.
+pub(crate) fn chosen_by(
+    selection: Selection,
+    solutions: &[Solution],
+    domain: &dyn Domain,
+) -> Option<Chosen> {
+    block_on(selection.choose(&problem("p"), solutions, domain)).expect("a domain that never fails")
 }
 
 /// The paths that the method keeps.

@@ -337,7 +337,7 @@ mod tests {
         for (row, problem) in evidence.rows.iter_mut().zip(problems()) {
             let mut begun = block_on(Begun::new(problem, None, 1, &hands)).unwrap();
             let (tree, _) = block_on(begun.work.look(&whole, 64)).unwrap();
-            let drawn = classes(&tree, &ExactAnswers);
+            let drawn = block_on(classes(&tree, &ExactAnswers)).unwrap();
             for (vote, class) in row.pool.plain.iter_mut().zip(drawn) {
                 vote.class = class;
             }

@@ -79,7 +79,7 @@ impl Batch<'_> {
                     Ok((climber, cost)) => {
                         left -= cost;
                         match climber.decided || climber.progress.drawn == how.candidate.budget {
-                            true => done(climber.place, climber.answer(how)),
+                            true => done(climber.place, climber.answer(how).await),
                             false => open.push(climber),
                         }
                     }
@@ -90,7 +90,7 @@ impl Batch<'_> {
             open.sort_by_key(|own| own.place);
         }
         for climber in open {
-            done(climber.place, climber.answer(how));
+            done(climber.place, climber.answer(how).await);
         }
     }
 
@@ -125,7 +125,7 @@ impl Batch<'_> {
 }
 
 impl Climber<'_> {
-    fn answer(self, how: &Elimination) -> Result<(Solved, f64), SolveError> {
+    async fn answer(self, how: &Elimination) -> Result<(Solved, f64), SolveError> {
         let Progress { drawn, spent, .. } = self.progress;
         let most = how.candidate.budget;
         let ended = match self.decided {
@@ -140,10 +140,11 @@ impl Climber<'_> {
         };
         let tree = self.tree.ok_or(SolveError::NothingDrawn)?;
         let confidence = |ended: &Ended| Ok(Some(how.confidence.at(ended)));
-        let shown = self.begun.shown(&tree, &how.candidate);
+        let shown = self.begun.shown(&tree, &how.candidate).await?;
         let seen = how.seen.as_ref();
         let unlike = seen.and_then(|seen| seen.unlike(self.begun.text(), &shown));
-        let solved = self.begun.solved(tree, drawn, chosen, unlike, confidence)?;
+        let solved = self.begun.solved(tree, drawn, chosen, unlike, confidence);
+        let solved = solved.await?;
         Ok((solved, spent))
     }
 }

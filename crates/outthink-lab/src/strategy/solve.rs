@@ -132,11 +132,10 @@ impl Strategy {
         chosen: Chosen,
     ) -> Result<Solved, SolveError> {
         let (tree, drawn) = begun.work.search(&chosen.candidate).await?;
-        let shown = begun.shown(&tree, &chosen.candidate);
+        let shown = begun.shown(&tree, &chosen.candidate).await?;
         let unlike = self.unlike(budget, begun.text(), &shown)?;
-        begun.solved(tree, drawn, chosen, unlike, |ended| {
-            self.confidence(budget, ended)
-        })
+        let confidence = |ended: &Ended| self.confidence(budget, ended);
+        begun.solved(tree, drawn, chosen, unlike, confidence).await
     }
 }
 
@@ -153,7 +152,7 @@ fn ended(
     let agreement = answer?.agreement;
     let votes = |solution: &Solution| {
         let scored = selection == Selection::Majority || !solution.rewards.is_empty();
-        scored && answers.extract(&solution.text()).is_some()
+        scored && answers.extract(&tree.problem, &solution.text()).is_some()
     };
     let solutions = tree.solutions().into_iter().filter(votes);
     let all = solutions.map(|solution| solution.count).sum::<usize>() as f64;
@@ -210,7 +209,7 @@ impl<'a> Begun<'a> {
         if let Some(reader) = reader {
             let method = reader.map_or(MAJORITY, |_| BEST_OF_N);
             let tree = work.run(&whole(method, PROBE)?, reader).await?;
-            glimpsed = glimpses(&tree, hands.answers);
+            glimpsed = glimpses(&tree, hands.answers).await?;
             probed = Some((tree, reader.map(str::to_owned)));
         }
         Ok(Begun {
@@ -226,16 +225,20 @@ impl<'a> Begun<'a> {
 
     /// The first samples: those that were looked at, or else those of a search that begins with as many. Where there are
     /// none, what the search came to.
-    pub(super) fn shown(&self, tree: &Tree, candidate: &Candidate) -> Shown {
+    pub(super) async fn shown(
+        &self,
+        tree: &Tree,
+        candidate: &Candidate,
+    ) -> Result<Shown, SolveError> {
         let mut first = match self.glimpses.is_empty() && candidate.reuses_probe() {
-            true => glimpses(tree, self.work.hands.answers),
+            true => glimpses(tree, self.work.hands.answers).await?,
             false => self.glimpses.clone(),
         };
         if first.len() < PROBE {
-            return Shown::Found(found(tree));
+            return Ok(Shown::Found(found(tree)));
         }
         first.truncate(PROBE);
-        Shown::First(first)
+        Ok(Shown::First(first))
     }
 
     /// The problem's text.
@@ -244,7 +247,7 @@ impl<'a> Begun<'a> {
     }
 
     /// The answer of a search's tree, with all that was spent.
-    pub(super) fn solved(
+    pub(super) async fn solved(
         self,
         tree: Tree,
         drawn: usize,
@@ -261,13 +264,17 @@ impl<'a> Begun<'a> {
             false => drawn + before,
         };
         let mut selection = candidate.selection;
-        let mut answer = selection.choose(&tree.solutions(), hands.answers);
+        let problem = &tree.problem;
+        let solutions = tree.solutions();
+        let mut answer = selection.choose(problem, &solutions, hands.answers).await?;
         // A search that was stopped, or lost its way, may have no answer where the first samples had.
         let mut fell_back = false;
         if answer.is_none()
             && let Some((probe, _)) = &probed
         {
-            answer = Selection::Majority.choose(&probe.solutions(), hands.answers);
+            let solutions = probe.solutions();
+            let majority = Selection::Majority;
+            answer = majority.choose(problem, &solutions, hands.answers).await?;
             if answer.is_some() {
                 (selection, fell_back) = (Selection::Majority, true);
             }
@@ -345,12 +352,15 @@ impl Work<'_> {
             let plan = candidate.at(look).plan()?;
             let tree = self.run(&plan, candidate.verifier.as_deref()).await?;
             let solutions = tree.solutions();
-            let answer = candidate.selection.choose(&solutions, self.hands.answers);
+            let choosing = candidate.selection;
+            let answer = choosing.choose(&self.problem, &solutions, self.hands.answers);
+            let answer = answer.await?;
             standing.reward = answer.and_then(|own| reward(candidate.selection, &own, &solutions));
             return Ok((tree, standing));
         }
         let tree = self.run(&whole(MAJORITY, look)?, None).await?;
-        for class in classes(&tree, self.hands.answers).into_iter().flatten() {
+        let classes = classes(&tree, self.hands.answers).await?;
+        for class in classes.into_iter().flatten() {
             standing.ballot.add(class);
         }
         Ok((tree, standing))
@@ -410,23 +420,27 @@ fn leaves(tree: &Tree) -> &[NodeId] {
 }
 
 /// The answer class of each draw.
-pub(super) fn classes(tree: &Tree, answers: &dyn Domain) -> Vec<Option<usize>> {
+pub(super) async fn classes(
+    tree: &Tree,
+    domain: &dyn Domain,
+) -> Result<Vec<Option<usize>>, outthink_core::Error> {
+    let problem = &tree.problem;
     let found: Vec<Option<String>> = leaves(tree)
         .iter()
-        .map(|&leaf| answers.extract(&tree.solution(leaf).text()))
+        .map(|&leaf| domain.extract(problem, &tree.solution(leaf).text()))
         .collect();
     let texts: Vec<&str> = found.iter().flatten().map(String::as_str).collect();
-    let mut groups = outthink_core::classes(answers, &texts).into_iter();
+    let groups = outthink_core::classes(domain, problem, &texts).await?;
+    let mut groups = groups.into_iter();
     let class = |answer: &Option<String>| answer.as_ref().and_then(|_| groups.next().flatten());
-    found.iter().map(class).collect()
+    Ok(found.iter().map(class).collect())
 }
 
-fn glimpses(tree: &Tree, answers: &dyn Domain) -> Vec<Glimpse> {
-    let classes = classes(tree, answers);
+async fn glimpses(tree: &Tree, domain: &dyn Domain) -> Result<Vec<Glimpse>, outthink_core::Error> {
+    let classes = classes(tree, domain).await?;
     let drawn = leaves(tree).iter().zip(classes);
-    drawn
-        .map(|(&leaf, class)| glimpse(tree, leaf, class))
-        .collect()
+    let glimpse = |(&leaf, class)| glimpse(tree, leaf, class);
+    Ok(drawn.map(glimpse).collect())
 }
 
 /// The complete solutions that a search keeps; whose answers are the same is not told.

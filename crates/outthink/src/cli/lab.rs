@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use outthink_answer::AnyDomain;
 use outthink_core::AnyMethod;
 use outthink_core::method::PAPER;
 use outthink_lab::strategy::Unit;
@@ -63,6 +64,9 @@ pub(crate) struct StudyArguments {
     /// Take the place of a study of that name; its samples stay in the store
     #[arg(long)]
     pub(crate) replace: bool,
+    /// What the problems are about: how answers are found, told apart and graded [default: the recipe's, or maths]
+    #[arg(long)]
+    pub(crate) domain: Option<AnyDomain>,
     /// Sampling temperature of all policies [default: the profile's]
     #[arg(long, value_name = "T")]
     pub(crate) temperature: Option<f64>,

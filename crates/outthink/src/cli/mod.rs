@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use outthink_answer::Mode;
+use outthink_answer::{AnyDomain, Mode};
 use outthink_core::{AnyMethod, Finished, Selection};
 use outthink_micro::domain::{Kind, Level, Split};
 
@@ -325,6 +325,9 @@ pub(crate) struct Solve {
     /// Random seed
     #[arg(long, help_heading = "Search", default_value_t = 0)]
     pub(crate) seed: u64,
+    /// What the question is about: how answers are found and compared
+    #[arg(long, help_heading = "Search", default_value = "maths")]
+    pub(crate) domain: AnyDomain,
     /// The right answer, to be told whether it was found
     #[arg(long, value_name = "ANSWER")]
     pub(crate) gold: Option<String>,
@@ -372,6 +375,9 @@ pub(crate) struct Serve {
     /// Strategy for auto@POLICY: a file from `outthink tune`, whose models are served, or `paper` or `search-and-learn`
     #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["verifier_reference", "verifier_windows"])]
     pub(crate) strategy: Option<String>,
+    /// What questions are about: how answers are found and compared
+    #[arg(long, default_value = "maths")]
+    pub(crate) domain: AnyDomain,
     /// Address to listen on; any but a loopback one needs --keys
     #[arg(long, value_parser = address, default_value = "127.0.0.1:8321", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
@@ -424,6 +430,9 @@ pub(crate) struct Doctor {
 pub(crate) struct PrmServe {
     #[command(flatten)]
     pub(crate) verifier: VerifierChoice,
+    /// What questions are about: how answers are found and compared
+    #[arg(long, default_value = "maths")]
+    pub(crate) domain: AnyDomain,
     /// Address to listen on; any but a loopback one needs --keys
     #[arg(long, value_parser = address, default_value = "127.0.0.1:8300", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,

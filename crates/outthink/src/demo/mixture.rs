@@ -6,9 +6,10 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use futures::executor::block_on;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use outthink_core::{AnyMethod, CountedPolicy, CountedVerifier, Domain, Verifier};
+use outthink_answer::AnyDomain;
+use outthink_core::{AnyMethod, CountedPolicy, CountedVerifier, Verifier};
 use outthink_lab::strategy::Hands;
-use outthink_lab::{Maths, ModelInfo, Question, VerifierModel};
+use outthink_lab::{ModelInfo, Question, VerifierModel};
 
 use super::ground::{BUDGET, Entry, Ground};
 use super::{Measured, Row};
@@ -81,17 +82,23 @@ impl Mixture {
                     verifiers: names.iter().copied().zip(read).collect(),
                     sampling: policy.sampling,
                     limits: policy.limits,
-                    answers: &Maths,
+                    answers: AnyDomain::MATHS.get(),
                     most: None,
                 };
                 let problem = Arc::clone(&question.problem);
                 let solved = strategy.solve(problem, SAMPLES, seed, &hands).await;
                 let solved = solved.map_err(|error| Failure::Run(anyhow!(error)))?;
-                let is_right =
-                    |answer: &outthink_core::Chosen| Maths.equal(&question.gold, &answer.answer);
+                let correct = match &solved.answer {
+                    Some(answer) => {
+                        let domain = AnyDomain::MATHS.get();
+                        let gold = &question.gold;
+                        answer.is_right(&question.problem, gold, domain).await?
+                    }
+                    None => false,
+                };
                 let spending = costs(&solved, shapes[0], &shapes[1..]);
                 Ok(Answered {
-                    correct: solved.answer.as_ref().is_some_and(is_right),
+                    correct,
                     method: solved.chosen.candidate.method.name(),
                     samples: solved.samples,
                     flops_full: spending.flops_full.unwrap_or(f64::NAN),

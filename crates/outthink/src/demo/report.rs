@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use futures::executor::block_on;
+use outthink_answer::AnyDomain;
 use outthink_core::method::{BEAM, BEST_OF_N, COT, DVTS, MAJORITY};
-use outthink_core::{AnyMethod, Domain, ExactAnswers, NodeId, Selection, Stop, Tree};
-use outthink_lab::{Chart, Interval, Maths, Point, Proportion, Series, paired_difference};
+use outthink_core::{AnyMethod, ExactAnswers, NodeId, Selection, Stop, Tree};
+use outthink_lab::{Chart, Interval, Point, Proportion, Series, paired_difference};
 use serde::Serialize;
 
 use super::ground::{BUDGET, Entry, GRIDS, Ground};
@@ -363,8 +365,14 @@ impl Measured<'_> {
         let accuracy = row.trial.accuracy();
         let interval = accuracy.interval();
         let right = |selection: Selection| {
-            let correct = row.trial.reselect(self.questions, selection, &Maths);
-            correct.into_iter().filter(|&correct| correct).count()
+            let domain = AnyDomain::MATHS.get();
+            let correct = row.trial.reselect(self.questions, selection, domain);
+            // Mathematics never fails.
+            block_on(correct)
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|&correct| correct)
+                .count()
         };
         let selections = Selection::all().filter(|&selection| {
             selection == Selection::Majority || row.entry.method.needs_verifier()
@@ -574,7 +582,7 @@ fn write_tree(out: &mut String, tree: &Tree, node: NodeId, indent: &str) -> std:
             .map_or_else(|| "  –  ".into(), |reward| format!("{reward:.3}"));
         let end = match own.finished {
             Some((Stop::Answer, _)) if tree.kept.contains(&child) => {
-                let answer = ExactAnswers.extract(text).unwrap_or_default();
+                let answer = ExactAnswers::find(text).unwrap_or_default();
                 format!("  ◀ kept: {answer}")
             }
             _ => String::new(),
