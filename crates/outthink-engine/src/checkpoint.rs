@@ -7,7 +7,7 @@ use candle_core::Device;
 use outthink_prompt::Tokenizer;
 
 use crate::Error;
-use crate::config::Config;
+use crate::architectures::DecoderSpec;
 use crate::precision::{Choice, Precision};
 use crate::weights::Weights;
 
@@ -67,8 +67,9 @@ impl Checkpoint {
         Ok((parameters as f64 * bytes) as u64)
     }
 
-    pub(crate) fn config(&self) -> Result<Config, Error> {
-        Config::parse(&self.config)
+    /// What its `config.json` says of the model.
+    pub(crate) fn spec(&self) -> Result<DecoderSpec, Error> {
+        DecoderSpec::parse(&self.config)
     }
 
     pub(crate) fn tokenizer(&self) -> Result<Tokenizer, Error> {

@@ -14,9 +14,10 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::checkpoint::Checkpoint;
-use crate::decoder::{Decoder, Head, Readout, log_logistic};
+use crate::decoder::Decoder;
 use crate::error::Error;
-use crate::sampler::{Distribution, log_total};
+use crate::readout::Readout;
+use crate::sampler::Distribution;
 use crate::tree::{Slot, TokenTree};
 
 /// Most tokens of one forward pass; longer prefixes are computed in several.
@@ -104,38 +105,16 @@ impl Engine {
     }
 
     fn start(decoder: Decoder, tokenizer: Arc<Tokenizer>, readout: Readout) -> Result<Self, Error> {
-        let fits = match (decoder.head_kind(), readout) {
-            (Head::LanguageModel, Readout::Likelihood) | (Head::Value, Readout::Value) => true,
-            (Head::LanguageModel, Readout::Tokens(good, bad)) => {
-                let vocabulary = decoder.config.vocab_size;
-                (good.max(bad) as usize) < vocabulary
-            }
-            (Head::Labels(labels), Readout::Label(label)) => label < labels,
-            (Head::Labels(labels), Readout::NextLabel) => labels == decoder.config.vocab_size,
-            _ => false,
-        };
-        if !fits {
-            return Err(Error::Role {
-                architecture: decoder.config.architecture().to_owned(),
-                role: match readout {
-                    Readout::Likelihood => "language model",
-                    Readout::Label(_) => "process reward model with such a label",
-                    Readout::NextLabel => "process reward model with a label for every token",
-                    Readout::Value => "value model",
-                    Readout::Tokens(..) => "language model that says right or wrong",
-                },
-            });
-        }
-        let config = &decoder.config;
+        readout.check(&decoder)?;
+        let spec = &decoder.spec;
         let cost = ModelCost {
             parameters: decoder.parameters,
-            layers: config.num_hidden_layers as u64,
-            attention_width: (config.num_attention_heads * config.head_size()) as u64,
+            layers: spec.layers as u64,
+            attention_width: spec.heads.query_width() as u64,
             active: None,
         };
-        let context = config.max_position_embeddings;
-        let floats = config.num_hidden_layers * 2 * config.key_heads() * config.head_size()
-            + config.hidden_size;
+        let context = spec.context;
+        let floats = spec.layers * 2 * spec.heads.key_width() + spec.hidden_size;
         let tree = decoder.tree(TREE_BYTES / (4 * floats));
         let counts = Arc::new([const { AtomicU64::new(0) }; 2]);
         let (sender, receiver) = mpsc::channel();
@@ -369,7 +348,7 @@ impl Worker {
             return Err(Box::new((reply, Arc::new(Error::EmptyPrompt))));
         };
         let usage = arrived(&prefix);
-        let left = max_tokens.min(self.decoder.config.max_position_embeddings - prefix.len());
+        let left = max_tokens.min(self.decoder.spec.context - prefix.len());
         // A path that fills the context, or was given no tokens, is over.
         let done = vec![(left == 0).then_some(Draw::NOTHING); seeds.len()];
         let mut rows = Vec::with_capacity(seeds.len());
@@ -398,14 +377,14 @@ impl Worker {
     }
 
     fn check(&self, tokens: &[u32]) -> Result<(), Error> {
-        let limit = self.decoder.config.max_position_embeddings;
+        let limit = self.decoder.spec.context;
         if tokens.len() > limit {
             return Err(Error::TooLong {
                 tokens: tokens.len(),
                 limit,
             });
         }
-        let vocabulary = self.decoder.config.vocab_size;
+        let vocabulary = self.decoder.spec.vocabulary;
         match tokens.iter().find(|&&token| token as usize >= vocabulary) {
             Some(&token) => Err(Error::UnknownToken { token, vocabulary }),
             None => Ok(()),
@@ -505,32 +484,8 @@ impl Worker {
         unread.dedup();
         // If this fails, they are told why with everyone else.
         unread.chunks(PASS).try_for_each(|slots| {
-            if !matches!(self.readout, Readout::Likelihood | Readout::NextLabel) {
-                let rewards = self.decoder.rewards(tree, slots, self.readout)?;
-                slots
-                    .iter()
-                    .zip(rewards)
-                    .for_each(|(&slot, reward)| tree.set_value(slot, reward));
-                return Ok(());
-            }
-            let slots: Vec<(Slot, Slot)> = slots
-                .iter()
-                .filter_map(|&slot| Some((slot, tree.parent(slot)?)))
-                .collect();
-            let parents: Vec<Slot> = slots.iter().map(|(_, parent)| *parent).collect();
-            let likelihood = self.readout == Readout::Likelihood;
-            let logits = match likelihood {
-                true => self.decoder.logits(tree, &parents)?,
-                false => self.decoder.next_labels(tree, &parents)?,
-            };
-            let rows = logits.chunks_exact(self.decoder.config.vocab_size);
-            for ((slot, _), row) in slots.iter().zip(rows) {
-                let logit = row[tree.token(*slot) as usize];
-                let value = match likelihood {
-                    true => logit - log_total(row),
-                    false => log_logistic(logit),
-                };
-                tree.set_value(*slot, value);
+            for (slot, value) in self.readout.read(&self.decoder, tree, slots)? {
+                tree.set_value(slot, value);
             }
             Ok::<(), Error>(())
         })?;
@@ -563,7 +518,7 @@ impl Worker {
         for slots in ready.chunks(PASS) {
             logits.extend(self.decoder.logits(tree, slots)?);
         }
-        let vocabulary = self.decoder.config.vocab_size;
+        let vocabulary = self.decoder.spec.vocabulary;
         let known = self.tokenizer.size().min(vocabulary);
         let places: HashMap<Slot, usize> = ready.into_iter().zip(0..).collect();
         let mut finished = Vec::new();
@@ -728,7 +683,7 @@ mod tests {
         assert_eq!(alone.len(), 8);
         // A decoder that says less than its configuration promises: what it says of a second token is looked for beyond the end.
         let (mut decoder, ..) = model();
-        decoder.config.vocab_size *= 1000;
+        decoder.spec.vocabulary *= 1000;
         let engine = Engine::start(decoder, tokenizer, Readout::Likelihood).unwrap();
         for _ in 0..3 {
             let error = ask(&engine, 0..8).unwrap_err();

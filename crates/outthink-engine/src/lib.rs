@@ -4,18 +4,17 @@
 //! One thread owns a model and its tree of keys and values. Whatever is asked for, by any problem, joins the next
 //! forward pass; every token of the tree is computed once.
 
-mod attention;
+mod architectures;
 mod checkpoint;
-mod config;
 mod convert;
 mod decoder;
 mod engine;
 mod error;
 mod gguf;
-mod linear;
+mod layers;
 mod policy;
 mod precision;
-mod rotary;
+mod readout;
 mod sampler;
 mod shards;
 mod tree;
@@ -24,11 +23,12 @@ mod weights;
 
 pub use checkpoint::Checkpoint;
 pub use convert::convert;
-pub use decoder::{Head, Readout};
 pub use engine::{Counts, Draw, Drawing, Engine, Reading};
 pub use error::Error;
 pub use gguf::gguf_parts;
+pub use layers::head::Head;
 pub use policy::EmbeddedPolicy;
 pub use precision::Precision;
+pub use readout::Readout;
 pub use verifier::EmbeddedVerifier;
 pub use weights::Weights;

@@ -9,8 +9,8 @@ use outthink_core::{
 };
 use outthink_prompt::{ChatTemplate, Message, PolicyProfile, Profile, Role, Segmenter, Tokenizer};
 
-use crate::decoder::Readout;
 use crate::engine::{Counts, Draw, Drawing, Engine, Reading};
+use crate::readout::Readout;
 use crate::{Checkpoint, Error};
 
 /// A causal LM that answers questions.
@@ -29,17 +29,13 @@ impl EmbeddedPolicy {
     /// Loads a checkpoint under a profile, or the one that fits it.
     pub fn load(checkpoint: &Checkpoint, profile: Option<Profile>) -> Result<Self, Error> {
         let tokenizer = Arc::new(checkpoint.tokenizer()?);
-        let config = checkpoint.config()?;
+        let class = checkpoint.spec()?.class;
         let profile = match profile {
             Some(profile) => profile,
-            None => Profile::detect(Role::Policy, config.architecture(), &tokenizer)?,
+            None => Profile::detect(Role::Policy, &class, &tokenizer)?,
         };
         let role = || Error::Role {
-            architecture: format!(
-                "{} under the profile {}",
-                config.architecture(),
-                profile.name
-            ),
+            architecture: format!("{class} under the profile {}", profile.name),
             role: "policy",
         };
         let asked = profile.policy.clone().ok_or_else(role)?;

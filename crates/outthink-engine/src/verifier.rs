@@ -6,8 +6,8 @@ use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{Judgement, ModelCost, ModelError, Prefix, Usage, Verifier};
 use outthink_prompt::{ChatTemplate, Profile, Rendered, Reward, RewardLayout, Role, Tokenizer};
 
-use crate::decoder::Readout;
 use crate::engine::{Counts, Engine, Reading};
+use crate::readout::Readout;
 use crate::{Checkpoint, Error};
 
 /// A model that scores steps.
@@ -32,20 +32,16 @@ impl EmbeddedVerifier {
         profile: Option<Profile>,
     ) -> Result<Self, Error> {
         let tokenizer = Arc::new(checkpoint.tokenizer()?);
-        let config = checkpoint.config()?;
+        let class = checkpoint.spec()?.class;
         let profile = match profile {
             Some(profile) => profile,
-            None => match Profile::detect(Role::Verifier, config.architecture(), &tokenizer) {
+            None => match Profile::detect(Role::Verifier, &class, &tokenizer) {
                 Err(_) if reference.is_some() => Profile::named("eurus-prm")?,
                 detected => detected?,
             },
         };
         let role = || Error::Role {
-            architecture: format!(
-                "{} under the profile {}",
-                config.architecture(),
-                profile.name
-            ),
+            architecture: format!("{class} under the profile {}", profile.name),
             role: "verifier",
         };
         let shown = profile.verifier.as_ref().ok_or_else(role)?;

@@ -13,6 +13,7 @@ use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata};
 
+use crate::architectures::GgufFormat;
 use crate::shards::ShardIndex;
 use crate::{Error, gguf};
 
@@ -84,8 +85,11 @@ impl Weights {
                 }
             }
             Self::Gguf(parts) => {
-                for part in parts {
-                    open.add_gguf(part)?;
+                let headers = parts.iter().map(|part| gguf::Header::read(part));
+                let headers = headers.collect::<Result<Vec<_>, _>>()?;
+                let format = gguf::format(&headers);
+                for (part, header) in parts.iter().zip(headers) {
+                    open.add_gguf(part, header, format)?;
                 }
             }
         }
@@ -267,9 +271,13 @@ impl<'w> OpenWeights<'w> {
     }
 
     /// The tensors of a GGUF file under the names that transformers gives them.
-    fn add_gguf(&mut self, path: &Path) -> Result<(), Error> {
+    fn add_gguf(
+        &mut self,
+        path: &Path,
+        header: gguf::Header,
+        format: Option<&GgufFormat>,
+    ) -> Result<(), Error> {
         let (file, _) = opened(path)?;
-        let header = gguf::Header::read(path)?;
         for info in &header.tensors {
             let place = Place {
                 source: self.sources.len(),
@@ -288,7 +296,8 @@ impl<'w> OpenWeights<'w> {
                 start: info.start,
                 length: info.length,
             };
-            let name = gguf::tensor_name(&info.name);
+            let renamed = format.map(|format| format.tensor_name(&info.name));
+            let name = renamed.unwrap_or_else(|| info.name.clone());
             if self.tensors.insert(name, place).is_some() {
                 return Err(header.broken(format!("it has tensor {} twice", info.name)));
             }

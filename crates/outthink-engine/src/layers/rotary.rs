@@ -3,7 +3,71 @@
 use serde_json::{Map, Value};
 
 use crate::Error;
-use crate::config::malformed;
+use crate::architectures::{DecoderSpec, malformed};
+use crate::weights::OpenWeights;
+
+/// The frequencies of a model, ready to rotate with.
+pub(crate) struct RotaryTable {
+    /// Of half a head, in radians a position.
+    frequencies: Vec<f32>,
+    /// What cosine and sine are multiplied by.
+    scale: f32,
+    /// Are pairs (2i, 2i + 1) rotated, and not (i, i + half)?
+    neighbours: bool,
+}
+
+impl RotaryTable {
+    pub(crate) fn load(weights: &OpenWeights<'_>, spec: &DecoderSpec) -> Result<Self, Error> {
+        let (mut frequencies, scale) = spec.rotary.frequencies(spec.heads.size)?;
+        // GGUF's way to tell Llama 3's scaling.
+        if weights.contains("rope_freqs.weight") {
+            let factors = weights.get("rope_freqs.weight", &[frequencies.len()])?;
+            for (frequency, factor) in frequencies.iter_mut().zip(factors.to_vec1::<f32>()?) {
+                *frequency /= factor;
+            }
+        }
+        Ok(Self {
+            frequencies,
+            scale,
+            neighbours: spec.rotates_neighbours,
+        })
+    }
+
+    pub(crate) fn at(&self, position: usize) -> Rotation {
+        let turns = self
+            .frequencies
+            .iter()
+            .map(|frequency| (position as f32 * frequency).sin_cos())
+            .map(|(sin, cos)| (self.scale * cos, self.scale * sin));
+        Rotation {
+            turns: turns.collect(),
+            neighbours: self.neighbours,
+        }
+    }
+}
+
+/// How one position turns the numbers of a head.
+pub(crate) struct Rotation {
+    /// (cos, sin), one a frequency.
+    turns: Vec<(f32, f32)>,
+    neighbours: bool,
+}
+
+impl Rotation {
+    pub(crate) fn turn(&self, head: &mut [f32]) {
+        if self.neighbours {
+            for (pair, (cos, sin)) in head.as_chunks_mut::<2>().0.iter_mut().zip(&self.turns) {
+                let [a, b] = *pair;
+                *pair = [a * cos - b * sin, b * cos + a * sin];
+            }
+            return;
+        }
+        let (first, second) = head.split_at_mut(self.turns.len());
+        for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(&self.turns) {
+            (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+        }
+    }
+}
 
 /// How positions turn the numbers of a head.
 #[derive(Clone, Debug)]
