@@ -154,7 +154,7 @@ impl Decoder {
     /// Next-token logits after each node, `vocabulary` a row; more rows than nodes may come.
     pub(crate) fn logits(&self, tree: &TokenTree, nodes: &[Slot]) -> Result<Vec<f32>, Error> {
         if self.head.kind != Head::LanguageModel {
-            return Err(self.role("policy"));
+            return Err(self.spec.cannot_be("policy"));
         }
         let logits = self.head.forward(&self.gather(tree, nodes)?)?;
         let logits: Vec<f32> = logits.flatten_all()?.to_vec1()?;
@@ -170,17 +170,10 @@ impl Decoder {
     /// What a reward head gives at each node, `[nodes, outputs]`.
     pub(crate) fn reward_logits(&self, tree: &TokenTree, nodes: &[Slot]) -> Result<Tensor, Error> {
         if self.head.kind == Head::LanguageModel {
-            return Err(self.role("process reward model"));
+            return Err(self.spec.cannot_be("process reward model"));
         }
         let logits = self.head.forward(&self.gather(tree, nodes)?)?;
         Ok(logits.narrow(0, 0, nodes.len())?)
-    }
-
-    pub(crate) fn role(&self, role: &'static str) -> Error {
-        Error::Role {
-            architecture: self.spec.class.clone(),
-            role,
-        }
     }
 
     fn gather(&self, tree: &TokenTree, nodes: &[Slot]) -> Result<Tensor, Error> {

@@ -71,6 +71,14 @@ pub enum Error {
     /// Nothing to go on from.
     #[error("the prompt is empty: a model goes on from one token at least")]
     EmptyPrompt,
+    /// A hidden state beyond the end of its sequence.
+    #[error("there is no place {place} in a sequence of {tokens} tokens")]
+    NoSuchPlace {
+        /// What was asked for; the first place is 0.
+        place: usize,
+        /// Length of the sequence.
+        tokens: usize,
+    },
     /// A token that the model has no embedding for.
     #[error("token {token} is not among the model's {vocabulary}")]
     UnknownToken {

@@ -5,6 +5,7 @@
 //! forward pass; every token of the tree is computed once.
 
 mod architectures;
+mod batch;
 mod checkpoint;
 mod convert;
 mod decoder;
@@ -20,10 +21,11 @@ mod shards;
 mod tree;
 mod verifier;
 mod weights;
+mod worker;
 
 pub use checkpoint::Checkpoint;
 pub use convert::convert;
-pub use engine::{Counts, Draw, Drawing, Engine, Reading};
+pub use engine::{Draw, Drawing, Engine, EngineCounts, Reading};
 pub use error::Error;
 pub use gguf::gguf_parts;
 pub use layers::head::Head;

@@ -1,5 +1,6 @@
 //! A checkpoint as a policy.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt};
@@ -9,7 +10,7 @@ use outthink_core::{
 };
 use outthink_prompt::{ChatTemplate, Message, PolicyProfile, Profile, Role, Segmenter, Tokenizer};
 
-use crate::engine::{Counts, Draw, Drawing, Engine, Reading};
+use crate::engine::{Draw, Drawing, Engine, EngineCounts, Reading};
 use crate::readout::Readout;
 use crate::{Checkpoint, Error};
 
@@ -18,6 +19,10 @@ pub struct EmbeddedPolicy {
     engine: Engine,
     tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
+    /// The template as the checkpoint has it, for a verifier on the same engine.
+    template_source: Cow<'static, str>,
+    /// As `config.json` names it.
+    class: String,
     name: String,
     profile: PolicyProfile,
     segmenter: Segmenter,
@@ -63,6 +68,8 @@ impl EmbeddedPolicy {
             engine,
             tokenizer,
             template,
+            template_source: checkpoint.template.clone(),
+            class,
             name: profile.name,
             profile: asked,
             segmenter,
@@ -96,13 +103,30 @@ impl EmbeddedPolicy {
         }
     }
 
+    /// The engine that the policy runs on.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn tokenizer(&self) -> &Arc<Tokenizer> {
+        &self.tokenizer
+    }
+
+    pub(crate) fn template_source(&self) -> &str {
+        &self.template_source
+    }
+
+    pub(crate) fn class(&self) -> &str {
+        &self.class
+    }
+
     /// The model's shape.
     pub fn cost(&self) -> ModelCost {
         self.engine.cost()
     }
 
     /// What the model has done so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> EngineCounts {
         self.engine.counts()
     }
 

@@ -4,6 +4,7 @@ use candle_core::D;
 use candle_nn::ops;
 
 use crate::Error;
+use crate::architectures::DecoderSpec;
 use crate::decoder::Decoder;
 use crate::layers::head::Head;
 use crate::sampler::log_total;
@@ -26,10 +27,10 @@ pub enum Readout {
 }
 
 impl Readout {
-    /// An error if the model's head cannot be read in this way.
-    pub(crate) fn check(self, decoder: &Decoder) -> Result<(), Error> {
-        let vocabulary = decoder.spec.vocabulary;
-        let fits = match (decoder.head(), self) {
+    /// An error if a model with this head cannot be read in this way.
+    pub(crate) fn check(self, head: Head, spec: &DecoderSpec) -> Result<(), Error> {
+        let vocabulary = spec.vocabulary;
+        let fits = match (head, self) {
             (Head::LanguageModel, Self::Likelihood) | (Head::Value, Self::Value) => true,
             (Head::LanguageModel, Self::Tokens(good, bad)) => (good.max(bad) as usize) < vocabulary,
             (Head::Labels(labels), Self::Label(label)) => label < labels,
@@ -38,7 +39,7 @@ impl Readout {
         };
         match fits {
             true => Ok(()),
-            false => Err(decoder.role(match self {
+            false => Err(spec.cannot_be(match self {
                 Self::Likelihood => "language model",
                 Self::Label(_) => "process reward model with such a label",
                 Self::NextLabel => "process reward model with a label for every token",

@@ -7,6 +7,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
+use crate::readout::Readout;
+
 /// Index of a node, and of its slot.
 pub(crate) type Slot = u32;
 
@@ -57,8 +59,8 @@ struct Node {
     pins: u32,
     last_used: u64,
     computed: bool,
-    /// The number that a verifier reads off this token, once known.
-    value: Option<f32>,
+    /// The number that was last read off this token, and how.
+    value: Option<(Readout, f32)>,
 }
 
 /// Keys and values of one layer.
@@ -198,12 +200,15 @@ impl TokenTree {
         self.nodes[slot as usize].computed = true;
     }
 
-    pub(crate) fn value(&self, slot: Slot) -> Option<f32> {
-        self.nodes[slot as usize].value
+    /// The number that this token reads as, if it was last read in this way.
+    pub(crate) fn value(&self, slot: Slot, readout: Readout) -> Option<f32> {
+        let read = self.nodes[slot as usize].value;
+        read.filter(|(known, _)| *known == readout)
+            .map(|(_, value)| value)
     }
 
-    pub(crate) fn set_value(&mut self, slot: Slot, value: f32) {
-        self.nodes[slot as usize].value = Some(value);
+    pub(crate) fn set_value(&mut self, slot: Slot, readout: Readout, value: f32) {
+        self.nodes[slot as usize].value = Some((readout, value));
     }
 
     /// The sequence that ends at a node, first token first.

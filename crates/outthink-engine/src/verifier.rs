@@ -6,9 +6,9 @@ use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{Judgement, ModelCost, ModelError, Prefix, Usage, Verifier};
 use outthink_prompt::{ChatTemplate, Profile, Rendered, Reward, RewardLayout, Role, Tokenizer};
 
-use crate::engine::{Counts, Engine, Reading};
+use crate::engine::{Engine, EngineCounts, Reading};
 use crate::readout::Readout;
-use crate::{Checkpoint, Error};
+use crate::{Checkpoint, EmbeddedPolicy, Error};
 
 /// A model that scores steps.
 pub struct EmbeddedVerifier {
@@ -33,39 +33,38 @@ impl EmbeddedVerifier {
     ) -> Result<Self, Error> {
         let tokenizer = Arc::new(checkpoint.tokenizer()?);
         let class = checkpoint.spec()?.class;
-        let profile = match profile {
-            Some(profile) => profile,
-            None => match Profile::detect(Role::Verifier, &class, &tokenizer) {
-                Err(_) if reference.is_some() => Profile::named("eurus-prm")?,
-                detected => detected?,
-            },
-        };
-        let role = || Error::Role {
-            architecture: format!("{class} under the profile {}", profile.name),
-            role: "verifier",
-        };
-        let shown = profile.verifier.as_ref().ok_or_else(role)?;
-        let layout = RewardLayout::new(shown, &tokenizer)?;
-        let readout = match layout.reward() {
-            Reward::Likelihood | Reward::Ratio(_) => Readout::Likelihood,
-            Reward::NextLabel => Readout::NextLabel,
-            Reward::Label(label) => Readout::Label(label),
-            Reward::Value => Readout::Value,
-            Reward::Tokens(right, wrong) => Readout::Tokens(right, wrong),
-        };
-        match (layout.reward(), reference) {
-            (Reward::Ratio(_), None) => return Err(Error::NoReference(profile.name)),
-            (Reward::Likelihood | Reward::Ratio(_), _) | (_, None) => {}
-            (_, Some(_)) => return Err(Error::NeedsNoReference(profile.name)),
-        }
+        let (name, layout) = layout(profile, &class, &tokenizer, reference.is_some())?;
         let template = ChatTemplate::new(&checkpoint.template)?;
+        let readout = readout(&layout);
         let load = |checkpoint| Engine::load(checkpoint, Arc::clone(&tokenizer), readout);
         Ok(Self {
             engine: load(checkpoint)?,
             reference: reference.map(load).transpose()?,
             tokenizer,
             template,
-            name: profile.name,
+            name,
+            layout,
+            windows: false,
+        })
+    }
+
+    /// The policy's own model as a verifier, on the policy's engine: there is one model in memory and one tree of tokens, so
+    /// what the policy has computed of a solution is not computed again to score it. Otherwise as [`Self::load`].
+    pub fn sharing(
+        policy: &EmbeddedPolicy,
+        reference: Option<&Checkpoint>,
+        profile: Option<Profile>,
+    ) -> Result<Self, Error> {
+        let tokenizer = Arc::clone(policy.tokenizer());
+        let (name, layout) = layout(profile, policy.class(), &tokenizer, reference.is_some())?;
+        let readout = readout(&layout);
+        let load = |checkpoint| Engine::load(checkpoint, Arc::clone(&tokenizer), readout);
+        Ok(Self {
+            engine: policy.engine().reading_as(readout)?,
+            reference: reference.map(load).transpose()?,
+            template: ChatTemplate::new(policy.template_source())?,
+            tokenizer,
+            name,
             layout,
             windows: false,
         })
@@ -99,7 +98,7 @@ impl EmbeddedVerifier {
     }
 
     /// What the model has done so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> EngineCounts {
         self.engine.counts()
     }
 
@@ -264,6 +263,44 @@ impl EmbeddedVerifier {
             _ => values.first().map_or(f64::NAN, |value| f64::from(*value)),
         };
         steps.iter().map(reward).collect()
+    }
+}
+
+/// The name of the profile of a verifier, and how its rewards are laid out.
+fn layout(
+    profile: Option<Profile>,
+    class: &str,
+    tokenizer: &Tokenizer,
+    has_reference: bool,
+) -> Result<(String, RewardLayout), Error> {
+    let profile = match profile {
+        Some(profile) => profile,
+        None => match Profile::detect(Role::Verifier, class, tokenizer) {
+            Err(_) if has_reference => Profile::named("eurus-prm")?,
+            detected => detected?,
+        },
+    };
+    let role = || Error::Role {
+        architecture: format!("{class} under the profile {}", profile.name),
+        role: "verifier",
+    };
+    let shown = profile.verifier.as_ref().ok_or_else(role)?;
+    let layout = RewardLayout::new(shown, tokenizer)?;
+    match (layout.reward(), has_reference) {
+        (Reward::Ratio(_), false) => Err(Error::NoReference(profile.name)),
+        (Reward::Likelihood | Reward::Ratio(_), _) | (_, false) => Ok((profile.name, layout)),
+        (_, true) => Err(Error::NeedsNoReference(profile.name)),
+    }
+}
+
+/// How the engine reads tokens for a layout.
+fn readout(layout: &RewardLayout) -> Readout {
+    match layout.reward() {
+        Reward::Likelihood | Reward::Ratio(_) => Readout::Likelihood,
+        Reward::NextLabel => Readout::NextLabel,
+        Reward::Label(label) => Readout::Label(label),
+        Reward::Value => Readout::Value,
+        Reward::Tokens(right, wrong) => Readout::Tokens(right, wrong),
     }
 }
 

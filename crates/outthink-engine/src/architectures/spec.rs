@@ -176,6 +176,14 @@ impl DecoderSpec {
         })
     }
 
+    /// The error of a model in a role that it cannot play.
+    pub(crate) fn cannot_be(&self, role: &'static str) -> Error {
+        Error::Role {
+            architecture: self.class.clone(),
+            role,
+        }
+    }
+
     pub(crate) fn block(&self, layer: usize) -> BlockSpec {
         BlockSpec {
             window: self.windows.of(layer),

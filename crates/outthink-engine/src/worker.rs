@@ -1,0 +1,488 @@
+//! The thread that owns a model: whatever is asked, by anyone, joins the next forward pass.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+
+use futures::channel::oneshot;
+use outthink_core::{Halt, Sampling, Stop, Until, Usage};
+use outthink_prompt::{End, Likelihood, Segmenter, Tokenizer};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::batch::{PASS, PassBatch, arrived};
+use crate::decoder::Decoder;
+use crate::engine::{Draw, Drawing, EngineFacts, Reading};
+use crate::error::Error;
+use crate::readout::Readout;
+use crate::sampler::Distribution;
+use crate::tree::{Slot, TokenTree};
+
+/// Where an answer goes, with what it cost.
+pub(crate) type ReplySender<T> = oneshot::Sender<Result<(T, Usage), Arc<Error>>>;
+
+/// What the thread is asked.
+pub(crate) enum Message {
+    Draw(Drawing, Option<Halt>, ReplySender<Vec<Draw>>),
+    Read(Reading, Readout, ReplySender<Vec<f32>>),
+    Hidden(Reading, ReplySender<Vec<Vec<f32>>>),
+    Forget(oneshot::Sender<()>),
+}
+
+pub(crate) struct Worker {
+    decoder: Decoder,
+    tree: TokenTree,
+    tokenizer: Arc<Tokenizer>,
+    drawings: Vec<ActiveDrawing>,
+    readings: Vec<ActiveReading>,
+    facts: Arc<EngineFacts>,
+}
+
+struct ActiveDrawing {
+    reply: ReplySender<Vec<Draw>>,
+    halt: Option<Halt>,
+    usage: Usage,
+    until: Until,
+    sampling: Sampling,
+    rows: Vec<ActiveDraw>,
+    done: Vec<Option<Draw>>,
+}
+
+/// One draw in progress.
+struct ActiveDraw {
+    /// Its place among the draws of its request.
+    index: usize,
+    rng: ChaCha8Rng,
+    /// The last token so far; the next is drawn from what the model says here.
+    node: Slot,
+    /// The next token, between being drawn and being added.
+    next: Option<(u32, Likelihood)>,
+    segmenter: Segmenter,
+    /// Tokens that it may still draw.
+    left: usize,
+}
+
+struct ActiveReading {
+    wanted: Wanted,
+    usage: Usage,
+    /// The last token of the sequence.
+    node: Slot,
+    places: Vec<usize>,
+}
+
+/// What is wanted at the places of a sequence, and by whom.
+enum Wanted {
+    Values(Readout, ReplySender<Vec<f32>>),
+    Hidden(ReplySender<Vec<Vec<f32>>>),
+}
+
+impl Wanted {
+    fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Values(_, reply) => reply.is_canceled(),
+            Self::Hidden(reply) => reply.is_canceled(),
+        }
+    }
+
+    /// Nobody may be waiting any more; then nobody is told.
+    fn fail(self, error: Arc<Error>) {
+        match self {
+            Self::Values(_, reply) => drop(reply.send(Err(error))),
+            Self::Hidden(reply) => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(
+        decoder: Decoder,
+        tree: TokenTree,
+        tokenizer: Arc<Tokenizer>,
+        facts: Arc<EngineFacts>,
+    ) -> Self {
+        Self {
+            decoder,
+            tree,
+            tokenizer,
+            drawings: Vec::new(),
+            readings: Vec::new(),
+            facts,
+        }
+    }
+
+    pub(crate) fn run(mut self, receiver: &mpsc::Receiver<Message>) {
+        loop {
+            let mut first = None;
+            if self.drawings.is_empty() && self.readings.is_empty() {
+                match receiver.recv() {
+                    Ok(message) => first = Some(message),
+                    Err(_) => return,
+                }
+            }
+            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(first, receiver)));
+            if let Err(payload) = turn {
+                self.recover(payload.as_ref());
+            }
+        }
+    }
+
+    /// Takes in who has come, and does a pass for all.
+    fn turn(&mut self, first: Option<Message>, receiver: &mpsc::Receiver<Message>) {
+        first.into_iter().for_each(|message| self.admit(message));
+        while let Ok(message) = receiver.try_recv() {
+            self.admit(message);
+        }
+        self.drop_cancelled();
+        self.end_halted();
+        if let Err(error) = self.pass() {
+            self.fail(&Arc::new(error));
+        }
+    }
+
+    /// Goes on after a panic: who waits is told, and what was half done is forgotten with all the rest.
+    fn recover(&mut self, payload: &(dyn Any + Send)) {
+        let said = payload.downcast_ref::<&str>().map(ToString::to_string);
+        let said = said.or_else(|| payload.downcast_ref::<String>().cloned());
+        let said = said.unwrap_or_else(|| "it does not say why".into());
+        self.tree = self.tree.emptied();
+        let error = Arc::new(Error::Panicked(said));
+        for drawing in self.drawings.drain(..) {
+            let _ = drawing.reply.send(Err(Arc::clone(&error)));
+        }
+        for reading in self.readings.drain(..) {
+            reading.wanted.fail(Arc::clone(&error));
+        }
+    }
+
+    fn admit(&mut self, message: Message) {
+        match message {
+            Message::Draw(drawing, halt, reply) => {
+                if let Err(error) = self.admit_drawing(drawing, halt, reply) {
+                    let (reply, error) = *error;
+                    // Nobody may be waiting any more; then nobody is told.
+                    let _ = reply.send(Err(error));
+                }
+            }
+            Message::Read(reading, readout, reply) => {
+                self.admit_reading(reading, Wanted::Values(readout, reply));
+            }
+            Message::Hidden(reading, reply) => self.admit_reading(reading, Wanted::Hidden(reply)),
+            Message::Forget(reply) => {
+                self.tree.clear();
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    fn admit_reading(&mut self, reading: Reading, wanted: Wanted) {
+        let Reading { tokens, places } = reading;
+        if let Err(error) = self.check(&tokens) {
+            wanted.fail(Arc::new(error));
+            return;
+        }
+        match (self.tree.insert(&tokens), wanted) {
+            (Some(node), wanted) => self.readings.push(ActiveReading {
+                wanted,
+                usage: arrived(&tokens),
+                node,
+                places,
+            }),
+            // Where there are no tokens, every place is beyond the end.
+            (None, Wanted::Values(_, reply)) => {
+                let values = vec![f32::NAN; places.len()];
+                let _ = reply.send(Ok((values, Usage::default())));
+            }
+            (None, wanted) => wanted.fail(Arc::new(Error::EmptyPrompt)),
+        }
+    }
+
+    #[expect(
+        clippy::type_complexity,
+        reason = "the reply goes back to whoever answers it"
+    )]
+    fn admit_drawing(
+        &mut self,
+        drawing: Drawing,
+        halt: Option<Halt>,
+        reply: ReplySender<Vec<Draw>>,
+    ) -> Result<(), Box<(ReplySender<Vec<Draw>>, Arc<Error>)>> {
+        let Drawing {
+            prefix,
+            seeds,
+            until,
+            sampling,
+            max_tokens,
+            segmenter,
+        } = drawing;
+        if let Err(error) = self.check(&prefix) {
+            return Err(Box::new((reply, Arc::new(error))));
+        }
+        let Some(node) = self.tree.insert(&prefix) else {
+            return Err(Box::new((reply, Arc::new(Error::EmptyPrompt))));
+        };
+        let usage = arrived(&prefix);
+        let left = max_tokens.min(self.decoder.spec.context - prefix.len());
+        // A path that fills the context, or was given no tokens, is over.
+        let done = vec![(left == 0).then_some(Draw::NOTHING); seeds.len()];
+        let mut rows = Vec::with_capacity(seeds.len());
+        for (index, seed) in seeds.into_iter().enumerate().filter(|_| left > 0) {
+            self.tree.pin(node);
+            let rng = ChaCha8Rng::seed_from_u64(seed);
+            rows.push(ActiveDraw {
+                index,
+                rng,
+                node,
+                next: None,
+                segmenter: segmenter.clone(),
+                left,
+            });
+        }
+        self.tree.unpin(node);
+        self.drawings.push(ActiveDrawing {
+            reply,
+            halt,
+            usage,
+            until,
+            sampling,
+            rows,
+            done,
+        });
+        Ok(())
+    }
+
+    fn check(&self, tokens: &[u32]) -> Result<(), Error> {
+        let limit = self.decoder.spec.context;
+        if tokens.len() > limit {
+            return Err(Error::TooLong {
+                tokens: tokens.len(),
+                limit,
+            });
+        }
+        let vocabulary = self.decoder.spec.vocabulary;
+        match tokens.iter().find(|&&token| token as usize >= vocabulary) {
+            Some(&token) => Err(Error::UnknownToken { token, vocabulary }),
+            None => Ok(()),
+        }
+    }
+
+    /// What a halt has stopped is over, with what is done.
+    fn end_halted(&mut self) {
+        let stopped = |drawing: &mut ActiveDrawing| {
+            let halt = drawing.halt.as_ref();
+            halt.is_some_and(Halt::is_stopped)
+        };
+        for ActiveDrawing {
+            reply,
+            usage,
+            rows,
+            done,
+            ..
+        } in self.drawings.extract_if(.., stopped)
+        {
+            rows.iter().for_each(|row| self.tree.unpin(row.node));
+            let draws = done.into_iter().map(|draw| draw.unwrap_or(Draw::NOTHING));
+            // A reply that nobody waits for is no loss.
+            let _ = reply.send(Ok((draws.collect(), usage)));
+        }
+    }
+
+    fn drop_cancelled(&mut self) {
+        let tree = &mut self.tree;
+        self.drawings.retain(|drawing| {
+            let cancelled = drawing.reply.is_canceled();
+            if cancelled {
+                drawing.rows.iter().for_each(|row| tree.unpin(row.node));
+            }
+            !cancelled
+        });
+        self.readings.retain(|reading| {
+            let cancelled = reading.wanted.is_cancelled();
+            if cancelled {
+                tree.unpin(reading.node);
+            }
+            !cancelled
+        });
+    }
+
+    /// One forward pass and whatever it makes possible.
+    fn pass(&mut self) -> Result<(), Error> {
+        let batch = self.schedule();
+        if !batch.is_empty() {
+            self.decoder.forward(&mut self.tree, &batch)?;
+            let computed = batch.len() as u64;
+            self.facts.computed.fetch_add(computed, Ordering::Relaxed);
+            self.facts.passes.fetch_add(1, Ordering::Relaxed);
+        }
+        self.finish_readings()?;
+        self.draw_tokens()
+    }
+
+    /// The nodes to compute now, ancestors first, each on the account of the first that needs it.
+    fn schedule(&mut self) -> Vec<Slot> {
+        let mut batch = PassBatch::default();
+        for ActiveDrawing { rows, usage, .. } in &mut self.drawings {
+            for row in rows {
+                batch.add(&self.tree, row.node, usage);
+            }
+        }
+        for ActiveReading { node, usage, .. } in &mut self.readings {
+            batch.add(&self.tree, *node, usage);
+        }
+        batch.nodes
+    }
+
+    /// Answers the readings whose tokens are all computed.
+    fn finish_readings(&mut self) -> Result<(), Error> {
+        let tree = &mut self.tree;
+        let ready = |reading: &ActiveReading, tree: &TokenTree| tree.is_computed(reading.node);
+        // If a head fails, those who asked are told why with everyone else.
+        let mut unread: Vec<(Readout, Vec<Slot>)> = Vec::new();
+        for reading in self.readings.iter().filter(|reading| ready(reading, tree)) {
+            let Wanted::Values(readout, _) = reading.wanted else {
+                continue;
+            };
+            let path = tree.path(reading.node);
+            let slots = reading.places.iter().filter_map(|&place| path.get(place));
+            let slots = slots.filter(|&&slot| tree.value(slot, readout).is_none());
+            match unread.iter_mut().find(|(known, _)| *known == readout) {
+                Some((_, known)) => known.extend(slots),
+                None => unread.push((readout, slots.copied().collect())),
+            }
+        }
+        for (readout, mut slots) in unread {
+            slots.sort_unstable();
+            slots.dedup();
+            for slots in slots.chunks(PASS) {
+                for (slot, value) in readout.read(&self.decoder, tree, slots)? {
+                    tree.set_value(slot, readout, value);
+                }
+            }
+        }
+        let read = self.readings.extract_if(.., |reading| ready(reading, tree));
+        for reading in read.collect::<Vec<_>>() {
+            let path = tree.path(reading.node);
+            tree.unpin(reading.node);
+            let at = reading.places.iter().map(|&place| path.get(place).copied());
+            // A reply that nobody waits for is no loss.
+            match reading.wanted {
+                Wanted::Values(readout, reply) => {
+                    let value =
+                        |slot: Option<Slot>| slot.and_then(|slot| tree.value(slot, readout));
+                    // A place beyond the end reads as nothing.
+                    let values = at.map(|slot| value(slot).unwrap_or(f32::NAN)).collect();
+                    let _ = reply.send(Ok((values, reading.usage)));
+                }
+                Wanted::Hidden(reply) => {
+                    let rows = at.flatten().map(|slot| tree.hidden.row(slot).to_vec());
+                    let _ = reply.send(Ok((rows.collect(), reading.usage)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws a token for every draw whose last one is computed.
+    fn draw_tokens(&mut self) -> Result<(), Error> {
+        self.choose_tokens()?;
+        let mut finished = Vec::new();
+        for (at, drawing) in self.drawings.iter_mut().enumerate() {
+            let ActiveDrawing {
+                halt,
+                usage,
+                until,
+                rows,
+                done,
+                ..
+            } = drawing;
+            let before = usage.generated;
+            rows.retain_mut(|row| {
+                let Some((token, likelihood)) = row.next.take() else {
+                    return true;
+                };
+                usage.generated += 1;
+                row.left -= 1;
+                let stop = match row.segmenter.push(&self.tokenizer, token, likelihood) {
+                    End::Answer => Some(Stop::Answer),
+                    End::Step if *until == Until::Step => Some(Stop::Step),
+                    _ if row.left == 0 => Some(Stop::Length),
+                    _ => None,
+                };
+                let last = row.node;
+                if let Some(stop) = stop {
+                    let steps = row.segmenter.clone().into_segments();
+                    done[row.index] = Some(Draw { steps, stop });
+                } else {
+                    row.node = self.tree.child(Some(last), token);
+                    self.tree.pin(row.node);
+                }
+                self.tree.unpin(last);
+                stop.is_none()
+            });
+            if let Some(halt) = halt {
+                halt.drew(usage.generated - before);
+            }
+            if rows.is_empty() {
+                finished.push(at);
+            }
+        }
+        for at in finished.into_iter().rev() {
+            let ActiveDrawing {
+                reply, usage, done, ..
+            } = self.drawings.swap_remove(at);
+            let _ = reply.send(Ok((done.into_iter().flatten().collect(), usage)));
+        }
+        Ok(())
+    }
+
+    /// The next token of every draw that can have one. Logits are computed for some nodes at a time: a row of them is as long
+    /// as the vocabulary.
+    fn choose_tokens(&mut self) -> Result<(), Error> {
+        let tree = &self.tree;
+        let mut ready: Vec<Slot> = self
+            .drawings
+            .iter()
+            .flat_map(|drawing| &drawing.rows)
+            .map(|row| row.node)
+            .filter(|&node| tree.is_computed(node))
+            .collect();
+        ready.sort_unstable();
+        ready.dedup();
+        let vocabulary = self.decoder.spec.vocabulary;
+        let known = self.tokenizer.size().min(vocabulary);
+        for slots in ready.chunks(PASS) {
+            let logits = self.decoder.logits(tree, slots)?;
+            let places: HashMap<Slot, usize> = slots.iter().copied().zip(0..).collect();
+            for drawing in &mut self.drawings {
+                let mut distributions: HashMap<Slot, Distribution<'_>> = HashMap::new();
+                for row in &mut drawing.rows {
+                    let Some(place) = places.get(&row.node) else {
+                        continue;
+                    };
+                    let logits = &logits[place * vocabulary..][..known];
+                    let distribution = distributions
+                        .entry(row.node)
+                        .or_insert_with(|| Distribution::new(logits, drawing.sampling));
+                    row.next = Some(distribution.draw(row.rng.random()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells everyone who waits; what comes later may still succeed.
+    fn fail(&mut self, error: &Arc<Error>) {
+        for drawing in self.drawings.drain(..) {
+            drawing
+                .rows
+                .iter()
+                .for_each(|row| self.tree.unpin(row.node));
+            let _ = drawing.reply.send(Err(Arc::clone(error)));
+        }
+        for reading in self.readings.drain(..) {
+            self.tree.unpin(reading.node);
+            reading.wanted.fail(Arc::clone(error));
+        }
+    }
+}
