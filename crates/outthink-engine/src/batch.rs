@@ -6,9 +6,6 @@ use outthink_core::Usage;
 
 use crate::tree::{Slot, TokenTree};
 
-/// Most tokens of one forward pass; longer prefixes are computed in several.
-pub(crate) const PASS: usize = 1024;
-
 /// The usage of a request that has just come. Its whole prefix counts as cached until a token has to be computed on its
 /// account: whether another request computed it before or beside this one is a matter of timing, which must not show.
 pub(crate) fn arrived(prefix: &[u32]) -> Usage {
@@ -22,14 +19,23 @@ pub(crate) fn arrived(prefix: &[u32]) -> Usage {
 }
 
 /// The nodes of the next pass.
-#[derive(Default)]
 pub(crate) struct PassBatch {
     /// Ancestors first.
     pub nodes: Vec<Slot>,
     members: HashSet<Slot>,
+    /// Most nodes of a pass; longer prefixes are computed in several.
+    most: usize,
 }
 
 impl PassBatch {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            nodes: Vec::new(),
+            members: HashSet::new(),
+            most,
+        }
+    }
+
     /// Adds what is missing of a path, from its beginning, as far as there is room.
     pub(crate) fn add(&mut self, tree: &TokenTree, node: Slot, usage: &mut Usage) {
         let mut missing = Vec::new();
@@ -40,7 +46,7 @@ impl PassBatch {
             missing.push(slot);
             at = tree.parent(slot);
         }
-        let room = PASS.saturating_sub(self.nodes.len());
+        let room = self.most.saturating_sub(self.nodes.len());
         for slot in missing.into_iter().rev().take(room) {
             if (tree.depth(slot) as u64) < usage.prompt {
                 usage.cached -= 1;

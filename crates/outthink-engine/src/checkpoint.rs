@@ -8,8 +8,9 @@ use outthink_prompt::Tokenizer;
 
 use crate::Error;
 use crate::architectures::DecoderSpec;
+use crate::memory::{self, MemoryPlan};
 use crate::precision::{Choice, Precision};
-use crate::weights::Weights;
+use crate::weights::{OpenWeights, Weights};
 
 /// The files of one checkpoint, from a folder or from the binary itself.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct Checkpoint {
     pub weights: Weights,
     /// What weights are kept in once loaded.
     pub precision: Precision,
+    /// Most bytes of memory that the model may take in all, weights included; none is what is free on the machine.
+    pub memory_limit: Option<u64>,
 }
 
 impl Checkpoint {
@@ -57,14 +60,44 @@ impl Checkpoint {
             tokenizer_config: optional("tokenizer_config.json").into(),
             weights: Weights::find(folder)?,
             precision: Precision::default(),
+            memory_limit: None,
         })
     }
 
     /// Bytes of memory that the weights take once loaded, about.
     pub fn memory(&self) -> Result<u64, Error> {
-        let parameters = self.weights.open(&Device::Cpu)?.parameters();
-        let bytes = Choice::new(self.precision, parameters).bytes();
-        Ok((parameters as f64 * bytes) as u64)
+        let weights = self.weights.open(&Device::Cpu)?;
+        Ok(self.kept_bytes(&weights, &self.spec()?, self.precision))
+    }
+
+    fn kept_bytes(
+        &self,
+        weights: &OpenWeights<'_>,
+        spec: &DecoderSpec,
+        precision: Precision,
+    ) -> u64 {
+        weights.kept_bytes(spec, Choice::new(precision, weights.parameters()))
+    }
+
+    /// What the model's memory is for, on this machine as it is now. `weights` are those of this checkpoint, on the device
+    /// that is to keep them.
+    pub(crate) fn plan(
+        &self,
+        weights: &OpenWeights<'_>,
+        spec: &DecoderSpec,
+    ) -> Result<MemoryPlan, Error> {
+        let bytes = |precision| match weights.is_on_host() {
+            true => self.kept_bytes(weights, spec, precision),
+            false => 0,
+        };
+        let other = [Precision::Stored, Precision::Q8].map(|other| (other, bytes(other)));
+        MemoryPlan::new(
+            spec,
+            bytes(self.precision),
+            &other,
+            memory::available(),
+            self.memory_limit,
+        )
     }
 
     /// What its `config.json` says of the model.

@@ -11,6 +11,7 @@ use crate::layers::linear::ROWS;
 use crate::layers::mlp::GatedMlp;
 use crate::layers::norm::Norm;
 use crate::layers::rotary::RotaryTable;
+use crate::memory::MemoryPlan;
 use crate::precision::Choice;
 use crate::tree::{Slot, TokenTree};
 
@@ -34,6 +35,7 @@ pub(crate) struct Decoder {
     device: Device,
     pub(crate) spec: DecoderSpec,
     pub(crate) parameters: u64,
+    pub(crate) plan: MemoryPlan,
 }
 
 /// Embeddings of up to this many numbers are kept beside an output layer that is tied to them.
@@ -66,20 +68,31 @@ impl Decoder {
             .find(|root| weights.contains(&format!("{root}.{}.weight", names.embedding)))
             .unwrap_or("model");
         let stem = root.strip_suffix("model").unwrap_or_default();
-        let embedding = weights.stored(
-            &format!("{root}.{}.weight", names.embedding),
-            &[spec.vocabulary, spec.hidden_size],
-        )?;
+        let block = |index: usize| format!("{root}.{}.{index}", names.layers);
+        // What the config claims is compared with what there is before memory is planned for it, or taken.
+        let (hidden, inner) = (spec.hidden_size, spec.intermediate_size);
+        let embedding = format!("{root}.{}.weight", names.embedding);
+        weights.check(&embedding, &[spec.vocabulary, hidden])?;
+        for index in 0..spec.layers {
+            let check = |name: &str, shape: &[usize]| {
+                weights.check(&format!("{}.{name}.weight", block(index)), shape)
+            };
+            check(names.attention_norm, &[hidden])?;
+            check(names.queries, &[spec.heads.query_width(), hidden])?;
+            check(names.keys, &[spec.heads.key_width(), hidden])?;
+            check(names.gate, &[inner, hidden])?;
+        }
+        let plan = checkpoint.plan(&weights, &spec)?;
+        let embedding = weights.stored(&embedding, &[spec.vocabulary, hidden])?;
         let embedding = if choice.widens_embedding() {
             embedding.to_dtype(DType::F32)?
         } else {
             embedding
         };
         let norm = |name: &str| Norm::load(&weights, name, spec.hidden_size, spec.norm_eps);
-        // Room for as many as there are, not as many as the config claims.
-        let mut blocks = Vec::new();
+        let mut blocks = Vec::with_capacity(spec.layers);
         for index in 0..spec.layers {
-            let block = format!("{root}.{}.{index}", names.layers);
+            let block = block(index);
             blocks.push(Block {
                 attention_norm: norm(&format!("{block}.{}", names.attention_norm))?,
                 attention: Attention::load(&weights, &block, &spec, spec.block(index), choice)?,
@@ -101,6 +114,7 @@ impl Decoder {
             device,
             spec,
             parameters,
+            plan,
         })
     }
 

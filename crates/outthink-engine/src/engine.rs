@@ -13,11 +13,9 @@ use crate::checkpoint::Checkpoint;
 use crate::decoder::Decoder;
 use crate::error::Error;
 use crate::layers::head::Head;
+use crate::memory::MemoryPlan;
 use crate::readout::Readout;
 use crate::worker::{Message, ReplySender, Worker};
-
-/// Memory for keys, values and hidden states, beyond which prefixes that nobody uses are forgotten.
-const TREE_BYTES: usize = 512 << 20;
 
 /// Continue a prefix, once a seed.
 #[derive(Clone, Debug)]
@@ -75,6 +73,7 @@ pub(crate) struct EngineFacts {
     spec: DecoderSpec,
     head: Head,
     parameters: u64,
+    plan: MemoryPlan,
     pub computed: AtomicU64,
     pub passes: AtomicU64,
 }
@@ -104,14 +103,12 @@ impl Engine {
             spec: decoder.spec.clone(),
             head: decoder.head(),
             parameters: decoder.parameters,
+            plan: decoder.plan,
             computed: AtomicU64::new(0),
             passes: AtomicU64::new(0),
         });
-        let spec = &facts.spec;
-        let floats = spec.layers * 2 * spec.heads.key_width() + spec.hidden_size;
-        let tree = decoder.tree(TREE_BYTES / (4 * floats));
         let (sender, receiver) = mpsc::channel();
-        let worker = Worker::new(decoder, tree, tokenizer, Arc::clone(&facts));
+        let worker = Worker::new(decoder, tokenizer, Arc::clone(&facts));
         std::thread::Builder::new()
             .name("outthink-engine".into())
             .spawn(move || worker.run(&receiver))
@@ -151,6 +148,11 @@ impl Engine {
             attention_width: spec.heads.query_width() as u64,
             active: None,
         }
+    }
+
+    /// What the model's memory is for.
+    pub fn memory(&self) -> MemoryPlan {
+        self.facts.plan
     }
 
     /// What has been done so far, through this handle or others.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::memory::DoesNotFit;
+
 /// Why a model cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -38,6 +40,9 @@ pub enum Error {
         /// What the checkpoint asks for.
         what: String,
     },
+    /// A model for which there is not enough memory; nothing of it was loaded.
+    #[error("{0}")]
+    Memory(DoesNotFit),
     /// A checkpoint in a role that it cannot play.
     #[error("this checkpoint is a {architecture} and cannot be a {role}")]
     Role {

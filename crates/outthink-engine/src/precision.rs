@@ -108,15 +108,6 @@ impl Choice {
     pub(crate) fn widens_embedding(self) -> bool {
         self.precision == Precision::F32 || (self.small && self.precision != Precision::Stored)
     }
-
-    /// Bytes that a parameter takes, about: the fast kernels keep blocks twice, as stored and as they read them.
-    pub(crate) fn bytes(self) -> f64 {
-        match self.kept(1024, 1024) {
-            Kept::F32 => 4.0,
-            Kept::Stored => 2.0,
-            Kept::Blocks => 2.0 * 34.0 / 32.0,
-        }
-    }
 }
 
 /// Does candle have a kernel for this type and shape that gains from several rows? (Its others widen every block again for

@@ -13,7 +13,8 @@ use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata};
 
-use crate::architectures::GgufFormat;
+use crate::architectures::{DecoderSpec, GgufFormat};
+use crate::precision::{Choice, Kept};
 use crate::shards::ShardIndex;
 use crate::{Error, gguf};
 
@@ -318,6 +319,60 @@ impl<'w> OpenWeights<'w> {
             .fold(0, u64::saturating_add)
     }
 
+    /// Are tensors kept in the memory of the host?
+    pub(crate) fn is_on_host(&self) -> bool {
+        self.device.is_cpu()
+    }
+
+    /// Bytes that the tensors take as a model keeps them, about.
+    pub(crate) fn kept_bytes(&self, spec: &DecoderSpec, choice: Choice) -> u64 {
+        let of_tensor = |(name, place): (&String, &Place)| {
+            let numbers = place.shape.iter().product::<usize>() as u64;
+            let (stored, blocks) = match place.stored {
+                Stored::Plain(dtype) => (dtype.size_in_bytes().min(4) as u64, None),
+                Stored::Blocks(dtype) => (2, Some(dtype)),
+                Stored::Other(_) => (4, None),
+            };
+            let &[outputs, inputs] = place.shape.as_slice() else {
+                return numbers.saturating_mul(4);
+            };
+            let kept = match blocks {
+                Some(dtype) => choice.kept_blocks(dtype, outputs, inputs),
+                None => choice.kept(outputs, inputs),
+            };
+            let layer = match kept {
+                Kept::F32 => numbers.saturating_mul(4),
+                Kept::Stored => numbers.saturating_mul(stored),
+                // The fast kernels keep blocks twice, as stored and as they read them.
+                Kept::Blocks if blocks.is_some() => 2 * place.length as u64,
+                Kept::Blocks => numbers.saturating_mul(2 * 34) / 32,
+            };
+            if !name.ends_with(&format!("{}.weight", spec.tensors.embedding)) {
+                return layer;
+            }
+            // What is looked up is read out of its blocks.
+            let table = match choice.widens_embedding() || blocks.is_some() {
+                true => numbers.saturating_mul(4),
+                false => numbers.saturating_mul(stored),
+            };
+            match spec.tied_embedding {
+                false => table,
+                true if kept == Kept::Blocks => table.saturating_add(layer),
+                // A tied output layer is its own embedding.
+                true => table.max(layer),
+            }
+        };
+        self.tensors
+            .iter()
+            .map(of_tensor)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// An error if there is no such tensor, or not of this shape, without reading it.
+    pub(crate) fn check(&self, name: &str, shape: &[usize]) -> Result<(), Error> {
+        self.place(name, shape).map(drop)
+    }
+
     /// A tensor of the given shape, in the type it is stored in; what is quantized comes as f32.
     pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
         let (place, bytes) = self.bytes(name, shape)?;
@@ -363,6 +418,19 @@ impl<'w> OpenWeights<'w> {
 
     /// A tensor's place and bytes, once its shape and length are known to be right.
     fn bytes(&self, name: &str, shape: &[usize]) -> Result<(&Place, Cow<'_, [u8]>), Error> {
+        let place = self.place(name, shape)?;
+        let (file, source) = &self.sources[place.source];
+        let bytes = source
+            .read(place.start, place.length)
+            .map_err(|error| Error::Weights {
+                file: file.clone(),
+                reason: format!("tensor {name}: {error}"),
+            })?;
+        Ok((place, bytes))
+    }
+
+    /// Where a tensor is, once its shape and length are known to be right.
+    fn place(&self, name: &str, shape: &[usize]) -> Result<&Place, Error> {
         let missing = || {
             let packed = name.replace(".weight", ".qweight");
             if self.tensors.contains_key(&packed) {
@@ -376,7 +444,7 @@ impl<'w> OpenWeights<'w> {
             }
         };
         let place = self.tensors.get(name).ok_or_else(missing)?;
-        let (file, source) = &self.sources[place.source];
+        let (file, _) = &self.sources[place.source];
         let broken = |reason: String| Error::Weights {
             file: file.clone(),
             reason,
@@ -399,10 +467,7 @@ impl<'w> OpenWeights<'w> {
                 place.length
             )));
         }
-        let bytes = source
-            .read(place.start, place.length)
-            .map_err(|error| broken(format!("tensor {name}: {error}")))?;
-        Ok((place, bytes))
+        Ok(place)
     }
 
     /// A tensor of the given shape as f32.

@@ -12,10 +12,11 @@ use outthink_prompt::{End, Likelihood, Segmenter, Tokenizer};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::batch::{PASS, PassBatch, arrived};
+use crate::batch::{PassBatch, arrived};
 use crate::decoder::Decoder;
 use crate::engine::{Draw, Drawing, EngineFacts, Reading};
 use crate::error::Error;
+use crate::memory::MemoryPlan;
 use crate::readout::Readout;
 use crate::sampler::Distribution;
 use crate::tree::{Slot, TokenTree};
@@ -34,6 +35,7 @@ pub(crate) enum Message {
 pub(crate) struct Worker {
     decoder: Decoder,
     tree: TokenTree,
+    plan: MemoryPlan,
     tokenizer: Arc<Tokenizer>,
     drawings: Vec<ActiveDrawing>,
     readings: Vec<ActiveReading>,
@@ -98,13 +100,15 @@ impl Wanted {
 impl Worker {
     pub(crate) fn new(
         decoder: Decoder,
-        tree: TokenTree,
         tokenizer: Arc<Tokenizer>,
         facts: Arc<EngineFacts>,
     ) -> Self {
+        let plan = decoder.plan;
+        let tree = decoder.tree(plan.tree_tokens);
         Self {
             decoder,
             tree,
+            plan,
             tokenizer,
             drawings: Vec::new(),
             readings: Vec::new(),
@@ -321,7 +325,7 @@ impl Worker {
 
     /// The nodes to compute now, ancestors first, each on the account of the first that needs it.
     fn schedule(&mut self) -> Vec<Slot> {
-        let mut batch = PassBatch::default();
+        let mut batch = PassBatch::new(self.plan.pass_tokens);
         for ActiveDrawing { rows, usage, .. } in &mut self.drawings {
             for row in rows {
                 batch.add(&self.tree, row.node, usage);
@@ -354,7 +358,7 @@ impl Worker {
         for (readout, mut slots) in unread {
             slots.sort_unstable();
             slots.dedup();
-            for slots in slots.chunks(PASS) {
+            for slots in slots.chunks(self.plan.logit_rows) {
                 for (slot, value) in readout.read(&self.decoder, tree, slots)? {
                     tree.set_value(slot, readout, value);
                 }
@@ -415,7 +419,6 @@ impl Worker {
                     done[row.index] = Some(Draw { steps, stop });
                 } else {
                     row.node = self.tree.child(Some(last), token);
-                    self.tree.pin(row.node);
                 }
                 self.tree.unpin(last);
                 stop.is_none()
@@ -451,7 +454,7 @@ impl Worker {
         ready.dedup();
         let vocabulary = self.decoder.spec.vocabulary;
         let known = self.tokenizer.size().min(vocabulary);
-        for slots in ready.chunks(PASS) {
+        for slots in ready.chunks(self.plan.logit_rows) {
             let logits = self.decoder.logits(tree, slots)?;
             let places: HashMap<Slot, usize> = slots.iter().copied().zip(0..).collect();
             for drawing in &mut self.drawings {

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use futures::executor::block_on;
 use outthink_core::{Halt, Sampling, Stop, Until, Usage};
-use outthink_engine::{Draw, Drawing, Engine, Reading};
+use outthink_engine::{Draw, Drawing, Engine, Error, Reading, Readout};
 use outthink_prompt::{Profile, Segmenter};
 use proptest::prelude::*;
 
@@ -220,6 +220,39 @@ fn a_request_that_cannot_be_served_says_why_and_harms_no_other() {
     for (draws, _) in &replies[1..] {
         assert_eq!((draws[0].steps.len(), draws[0].stop), (0, Stop::Length));
     }
+}
+
+#[test]
+fn a_tight_memory_limit_costs_computation_and_changes_no_draw() {
+    let load = |limit| {
+        let mut checkpoint = models::checkpoint("micro-90k");
+        checkpoint.memory_limit = limit;
+        let tokenizer = models::tokenizer(&checkpoint);
+        Engine::load(&checkpoint, tokenizer, Readout::Likelihood)
+    };
+    let Some(Error::Memory(told)) = load(Some(1)).err() else {
+        panic!("one byte is too little for any model");
+    };
+    assert!(told.limited && told.free == 1 && told.fitting.is_none());
+    let short = load(Some(told.needed - 1)).err().unwrap();
+    assert!(matches!(short, Error::Memory(_)), "{short}");
+    let (tight, roomy) = (load(Some(told.needed)).unwrap(), load(None).unwrap());
+    assert!(tight.memory().total() <= told.needed);
+    assert_eq!(tight.memory().weights, told.weights);
+    assert!(tight.memory().tree < roomy.memory().tree);
+    let seeds: Vec<u64> = (0..48).collect();
+    for _ in 0..2 {
+        for drawing in drawings(&seeds) {
+            let [tight, roomy] = [&tight, &roomy]
+                .map(|engine| block_on(engine.draw(vec![drawing.clone()])).unwrap());
+            assert_eq!(texts(&tight[0].0), texts(&roomy[0].0));
+        }
+    }
+    let [tight, roomy] = [&tight, &roomy].map(|engine| engine.counts().computed);
+    assert!(
+        tight > roomy,
+        "what gave way was computed again: {tight} {roomy}"
+    );
 }
 
 #[test]

@@ -66,6 +66,7 @@ impl Checkpoint {
                 .into(),
             weights: Weights::Gguf(parts.paths),
             precision: Precision::default(),
+            memory_limit: None,
         })
     }
 }
