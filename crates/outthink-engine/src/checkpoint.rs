@@ -9,7 +9,7 @@ use outthink_prompt::Tokenizer;
 use crate::Error;
 use crate::architectures::DecoderSpec;
 use crate::memory::{self, MemoryPlan};
-use crate::precision::{Choice, Precision};
+use crate::precision::{Precision, PrecisionRule};
 use crate::weights::{OpenWeights, Weights};
 
 /// The files of one checkpoint, from a folder or from the binary itself.
@@ -76,7 +76,7 @@ impl Checkpoint {
         spec: &DecoderSpec,
         precision: Precision,
     ) -> u64 {
-        weights.kept_bytes(spec, Choice::new(precision, weights.parameters()))
+        weights.kept_bytes(spec, PrecisionRule::new(precision, weights.parameters()))
     }
 
     /// What the model's memory is for, on this machine as it is now. `weights` are those of this checkpoint, on the device

@@ -12,11 +12,11 @@ use crate::layers::mlp::GatedMlp;
 use crate::layers::norm::Norm;
 use crate::layers::rotary::RotaryTable;
 use crate::memory::MemoryPlan;
-use crate::precision::Choice;
+use crate::precision::PrecisionRule;
 use crate::tree::{Slot, TokenTree};
 
 /// Attention and a feed-forward part, each after a norm and added to what it was given.
-struct Block {
+struct DecoderBlock {
     attention_norm: Norm,
     attention: Attention,
     mlp_norm: Norm,
@@ -27,7 +27,7 @@ struct Block {
 pub(crate) struct Decoder {
     /// `[vocabulary, hidden]`; none if the output layer is it.
     embedding: Option<Tensor>,
-    blocks: Vec<Block>,
+    blocks: Vec<DecoderBlock>,
     norm: Norm,
     head: OutputHead,
     rotary: RotaryTable,
@@ -60,7 +60,7 @@ impl Decoder {
         let device = device()?;
         let weights = checkpoint.weights.open(&device)?;
         let parameters = weights.parameters();
-        let choice = Choice::new(checkpoint.precision, parameters);
+        let rule = PrecisionRule::new(checkpoint.precision, parameters);
         let names = spec.tensors;
         // Models wrapped for a value head say so before every name; a bare decoder leaves out the first part.
         let root = ["model", "pretrained_model.model", "base_model.model"]
@@ -84,7 +84,7 @@ impl Decoder {
         }
         let plan = checkpoint.plan(&weights, &spec)?;
         let embedding = weights.stored(&embedding, &[spec.vocabulary, hidden])?;
-        let embedding = if choice.widens_embedding() {
+        let embedding = if rule.widens_embedding() {
             embedding.to_dtype(DType::F32)?
         } else {
             embedding
@@ -93,15 +93,15 @@ impl Decoder {
         let mut blocks = Vec::with_capacity(spec.layers);
         for index in 0..spec.layers {
             let block = block(index);
-            blocks.push(Block {
+            blocks.push(DecoderBlock {
                 attention_norm: norm(&format!("{block}.{}", names.attention_norm))?,
-                attention: Attention::load(&weights, &block, &spec, spec.block(index), choice)?,
+                attention: Attention::load(&weights, &block, &spec, spec.block(index), rule)?,
                 mlp_norm: norm(&format!("{block}.{}", names.mlp_norm))?,
-                mlp: GatedMlp::load(&weights, &block, &spec, choice)?,
+                mlp: GatedMlp::load(&weights, &block, &spec, rule)?,
             });
         }
         let norm = norm(&format!("{root}.{}", names.norm))?;
-        let head = OutputHead::load(&weights, stem, &spec, &embedding, choice)?;
+        let head = OutputHead::load(&weights, stem, &spec, &embedding, rule)?;
         // A tied output layer that can be read back is not kept twice, unless it is small.
         let twice = embedding.elem_count() <= SMALL;
         let embedding = (twice || !head.embeds(&spec)).then_some(embedding);

@@ -15,11 +15,11 @@ use crate::error::Error;
 use crate::layers::head::Head;
 use crate::memory::MemoryPlan;
 use crate::readout::Readout;
-use crate::worker::{Message, ReplySender, Worker};
+use crate::worker::{EngineMessage, ReplySender, Worker};
 
 /// Continue a prefix, once a seed.
 #[derive(Clone, Debug)]
-pub struct Drawing {
+pub struct DrawRequest {
     /// Prompt and steps so far; not empty.
     pub prefix: Vec<u32>,
     /// One seed per draw.
@@ -36,14 +36,14 @@ pub struct Drawing {
 
 /// One continuation.
 #[derive(Clone, Debug)]
-pub struct Draw {
+pub struct DrawnText {
     /// Its steps; the last may be cut off.
     pub steps: Vec<Segment>,
     /// Why it ended.
     pub stop: Stop,
 }
 
-impl Draw {
+impl DrawnText {
     pub(crate) const NOTHING: Self = Self {
         steps: Vec::new(),
         stop: Stop::Length,
@@ -82,7 +82,7 @@ pub(crate) struct EngineFacts {
 /// asks for is there for the others.
 #[derive(Clone)]
 pub struct Engine {
-    sender: mpsc::Sender<Message>,
+    sender: mpsc::Sender<EngineMessage>,
     facts: Arc<EngineFacts>,
     readout: Readout,
 }
@@ -166,25 +166,25 @@ impl Engine {
     /// Draws continuations, in order, with what each request cost.
     pub async fn draw(
         &self,
-        drawings: Vec<Drawing>,
-    ) -> Result<Vec<(Vec<Draw>, Usage)>, Arc<Error>> {
-        let message = |drawing, reply| Message::Draw(drawing, None, reply);
+        drawings: Vec<DrawRequest>,
+    ) -> Result<Vec<(Vec<DrawnText>, Usage)>, Arc<Error>> {
+        let message = |drawing, reply| EngineMessage::Draw(drawing, None, reply);
         self.ask(drawings, message).await
     }
 
     /// The same until a halt, which hears of every token: draws that are not done by then have no steps.
     pub async fn draw_until(
         &self,
-        drawings: Vec<Drawing>,
+        drawings: Vec<DrawRequest>,
         halt: &Halt,
-    ) -> Result<Vec<(Vec<Draw>, Usage)>, Arc<Error>> {
-        let message = |drawing, reply| Message::Draw(drawing, Some(halt.clone()), reply);
+    ) -> Result<Vec<(Vec<DrawnText>, Usage)>, Arc<Error>> {
+        let message = |drawing, reply| EngineMessage::Draw(drawing, Some(halt.clone()), reply);
         self.ask(drawings, message).await
     }
 
     /// Reads values, in order, with what each request cost.
     pub async fn read(&self, readings: Vec<Reading>) -> Result<Vec<(Vec<f32>, Usage)>, Arc<Error>> {
-        let message = |reading, reply| Message::Read(reading, self.readout, reply);
+        let message = |reading, reply| EngineMessage::Read(reading, self.readout, reply);
         self.ask(readings, message).await
     }
 
@@ -204,7 +204,7 @@ impl Engine {
             }));
         }
         let mut rows = self
-            .ask(vec![Reading { tokens, places }], Message::Hidden)
+            .ask(vec![Reading { tokens, places }], EngineMessage::Hidden)
             .await?;
         rows.pop().ok_or_else(|| Arc::new(Error::Stopped))
     }
@@ -213,7 +213,7 @@ impl Engine {
     pub async fn forget(&self) -> Result<(), Arc<Error>> {
         let (sender, receiver) = oneshot::channel();
         self.sender
-            .send(Message::Forget(sender))
+            .send(EngineMessage::Forget(sender))
             .map_err(|_| Error::Stopped)?;
         receiver.await.map_err(|_| Arc::new(Error::Stopped))
     }
@@ -221,7 +221,7 @@ impl Engine {
     async fn ask<Q, A>(
         &self,
         questions: Vec<Q>,
-        message: impl Fn(Q, ReplySender<A>) -> Message,
+        message: impl Fn(Q, ReplySender<A>) -> EngineMessage,
     ) -> Result<Vec<(A, Usage)>, Arc<Error>> {
         let mut answers = Vec::with_capacity(questions.len());
         for question in questions {
@@ -258,8 +258,8 @@ mod tests {
         )
     }
 
-    fn drawing(segmenter: &Segmenter, seeds: std::ops::Range<u64>) -> Drawing {
-        Drawing {
+    fn drawing(segmenter: &Segmenter, seeds: std::ops::Range<u64>) -> DrawRequest {
+        DrawRequest {
             prefix: vec![1, 2, 3],
             seeds: seeds.collect(),
             until: Until::Answer,
@@ -277,7 +277,7 @@ mod tests {
             let drawn = block_on(engine.draw(vec![drawing(&segmenter, seeds)]));
             drawn.map(|replies| {
                 let draws = replies.into_iter().flat_map(|(draws, _)| draws);
-                let tokens = |draw: Draw| draw.steps.into_iter().flat_map(|step| step.tokens);
+                let tokens = |draw: DrawnText| draw.steps.into_iter().flat_map(|step| step.tokens);
                 draws.flat_map(tokens).collect::<Vec<u32>>()
             })
         };

@@ -26,7 +26,7 @@ mod worker;
 
 pub use checkpoint::Checkpoint;
 pub use convert::convert;
-pub use engine::{Draw, Drawing, Engine, EngineCounts, Reading};
+pub use engine::{DrawRequest, DrawnText, Engine, EngineCounts, Reading};
 pub use error::Error;
 pub use gguf::gguf_parts;
 pub use layers::head::Head;

@@ -10,7 +10,7 @@ use outthink_core::{
 };
 use outthink_prompt::{ChatTemplate, Message, PolicyProfile, Profile, Role, Segmenter, Tokenizer};
 
-use crate::engine::{Draw, Drawing, Engine, EngineCounts, Reading};
+use crate::engine::{DrawRequest, DrawnText, Engine, EngineCounts, Reading};
 use crate::readout::Readout;
 use crate::{Checkpoint, Error};
 
@@ -158,7 +158,7 @@ impl EmbeddedPolicy {
     }
 
     /// Draws continuations of a prompt that may be any text, in order, with what they cost.
-    pub async fn draw(&self, drawing: Drawing) -> Result<(Vec<Draw>, Usage), Arc<Error>> {
+    pub async fn draw(&self, drawing: DrawRequest) -> Result<(Vec<DrawnText>, Usage), Arc<Error>> {
         let mut replies = self.engine.draw(vec![drawing]).await?;
         replies.pop().ok_or_else(|| Arc::new(Error::Stopped))
     }
@@ -224,7 +224,7 @@ impl EmbeddedPolicy {
 }
 
 impl EmbeddedPolicy {
-    fn drawings(&self, requests: Vec<Extension>) -> Result<Vec<Drawing>, Error> {
+    fn drawings(&self, requests: Vec<Extension>) -> Result<Vec<DrawRequest>, Error> {
         let drawing = |request| {
             let Extension {
                 problem,
@@ -238,7 +238,7 @@ impl EmbeddedPolicy {
             prefix.extend(steps.iter().flat_map(|step| &step.tokens));
             let texts = steps.iter().map(|step| step.text.as_str());
             let segmenter = self.segmenter.clone().after(texts);
-            Ok(Drawing {
+            Ok(DrawRequest {
                 prefix,
                 seeds,
                 until,
@@ -254,8 +254,8 @@ impl EmbeddedPolicy {
     }
 }
 
-fn replies(drawn: Vec<(Vec<Draw>, Usage)>) -> Vec<Reply> {
-    let continuation = |draw: Draw| Continuation {
+fn replies(drawn: Vec<(Vec<DrawnText>, Usage)>) -> Vec<Reply> {
+    let continuation = |draw: DrawnText| Continuation {
         steps: draw
             .steps
             .into_iter()

@@ -18,12 +18,12 @@ const NONE: Slot = Slot::MAX;
 pub(crate) const BLOCK: usize = 1024;
 
 /// A matrix of one row a slot that grows without moving.
-pub(crate) struct Rows {
+pub(crate) struct SlotRows {
     width: usize,
     blocks: Vec<Box<[f32]>>,
 }
 
-impl Rows {
+impl SlotRows {
     fn new(width: usize) -> Self {
         Self {
             width,
@@ -48,7 +48,7 @@ impl Rows {
     }
 }
 
-struct Node {
+struct TokenNode {
     parent: Slot,
     token: u32,
     /// Position in the sequence.
@@ -62,7 +62,7 @@ struct Node {
     value: Option<(Readout, f32)>,
 }
 
-impl Node {
+impl TokenNode {
     fn is_idle(&self) -> bool {
         self.children == 0 && self.pins == 0
     }
@@ -70,8 +70,8 @@ impl Node {
 
 /// Keys and values of one layer.
 pub(crate) struct LayerCache {
-    pub keys: Rows,
-    pub values: Rows,
+    pub keys: SlotRows,
+    pub values: SlotRows,
 }
 
 /// The tree of one model.
@@ -79,8 +79,8 @@ pub(crate) struct TokenTree {
     /// One a layer.
     pub layers: Vec<LayerCache>,
     /// After the last norm.
-    pub hidden: Rows,
-    nodes: Vec<Node>,
+    pub hidden: SlotRows,
+    nodes: Vec<TokenNode>,
     free: Vec<Slot>,
     index: HashMap<(Slot, u32), Slot>,
     /// What may give way: leaves that nobody stands on, by when they were last used.
@@ -94,12 +94,12 @@ pub(crate) struct TokenTree {
 impl TokenTree {
     pub(crate) fn new(layers: usize, key_width: usize, hidden: usize, capacity: usize) -> Self {
         let cache = || LayerCache {
-            keys: Rows::new(key_width),
-            values: Rows::new(key_width),
+            keys: SlotRows::new(key_width),
+            values: SlotRows::new(key_width),
         };
         Self {
             layers: (0..layers).map(|_| cache()).collect(),
-            hidden: Rows::new(hidden),
+            hidden: SlotRows::new(hidden),
             nodes: Vec::new(),
             free: Vec::new(),
             index: HashMap::new(),
@@ -122,7 +122,8 @@ impl TokenTree {
 
     /// Bytes of memory that a token takes beside its keys, values and hidden state, about: the node, and its entry in an index
     /// that is half full.
-    pub(crate) const NODE_BYTES: usize = size_of::<Node>() + 2 * size_of::<((Slot, u32), Slot)>();
+    pub(crate) const NODE_BYTES: usize =
+        size_of::<TokenNode>() + 2 * size_of::<((Slot, u32), Slot)>();
 
     /// The node of `token` after `parent`, made if it is new, and pinned until [`Self::unpin`]. The parent must be pinned.
     pub(crate) fn child(&mut self, parent: Option<Slot>, token: u32) -> Slot {
@@ -140,7 +141,7 @@ impl TokenTree {
         if let Some(parent) = parent {
             self.nodes[parent as usize].children += 1;
         }
-        let node = Node {
+        let node = TokenNode {
             parent: key.0,
             token,
             depth: parent.map_or(0, |parent| self.nodes[parent as usize].depth + 1),
@@ -261,7 +262,7 @@ impl TokenTree {
             let Some((_, slot)) = self.idle.pop_first() else {
                 return;
             };
-            let Node { parent, token, .. } = self.nodes[slot as usize];
+            let TokenNode { parent, token, .. } = self.nodes[slot as usize];
             self.index.remove(&(parent, token));
             self.free.push(slot);
             if parent != NONE {

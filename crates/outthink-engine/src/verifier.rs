@@ -145,7 +145,8 @@ impl EmbeddedVerifier {
                 .count();
             if first + fitting <= read {
                 // Not even one more step fits beside the question and its half of the window.
-                let tokens = window.steps.get(read - first).map_or(0, |step| step.end);
+                let step = window.steps.get(read - first);
+                let tokens = step.map_or(window.tokens.len(), |step| step.end);
                 return Err(Error::TooLong { tokens, limit });
             }
             let end = window.steps[fitting - 1].end;

@@ -14,7 +14,7 @@ use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata};
 
 use crate::architectures::{DecoderSpec, GgufFormat};
-use crate::precision::{Choice, Kept};
+use crate::precision::{PrecisionRule, WeightStorage};
 use crate::shards::ShardIndex;
 use crate::{Error, gguf};
 
@@ -76,13 +76,17 @@ impl Weights {
         match self {
             Self::Embedded(bytes) => open.add(
                 "the embedded weights",
-                Source::Bytes(bytes),
+                WeightSource::Bytes(bytes),
                 bytes.len() as u64,
             )?,
             Self::Files(paths) => {
                 for path in paths {
                     let (file, length) = opened(path)?;
-                    open.add(&path.display().to_string(), Source::File(file), length)?;
+                    open.add(
+                        &path.display().to_string(),
+                        WeightSource::File(file),
+                        length,
+                    )?;
                 }
             }
             Self::Gguf(parts) => {
@@ -156,12 +160,12 @@ pub(crate) fn beginning(bytes: &[u8]) -> String {
     }
 }
 
-enum Source<'w> {
+enum WeightSource<'w> {
     Bytes(&'w [u8]),
     File(File),
 }
 
-impl Source<'_> {
+impl WeightSource<'_> {
     fn read(&self, at: u64, length: usize) -> std::io::Result<Cow<'_, [u8]>> {
         let cut_off = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
         match self {
@@ -184,7 +188,7 @@ impl Source<'_> {
 
 /// What the numbers of a tensor are stored as.
 #[derive(Clone, Debug)]
-enum Stored {
+enum StoredAs {
     Plain(DType),
     /// In blocks of a quantized type.
     Blocks(GgmlDType),
@@ -192,9 +196,9 @@ enum Stored {
     Other(String),
 }
 
-struct Place {
+struct TensorPlace {
     source: usize,
-    stored: Stored,
+    stored: StoredAs,
     shape: Vec<usize>,
     start: u64,
     length: usize,
@@ -203,12 +207,12 @@ struct Place {
 /// The headers of a checkpoint's weight files.
 pub(crate) struct OpenWeights<'w> {
     device: Device,
-    sources: Vec<(String, Source<'w>)>,
-    tensors: HashMap<String, Place>,
+    sources: Vec<(String, WeightSource<'w>)>,
+    tensors: HashMap<String, TensorPlace>,
 }
 
 impl<'w> OpenWeights<'w> {
-    fn add(&mut self, name: &str, source: Source<'w>, length: u64) -> Result<(), Error> {
+    fn add(&mut self, name: &str, source: WeightSource<'w>, length: u64) -> Result<(), Error> {
         let broken = |reason: String| Error::Weights {
             file: name.to_owned(),
             reason,
@@ -249,14 +253,14 @@ impl<'w> OpenWeights<'w> {
             if start.saturating_add(to as u64) > length {
                 return Err(broken(format!("it is cut off within tensor {tensor}")));
             }
-            let place = Place {
+            let place = TensorPlace {
                 source: self.sources.len(),
                 stored: match info.dtype {
-                    Dtype::F32 => Stored::Plain(DType::F32),
-                    Dtype::F16 => Stored::Plain(DType::F16),
-                    Dtype::BF16 => Stored::Plain(DType::BF16),
-                    Dtype::F64 => Stored::Plain(DType::F64),
-                    other => Stored::Other(format!(
+                    Dtype::F32 => StoredAs::Plain(DType::F32),
+                    Dtype::F16 => StoredAs::Plain(DType::F16),
+                    Dtype::BF16 => StoredAs::Plain(DType::BF16),
+                    Dtype::F64 => StoredAs::Plain(DType::F64),
+                    other => StoredAs::Other(format!(
                         "{other:?}, and F64, F32, F16 and BF16 are read; take the checkpoint that it was made from, or a GGUF file"
                     )),
                 },
@@ -280,14 +284,14 @@ impl<'w> OpenWeights<'w> {
     ) -> Result<(), Error> {
         let (file, _) = opened(path)?;
         for info in &header.tensors {
-            let place = Place {
+            let place = TensorPlace {
                 source: self.sources.len(),
                 stored: match info.dtype {
-                    Some(GgmlDType::F32) => Stored::Plain(DType::F32),
-                    Some(GgmlDType::F16) => Stored::Plain(DType::F16),
-                    Some(GgmlDType::BF16) => Stored::Plain(DType::BF16),
-                    Some(blocks) => Stored::Blocks(blocks),
-                    None => Stored::Other(format!(
+                    Some(GgmlDType::F32) => StoredAs::Plain(DType::F32),
+                    Some(GgmlDType::F16) => StoredAs::Plain(DType::F16),
+                    Some(GgmlDType::BF16) => StoredAs::Plain(DType::BF16),
+                    Some(blocks) => StoredAs::Blocks(blocks),
+                    None => StoredAs::Other(format!(
                         "{}, and {} are read; take another file of the model, as Q4_K_M or Q8_0",
                         gguf::type_name(info.kind),
                         gguf::types_read()
@@ -303,7 +307,7 @@ impl<'w> OpenWeights<'w> {
                 return Err(header.broken(format!("it has tensor {} twice", info.name)));
             }
         }
-        self.sources.push((header.file, Source::File(file)));
+        self.sources.push((header.file, WeightSource::File(file)));
         Ok(())
     }
 
@@ -325,39 +329,39 @@ impl<'w> OpenWeights<'w> {
     }
 
     /// Bytes that the tensors take as a model keeps them, about.
-    pub(crate) fn kept_bytes(&self, spec: &DecoderSpec, choice: Choice) -> u64 {
-        let of_tensor = |(name, place): (&String, &Place)| {
+    pub(crate) fn kept_bytes(&self, spec: &DecoderSpec, rule: PrecisionRule) -> u64 {
+        let of_tensor = |(name, place): (&String, &TensorPlace)| {
             let numbers = place.shape.iter().product::<usize>() as u64;
             let (stored, blocks) = match place.stored {
-                Stored::Plain(dtype) => (dtype.size_in_bytes().min(4) as u64, None),
-                Stored::Blocks(dtype) => (2, Some(dtype)),
-                Stored::Other(_) => (4, None),
+                StoredAs::Plain(dtype) => (dtype.size_in_bytes().min(4) as u64, None),
+                StoredAs::Blocks(dtype) => (2, Some(dtype)),
+                StoredAs::Other(_) => (4, None),
             };
             let &[outputs, inputs] = place.shape.as_slice() else {
                 return numbers.saturating_mul(4);
             };
             let kept = match blocks {
-                Some(dtype) => choice.kept_blocks(dtype, outputs, inputs),
-                None => choice.kept(outputs, inputs),
+                Some(dtype) => rule.kept_blocks(dtype, outputs, inputs),
+                None => rule.kept(outputs, inputs),
             };
             let layer = match kept {
-                Kept::F32 => numbers.saturating_mul(4),
-                Kept::Stored => numbers.saturating_mul(stored),
+                WeightStorage::F32 => numbers.saturating_mul(4),
+                WeightStorage::Stored => numbers.saturating_mul(stored),
                 // The fast kernels keep blocks twice, as stored and as they read them.
-                Kept::Blocks if blocks.is_some() => 2 * place.length as u64,
-                Kept::Blocks => numbers.saturating_mul(2 * 34) / 32,
+                WeightStorage::Blocks if blocks.is_some() => 2 * place.length as u64,
+                WeightStorage::Blocks => numbers.saturating_mul(2 * 34) / 32,
             };
             if !name.ends_with(&format!("{}.weight", spec.tensors.embedding)) {
                 return layer;
             }
             // What is looked up is read out of its blocks.
-            let table = match choice.widens_embedding() || blocks.is_some() {
+            let table = match rule.widens_embedding() || blocks.is_some() {
                 true => numbers.saturating_mul(4),
                 false => numbers.saturating_mul(stored),
             };
             match spec.tied_embedding {
                 false => table,
-                true if kept == Kept::Blocks => table.saturating_add(layer),
+                true if kept == WeightStorage::Blocks => table.saturating_add(layer),
                 // A tied output layer is its own embedding.
                 true => table.max(layer),
             }
@@ -377,7 +381,7 @@ impl<'w> OpenWeights<'w> {
     pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
         let (place, bytes) = self.bytes(name, shape)?;
         match &place.stored {
-            Stored::Plain(dtype) => {
+            StoredAs::Plain(dtype) => {
                 let tensor = Tensor::from_raw_buffer(&bytes, *dtype, shape, &self.device)?;
                 // Nothing is computed in f64.
                 Ok(match dtype {
@@ -385,11 +389,11 @@ impl<'w> OpenWeights<'w> {
                     _ => tensor,
                 })
             }
-            Stored::Blocks(dtype) => {
+            StoredAs::Blocks(dtype) => {
                 let storage = QStorage::from_data(bytes, &self.device, *dtype)?;
                 Ok(QTensor::new(storage, shape)?.dequantize(&self.device)?)
             }
-            Stored::Other(other) => Err(Error::Unsupported {
+            StoredAs::Other(other) => Err(Error::Unsupported {
                 what: format!(
                     "{}: tensor {name} is of type {other}",
                     self.sources[place.source].0
@@ -401,7 +405,7 @@ impl<'w> OpenWeights<'w> {
     /// The type of a tensor that is quantized.
     pub(crate) fn blocks(&self, name: &str) -> Option<GgmlDType> {
         match self.tensors.get(name)?.stored {
-            Stored::Blocks(dtype) => Some(dtype),
+            StoredAs::Blocks(dtype) => Some(dtype),
             _ => None,
         }
     }
@@ -409,7 +413,7 @@ impl<'w> OpenWeights<'w> {
     /// A quantized tensor as it is.
     pub(crate) fn quantized(&self, name: &str, shape: &[usize]) -> Result<QTensor, Error> {
         let (place, bytes) = self.bytes(name, shape)?;
-        let &Stored::Blocks(dtype) = &place.stored else {
+        let &StoredAs::Blocks(dtype) = &place.stored else {
             return Ok(QTensor::quantize(&self.get(name, shape)?, GgmlDType::Q8_0)?);
         };
         let storage = QStorage::from_data(bytes, &self.device, dtype)?;
@@ -417,7 +421,7 @@ impl<'w> OpenWeights<'w> {
     }
 
     /// A tensor's place and bytes, once its shape and length are known to be right.
-    fn bytes(&self, name: &str, shape: &[usize]) -> Result<(&Place, Cow<'_, [u8]>), Error> {
+    fn bytes(&self, name: &str, shape: &[usize]) -> Result<(&TensorPlace, Cow<'_, [u8]>), Error> {
         let place = self.place(name, shape)?;
         let (file, source) = &self.sources[place.source];
         let bytes = source
@@ -430,7 +434,7 @@ impl<'w> OpenWeights<'w> {
     }
 
     /// Where a tensor is, once its shape and length are known to be right.
-    fn place(&self, name: &str, shape: &[usize]) -> Result<&Place, Error> {
+    fn place(&self, name: &str, shape: &[usize]) -> Result<&TensorPlace, Error> {
         let missing = || {
             let packed = name.replace(".weight", ".qweight");
             if self.tensors.contains_key(&packed) {
@@ -457,9 +461,9 @@ impl<'w> OpenWeights<'w> {
         }
         let elements: usize = shape.iter().product();
         let length = match place.stored {
-            Stored::Plain(dtype) => elements * dtype.size_in_bytes(),
-            Stored::Blocks(dtype) => elements / dtype.block_size() * dtype.type_size(),
-            Stored::Other(_) => place.length,
+            StoredAs::Plain(dtype) => elements * dtype.size_in_bytes(),
+            StoredAs::Blocks(dtype) => elements / dtype.block_size() * dtype.type_size(),
+            StoredAs::Other(_) => place.length,
         };
         if length != place.length {
             return Err(broken(format!(

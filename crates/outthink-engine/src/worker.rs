@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::batch::{PassBatch, arrived};
 use crate::decoder::Decoder;
-use crate::engine::{Draw, Drawing, EngineFacts, Reading};
+use crate::engine::{DrawRequest, DrawnText, EngineFacts, Reading};
 use crate::error::Error;
 use crate::memory::MemoryPlan;
 use crate::readout::Readout;
@@ -25,8 +25,8 @@ use crate::tree::{Slot, TokenTree};
 pub(crate) type ReplySender<T> = oneshot::Sender<Result<(T, Usage), Arc<Error>>>;
 
 /// What the thread is asked.
-pub(crate) enum Message {
-    Draw(Drawing, Option<Halt>, ReplySender<Vec<Draw>>),
+pub(crate) enum EngineMessage {
+    Draw(DrawRequest, Option<Halt>, ReplySender<Vec<DrawnText>>),
     Read(Reading, Readout, ReplySender<Vec<f32>>),
     Hidden(Reading, ReplySender<Vec<Vec<f32>>>),
     Forget(oneshot::Sender<()>),
@@ -37,19 +37,19 @@ pub(crate) struct Worker {
     tree: TokenTree,
     plan: MemoryPlan,
     tokenizer: Arc<Tokenizer>,
-    drawings: Vec<ActiveDrawing>,
+    drawings: Vec<ActiveRequest>,
     readings: Vec<ActiveReading>,
     facts: Arc<EngineFacts>,
 }
 
-struct ActiveDrawing {
-    reply: ReplySender<Vec<Draw>>,
+struct ActiveRequest {
+    reply: ReplySender<Vec<DrawnText>>,
     halt: Option<Halt>,
     usage: Usage,
     until: Until,
     sampling: Sampling,
     rows: Vec<ActiveDraw>,
-    done: Vec<Option<Draw>>,
+    done: Vec<Option<DrawnText>>,
 }
 
 /// One draw in progress.
@@ -67,7 +67,7 @@ struct ActiveDraw {
 }
 
 struct ActiveReading {
-    wanted: Wanted,
+    wanted: ReadingReply,
     usage: Usage,
     /// The last token of the sequence.
     node: Slot,
@@ -75,12 +75,12 @@ struct ActiveReading {
 }
 
 /// What is wanted at the places of a sequence, and by whom.
-enum Wanted {
+enum ReadingReply {
     Values(Readout, ReplySender<Vec<f32>>),
     Hidden(ReplySender<Vec<Vec<f32>>>),
 }
 
-impl Wanted {
+impl ReadingReply {
     fn is_cancelled(&self) -> bool {
         match self {
             Self::Values(_, reply) => reply.is_canceled(),
@@ -116,7 +116,7 @@ impl Worker {
         }
     }
 
-    pub(crate) fn run(mut self, receiver: &mpsc::Receiver<Message>) {
+    pub(crate) fn run(mut self, receiver: &mpsc::Receiver<EngineMessage>) {
         loop {
             let mut first = None;
             if self.drawings.is_empty() && self.readings.is_empty() {
@@ -133,7 +133,7 @@ impl Worker {
     }
 
     /// Takes in who has come, and does a pass for all.
-    fn turn(&mut self, first: Option<Message>, receiver: &mpsc::Receiver<Message>) {
+    fn turn(&mut self, first: Option<EngineMessage>, receiver: &mpsc::Receiver<EngineMessage>) {
         first.into_iter().for_each(|message| self.admit(message));
         while let Ok(message) = receiver.try_recv() {
             self.admit(message);
@@ -160,27 +160,29 @@ impl Worker {
         }
     }
 
-    fn admit(&mut self, message: Message) {
+    fn admit(&mut self, message: EngineMessage) {
         match message {
-            Message::Draw(drawing, halt, reply) => {
+            EngineMessage::Draw(drawing, halt, reply) => {
                 if let Err(error) = self.admit_drawing(drawing, halt, reply) {
                     let (reply, error) = *error;
                     // Nobody may be waiting any more; then nobody is told.
                     let _ = reply.send(Err(error));
                 }
             }
-            Message::Read(reading, readout, reply) => {
-                self.admit_reading(reading, Wanted::Values(readout, reply));
+            EngineMessage::Read(reading, readout, reply) => {
+                self.admit_reading(reading, ReadingReply::Values(readout, reply));
             }
-            Message::Hidden(reading, reply) => self.admit_reading(reading, Wanted::Hidden(reply)),
-            Message::Forget(reply) => {
+            EngineMessage::Hidden(reading, reply) => {
+                self.admit_reading(reading, ReadingReply::Hidden(reply))
+            }
+            EngineMessage::Forget(reply) => {
                 self.tree.clear();
                 let _ = reply.send(());
             }
         }
     }
 
-    fn admit_reading(&mut self, reading: Reading, wanted: Wanted) {
+    fn admit_reading(&mut self, reading: Reading, wanted: ReadingReply) {
         let Reading { tokens, places } = reading;
         if let Err(error) = self.check(&tokens) {
             wanted.fail(Arc::new(error));
@@ -194,7 +196,7 @@ impl Worker {
                 places,
             }),
             // Where there are no tokens, every place is beyond the end.
-            (None, Wanted::Values(_, reply)) => {
+            (None, ReadingReply::Values(_, reply)) => {
                 let values = vec![f32::NAN; places.len()];
                 let _ = reply.send(Ok((values, Usage::default())));
             }
@@ -208,11 +210,11 @@ impl Worker {
     )]
     fn admit_drawing(
         &mut self,
-        drawing: Drawing,
+        drawing: DrawRequest,
         halt: Option<Halt>,
-        reply: ReplySender<Vec<Draw>>,
-    ) -> Result<(), Box<(ReplySender<Vec<Draw>>, Arc<Error>)>> {
-        let Drawing {
+        reply: ReplySender<Vec<DrawnText>>,
+    ) -> Result<(), Box<(ReplySender<Vec<DrawnText>>, Arc<Error>)>> {
+        let DrawRequest {
             prefix,
             seeds,
             until,
@@ -229,7 +231,7 @@ impl Worker {
         let usage = arrived(&prefix);
         let left = max_tokens.min(self.decoder.spec.context - prefix.len());
         // A path that fills the context, or was given no tokens, is over.
-        let done = vec![(left == 0).then_some(Draw::NOTHING); seeds.len()];
+        let done = vec![(left == 0).then_some(DrawnText::NOTHING); seeds.len()];
         let mut rows = Vec::with_capacity(seeds.len());
         for (index, seed) in seeds.into_iter().enumerate().filter(|_| left > 0) {
             self.tree.pin(node);
@@ -244,7 +246,7 @@ impl Worker {
             });
         }
         self.tree.unpin(node);
-        self.drawings.push(ActiveDrawing {
+        self.drawings.push(ActiveRequest {
             reply,
             halt,
             usage,
@@ -273,11 +275,11 @@ impl Worker {
 
     /// What a halt has stopped is over, with what is done.
     fn end_halted(&mut self) {
-        let stopped = |drawing: &mut ActiveDrawing| {
+        let stopped = |drawing: &mut ActiveRequest| {
             let halt = drawing.halt.as_ref();
             halt.is_some_and(Halt::is_stopped)
         };
-        for ActiveDrawing {
+        for ActiveRequest {
             reply,
             usage,
             rows,
@@ -286,7 +288,9 @@ impl Worker {
         } in self.drawings.extract_if(.., stopped)
         {
             rows.iter().for_each(|row| self.tree.unpin(row.node));
-            let draws = done.into_iter().map(|draw| draw.unwrap_or(Draw::NOTHING));
+            let draws = done
+                .into_iter()
+                .map(|draw| draw.unwrap_or(DrawnText::NOTHING));
             // A reply that nobody waits for is no loss.
             let _ = reply.send(Ok((draws.collect(), usage)));
         }
@@ -326,7 +330,7 @@ impl Worker {
     /// The nodes to compute now, ancestors first, each on the account of the first that needs it.
     fn schedule(&mut self) -> Vec<Slot> {
         let mut batch = PassBatch::new(self.plan.pass_tokens);
-        for ActiveDrawing { rows, usage, .. } in &mut self.drawings {
+        for ActiveRequest { rows, usage, .. } in &mut self.drawings {
             for row in rows {
                 batch.add(&self.tree, row.node, usage);
             }
@@ -344,7 +348,7 @@ impl Worker {
         // If a head fails, those who asked are told why with everyone else.
         let mut unread: Vec<(Readout, Vec<Slot>)> = Vec::new();
         for reading in self.readings.iter().filter(|reading| ready(reading, tree)) {
-            let Wanted::Values(readout, _) = reading.wanted else {
+            let ReadingReply::Values(readout, _) = reading.wanted else {
                 continue;
             };
             let path = tree.path(reading.node);
@@ -371,14 +375,14 @@ impl Worker {
             let at = reading.places.iter().map(|&place| path.get(place).copied());
             // A reply that nobody waits for is no loss.
             match reading.wanted {
-                Wanted::Values(readout, reply) => {
+                ReadingReply::Values(readout, reply) => {
                     let value =
                         |slot: Option<Slot>| slot.and_then(|slot| tree.value(slot, readout));
                     // A place beyond the end reads as nothing.
                     let values = at.map(|slot| value(slot).unwrap_or(f32::NAN)).collect();
                     let _ = reply.send(Ok((values, reading.usage)));
                 }
-                Wanted::Hidden(reply) => {
+                ReadingReply::Hidden(reply) => {
                     let rows = at.flatten().map(|slot| tree.hidden.row(slot).to_vec());
                     let _ = reply.send(Ok((rows.collect(), reading.usage)));
                 }
@@ -392,7 +396,7 @@ impl Worker {
         self.choose_tokens()?;
         let mut finished = Vec::new();
         for (at, drawing) in self.drawings.iter_mut().enumerate() {
-            let ActiveDrawing {
+            let ActiveRequest {
                 halt,
                 usage,
                 until,
@@ -416,7 +420,7 @@ impl Worker {
                 let last = row.node;
                 if let Some(stop) = stop {
                     let steps = row.segmenter.clone().into_segments();
-                    done[row.index] = Some(Draw { steps, stop });
+                    done[row.index] = Some(DrawnText { steps, stop });
                 } else {
                     row.node = self.tree.child(Some(last), token);
                 }
@@ -431,7 +435,7 @@ impl Worker {
             }
         }
         for at in finished.into_iter().rev() {
-            let ActiveDrawing {
+            let ActiveRequest {
                 reply, usage, done, ..
             } = self.drawings.swap_remove(at);
             let _ = reply.send(Ok((done.into_iter().flatten().collect(), usage)));

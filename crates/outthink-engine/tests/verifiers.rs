@@ -83,6 +83,24 @@ fn windows_of_a_long_solution_reward_every_step_and_agree_while_it_fits() {
 }
 
 #[test]
+fn a_question_beyond_the_context_is_told_with_its_length_in_windows_too() {
+    let load = || EmbeddedVerifier::load(&checkpoint("qwen2.5-math-prm"), None, None).unwrap();
+    let question = "What is 1 + 1? ".repeat(300);
+    for verifier in [load(), load().with_windows()] {
+        for steps in [vec![], vec!["2.".to_owned()]] {
+            let asked = prefix(&question, &steps);
+            let tokens = verifier.render(&asked).unwrap().tokens.len();
+            let error = block_on(verifier.score(vec![asked])).unwrap_err();
+            let told = error.to_string();
+            assert_eq!(
+                told,
+                format!("{tokens} tokens exceed the model's context of 1024")
+            );
+        }
+    }
+}
+
+#[test]
 fn a_profile_can_be_named_and_must_fit() {
     let refusal = |name: &str, profile: &str| {
         let profile = Profile::named(profile).unwrap();

@@ -8,7 +8,7 @@ use super::norm::HeadNorm;
 use super::rotary::{RotaryTable, Rotation};
 use crate::Error;
 use crate::architectures::{BlockSpec, DecoderSpec};
-use crate::precision::Choice;
+use crate::precision::PrecisionRule;
 use crate::tree::{LayerCache, Slot, TokenTree};
 use crate::weights::OpenWeights;
 
@@ -68,7 +68,7 @@ impl Attention {
         block: &str,
         spec: &DecoderSpec,
         particular: BlockSpec,
-        choice: Choice,
+        rule: PrecisionRule,
     ) -> Result<Self, Error> {
         let (heads, hidden, names) = (spec.heads, spec.hidden_size, spec.tensors);
         let named = |name: &str, width| (format!("{block}.{name}"), width);
@@ -87,12 +87,12 @@ impl Attention {
         ];
         let out = [named(names.attended, hidden)];
         Ok(Self {
-            qkv: Linear::load(weights, &qkv, hidden, choice)?,
+            qkv: Linear::load(weights, &qkv, hidden, rule)?,
             head_norms: match particular.head_norms {
                 true => Some((norm(names.query_norm)?, norm(names.key_norm)?)),
                 false => None,
             },
-            out: Linear::load(weights, &out, heads.query_width(), choice)?,
+            out: Linear::load(weights, &out, heads.query_width(), rule)?,
             heads,
             window: particular.window,
         })

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::linear::Linear;
 use crate::Error;
 use crate::architectures::DecoderSpec;
-use crate::precision::Choice;
+use crate::precision::PrecisionRule;
 use crate::weights::OpenWeights;
 
 /// What the last layer gives.
@@ -35,14 +35,14 @@ impl OutputHead {
         stem: &str,
         spec: &DecoderSpec,
         embedding: &Tensor,
-        choice: Choice,
+        rule: PrecisionRule,
     ) -> Result<Self, Error> {
         let linear = |name: &str, output| {
             Linear::load(
                 weights,
                 &[(name.to_owned(), output)],
                 spec.hidden_size,
-                choice,
+                rule,
             )
         };
         let alone = |kind, outer| Self {
@@ -69,7 +69,7 @@ impl OutputHead {
             return Ok(alone(kind, linear("score", labels)?));
         }
         let outer = match spec.tied_embedding {
-            true => Linear::tied(embedding, choice)?,
+            true => Linear::tied(embedding, rule)?,
             false => linear(&format!("{stem}{}", spec.tensors.logits), spec.vocabulary)?,
         };
         Ok(alone(Head::LanguageModel, outer))

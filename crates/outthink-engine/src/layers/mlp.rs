@@ -6,7 +6,7 @@ use candle_nn::ops;
 use super::linear::Linear;
 use crate::Error;
 use crate::architectures::DecoderSpec;
-use crate::precision::Choice;
+use crate::precision::PrecisionRule;
 use crate::weights::OpenWeights;
 
 /// `down(silu(gate(x)) · up(x))`.
@@ -22,15 +22,15 @@ impl GatedMlp {
         weights: &OpenWeights<'_>,
         block: &str,
         spec: &DecoderSpec,
-        choice: Choice,
+        rule: PrecisionRule,
     ) -> Result<Self, Error> {
         let (hidden, inner) = (spec.hidden_size, spec.intermediate_size);
         let named = |name: &str, width| (format!("{block}.{name}"), width);
         let names = spec.tensors;
         let gate_up = [named(names.gate, inner), named(names.up, inner)];
         Ok(Self {
-            gate_up: Linear::load(weights, &gate_up, hidden, choice)?,
-            down: Linear::load(weights, &[named(names.down, hidden)], inner, choice)?,
+            gate_up: Linear::load(weights, &gate_up, hidden, rule)?,
+            down: Linear::load(weights, &[named(names.down, hidden)], inner, rule)?,
         })
     }
 
