@@ -1,4 +1,4 @@
-//! What the next pass computes, and on whose account.
+//! Which tokens the next pass computes, and which request is charged for them.
 
 use std::collections::HashSet;
 

@@ -27,9 +27,9 @@ pub struct Checkpoint {
     pub template: Cow<'static, str>,
     /// `model.safetensors`, its shards, or a GGUF file.
     pub weights: Weights,
-    /// What weights are kept in once loaded.
+    /// The type that weights are kept in once loaded.
     pub precision: Precision,
-    /// Most bytes of memory that the model may take in all, weights included; none is what is free on the machine.
+    /// Upper limit of the memory that the model may take, in bytes, weights included. `None` is what is free on the machine.
     pub memory_limit: Option<u64>,
 }
 
@@ -64,7 +64,7 @@ impl Checkpoint {
         })
     }
 
-    /// Bytes of memory that the weights take once loaded, about.
+    /// Estimate of the memory that the weights take once loaded, in bytes.
     pub fn memory(&self) -> Result<u64, Error> {
         let weights = self.weights.open(&Device::Cpu)?;
         Ok(self.kept_bytes(&weights, &self.spec()?, self.precision))
@@ -79,8 +79,7 @@ impl Checkpoint {
         weights.kept_bytes(spec, PrecisionRule::new(precision, weights.parameters()))
     }
 
-    /// What the model's memory is for, on this machine as it is now. `weights` are those of this checkpoint, on the device
-    /// that is to keep them.
+    /// Divides the memory that is free now. `weights` are this checkpoint's, opened on the device that will keep them.
     pub(crate) fn plan(
         &self,
         weights: &OpenWeights<'_>,

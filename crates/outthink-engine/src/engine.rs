@@ -17,29 +17,29 @@ use crate::memory::MemoryPlan;
 use crate::readout::Readout;
 use crate::worker::{EngineMessage, ReplySender, Worker};
 
-/// Continue a prefix, once a seed.
+/// A request for continuations of one prefix, one for each seed.
 #[derive(Clone, Debug)]
 pub struct DrawRequest {
-    /// Prompt and steps so far; not empty.
+    /// Token ids of the prompt and the steps so far; at least one.
     pub prefix: Vec<u32>,
-    /// One seed per draw.
+    /// One seed per continuation. The same prefix and seed give the same tokens, whatever else is in the batch.
     pub seeds: Vec<u64>,
-    /// Where to stop.
+    /// Whether to stop after one step or after the whole answer.
     pub until: Until,
-    /// How to draw.
+    /// Temperature and truncation (top-k, top-p, min-p).
     pub sampling: Sampling,
-    /// Most tokens of a draw.
+    /// Upper limit of tokens per continuation.
     pub max_tokens: usize,
-    /// Cuts the text into steps.
+    /// Splits the text into steps and recognises the end of the answer.
     pub segmenter: Segmenter,
 }
 
 /// One continuation.
 #[derive(Clone, Debug)]
 pub struct DrawnText {
-    /// Its steps; the last may be cut off.
+    /// Its steps, with tokens and log-probabilities. The last one may be cut off.
     pub steps: Vec<Segment>,
-    /// Why it ended.
+    /// Why generation stopped.
     pub stop: Stop,
 }
 
@@ -50,25 +50,26 @@ impl DrawnText {
     };
 }
 
-/// Read a number off some tokens of a sequence, in the engine's way.
+/// A request for the values of some tokens of a sequence, as the engine's [`Readout`] defines them.
 #[derive(Clone, Debug)]
 pub struct Reading {
-    /// The whole sequence.
+    /// Token ids of the whole sequence.
     pub tokens: Vec<u32>,
-    /// Places of the tokens to read, in any order. A likelihood says nothing of the first token, which reads as NaN.
+    /// Positions of the tokens to read, from 0, in any order. Positions beyond the end give NaN, and so does position 0
+    /// where tokens are read from those before them.
     pub places: Vec<usize>,
 }
 
-/// What an engine has done since it was loaded.
+/// Work done by an engine since it was loaded, by all its handles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EngineCounts {
-    /// Tokens run through the model.
+    /// Tokens computed: prompt and generated tokens, each cached token once.
     pub computed: u64,
     /// Forward passes.
     pub passes: u64,
 }
 
-/// What every handle on a model knows of it.
+/// What all handles on one model share.
 pub(crate) struct EngineFacts {
     spec: DecoderSpec,
     head: Head,
@@ -78,8 +79,8 @@ pub(crate) struct EngineFacts {
     pub passes: AtomicU64,
 }
 
-/// A handle on a model's thread; the thread ends with the last handle. Handles share the tree of computed tokens: what one
-/// asks for is there for the others.
+/// A handle on the thread that runs a model; the thread ends when the last handle is dropped. Clones share the model and its
+/// tree of computed tokens, so a prefix that one of them asked for is cached for all.
 #[derive(Clone)]
 pub struct Engine {
     sender: mpsc::Sender<EngineMessage>,
@@ -88,7 +89,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Loads a checkpoint whose tokens are read in one way.
+    /// Loads a checkpoint and starts its thread. `readout` says what [`Self::read`] returns. Fails, before anything is loaded,
+    /// if the model does not fit into memory.
     pub fn load(
         checkpoint: &Checkpoint,
         tokenizer: Arc<Tokenizer>,
@@ -123,7 +125,7 @@ impl Engine {
         })
     }
 
-    /// Another handle on the same model and the same tree, that reads tokens in another way.
+    /// Another handle on the same model and tree, with another readout. Fails if the model's head has no such output.
     pub fn reading_as(&self, readout: Readout) -> Result<Self, Error> {
         readout.check(self.facts.head, &self.facts.spec)?;
         Ok(Self {
@@ -132,12 +134,12 @@ impl Engine {
         })
     }
 
-    /// Most tokens of a sequence.
+    /// Context length in tokens.
     pub(crate) fn context(&self) -> usize {
         self.facts.spec.context
     }
 
-    /// The model's shape.
+    /// Parameters, layers and attention width, for counting FLOPs.
     pub fn cost(&self) -> ModelCost {
         let EngineFacts {
             spec, parameters, ..
@@ -150,12 +152,12 @@ impl Engine {
         }
     }
 
-    /// What the model's memory is for.
+    /// How the model's memory is divided, in bytes.
     pub fn memory(&self) -> MemoryPlan {
         self.facts.plan
     }
 
-    /// What has been done so far, through this handle or others.
+    /// Work done so far, by all handles on this model.
     pub fn counts(&self) -> EngineCounts {
         EngineCounts {
             computed: self.facts.computed.load(Ordering::Relaxed),
@@ -163,7 +165,7 @@ impl Engine {
         }
     }
 
-    /// Draws continuations, in order, with what each request cost.
+    /// Samples continuations. Returns, for each request in order, one continuation per seed and the request's usage.
     pub async fn draw(
         &self,
         drawings: Vec<DrawRequest>,
@@ -172,7 +174,8 @@ impl Engine {
         self.ask(drawings, message).await
     }
 
-    /// The same until a halt, which hears of every token: draws that are not done by then have no steps.
+    /// Like [`Self::draw`], but stops at `halt`, which is told of every generated token. A continuation that is unfinished by
+    /// then has no steps and [`Stop::Length`].
     pub async fn draw_until(
         &self,
         drawings: Vec<DrawRequest>,
@@ -182,15 +185,15 @@ impl Engine {
         self.ask(drawings, message).await
     }
 
-    /// Reads values, in order, with what each request cost.
+    /// Reads token values. Returns, for each request in order, one value per position and the request's usage.
     pub async fn read(&self, readings: Vec<Reading>) -> Result<Vec<(Vec<f32>, Usage)>, Arc<Error>> {
         let message = |reading, reply| EngineMessage::Read(reading, self.readout, reply);
         self.ask(readings, message).await
     }
 
-    /// The hidden states at some places of a sequence, in the order of `places`, with what they cost: one row of the
-    /// model's hidden size a place, after the final norm, as the model's own head reads it. A sequence that was drawn or
-    /// read before costs nothing. Fails for an empty sequence and for a place beyond its end.
+    /// Hidden states at some positions of a sequence (from 0, in the order of `places`): one row of `hidden_size` numbers per
+    /// position, after the final norm, as the model's own head reads it. Computes only the tokens that are not cached. Fails
+    /// for an empty sequence and for a position beyond its end.
     pub async fn hidden(
         &self,
         tokens: Vec<u32>,
@@ -209,7 +212,7 @@ impl Engine {
         rows.pop().ok_or_else(|| Arc::new(Error::Stopped))
     }
 
-    /// Forgets all cached prefixes that nobody is using, so that what follows is counted from nothing.
+    /// Empties the cache, except for prefixes that a request in progress is using.
     pub async fn forget(&self) -> Result<(), Arc<Error>> {
         let (sender, receiver) = oneshot::channel();
         self.sender

@@ -1,4 +1,4 @@
-//! What can go wrong between a checkpoint and an answer.
+//! Errors of loading and running models.
 
 use std::path::PathBuf;
 
@@ -46,17 +46,17 @@ pub enum Error {
     /// A checkpoint in a role that it cannot play.
     #[error("this checkpoint is a {architecture} and cannot be a {role}")]
     Role {
-        /// What it is.
+        /// The architecture that its `config.json` names.
         architecture: String,
-        /// What was wanted.
+        /// The role it was loaded for.
         role: &'static str,
     },
-    /// An implicit PRM without the model that it was trained from.
+    /// An implicit PRM that needs its reference model and was given none.
     #[error(
         "the profile {0} compares a verifier with the model it was trained from; name that as its reference"
     )]
     NoReference(String),
-    /// A reference for a verifier that has no use for one.
+    /// A reference model for a verifier that does not use one.
     #[error("the profile {0} reads a verifier by itself; it takes no reference")]
     NeedsNoReference(String),
     /// A tensor is missing or has another shape, or a kernel failed.
@@ -65,21 +65,21 @@ pub enum Error {
     /// Text that cannot become tokens.
     #[error(transparent)]
     Prompt(#[from] outthink_prompt::Error),
-    /// A solution longer than the model's positions.
+    /// A sequence that is longer than the model's context.
     #[error("{tokens} tokens exceed the model's context of {limit}")]
     TooLong {
-        /// Needed.
+        /// Length of the sequence, in tokens.
         tokens: usize,
         /// The model's `max_position_embeddings`.
         limit: usize,
     },
-    /// Nothing to go on from.
+    /// An empty sequence: there is no token to continue from.
     #[error("the prompt is empty: a model goes on from one token at least")]
     EmptyPrompt,
-    /// A hidden state beyond the end of its sequence.
+    /// A position beyond the end of its sequence.
     #[error("there is no place {place} in a sequence of {tokens} tokens")]
     NoSuchPlace {
-        /// What was asked for; the first place is 0.
+        /// The position asked for, from 0.
         place: usize,
         /// Length of the sequence.
         tokens: usize,

@@ -1,4 +1,4 @@
-//! What memory a model takes, for what, and how much there is.
+//! How much memory a model needs, what for, and how much is free.
 
 use std::fmt;
 use std::path::Path;
@@ -9,33 +9,33 @@ use crate::layers::linear::ROWS;
 use crate::precision::Precision;
 use crate::tree::{BLOCK, TokenTree};
 
-/// Tokens of a forward pass where there is room: more at a time are no faster.
+/// Tokens per forward pass if memory allows; more at a time are no faster.
 const PASS_TOKENS: usize = 1024;
 
-/// Tokens of the tree where there is room, and bytes that it may take however many tokens that is: what many problems use at
-/// once.
+/// Size of the token tree if memory allows: this many tokens, or as many as fit into this many bytes if that is more. Enough
+/// for many problems at once.
 const TREE_TOKENS: usize = 1 << 17;
 const TREE_BYTES: u64 = 512 << 20;
 
-/// Bytes of memory that a model takes, by what they are for. Weights are kept as long as the model is; the tree grows to its
-/// share and then forgets what nobody uses; the rest is taken and given back in every pass. The plan changes what is
-/// computed again, and never a result.
+/// How a model's memory is divided, in bytes. Weights stay in memory; the tree grows up to its share and then evicts unused
+/// prefixes; activations and logits are allocated anew in every pass. The plan affects only how much is recomputed, never a
+/// result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryPlan {
-    /// The weights as they are kept, about. 0 where a GPU keeps them.
+    /// Estimate of the weights; 0 if they are on a GPU.
     pub weights: u64,
-    /// Keys, values and hidden states of the token tree. What is in use may exceed it.
+    /// Keys, values and hidden states of the token tree. Tokens in use are never evicted, so they may exceed it.
     pub tree: u64,
-    /// What a forward pass works with.
+    /// Intermediate results of a forward pass.
     pub activations: u64,
-    /// Logits that are computed at a time, and the distributions made of them.
+    /// Logits that are computed at a time, with the distributions to sample from.
     pub logits: u64,
     pub(crate) tree_tokens: usize,
     pub(crate) pass_tokens: usize,
     pub(crate) logit_rows: usize,
 }
 
-/// What a model's shape makes of a token, in bytes.
+/// Bytes per token, from the model's shape.
 struct TokenBytes {
     /// In the tree.
     token: u64,
@@ -62,15 +62,15 @@ impl TokenBytes {
         }
     }
 
-    /// Bytes without which the model does not run, beside its weights.
+    /// The least that the model needs to run, in bytes, without its weights.
     fn least(&self) -> u64 {
         self.token * BLOCK as u64 + (self.pass + self.logits) * ROWS as u64
     }
 }
 
 impl MemoryPlan {
-    /// Shares out the memory that is free, or the caller's part of it. `weights` is what the weights take as they are to be
-    /// kept, and `other` what they would take as something else. Fails if the model does not fit.
+    /// Divides the memory that is free, or the caller's limit if that is less. `weights` is the size of the weights in the
+    /// precision asked for, `other` their size in other precisions. Fails if the model does not fit.
     pub(crate) fn new(
         spec: &DecoderSpec,
         weights: u64,
@@ -128,26 +128,26 @@ impl MemoryPlan {
         })
     }
 
-    /// All of it.
+    /// The sum, in bytes.
     pub fn total(&self) -> u64 {
         self.weights + self.tree + self.activations + self.logits
     }
 }
 
-/// Why a model is not loaded: what it needs, what there is, and what would fit.
+/// A model that does not fit into memory: what it needs, what is free, and what would fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DoesNotFit {
-    /// Bytes that the model needs at least, weights included, about.
+    /// Estimate of the least that the model needs, in bytes, weights included.
     pub needed: u64,
-    /// Bytes of its weights.
+    /// The part of it that is weights, in bytes.
     pub weights: u64,
-    /// Bytes that it may take.
+    /// What it may take, in bytes: free memory, or the caller's limit.
     pub free: u64,
-    /// Is that the caller's limit, and not what is free?
+    /// Whether `free` is the caller's limit and not what the machine has.
     pub limited: bool,
-    /// A precision in which it would fit, and the bytes that it would need then.
+    /// A precision in which it would fit, with the bytes it would need then.
     pub fitting: Option<(Precision, u64)>,
-    /// The number of parameters, about, of the largest model of this shape that would fit.
+    /// Estimate of the number of parameters of the largest model that would fit.
     pub parameters: u64,
 }
 
@@ -159,28 +159,28 @@ impl fmt::Display for DoesNotFit {
             "the model needs {needed} of memory, {weights} of it for weights, and "
         )?;
         match self.limited {
-            true => write!(f, "may take {free}")?,
+            true => write!(f, "its limit is {free}")?,
             false => write!(f, "{free} are free")?,
         }
         match self.fitting {
             Some((precision, needed)) => {
                 write!(
                     f,
-                    "; with weights as {precision} it needs {}",
+                    "; with {precision} weights it would need {}",
                     ShownBytes(needed)
                 )
             }
-            None if self.parameters < 1_000_000 => f.write_str("; no model fits"),
+            None if self.parameters < 1_000_000 => f.write_str("; no model would fit"),
             None => write!(
                 f,
-                "; what fits is a model of about {} million parameters",
+                "; a model of about {} million parameters would fit",
                 self.parameters / 1_000_000
             ),
         }
     }
 }
 
-/// Bytes for people.
+/// A number of bytes, in MB or GB.
 struct ShownBytes(u64);
 
 impl fmt::Display for ShownBytes {
@@ -192,8 +192,8 @@ impl fmt::Display for ShownBytes {
     }
 }
 
-/// Bytes of memory that this process may still take: what the system and the control groups that it is in have left. None
-/// where the system does not say.
+/// Memory that this process may still allocate, in bytes: the least of what the system and its control groups have left.
+/// `None` on systems other than Linux.
 pub(crate) fn available() -> Option<u64> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
     let system = field(&meminfo, "MemAvailable:")? * 1024;
@@ -312,10 +312,10 @@ mod tests {
     #[test]
     fn a_model_that_does_not_fit_says_what_it_needs_and_what_would_fit() {
         let told = |free, limit| plan(free, limit).unwrap_err().to_string();
-        insta::assert_snapshot!(told(Some(3_000_000_000), None), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and 3.0 GB are free; with weights as q8_0 it needs 1.8 GB");
-        insta::assert_snapshot!(told(Some(64 << 30), Some(2_000_000_000)), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and may take 2.0 GB; with weights as q8_0 it needs 1.8 GB");
-        insta::assert_snapshot!(told(Some(900_000_000), None), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and 900 MB are free; what fits is a model of about 387 million parameters");
-        insta::assert_snapshot!(told(Some(u64::MAX), Some(0)), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and may take 0 MB; no model fits");
+        insta::assert_snapshot!(told(Some(3_000_000_000), None), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and 3.0 GB are free; with q8_0 weights it would need 1.8 GB");
+        insta::assert_snapshot!(told(Some(64 << 30), Some(2_000_000_000)), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and its limit is 2.0 GB; with q8_0 weights it would need 1.8 GB");
+        insta::assert_snapshot!(told(Some(900_000_000), None), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and 900 MB are free; a model of about 387 million parameters would fit");
+        insta::assert_snapshot!(told(Some(u64::MAX), Some(0)), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and its limit is 0 MB; no model would fit");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::engine::{DrawRequest, DrawnText, Engine, EngineCounts, Reading};
 use crate::readout::Readout;
 use crate::{Checkpoint, Error};
 
-/// A causal LM that answers questions.
+/// A causal language model that samples solutions.
 pub struct EmbeddedPolicy {
     engine: Engine,
     tokenizer: Arc<Tokenizer>,
@@ -31,7 +31,7 @@ pub struct EmbeddedPolicy {
 }
 
 impl EmbeddedPolicy {
-    /// Loads a checkpoint under a profile, or the one that fits it.
+    /// Loads a checkpoint under `profile`, or under the one detected from its architecture and tokens.
     pub fn load(checkpoint: &Checkpoint, profile: Option<Profile>) -> Result<Self, Error> {
         let tokenizer = Arc::new(checkpoint.tokenizer()?);
         let class = checkpoint.spec()?.class;
@@ -76,17 +76,17 @@ impl EmbeddedPolicy {
         })
     }
 
-    /// The name of the profile in force.
+    /// Name of the profile in use.
     pub fn profile_name(&self) -> &str {
         &self.name
     }
 
-    /// The profile in force.
+    /// The profile in use.
     pub fn profile(&self) -> &PolicyProfile {
         &self.profile
     }
 
-    /// The profile's way of drawing.
+    /// The profile's sampling settings.
     pub fn sampling(&self) -> Sampling {
         let PolicyProfile {
             temperature,
@@ -120,27 +120,27 @@ impl EmbeddedPolicy {
         &self.class
     }
 
-    /// The model's shape.
+    /// Parameters, layers and attention width, for counting FLOPs.
     pub fn cost(&self) -> ModelCost {
         self.engine.cost()
     }
 
-    /// What the model has done so far.
+    /// Work done by the model so far.
     pub fn counts(&self) -> EngineCounts {
         self.engine.counts()
     }
 
-    /// Forgets cached prefixes; see [`Engine::forget`].
+    /// Empties the cache; see [`Engine::forget`].
     pub async fn forget(&self) -> Result<(), Arc<Error>> {
         self.engine.forget().await
     }
 
-    /// Most tokens of a conversation.
+    /// Context length in tokens.
     pub fn context(&self) -> usize {
         self.engine.context()
     }
 
-    /// Token ids that ask a question. Fails if they leave no room for an answer.
+    /// Token ids of the prompt for a problem. Fails if they leave no room for an answer.
     pub fn prompt(&self, problem: &Problem) -> Result<Vec<u32>, Error> {
         let PolicyProfile {
             system,

@@ -1,4 +1,4 @@
-//! How a number is read off a token.
+//! What is read off a token of a sequence.
 
 use candle_core::D;
 use candle_nn::ops;
@@ -10,19 +10,18 @@ use crate::layers::head::Head;
 use crate::sampler::log_total;
 use crate::tree::{Slot, TokenTree};
 
-/// How a number is read off a token.
+/// What value a token of a sequence has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readout {
-    /// The log-probability of the token after those before it.
+    /// Log-probability of the token given those before it, in nats.
     Likelihood,
-    /// The logarithm of the probability of the token's own label, read from those before it: a head with a label for every
-    /// token, each by itself.
+    /// Log-probability of the token's own label given the tokens before it, for a head with an independent label per token.
     NextLabel,
-    /// The probability of this label among the head's.
+    /// Probability of this label, by a softmax over the head's labels.
     Label(usize),
-    /// The logistic function of the head's one number.
+    /// Logistic function of the head's single output.
     Value,
-    /// The probability that the next token is the first of these and not the second.
+    /// Probability that the next token is the first of these two, given that it is one of them.
     Tokens(u32, u32),
 }
 

@@ -83,9 +83,9 @@ pub(crate) struct TokenTree {
     nodes: Vec<TokenNode>,
     free: Vec<Slot>,
     index: HashMap<(Slot, u32), Slot>,
-    /// What may give way: leaves that nobody stands on, by when they were last used.
+    /// Leaves that may be evicted because no request uses them, least recently used first.
     idle: BTreeSet<(u64, Slot)>,
-    /// Slots beyond which idle leaves give way.
+    /// Number of slots beyond which idle leaves are evicted.
     capacity: usize,
     /// Counts uses of nodes.
     clock: u64,
@@ -250,7 +250,7 @@ impl TokenTree {
         self.hidden.grow(slots);
     }
 
-    /// Forgets everything that nobody stands on.
+    /// Evicts everything that no request uses.
     pub(crate) fn clear(&mut self) {
         self.remove_idle(usize::MAX);
     }

@@ -13,7 +13,7 @@ use crate::{Checkpoint, EmbeddedPolicy, Error};
 /// A model that scores steps.
 pub struct EmbeddedVerifier {
     engine: Engine,
-    /// Subtracted from the verifier's own log-probabilities, if there is one.
+    /// The reference model of an implicit PRM: its log-probabilities are subtracted from the verifier's.
     reference: Option<Engine>,
     tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
@@ -23,9 +23,9 @@ pub struct EmbeddedVerifier {
 }
 
 impl EmbeddedVerifier {
-    /// Loads a checkpoint under a profile, or the one that fits it. With a reference it is an implicit PRM: each token counts
-    /// by how much likelier the verifier finds it than the reference does, so that what is hard to guess is not held against
-    /// a step. With a reference and no explicit profile, `eurus-prm` is used.
+    /// Loads a checkpoint under `profile`, or under the one detected from its architecture and tokens. With a reference it is
+    /// an implicit PRM: a token counts by its log-probability ratio to the reference, so that tokens which are hard to
+    /// predict for any model do not lower a reward. With a reference and no profile given or detected, `eurus-prm` is used.
     pub fn load(
         checkpoint: &Checkpoint,
         reference: Option<&Checkpoint>,
@@ -48,8 +48,9 @@ impl EmbeddedVerifier {
         })
     }
 
-    /// The policy's own model as a verifier, on the policy's engine: there is one model in memory and one tree of tokens, so
-    /// what the policy has computed of a solution is not computed again to score it. Otherwise as [`Self::load`].
+    /// Uses the policy's own model as the verifier, on the same engine. There is one copy of the weights and one tree of
+    /// computed tokens, so scoring a solution computes only the tokens that the policy has not. Otherwise like
+    /// [`Self::load`].
     pub fn sharing(
         policy: &EmbeddedPolicy,
         reference: Option<&Checkpoint>,
@@ -70,39 +71,39 @@ impl EmbeddedVerifier {
         })
     }
 
-    /// Scores a solution that is longer than the context in overlapping windows of it, each with the question and about half
-    /// of the window before it, instead of refusing it.
+    /// Scores a solution that exceeds the context in overlapping windows, each with the question and about half of the
+    /// previous window, instead of refusing it.
     pub fn with_windows(mut self) -> Self {
         self.windows = true;
         self
     }
 
-    /// The name of the profile in force.
+    /// Name of the profile in use.
     pub fn profile_name(&self) -> &str {
         &self.name
     }
 
-    /// Most tokens of a question with its solution.
+    /// Context length in tokens, for a question with its solution.
     pub fn context(&self) -> usize {
         self.engine.context()
     }
 
-    /// How many tokens a text is.
+    /// Number of tokens of a text.
     pub fn tokens(&self, text: &str) -> Result<usize, Error> {
         Ok(self.tokenizer.encode(text)?.len())
     }
 
-    /// The model's shape.
+    /// Parameters, layers and attention width, for counting FLOPs.
     pub fn cost(&self) -> ModelCost {
         self.engine.cost()
     }
 
-    /// What the model has done so far.
+    /// Work done by the model so far; the policy's too if they share an engine.
     pub fn counts(&self) -> EngineCounts {
         self.engine.counts()
     }
 
-    /// Forgets cached prefixes; see [`Engine::forget`].
+    /// Empties the cache; see [`Engine::forget`].
     pub async fn forget(&self) -> Result<(), Arc<Error>> {
         self.engine.forget().await
     }

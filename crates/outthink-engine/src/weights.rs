@@ -323,12 +323,12 @@ impl<'w> OpenWeights<'w> {
             .fold(0, u64::saturating_add)
     }
 
-    /// Are tensors kept in the memory of the host?
+    /// Whether tensors are kept in the memory of the host.
     pub(crate) fn is_on_host(&self) -> bool {
         self.device.is_cpu()
     }
 
-    /// Bytes that the tensors take as a model keeps them, about.
+    /// Estimate of the memory that the tensors take once loaded, in bytes.
     pub(crate) fn kept_bytes(&self, spec: &DecoderSpec, rule: PrecisionRule) -> u64 {
         let of_tensor = |(name, place): (&String, &TensorPlace)| {
             let numbers = place.shape.iter().product::<usize>() as u64;

@@ -21,10 +21,10 @@ use crate::readout::Readout;
 use crate::sampler::Distribution;
 use crate::tree::{Slot, TokenTree};
 
-/// Where an answer goes, with what it cost.
+/// Takes the answer to a request and its usage.
 pub(crate) type ReplySender<T> = oneshot::Sender<Result<(T, Usage), Arc<Error>>>;
 
-/// What the thread is asked.
+/// A request to the thread.
 pub(crate) enum EngineMessage {
     Draw(DrawRequest, Option<Halt>, ReplySender<Vec<DrawnText>>),
     Read(Reading, Readout, ReplySender<Vec<f32>>),
@@ -88,7 +88,7 @@ impl ReadingReply {
         }
     }
 
-    /// Nobody may be waiting any more; then nobody is told.
+    /// If nobody is waiting any more, nobody is told.
     fn fail(self, error: Arc<Error>) {
         match self {
             Self::Values(_, reply) => drop(reply.send(Err(error))),
@@ -132,7 +132,7 @@ impl Worker {
         }
     }
 
-    /// Takes in who has come, and does a pass for all.
+    /// Admits the requests that have arrived and runs one pass for all of them.
     fn turn(&mut self, first: Option<EngineMessage>, receiver: &mpsc::Receiver<EngineMessage>) {
         first.into_iter().for_each(|message| self.admit(message));
         while let Ok(message) = receiver.try_recv() {
@@ -145,7 +145,7 @@ impl Worker {
         }
     }
 
-    /// Goes on after a panic: who waits is told, and what was half done is forgotten with all the rest.
+    /// Goes on after a panic: every waiting request fails with it, and the whole cache is dropped.
     fn recover(&mut self, payload: &(dyn Any + Send)) {
         let said = payload.downcast_ref::<&str>().map(ToString::to_string);
         let said = said.or_else(|| payload.downcast_ref::<String>().cloned());
@@ -273,7 +273,7 @@ impl Worker {
         }
     }
 
-    /// What a halt has stopped is over, with what is done.
+    /// Answers the requests that a halt has stopped with the continuations that are finished.
     fn end_halted(&mut self) {
         let stopped = |drawing: &mut ActiveRequest| {
             let halt = drawing.halt.as_ref();
@@ -478,7 +478,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Tells everyone who waits; what comes later may still succeed.
+    /// Fails every waiting request; later ones may still succeed.
     fn fail(&mut self, error: &Arc<Error>) {
         for drawing in self.drawings.drain(..) {
             drawing

@@ -8,7 +8,7 @@ use crate::architectures::DecoderSpec;
 use crate::precision::PrecisionRule;
 use crate::weights::OpenWeights;
 
-/// What the last layer gives.
+/// What a model's last layer computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {
     /// Logits of the next token.
@@ -75,7 +75,7 @@ impl OutputHead {
         Ok(alone(Head::LanguageModel, outer))
     }
 
-    /// Is it the embedding once more, and can the embedding be read back from it?
+    /// Whether this is the tied embedding in a form that rows can be read back from.
     pub(crate) fn embeds(&self, spec: &DecoderSpec) -> bool {
         self.kind == Head::LanguageModel && spec.tied_embedding && self.outer.embeds()
     }
