@@ -70,6 +70,11 @@ impl Checkpoint {
         Ok(self.kept_bytes(&weights, &self.spec()?, self.precision))
     }
 
+    /// How the model's memory would be divided if it were loaded on the CPU now. Fails if it does not fit.
+    pub fn memory_plan(&self) -> Result<MemoryPlan, Error> {
+        self.plan(&self.weights.open(&Device::Cpu)?, &self.spec()?)
+    }
+
     fn kept_bytes(
         &self,
         weights: &OpenWeights<'_>,
@@ -85,6 +90,7 @@ impl Checkpoint {
         weights: &OpenWeights<'_>,
         spec: &DecoderSpec,
     ) -> Result<MemoryPlan, Error> {
+        weights.check_sizes(spec)?;
         let bytes = |precision| match weights.is_on_host() {
             true => self.kept_bytes(weights, spec, precision),
             false => 0,

@@ -62,28 +62,13 @@ impl Decoder {
         let parameters = weights.parameters();
         let rule = PrecisionRule::new(checkpoint.precision, parameters);
         let names = spec.tensors;
-        // Models wrapped for a value head say so before every name; a bare decoder leaves out the first part.
-        let root = ["model", "pretrained_model.model", "base_model.model"]
-            .into_iter()
-            .find(|root| weights.contains(&format!("{root}.{}.weight", names.embedding)))
-            .unwrap_or("model");
+        let root = weights.root(&spec);
         let stem = root.strip_suffix("model").unwrap_or_default();
-        let block = |index: usize| format!("{root}.{}.{index}", names.layers);
-        // What the config claims is compared with what there is before memory is planned for it, or taken.
-        let (hidden, inner) = (spec.hidden_size, spec.intermediate_size);
-        let embedding = format!("{root}.{}.weight", names.embedding);
-        weights.check(&embedding, &[spec.vocabulary, hidden])?;
-        for index in 0..spec.layers {
-            let check = |name: &str, shape: &[usize]| {
-                weights.check(&format!("{}.{name}.weight", block(index)), shape)
-            };
-            check(names.attention_norm, &[hidden])?;
-            check(names.queries, &[spec.heads.query_width(), hidden])?;
-            check(names.keys, &[spec.heads.key_width(), hidden])?;
-            check(names.gate, &[inner, hidden])?;
-        }
         let plan = checkpoint.plan(&weights, &spec)?;
-        let embedding = weights.stored(&embedding, &[spec.vocabulary, hidden])?;
+        let embedding = weights.stored(
+            &spec.embedding_name(root),
+            &[spec.vocabulary, spec.hidden_size],
+        )?;
         let embedding = if rule.widens_embedding() {
             embedding.to_dtype(DType::F32)?
         } else {
@@ -92,7 +77,7 @@ impl Decoder {
         let norm = |name: &str| Norm::load(&weights, name, spec.hidden_size, spec.norm_eps);
         let mut blocks = Vec::with_capacity(spec.layers);
         for index in 0..spec.layers {
-            let block = block(index);
+            let block = spec.block_name(root, index);
             blocks.push(DecoderBlock {
                 attention_norm: norm(&format!("{block}.{}", names.attention_norm))?,
                 attention: Attention::load(&weights, &block, &spec, spec.block(index), rule)?,

@@ -19,6 +19,7 @@ mod precision;
 mod readout;
 mod sampler;
 mod shards;
+mod sizes;
 mod tree;
 mod verifier;
 mod weights;

@@ -13,9 +13,8 @@ use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata};
 
-use crate::architectures::{DecoderSpec, GgufFormat};
-use crate::precision::{PrecisionRule, WeightStorage};
-use crate::shards::ShardIndex;
+use crate::architectures::GgufFormat;
+use crate::shards::{self, ShardIndex};
 use crate::{Error, gguf};
 
 /// Where the tensors of a checkpoint are.
@@ -42,7 +41,7 @@ impl Weights {
                 shards.map(|shard| folder.join(shard)).collect(),
             ));
         }
-        let shards = shards(folder)?;
+        let shards = shards::named(folder)?;
         if !shards.is_empty() {
             return Ok(Self::Files(shards));
         }
@@ -100,32 +99,6 @@ impl Weights {
         }
         Ok(open)
     }
-}
-
-/// Shards without an index, by their names: all that each says there are.
-fn shards(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let unreadable = |source| Error::File {
-        path: folder.to_owned(),
-        source,
-    };
-    let mut count = None;
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        let name = name.to_string_lossy();
-        let numbers = name
-            .strip_prefix("model-")
-            .and_then(|name| name.strip_suffix(".safetensors"));
-        let of = numbers.and_then(|numbers| numbers.split_once("-of-"));
-        count = count.max(of.and_then(|(_, count)| count.parse::<u16>().ok()));
-    }
-    let shard = |number| {
-        folder.join(format!(
-            "model-{number:05}-of-{:05}.safetensors",
-            count.unwrap_or(0)
-        ))
-    };
-    // One that is missing is told when it is opened.
-    Ok((1..=count.unwrap_or(0)).map(shard).collect())
 }
 
 /// A file and its length.
@@ -188,7 +161,7 @@ impl WeightSource<'_> {
 
 /// What the numbers of a tensor are stored as.
 #[derive(Clone, Debug)]
-enum StoredAs {
+pub(crate) enum StoredAs {
     Plain(DType),
     /// In blocks of a quantized type.
     Blocks(GgmlDType),
@@ -196,19 +169,20 @@ enum StoredAs {
     Other(String),
 }
 
-struct TensorPlace {
+pub(crate) struct TensorPlace {
     source: usize,
-    stored: StoredAs,
-    shape: Vec<usize>,
+    pub stored: StoredAs,
+    pub shape: Vec<usize>,
     start: u64,
-    length: usize,
+    /// In bytes.
+    pub length: usize,
 }
 
 /// The headers of a checkpoint's weight files.
 pub(crate) struct OpenWeights<'w> {
-    device: Device,
+    pub device: Device,
     sources: Vec<(String, WeightSource<'w>)>,
-    tensors: HashMap<String, TensorPlace>,
+    pub tensors: HashMap<String, TensorPlace>,
 }
 
 impl<'w> OpenWeights<'w> {
@@ -320,55 +294,6 @@ impl<'w> OpenWeights<'w> {
         self.tensors
             .values()
             .map(|place| place.shape.iter().product::<usize>() as u64)
-            .fold(0, u64::saturating_add)
-    }
-
-    /// Whether tensors are kept in the memory of the host.
-    pub(crate) fn is_on_host(&self) -> bool {
-        self.device.is_cpu()
-    }
-
-    /// Estimate of the memory that the tensors take once loaded, in bytes.
-    pub(crate) fn kept_bytes(&self, spec: &DecoderSpec, rule: PrecisionRule) -> u64 {
-        let of_tensor = |(name, place): (&String, &TensorPlace)| {
-            let numbers = place.shape.iter().product::<usize>() as u64;
-            let (stored, blocks) = match place.stored {
-                StoredAs::Plain(dtype) => (dtype.size_in_bytes().min(4) as u64, None),
-                StoredAs::Blocks(dtype) => (2, Some(dtype)),
-                StoredAs::Other(_) => (4, None),
-            };
-            let &[outputs, inputs] = place.shape.as_slice() else {
-                return numbers.saturating_mul(4);
-            };
-            let kept = match blocks {
-                Some(dtype) => rule.kept_blocks(dtype, outputs, inputs),
-                None => rule.kept(outputs, inputs),
-            };
-            let layer = match kept {
-                WeightStorage::F32 => numbers.saturating_mul(4),
-                WeightStorage::Stored => numbers.saturating_mul(stored),
-                // The fast kernels keep blocks twice, as stored and as they read them.
-                WeightStorage::Blocks if blocks.is_some() => 2 * place.length as u64,
-                WeightStorage::Blocks => numbers.saturating_mul(2 * 34) / 32,
-            };
-            if !name.ends_with(&format!("{}.weight", spec.tensors.embedding)) {
-                return layer;
-            }
-            // What is looked up is read out of its blocks.
-            let table = match rule.widens_embedding() || blocks.is_some() {
-                true => numbers.saturating_mul(4),
-                false => numbers.saturating_mul(stored),
-            };
-            match spec.tied_embedding {
-                false => table,
-                true if kept == WeightStorage::Blocks => table.saturating_add(layer),
-                // A tied output layer is its own embedding.
-                true => table.max(layer),
-            }
-        };
-        self.tensors
-            .iter()
-            .map(of_tensor)
             .fold(0, u64::saturating_add)
     }
 

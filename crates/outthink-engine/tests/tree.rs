@@ -239,6 +239,9 @@ fn a_tight_memory_limit_costs_computation_and_changes_no_draw() {
     let (tight, roomy) = (load(Some(told.needed)).unwrap(), load(None).unwrap());
     assert!(tight.memory().total() <= told.needed);
     assert_eq!(tight.memory().weights, told.weights);
+    let mut planned = models::checkpoint("micro-90k");
+    planned.memory_limit = Some(told.needed);
+    assert_eq!(planned.memory_plan().unwrap(), tight.memory());
     assert!(tight.memory().tree < roomy.memory().tree);
     let seeds: Vec<u64> = (0..48).collect();
     for _ in 0..2 {

@@ -15,6 +15,6 @@ fuzz_target!(|bytes: &[u8]| {
         precision: Precision::default(),
         memory_limit: None,
     };
-    let _ = checkpoint.memory();
+    let _ = checkpoint.memory_plan();
     let _ = EmbeddedPolicy::load(&checkpoint, None);
 });

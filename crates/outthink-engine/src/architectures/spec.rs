@@ -184,6 +184,16 @@ impl DecoderSpec {
         }
     }
 
+    /// The name of the embedding's tensor, under a root as `model`.
+    pub(crate) fn embedding_name(&self, root: &str) -> String {
+        format!("{root}.{}.weight", self.tensors.embedding)
+    }
+
+    /// What the names of a block's tensors begin with.
+    pub(crate) fn block_name(&self, root: &str, layer: usize) -> String {
+        format!("{root}.{}.{layer}", self.tensors.layers)
+    }
+
     pub(crate) fn block(&self, layer: usize) -> BlockSpec {
         BlockSpec {
             window: self.windows.of(layer),
