@@ -7,9 +7,10 @@ use candle_core::Device;
 use outthink_prompt::Tokenizer;
 
 use crate::Error;
-use crate::config::Config;
-use crate::precision::{Choice, Precision};
-use crate::weights::Weights;
+use crate::architectures::DecoderSpec;
+use crate::memory::{self, MemoryPlan};
+use crate::precision::{Precision, PrecisionRule};
+use crate::weights::{OpenWeights, Weights};
 
 /// The files of one checkpoint, from a folder or from the binary itself.
 #[derive(Clone, Debug)]
@@ -26,8 +27,10 @@ pub struct Checkpoint {
     pub template: Cow<'static, str>,
     /// `model.safetensors`, its shards, or a GGUF file.
     pub weights: Weights,
-    /// What weights are kept in once loaded.
+    /// The type that weights are kept in once loaded.
     pub precision: Precision,
+    /// Upper limit of the memory that the model may take, in bytes, weights included. `None` is what is free on the machine.
+    pub memory_limit: Option<u64>,
 }
 
 impl Checkpoint {
@@ -57,18 +60,54 @@ impl Checkpoint {
             tokenizer_config: optional("tokenizer_config.json").into(),
             weights: Weights::find(folder)?,
             precision: Precision::default(),
+            memory_limit: None,
         })
     }
 
-    /// Bytes of memory that the weights take once loaded, about.
+    /// Estimate of the memory that the weights take once loaded, in bytes.
     pub fn memory(&self) -> Result<u64, Error> {
-        let parameters = self.weights.open(&Device::Cpu)?.parameters();
-        let bytes = Choice::new(self.precision, parameters).bytes();
-        Ok((parameters as f64 * bytes) as u64)
+        let weights = self.weights.open(&Device::Cpu)?;
+        Ok(self.kept_bytes(&weights, &self.spec()?, self.precision))
     }
 
-    pub(crate) fn config(&self) -> Result<Config, Error> {
-        Config::parse(&self.config)
+    /// How the model's memory would be divided if it were loaded on the CPU now. Fails if it does not fit.
+    pub fn memory_plan(&self) -> Result<MemoryPlan, Error> {
+        self.plan(&self.weights.open(&Device::Cpu)?, &self.spec()?)
+    }
+
+    fn kept_bytes(
+        &self,
+        weights: &OpenWeights<'_>,
+        spec: &DecoderSpec,
+        precision: Precision,
+    ) -> u64 {
+        weights.kept_bytes(spec, PrecisionRule::new(precision, weights.parameters()))
+    }
+
+    /// Divides the memory that is free now. `weights` are this checkpoint's, opened on the device that will keep them.
+    pub(crate) fn plan(
+        &self,
+        weights: &OpenWeights<'_>,
+        spec: &DecoderSpec,
+    ) -> Result<MemoryPlan, Error> {
+        weights.check_sizes(spec)?;
+        let bytes = |precision| match weights.is_on_host() {
+            true => self.kept_bytes(weights, spec, precision),
+            false => 0,
+        };
+        let other = [Precision::Stored, Precision::Q8].map(|other| (other, bytes(other)));
+        MemoryPlan::new(
+            spec,
+            bytes(self.precision),
+            &other,
+            memory::available(),
+            self.memory_limit,
+        )
+    }
+
+    /// What its `config.json` says of the model.
+    pub(crate) fn spec(&self) -> Result<DecoderSpec, Error> {
+        DecoderSpec::parse(&self.config)
     }
 
     pub(crate) fn tokenizer(&self) -> Result<Tokenizer, Error> {

@@ -1,100 +1,96 @@
-//! The thread that owns a model: whatever is asked, by anyone, joins the next forward pass.
+//! A handle on the thread that owns a model, and what can be asked of it.
 
-use std::any::Any;
-use std::collections::{HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
 use futures::channel::oneshot;
 use futures::future::try_join_all;
 use outthink_core::{Halt, ModelCost, Sampling, Stop, Until, Usage};
-use outthink_prompt::{End, Segment, Segmenter, Tokenizer};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use outthink_prompt::{Segment, Segmenter, Tokenizer};
 
+use crate::architectures::DecoderSpec;
 use crate::checkpoint::Checkpoint;
-use crate::decoder::{Decoder, Head, Readout, log_logistic};
+use crate::decoder::Decoder;
 use crate::error::Error;
-use crate::sampler::{Distribution, log_total};
-use crate::tree::{Slot, TokenTree};
+use crate::layers::head::Head;
+use crate::memory::MemoryPlan;
+use crate::readout::Readout;
+use crate::worker::{EngineMessage, ReplySender, Worker};
 
-/// Most tokens of one forward pass; longer prefixes are computed in several.
-const PASS: usize = 1024;
-
-/// Memory for keys, values and hidden states, beyond which prefixes that nobody uses are forgotten.
-const TREE_BYTES: usize = 512 << 20;
-
-/// Continue a prefix, once a seed.
+/// A request for continuations of one prefix, one for each seed.
 #[derive(Clone, Debug)]
-pub struct Drawing {
-    /// Prompt and steps so far; not empty.
+pub struct DrawRequest {
+    /// Token ids of the prompt and the steps so far; at least one.
     pub prefix: Vec<u32>,
-    /// One seed per draw.
+    /// One seed per continuation. The same prefix and seed give the same tokens, whatever else is in the batch.
     pub seeds: Vec<u64>,
-    /// Where to stop.
+    /// Whether to stop after one step or after the whole answer.
     pub until: Until,
-    /// How to draw.
+    /// Temperature and truncation (top-k, top-p, min-p).
     pub sampling: Sampling,
-    /// Most tokens of a draw.
+    /// Upper limit of tokens per continuation.
     pub max_tokens: usize,
-    /// Cuts the text into steps.
+    /// Splits the text into steps and recognises the end of the answer.
     pub segmenter: Segmenter,
 }
 
 /// One continuation.
 #[derive(Clone, Debug)]
-pub struct Draw {
-    /// Its steps; the last may be cut off.
+pub struct DrawnText {
+    /// Its steps, with tokens and log-probabilities. The last one may be cut off.
     pub steps: Vec<Segment>,
-    /// Why it ended.
+    /// Why generation stopped.
     pub stop: Stop,
 }
 
-impl Draw {
-    const NOTHING: Self = Self {
+impl DrawnText {
+    pub(crate) const NOTHING: Self = Self {
         steps: Vec::new(),
         stop: Stop::Length,
     };
 }
 
-/// Read a number off some tokens of a sequence, in the engine's way.
+/// A request for the values of some tokens of a sequence, as the engine's [`Readout`] defines them.
 #[derive(Clone, Debug)]
 pub struct Reading {
-    /// The whole sequence.
+    /// Token ids of the whole sequence.
     pub tokens: Vec<u32>,
-    /// Places of the tokens to read, in any order. A likelihood says nothing of the first token, which reads as NaN.
+    /// Positions of the tokens to read, from 0, in any order. Positions beyond the end give NaN, and so does position 0
+    /// where tokens are read from those before them.
     pub places: Vec<usize>,
 }
 
-/// What an engine has done since it was loaded.
+/// Work done by an engine since it was loaded, by all its handles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Tokens run through the model.
+pub struct EngineCounts {
+    /// Tokens computed: prompt and generated tokens, each cached token once.
     pub computed: u64,
     /// Forward passes.
     pub passes: u64,
 }
 
-type Reply<T> = oneshot::Sender<Result<(T, Usage), Arc<Error>>>;
-
-enum Message {
-    Draw(Drawing, Option<Halt>, Reply<Vec<Draw>>),
-    Read(Reading, Reply<Vec<f32>>),
-    Forget(oneshot::Sender<()>),
+/// What all handles on one model share.
+pub(crate) struct EngineFacts {
+    spec: DecoderSpec,
+    head: Head,
+    parameters: u64,
+    plan: MemoryPlan,
+    pub computed: AtomicU64,
+    pub passes: AtomicU64,
 }
 
-/// A handle on a model's thread; the thread ends with the last handle.
+/// A handle on the thread that runs a model; the thread ends when the last handle is dropped. Clones share the model and its
+/// tree of computed tokens, so a prefix that one of them asked for is cached for all.
 #[derive(Clone)]
 pub struct Engine {
-    sender: mpsc::Sender<Message>,
-    counts: Arc<[AtomicU64; 2]>,
-    cost: ModelCost,
-    context: usize,
+    sender: mpsc::Sender<EngineMessage>,
+    facts: Arc<EngineFacts>,
+    readout: Readout,
 }
 
 impl Engine {
-    /// Loads a checkpoint whose tokens are read in one way.
+    /// Loads a checkpoint and starts its thread. `readout` says what [`Self::read`] returns. Fails, before anything is loaded,
+    /// if the model does not fit into memory.
     pub fn load(
         checkpoint: &Checkpoint,
         tokenizer: Arc<Tokenizer>,
@@ -104,50 +100,17 @@ impl Engine {
     }
 
     fn start(decoder: Decoder, tokenizer: Arc<Tokenizer>, readout: Readout) -> Result<Self, Error> {
-        let fits = match (decoder.head_kind(), readout) {
-            (Head::LanguageModel, Readout::Likelihood) | (Head::Value, Readout::Value) => true,
-            (Head::LanguageModel, Readout::Tokens(good, bad)) => {
-                let vocabulary = decoder.config.vocab_size;
-                (good.max(bad) as usize) < vocabulary
-            }
-            (Head::Labels(labels), Readout::Label(label)) => label < labels,
-            (Head::Labels(labels), Readout::NextLabel) => labels == decoder.config.vocab_size,
-            _ => false,
-        };
-        if !fits {
-            return Err(Error::Role {
-                architecture: decoder.config.architecture().to_owned(),
-                role: match readout {
-                    Readout::Likelihood => "language model",
-                    Readout::Label(_) => "process reward model with such a label",
-                    Readout::NextLabel => "process reward model with a label for every token",
-                    Readout::Value => "value model",
-                    Readout::Tokens(..) => "language model that says right or wrong",
-                },
-            });
-        }
-        let config = &decoder.config;
-        let cost = ModelCost {
+        readout.check(decoder.head(), &decoder.spec)?;
+        let facts = Arc::new(EngineFacts {
+            spec: decoder.spec.clone(),
+            head: decoder.head(),
             parameters: decoder.parameters,
-            layers: config.num_hidden_layers as u64,
-            attention_width: (config.num_attention_heads * config.head_size()) as u64,
-            active: None,
-        };
-        let context = config.max_position_embeddings;
-        let floats = config.num_hidden_layers * 2 * config.key_heads() * config.head_size()
-            + config.hidden_size;
-        let tree = decoder.tree(TREE_BYTES / (4 * floats));
-        let counts = Arc::new([const { AtomicU64::new(0) }; 2]);
+            plan: decoder.plan,
+            computed: AtomicU64::new(0),
+            passes: AtomicU64::new(0),
+        });
         let (sender, receiver) = mpsc::channel();
-        let worker = Worker {
-            decoder,
-            tree,
-            tokenizer,
-            readout,
-            drawings: Vec::new(),
-            readings: Vec::new(),
-            counts: Arc::clone(&counts),
-        };
+        let worker = Worker::new(decoder, tokenizer, Arc::clone(&facts));
         std::thread::Builder::new()
             .name("outthink-engine".into())
             .spawn(move || worker.run(&receiver))
@@ -157,57 +120,103 @@ impl Engine {
             })?;
         Ok(Self {
             sender,
-            counts,
-            cost,
-            context,
+            facts,
+            readout,
         })
     }
 
-    /// Most tokens of a sequence.
+    /// Another handle on the same model and tree, with another readout. Fails if the model's head has no such output.
+    pub fn reading_as(&self, readout: Readout) -> Result<Self, Error> {
+        readout.check(self.facts.head, &self.facts.spec)?;
+        Ok(Self {
+            readout,
+            ..self.clone()
+        })
+    }
+
+    /// Context length in tokens.
     pub(crate) fn context(&self) -> usize {
-        self.context
+        self.facts.spec.context
     }
 
-    /// The model's shape.
+    /// Parameters, layers and attention width, for counting FLOPs.
     pub fn cost(&self) -> ModelCost {
-        self.cost
+        let EngineFacts {
+            spec, parameters, ..
+        } = &*self.facts;
+        ModelCost {
+            parameters: *parameters,
+            layers: spec.layers as u64,
+            attention_width: spec.heads.query_width() as u64,
+            active: None,
+        }
     }
 
-    /// What has been done so far.
-    pub fn counts(&self) -> Counts {
-        let [computed, passes] = [0, 1].map(|i: usize| self.counts[i].load(Ordering::Relaxed));
-        Counts { computed, passes }
+    /// How the model's memory is divided, in bytes.
+    pub fn memory(&self) -> MemoryPlan {
+        self.facts.plan
     }
 
-    /// Draws continuations, in order, with what each request cost.
+    /// Work done so far, by all handles on this model.
+    pub fn counts(&self) -> EngineCounts {
+        EngineCounts {
+            computed: self.facts.computed.load(Ordering::Relaxed),
+            passes: self.facts.passes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Samples continuations. Returns, for each request in order, one continuation per seed and the request's usage.
     pub async fn draw(
         &self,
-        drawings: Vec<Drawing>,
-    ) -> Result<Vec<(Vec<Draw>, Usage)>, Arc<Error>> {
-        let message = |drawing, reply| Message::Draw(drawing, None, reply);
+        drawings: Vec<DrawRequest>,
+    ) -> Result<Vec<(Vec<DrawnText>, Usage)>, Arc<Error>> {
+        let message = |drawing, reply| EngineMessage::Draw(drawing, None, reply);
         self.ask(drawings, message).await
     }
 
-    /// The same until a halt, which hears of every token: draws that are not done by then have no steps.
+    /// Like [`Self::draw`], but stops at `halt`, which is told of every generated token. A continuation that is unfinished by
+    /// then has no steps and [`Stop::Length`].
     pub async fn draw_until(
         &self,
-        drawings: Vec<Drawing>,
+        drawings: Vec<DrawRequest>,
         halt: &Halt,
-    ) -> Result<Vec<(Vec<Draw>, Usage)>, Arc<Error>> {
-        let message = |drawing, reply| Message::Draw(drawing, Some(halt.clone()), reply);
+    ) -> Result<Vec<(Vec<DrawnText>, Usage)>, Arc<Error>> {
+        let message = |drawing, reply| EngineMessage::Draw(drawing, Some(halt.clone()), reply);
         self.ask(drawings, message).await
     }
 
-    /// Reads values, in order, with what each request cost.
+    /// Reads token values. Returns, for each request in order, one value per position and the request's usage.
     pub async fn read(&self, readings: Vec<Reading>) -> Result<Vec<(Vec<f32>, Usage)>, Arc<Error>> {
-        self.ask(readings, Message::Read).await
+        let message = |reading, reply| EngineMessage::Read(reading, self.readout, reply);
+        self.ask(readings, message).await
     }
 
-    /// Forgets all cached prefixes that nobody is using, so that what follows is counted from nothing.
+    /// Hidden states at some positions of a sequence (from 0, in the order of `places`): one row of `hidden_size` numbers per
+    /// position, after the final norm, as the model's own head reads it. Computes only the tokens that are not cached. Fails
+    /// for an empty sequence and for a position beyond its end.
+    pub async fn hidden(
+        &self,
+        tokens: Vec<u32>,
+        places: Vec<usize>,
+    ) -> Result<(Vec<Vec<f32>>, Usage), Arc<Error>> {
+        if let Some(&place) = places.iter().find(|&&place| place >= tokens.len()) {
+            let tokens = tokens.len();
+            return Err(Arc::new(match tokens {
+                0 => Error::EmptyPrompt,
+                _ => Error::NoSuchPlace { place, tokens },
+            }));
+        }
+        let mut rows = self
+            .ask(vec![Reading { tokens, places }], EngineMessage::Hidden)
+            .await?;
+        rows.pop().ok_or_else(|| Arc::new(Error::Stopped))
+    }
+
+    /// Empties the cache, except for prefixes that a request in progress is using.
     pub async fn forget(&self) -> Result<(), Arc<Error>> {
         let (sender, receiver) = oneshot::channel();
         self.sender
-            .send(Message::Forget(sender))
+            .send(EngineMessage::Forget(sender))
             .map_err(|_| Error::Stopped)?;
         receiver.await.map_err(|_| Arc::new(Error::Stopped))
     }
@@ -215,7 +224,7 @@ impl Engine {
     async fn ask<Q, A>(
         &self,
         questions: Vec<Q>,
-        message: impl Fn(Q, Reply<A>) -> Message,
+        message: impl Fn(Q, ReplySender<A>) -> EngineMessage,
     ) -> Result<Vec<(A, Usage)>, Arc<Error>> {
         let mut answers = Vec::with_capacity(questions.len());
         for question in questions {
@@ -228,455 +237,6 @@ impl Engine {
             answers.push(async move { receiver.await.unwrap_or_else(lost) });
         }
         try_join_all(answers).await
-    }
-}
-
-struct Worker {
-    decoder: Decoder,
-    tree: TokenTree,
-    tokenizer: Arc<Tokenizer>,
-    readout: Readout,
-    drawings: Vec<ActiveDrawing>,
-    readings: Vec<ActiveReading>,
-    counts: Arc<[AtomicU64; 2]>,
-}
-
-struct ActiveDrawing {
-    reply: Reply<Vec<Draw>>,
-    halt: Option<Halt>,
-    usage: Usage,
-    until: Until,
-    sampling: Sampling,
-    rows: Vec<Row>,
-    done: Vec<Option<Draw>>,
-}
-
-/// One draw in progress.
-struct Row {
-    index: usize,
-    rng: ChaCha8Rng,
-    /// The last token so far; the next is drawn from what the model says here.
-    node: Slot,
-    segmenter: Segmenter,
-    left: usize,
-}
-
-struct ActiveReading {
-    reply: Reply<Vec<f32>>,
-    usage: Usage,
-    node: Slot,
-    places: Vec<usize>,
-}
-
-impl Worker {
-    fn run(mut self, receiver: &mpsc::Receiver<Message>) {
-        loop {
-            let mut first = None;
-            if self.drawings.is_empty() && self.readings.is_empty() {
-                match receiver.recv() {
-                    Ok(message) => first = Some(message),
-                    Err(_) => return,
-                }
-            }
-            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(first, receiver)));
-            if let Err(payload) = turn {
-                self.recover(payload.as_ref());
-            }
-        }
-    }
-
-    /// Takes in who has come, and does a pass for all.
-    fn turn(&mut self, first: Option<Message>, receiver: &mpsc::Receiver<Message>) {
-        first.into_iter().for_each(|message| self.admit(message));
-        while let Ok(message) = receiver.try_recv() {
-            self.admit(message);
-        }
-        self.drop_cancelled();
-        self.end_halted();
-        if let Err(error) = self.pass() {
-            self.fail(&Arc::new(error));
-        }
-    }
-
-    /// Goes on after a panic: who waits is told, and what was half done is forgotten with all the rest.
-    fn recover(&mut self, payload: &(dyn Any + Send)) {
-        let said = payload.downcast_ref::<&str>().map(ToString::to_string);
-        let said = said.or_else(|| payload.downcast_ref::<String>().cloned());
-        let said = said.unwrap_or_else(|| "it does not say why".into());
-        self.tree = self.tree.emptied();
-        let error = Arc::new(Error::Panicked(said));
-        for drawing in self.drawings.drain(..) {
-            let _ = drawing.reply.send(Err(Arc::clone(&error)));
-        }
-        for reading in self.readings.drain(..) {
-            let _ = reading.reply.send(Err(Arc::clone(&error)));
-        }
-    }
-
-    fn admit(&mut self, message: Message) {
-        match message {
-            Message::Draw(drawing, halt, reply) => {
-                if let Err(error) = self.admit_drawing(drawing, halt, reply) {
-                    let (reply, error) = *error;
-                    // Nobody may be waiting any more; then nobody is told.
-                    let _ = reply.send(Err(error));
-                }
-            }
-            Message::Read(reading, reply) => {
-                if let Err(error) = self.check(&reading.tokens) {
-                    let _ = reply.send(Err(Arc::new(error)));
-                } else if let Some(node) = self.tree.insert(&reading.tokens) {
-                    let usage = arrived(&reading.tokens);
-                    self.readings.push(ActiveReading {
-                        reply,
-                        usage,
-                        node,
-                        places: reading.places,
-                    });
-                } else {
-                    let _ = reply.send(Ok((Vec::new(), Usage::default())));
-                }
-            }
-            Message::Forget(reply) => {
-                self.tree.clear();
-                let _ = reply.send(());
-            }
-        }
-    }
-
-    #[expect(
-        clippy::type_complexity,
-        reason = "the reply goes back to whoever answers it"
-    )]
-    fn admit_drawing(
-        &mut self,
-        drawing: Drawing,
-        halt: Option<Halt>,
-        reply: Reply<Vec<Draw>>,
-    ) -> Result<(), Box<(Reply<Vec<Draw>>, Arc<Error>)>> {
-        let Drawing {
-            prefix,
-            seeds,
-            until,
-            sampling,
-            max_tokens,
-            segmenter,
-        } = drawing;
-        if let Err(error) = self.check(&prefix) {
-            return Err(Box::new((reply, Arc::new(error))));
-        }
-        let Some(node) = self.tree.insert(&prefix) else {
-            return Err(Box::new((reply, Arc::new(Error::EmptyPrompt))));
-        };
-        let usage = arrived(&prefix);
-        let left = max_tokens.min(self.decoder.config.max_position_embeddings - prefix.len());
-        // A path that fills the context, or was given no tokens, is over.
-        let done = vec![(left == 0).then_some(Draw::NOTHING); seeds.len()];
-        let mut rows = Vec::with_capacity(seeds.len());
-        for (index, seed) in seeds.into_iter().enumerate().filter(|_| left > 0) {
-            self.tree.pin(node);
-            let rng = ChaCha8Rng::seed_from_u64(seed);
-            rows.push(Row {
-                index,
-                rng,
-                node,
-                segmenter: segmenter.clone(),
-                left,
-            });
-        }
-        self.tree.unpin(node);
-        self.drawings.push(ActiveDrawing {
-            reply,
-            halt,
-            usage,
-            until,
-            sampling,
-            rows,
-            done,
-        });
-        Ok(())
-    }
-
-    fn check(&self, tokens: &[u32]) -> Result<(), Error> {
-        let limit = self.decoder.config.max_position_embeddings;
-        if tokens.len() > limit {
-            return Err(Error::TooLong {
-                tokens: tokens.len(),
-                limit,
-            });
-        }
-        let vocabulary = self.decoder.config.vocab_size;
-        match tokens.iter().find(|&&token| token as usize >= vocabulary) {
-            Some(&token) => Err(Error::UnknownToken { token, vocabulary }),
-            None => Ok(()),
-        }
-    }
-
-    /// What a halt has stopped is over, with what is done.
-    fn end_halted(&mut self) {
-        let stopped = |drawing: &mut ActiveDrawing| {
-            let halt = drawing.halt.as_ref();
-            halt.is_some_and(Halt::is_stopped)
-        };
-        for ActiveDrawing {
-            reply,
-            usage,
-            rows,
-            done,
-            ..
-        } in self.drawings.extract_if(.., stopped)
-        {
-            rows.iter().for_each(|row| self.tree.unpin(row.node));
-            let draws = done.into_iter().map(|draw| draw.unwrap_or(Draw::NOTHING));
-            // A reply that nobody waits for is no loss.
-            let _ = reply.send(Ok((draws.collect(), usage)));
-        }
-    }
-
-    fn drop_cancelled(&mut self) {
-        let tree = &mut self.tree;
-        self.drawings.retain(|drawing| {
-            let cancelled = drawing.reply.is_canceled();
-            if cancelled {
-                drawing.rows.iter().for_each(|row| tree.unpin(row.node));
-            }
-            !cancelled
-        });
-        self.readings.retain(|reading| {
-            let cancelled = reading.reply.is_canceled();
-            if cancelled {
-                tree.unpin(reading.node);
-            }
-            !cancelled
-        });
-    }
-
-    /// One forward pass and whatever it makes possible.
-    fn pass(&mut self) -> Result<(), Error> {
-        let batch = self.schedule();
-        if !batch.is_empty() {
-            self.decoder.forward(&mut self.tree, &batch)?;
-            self.counts[0].fetch_add(batch.len() as u64, Ordering::Relaxed);
-            self.counts[1].fetch_add(1, Ordering::Relaxed);
-        }
-        self.finish_readings()?;
-        self.draw_tokens()
-    }
-
-    /// The nodes to compute now, ancestors first, each on the account of the first that needs it.
-    fn schedule(&mut self) -> Vec<Slot> {
-        let mut batch = Batch {
-            nodes: Vec::new(),
-            members: HashSet::new(),
-        };
-        for ActiveDrawing { rows, usage, .. } in &mut self.drawings {
-            for row in rows {
-                batch.add(&self.tree, row.node, usage);
-            }
-        }
-        for ActiveReading { node, usage, .. } in &mut self.readings {
-            batch.add(&self.tree, *node, usage);
-        }
-        batch.nodes
-    }
-
-    fn finish_readings(&mut self) -> Result<(), Error> {
-        let tree = &mut self.tree;
-        let ready = |reading: &ActiveReading, tree: &TokenTree| tree.is_computed(reading.node);
-        // A place beyond the end reads as nothing.
-        let paths: Vec<Vec<Option<Slot>>> = self
-            .readings
-            .iter()
-            .filter(|reading| ready(reading, tree))
-            .map(|reading| {
-                let path = tree.path(reading.node);
-                let at = |place: &usize| path.get(*place).copied();
-                reading.places.iter().map(at).collect()
-            })
-            .collect();
-        let mut unread: Vec<Slot> = paths
-            .iter()
-            .flatten()
-            .flatten()
-            .copied()
-            .filter(|slot| tree.value(*slot).is_none())
-            .collect();
-        unread.sort_unstable();
-        unread.dedup();
-        // If this fails, they are told why with everyone else.
-        unread.chunks(PASS).try_for_each(|slots| {
-            if !matches!(self.readout, Readout::Likelihood | Readout::NextLabel) {
-                let rewards = self.decoder.rewards(tree, slots, self.readout)?;
-                slots
-                    .iter()
-                    .zip(rewards)
-                    .for_each(|(&slot, reward)| tree.set_value(slot, reward));
-                return Ok(());
-            }
-            let slots: Vec<(Slot, Slot)> = slots
-                .iter()
-                .filter_map(|&slot| Some((slot, tree.parent(slot)?)))
-                .collect();
-            let parents: Vec<Slot> = slots.iter().map(|(_, parent)| *parent).collect();
-            let likelihood = self.readout == Readout::Likelihood;
-            let logits = match likelihood {
-                true => self.decoder.logits(tree, &parents)?,
-                false => self.decoder.next_labels(tree, &parents)?,
-            };
-            let rows = logits.chunks_exact(self.decoder.config.vocab_size);
-            for ((slot, _), row) in slots.iter().zip(rows) {
-                let logit = row[tree.token(*slot) as usize];
-                let value = match likelihood {
-                    true => logit - log_total(row),
-                    false => log_logistic(logit),
-                };
-                tree.set_value(*slot, value);
-            }
-            Ok::<(), Error>(())
-        })?;
-        let read = self.readings.extract_if(.., |reading| ready(reading, tree));
-        for (reading, path) in read.collect::<Vec<_>>().into_iter().zip(paths) {
-            let value = |slot: Option<Slot>| slot.and_then(|slot| tree.value(slot));
-            let values = path
-                .into_iter()
-                .map(|slot| value(slot).unwrap_or(f32::NAN))
-                .collect();
-            tree.unpin(reading.node);
-            // A reply that nobody waits for is no loss.
-            let _ = reading.reply.send(Ok((values, reading.usage)));
-        }
-        Ok(())
-    }
-
-    fn draw_tokens(&mut self) -> Result<(), Error> {
-        let tree = &mut self.tree;
-        let mut ready: Vec<Slot> = self
-            .drawings
-            .iter()
-            .flat_map(|drawing| &drawing.rows)
-            .map(|row| row.node)
-            .filter(|&node| tree.is_computed(node))
-            .collect();
-        ready.sort_unstable();
-        ready.dedup();
-        let mut logits = Vec::new();
-        for slots in ready.chunks(PASS) {
-            logits.extend(self.decoder.logits(tree, slots)?);
-        }
-        let vocabulary = self.decoder.config.vocab_size;
-        let known = self.tokenizer.size().min(vocabulary);
-        let places: HashMap<Slot, usize> = ready.into_iter().zip(0..).collect();
-        let mut finished = Vec::new();
-        for (at, drawing) in self.drawings.iter_mut().enumerate() {
-            let ActiveDrawing {
-                halt,
-                usage,
-                until,
-                sampling,
-                rows,
-                done,
-                ..
-            } = drawing;
-            let before = usage.generated;
-            let mut distributions: HashMap<Slot, Distribution<'_>> = HashMap::new();
-            rows.retain_mut(|row| {
-                let Some(place) = places.get(&row.node) else {
-                    return true;
-                };
-                let logits = &logits[place * vocabulary..][..known];
-                let distribution = distributions
-                    .entry(row.node)
-                    .or_insert_with(|| Distribution::new(logits, *sampling));
-                let (token, likelihood) = distribution.draw(row.rng.random());
-                usage.generated += 1;
-                row.left -= 1;
-                let stop = match row.segmenter.push(&self.tokenizer, token, likelihood) {
-                    End::Answer => Some(Stop::Answer),
-                    End::Step if *until == Until::Step => Some(Stop::Step),
-                    _ if row.left == 0 => Some(Stop::Length),
-                    _ => None,
-                };
-                let last = row.node;
-                if let Some(stop) = stop {
-                    let steps = row.segmenter.clone().into_segments();
-                    done[row.index] = Some(Draw { steps, stop });
-                } else {
-                    row.node = tree.child(Some(last), token);
-                    tree.pin(row.node);
-                }
-                tree.unpin(last);
-                stop.is_none()
-            });
-            if let Some(halt) = halt {
-                halt.drew(usage.generated - before);
-            }
-            if rows.is_empty() {
-                finished.push(at);
-            }
-        }
-        for at in finished.into_iter().rev() {
-            let ActiveDrawing {
-                reply, usage, done, ..
-            } = self.drawings.swap_remove(at);
-            let _ = reply.send(Ok((done.into_iter().flatten().collect(), usage)));
-        }
-        Ok(())
-    }
-
-    /// Tells everyone who waits; what comes later may still succeed.
-    fn fail(&mut self, error: &Arc<Error>) {
-        for drawing in self.drawings.drain(..) {
-            drawing
-                .rows
-                .iter()
-                .for_each(|row| self.tree.unpin(row.node));
-            let _ = drawing.reply.send(Err(Arc::clone(error)));
-        }
-        for reading in self.readings.drain(..) {
-            self.tree.unpin(reading.node);
-            let _ = reading.reply.send(Err(Arc::clone(error)));
-        }
-    }
-}
-
-/// The usage of a request that has just come. Its whole prefix counts as cached until a token has to be computed on its
-/// account: whether another request computed it before or beside this one is a matter of timing, which must not show.
-fn arrived(prefix: &[u32]) -> Usage {
-    let prompt = prefix.len() as u64;
-    Usage {
-        requests: 1,
-        prompt,
-        cached: prompt,
-        ..Usage::default()
-    }
-}
-
-struct Batch {
-    nodes: Vec<Slot>,
-    members: HashSet<Slot>,
-}
-
-impl Batch {
-    /// Adds what is missing of a path, from its beginning, as far as there is room.
-    fn add(&mut self, tree: &TokenTree, node: Slot, usage: &mut Usage) {
-        let mut missing = Vec::new();
-        let mut at = Some(node);
-        while let Some(slot) =
-            at.filter(|slot| !tree.is_computed(*slot) && !self.members.contains(slot))
-        {
-            missing.push(slot);
-            at = tree.parent(slot);
-        }
-        let room = PASS.saturating_sub(self.nodes.len());
-        for slot in missing.into_iter().rev().take(room) {
-            if (tree.depth(slot) as u64) < usage.prompt {
-                usage.cached -= 1;
-            }
-            usage.computed += 1;
-            usage.attended += tree.depth(slot) as u64 + 1;
-            self.nodes.push(slot);
-            self.members.insert(slot);
-        }
     }
 }
 
@@ -701,8 +261,8 @@ mod tests {
         )
     }
 
-    fn drawing(segmenter: &Segmenter, seeds: std::ops::Range<u64>) -> Drawing {
-        Drawing {
+    fn drawing(segmenter: &Segmenter, seeds: std::ops::Range<u64>) -> DrawRequest {
+        DrawRequest {
             prefix: vec![1, 2, 3],
             seeds: seeds.collect(),
             until: Until::Answer,
@@ -720,7 +280,7 @@ mod tests {
             let drawn = block_on(engine.draw(vec![drawing(&segmenter, seeds)]));
             drawn.map(|replies| {
                 let draws = replies.into_iter().flat_map(|(draws, _)| draws);
-                let tokens = |draw: Draw| draw.steps.into_iter().flat_map(|step| step.tokens);
+                let tokens = |draw: DrawnText| draw.steps.into_iter().flat_map(|step| step.tokens);
                 draws.flat_map(tokens).collect::<Vec<u32>>()
             })
         };
@@ -728,7 +288,7 @@ mod tests {
         assert_eq!(alone.len(), 8);
         // A decoder that says less than its configuration promises: what it says of a second token is looked for beyond the end.
         let (mut decoder, ..) = model();
-        decoder.config.vocab_size *= 1000;
+        decoder.spec.vocabulary *= 1000;
         let engine = Engine::start(decoder, tokenizer, Readout::Likelihood).unwrap();
         for _ in 0..3 {
             let error = ask(&engine, 0..8).unwrap_err();

@@ -1,6 +1,8 @@
-//! What can go wrong between a checkpoint and an answer.
+//! Errors of loading and running models.
 
 use std::path::PathBuf;
+
+use crate::memory::DoesNotFit;
 
 /// Why a model cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -38,20 +40,23 @@ pub enum Error {
         /// What the checkpoint asks for.
         what: String,
     },
+    /// A model for which there is not enough memory; nothing of it was loaded.
+    #[error("{0}")]
+    Memory(DoesNotFit),
     /// A checkpoint in a role that it cannot play.
     #[error("this checkpoint is a {architecture} and cannot be a {role}")]
     Role {
-        /// What it is.
+        /// The architecture that its `config.json` names.
         architecture: String,
-        /// What was wanted.
+        /// The role it was loaded for.
         role: &'static str,
     },
-    /// An implicit PRM without the model that it was trained from.
+    /// An implicit PRM that needs its reference model and was given none.
     #[error(
         "the profile {0} compares a verifier with the model it was trained from; name that as its reference"
     )]
     NoReference(String),
-    /// A reference for a verifier that has no use for one.
+    /// A reference model for a verifier that does not use one.
     #[error("the profile {0} reads a verifier by itself; it takes no reference")]
     NeedsNoReference(String),
     /// A tensor is missing or has another shape, or a kernel failed.
@@ -60,17 +65,25 @@ pub enum Error {
     /// Text that cannot become tokens.
     #[error(transparent)]
     Prompt(#[from] outthink_prompt::Error),
-    /// A solution longer than the model's positions.
+    /// A sequence that is longer than the model's context.
     #[error("{tokens} tokens exceed the model's context of {limit}")]
     TooLong {
-        /// Needed.
+        /// Length of the sequence, in tokens.
         tokens: usize,
         /// The model's `max_position_embeddings`.
         limit: usize,
     },
-    /// Nothing to go on from.
+    /// An empty sequence: there is no token to continue from.
     #[error("the prompt is empty: a model goes on from one token at least")]
     EmptyPrompt,
+    /// A position beyond the end of its sequence.
+    #[error("there is no place {place} in a sequence of {tokens} tokens")]
+    NoSuchPlace {
+        /// The position asked for, from 0.
+        place: usize,
+        /// Length of the sequence.
+        tokens: usize,
+    },
     /// A token that the model has no embedding for.
     #[error("token {token} is not among the model's {vocabulary}")]
     UnknownToken {

@@ -4,31 +4,36 @@
 //! One thread owns a model and its tree of keys and values. Whatever is asked for, by any problem, joins the next
 //! forward pass; every token of the tree is computed once.
 
-mod attention;
+mod architectures;
+mod batch;
 mod checkpoint;
-mod config;
 mod convert;
 mod decoder;
 mod engine;
 mod error;
 mod gguf;
-mod linear;
+mod layers;
+mod memory;
 mod policy;
 mod precision;
-mod rotary;
+mod readout;
 mod sampler;
 mod shards;
+mod sizes;
 mod tree;
 mod verifier;
 mod weights;
+mod worker;
 
 pub use checkpoint::Checkpoint;
 pub use convert::convert;
-pub use decoder::{Head, Readout};
-pub use engine::{Counts, Draw, Drawing, Engine, Reading};
+pub use engine::{DrawRequest, DrawnText, Engine, EngineCounts, Reading};
 pub use error::Error;
 pub use gguf::gguf_parts;
+pub use layers::head::Head;
+pub use memory::{DoesNotFit, MemoryPlan};
 pub use policy::EmbeddedPolicy;
 pub use precision::Precision;
+pub use readout::Readout;
 pub use verifier::EmbeddedVerifier;
 pub use weights::Weights;

@@ -1,5 +1,6 @@
 //! A checkpoint as a policy.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt};
@@ -9,15 +10,19 @@ use outthink_core::{
 };
 use outthink_prompt::{ChatTemplate, Message, PolicyProfile, Profile, Role, Segmenter, Tokenizer};
 
-use crate::decoder::Readout;
-use crate::engine::{Counts, Draw, Drawing, Engine, Reading};
+use crate::engine::{DrawRequest, DrawnText, Engine, EngineCounts, Reading};
+use crate::readout::Readout;
 use crate::{Checkpoint, Error};
 
-/// A causal LM that answers questions.
+/// A causal language model that samples solutions.
 pub struct EmbeddedPolicy {
     engine: Engine,
     tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
+    /// The template as the checkpoint has it, for a verifier on the same engine.
+    template_source: Cow<'static, str>,
+    /// As `config.json` names it.
+    class: String,
     name: String,
     profile: PolicyProfile,
     segmenter: Segmenter,
@@ -26,20 +31,16 @@ pub struct EmbeddedPolicy {
 }
 
 impl EmbeddedPolicy {
-    /// Loads a checkpoint under a profile, or the one that fits it.
+    /// Loads a checkpoint under `profile`, or under the one detected from its architecture and tokens.
     pub fn load(checkpoint: &Checkpoint, profile: Option<Profile>) -> Result<Self, Error> {
         let tokenizer = Arc::new(checkpoint.tokenizer()?);
-        let config = checkpoint.config()?;
+        let class = checkpoint.spec()?.class;
         let profile = match profile {
             Some(profile) => profile,
-            None => Profile::detect(Role::Policy, config.architecture(), &tokenizer)?,
+            None => Profile::detect(Role::Policy, &class, &tokenizer)?,
         };
         let role = || Error::Role {
-            architecture: format!(
-                "{} under the profile {}",
-                config.architecture(),
-                profile.name
-            ),
+            architecture: format!("{class} under the profile {}", profile.name),
             role: "policy",
         };
         let asked = profile.policy.clone().ok_or_else(role)?;
@@ -67,23 +68,25 @@ impl EmbeddedPolicy {
             engine,
             tokenizer,
             template,
+            template_source: checkpoint.template.clone(),
+            class,
             name: profile.name,
             profile: asked,
             segmenter,
         })
     }
 
-    /// The name of the profile in force.
+    /// Name of the profile in use.
     pub fn profile_name(&self) -> &str {
         &self.name
     }
 
-    /// The profile in force.
+    /// The profile in use.
     pub fn profile(&self) -> &PolicyProfile {
         &self.profile
     }
 
-    /// The profile's way of drawing.
+    /// The profile's sampling settings.
     pub fn sampling(&self) -> Sampling {
         let PolicyProfile {
             temperature,
@@ -100,27 +103,44 @@ impl EmbeddedPolicy {
         }
     }
 
-    /// The model's shape.
+    /// The engine that the policy runs on.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn tokenizer(&self) -> &Arc<Tokenizer> {
+        &self.tokenizer
+    }
+
+    pub(crate) fn template_source(&self) -> &str {
+        &self.template_source
+    }
+
+    pub(crate) fn class(&self) -> &str {
+        &self.class
+    }
+
+    /// Parameters, layers and attention width, for counting FLOPs.
     pub fn cost(&self) -> ModelCost {
         self.engine.cost()
     }
 
-    /// What the model has done so far.
-    pub fn counts(&self) -> Counts {
+    /// Work done by the model so far.
+    pub fn counts(&self) -> EngineCounts {
         self.engine.counts()
     }
 
-    /// Forgets cached prefixes; see [`Engine::forget`].
+    /// Empties the cache; see [`Engine::forget`].
     pub async fn forget(&self) -> Result<(), Arc<Error>> {
         self.engine.forget().await
     }
 
-    /// Most tokens of a conversation.
+    /// Context length in tokens.
     pub fn context(&self) -> usize {
         self.engine.context()
     }
 
-    /// Token ids that ask a question. Fails if they leave no room for an answer.
+    /// Token ids of the prompt for a problem. Fails if they leave no room for an answer.
     pub fn prompt(&self, problem: &Problem) -> Result<Vec<u32>, Error> {
         let PolicyProfile {
             system,
@@ -138,7 +158,7 @@ impl EmbeddedPolicy {
     }
 
     /// Draws continuations of a prompt that may be any text, in order, with what they cost.
-    pub async fn draw(&self, drawing: Drawing) -> Result<(Vec<Draw>, Usage), Arc<Error>> {
+    pub async fn draw(&self, drawing: DrawRequest) -> Result<(Vec<DrawnText>, Usage), Arc<Error>> {
         let mut replies = self.engine.draw(vec![drawing]).await?;
         replies.pop().ok_or_else(|| Arc::new(Error::Stopped))
     }
@@ -204,7 +224,7 @@ impl EmbeddedPolicy {
 }
 
 impl EmbeddedPolicy {
-    fn drawings(&self, requests: Vec<Extension>) -> Result<Vec<Drawing>, Error> {
+    fn drawings(&self, requests: Vec<Extension>) -> Result<Vec<DrawRequest>, Error> {
         let drawing = |request| {
             let Extension {
                 problem,
@@ -218,7 +238,7 @@ impl EmbeddedPolicy {
             prefix.extend(steps.iter().flat_map(|step| &step.tokens));
             let texts = steps.iter().map(|step| step.text.as_str());
             let segmenter = self.segmenter.clone().after(texts);
-            Ok(Drawing {
+            Ok(DrawRequest {
                 prefix,
                 seeds,
                 until,
@@ -234,8 +254,8 @@ impl EmbeddedPolicy {
     }
 }
 
-fn replies(drawn: Vec<(Vec<Draw>, Usage)>) -> Vec<Reply> {
-    let continuation = |draw: Draw| Continuation {
+fn replies(drawn: Vec<(Vec<DrawnText>, Usage)>) -> Vec<Reply> {
+    let continuation = |draw: DrawnText| Continuation {
         steps: draw
             .steps
             .into_iter()

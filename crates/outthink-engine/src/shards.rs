@@ -1,7 +1,7 @@
-//! The index of a checkpoint in several files: which tensor is in which of them.
+//! A checkpoint in several files: which tensor is in which of them, by an index or by the files' names.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,32 @@ impl ShardIndex {
     pub(crate) fn files(&self) -> BTreeSet<&str> {
         self.weight_map.values().map(String::as_str).collect()
     }
+}
+
+/// Shards without an index, by their names: all that each says there are.
+pub(crate) fn named(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let unreadable = |source| Error::File {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut count = None;
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        let name = name.to_string_lossy();
+        let numbers = name
+            .strip_prefix("model-")
+            .and_then(|name| name.strip_suffix(".safetensors"));
+        let of = numbers.and_then(|numbers| numbers.split_once("-of-"));
+        count = count.max(of.and_then(|(_, count)| count.parse::<u16>().ok()));
+    }
+    let shard = |number| {
+        folder.join(format!(
+            "model-{number:05}-of-{:05}.safetensors",
+            count.unwrap_or(0)
+        ))
+    };
+    // One that is missing is told when it is opened.
+    Ok((1..=count.unwrap_or(0)).map(shard).collect())
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! nothing, and whoever asks for a prefix again finds what is there. When the arena is full, the leaves that were not
 //! used for longest give way.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, HashMap};
+
+use crate::readout::Readout;
 
 /// Index of a node, and of its slot.
 pub(crate) type Slot = u32;
@@ -14,15 +15,15 @@ pub(crate) type Slot = u32;
 const NONE: Slot = Slot::MAX;
 
 /// Slots that are allocated together.
-const BLOCK: usize = 1024;
+pub(crate) const BLOCK: usize = 1024;
 
 /// A matrix of one row a slot that grows without moving.
-pub(crate) struct Rows {
+pub(crate) struct SlotRows {
     width: usize,
     blocks: Vec<Box<[f32]>>,
 }
 
-impl Rows {
+impl SlotRows {
     fn new(width: usize) -> Self {
         Self {
             width,
@@ -47,7 +48,7 @@ impl Rows {
     }
 }
 
-struct Node {
+struct TokenNode {
     parent: Slot,
     token: u32,
     /// Position in the sequence.
@@ -57,14 +58,20 @@ struct Node {
     pins: u32,
     last_used: u64,
     computed: bool,
-    /// The number that a verifier reads off this token, once known.
-    value: Option<f32>,
+    /// The number that was last read off this token, and how.
+    value: Option<(Readout, f32)>,
+}
+
+impl TokenNode {
+    fn is_idle(&self) -> bool {
+        self.children == 0 && self.pins == 0
+    }
 }
 
 /// Keys and values of one layer.
 pub(crate) struct LayerCache {
-    pub keys: Rows,
-    pub values: Rows,
+    pub keys: SlotRows,
+    pub values: SlotRows,
 }
 
 /// The tree of one model.
@@ -72,32 +79,32 @@ pub(crate) struct TokenTree {
     /// One a layer.
     pub layers: Vec<LayerCache>,
     /// After the last norm.
-    pub hidden: Rows,
-    nodes: Vec<Node>,
+    pub hidden: SlotRows,
+    nodes: Vec<TokenNode>,
     free: Vec<Slot>,
     index: HashMap<(Slot, u32), Slot>,
-    /// Slots beyond which old leaves give way.
+    /// Leaves that may be evicted because no request uses them, least recently used first.
+    idle: BTreeSet<(u64, Slot)>,
+    /// Number of slots beyond which idle leaves are evicted.
     capacity: usize,
-    /// Slots beyond which old leaves are looked for again, after there were none: to look for each new token would take the
-    /// square of their number.
-    crowded: usize,
+    /// Counts uses of nodes.
     clock: u64,
 }
 
 impl TokenTree {
     pub(crate) fn new(layers: usize, key_width: usize, hidden: usize, capacity: usize) -> Self {
         let cache = || LayerCache {
-            keys: Rows::new(key_width),
-            values: Rows::new(key_width),
+            keys: SlotRows::new(key_width),
+            values: SlotRows::new(key_width),
         };
         Self {
             layers: (0..layers).map(|_| cache()).collect(),
-            hidden: Rows::new(hidden),
+            hidden: SlotRows::new(hidden),
             nodes: Vec::new(),
             free: Vec::new(),
             index: HashMap::new(),
+            idle: BTreeSet::new(),
             capacity,
-            crowded: 0,
             clock: 0,
         }
     }
@@ -113,27 +120,33 @@ impl TokenTree {
         )
     }
 
-    /// The node of `token` after `parent`, made if it is new.
+    /// Bytes of memory that a token takes beside its keys, values and hidden state, about: the node, and its entry in an index
+    /// that is half full.
+    pub(crate) const NODE_BYTES: usize =
+        size_of::<TokenNode>() + 2 * size_of::<((Slot, u32), Slot)>();
+
+    /// The node of `token` after `parent`, made if it is new, and pinned until [`Self::unpin`]. The parent must be pinned.
     pub(crate) fn child(&mut self, parent: Option<Slot>, token: u32) -> Slot {
         let key = (parent.unwrap_or(NONE), token);
         self.clock += 1;
         if let Some(&slot) = self.index.get(&key) {
+            self.pin(slot);
             self.nodes[slot as usize].last_used = self.clock;
             return slot;
         }
-        // The parent must outlive the search for room.
+        if self.free.is_empty() && self.nodes.len() >= self.capacity {
+            // Several at a time, so that not every new token has to look.
+            self.remove_idle((self.capacity / 4).max(1));
+        }
         if let Some(parent) = parent {
             self.nodes[parent as usize].children += 1;
         }
-        if self.free.is_empty() && self.nodes.len() >= self.capacity.max(self.crowded) {
-            self.evict();
-        }
-        let node = Node {
+        let node = TokenNode {
             parent: key.0,
             token,
             depth: parent.map_or(0, |parent| self.nodes[parent as usize].depth + 1),
             children: 0,
-            pins: 0,
+            pins: 1,
             last_used: self.clock,
             computed: false,
             value: None,
@@ -154,12 +167,11 @@ impl TokenTree {
         slot
     }
 
-    /// The node of a whole sequence, pinned until [`Self::unpin`].
+    /// The node of a whole sequence, pinned until [`Self::unpin`]; none for an empty one.
     pub(crate) fn insert(&mut self, tokens: &[u32]) -> Option<Slot> {
         let mut at = None;
         for &token in tokens {
             let next = self.child(at, token);
-            self.nodes[next as usize].pins += 1;
             if let Some(before) = at {
                 self.unpin(before);
             }
@@ -169,11 +181,19 @@ impl TokenTree {
     }
 
     pub(crate) fn pin(&mut self, slot: Slot) {
-        self.nodes[slot as usize].pins += 1;
+        let node = &mut self.nodes[slot as usize];
+        if node.is_idle() {
+            self.idle.remove(&(node.last_used, slot));
+        }
+        node.pins += 1;
     }
 
     pub(crate) fn unpin(&mut self, slot: Slot) {
-        self.nodes[slot as usize].pins -= 1;
+        let node = &mut self.nodes[slot as usize];
+        node.pins -= 1;
+        if node.is_idle() {
+            self.idle.insert((node.last_used, slot));
+        }
     }
 
     pub(crate) fn parent(&self, slot: Slot) -> Option<Slot> {
@@ -198,12 +218,15 @@ impl TokenTree {
         self.nodes[slot as usize].computed = true;
     }
 
-    pub(crate) fn value(&self, slot: Slot) -> Option<f32> {
-        self.nodes[slot as usize].value
+    /// The number that this token reads as, if it was last read in this way.
+    pub(crate) fn value(&self, slot: Slot, readout: Readout) -> Option<f32> {
+        let read = self.nodes[slot as usize].value;
+        read.filter(|(known, _)| *known == readout)
+            .map(|(_, value)| value)
     }
 
-    pub(crate) fn set_value(&mut self, slot: Slot, value: f32) {
-        self.nodes[slot as usize].value = Some(value);
+    pub(crate) fn set_value(&mut self, slot: Slot, readout: Readout, value: f32) {
+        self.nodes[slot as usize].value = Some((readout, value));
     }
 
     /// The sequence that ends at a node, first token first.
@@ -227,43 +250,26 @@ impl TokenTree {
         self.hidden.grow(slots);
     }
 
-    /// Forgets everything that nobody stands on.
+    /// Evicts everything that no request uses.
     pub(crate) fn clear(&mut self) {
-        self.remove_leaves(usize::MAX);
+        self.remove_idle(usize::MAX);
     }
 
-    fn evict(&mut self) {
-        let part = (self.capacity / 4).max(1);
-        self.remove_leaves(part);
-        self.crowded = match self.free.is_empty() {
-            true => self.nodes.len() + part,
-            false => 0,
-        };
-    }
-
-    /// Removes up to `count` unpinned leaves, least recently used first; a node whose last child goes becomes a leaf.
-    /// Removes fewer when the rest is in use: the capacity is a wish, not a limit to fail on.
-    fn remove_leaves(&mut self, count: usize) {
-        let removable = |node: &Node| node.children == 0 && node.pins == 0;
-        let mut leaves: BinaryHeap<Reverse<(u64, Slot)>> = self
-            .index
-            .values()
-            .map(|&slot| (slot, &self.nodes[slot as usize]))
-            .filter(|(_, node)| removable(node))
-            .map(|(slot, node)| Reverse((node.last_used, slot)))
-            .collect();
+    /// Removes up to `count` idle leaves, least recently used first; a node whose last child goes becomes a leaf. Removes
+    /// fewer when the rest is in use: the capacity is a wish, not a limit to fail on.
+    fn remove_idle(&mut self, count: usize) {
         for _ in 0..count {
-            let Some(Reverse((_, slot))) = leaves.pop() else {
+            let Some((_, slot)) = self.idle.pop_first() else {
                 return;
             };
-            let Node { parent, token, .. } = self.nodes[slot as usize];
+            let TokenNode { parent, token, .. } = self.nodes[slot as usize];
             self.index.remove(&(parent, token));
             self.free.push(slot);
             if parent != NONE {
                 let above = &mut self.nodes[parent as usize];
                 above.children -= 1;
-                if removable(above) {
-                    leaves.push(Reverse((above.last_used, parent)));
+                if above.is_idle() {
+                    self.idle.insert((above.last_used, parent));
                 }
             }
         }
@@ -272,6 +278,8 @@ impl TokenTree {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -297,16 +305,45 @@ mod tests {
     }
 
     #[test]
-    fn where_all_is_in_use_old_leaves_are_looked_for_now_and_then_and_give_way_in_the_end() {
+    fn where_all_is_in_use_nothing_gives_way_or_is_looked_through() {
         let mut tree = TokenTree::new(1, 1, 1, 8);
         let pinned: Vec<Slot> = (0..100).filter_map(|token| tree.insert(&[token])).collect();
         assert_eq!((pinned.len(), tree.nodes.len()), (100, 100));
-        assert!((100..=102).contains(&tree.crowded), "{}", tree.crowded);
+        assert!(tree.idle.is_empty(), "what is in use is never looked at");
         pinned.into_iter().for_each(|slot| tree.unpin(slot));
         for token in 200..300 {
             let slot = tree.insert(&[token]).expect("not empty");
             tree.unpin(slot);
         }
-        assert!(tree.nodes.len() <= 102, "{} slots", tree.nodes.len());
+        assert_eq!(tree.nodes.len(), 100, "no more room was needed");
+    }
+
+    proptest! {
+        #[test]
+        fn the_idle_are_the_leaves_that_nobody_stands_on(
+            moves in prop::collection::vec((prop::collection::vec(0u32..3, 1..6), any::<bool>()), 1..80)
+        ) {
+            let mut tree = TokenTree::new(1, 1, 1, 12);
+            let mut standing: Vec<(Vec<u32>, Slot)> = Vec::new();
+            for (tokens, leaves) in moves {
+                let slot = tree.insert(&tokens).expect("not empty");
+                standing.push((tokens, slot));
+                if leaves {
+                    let (_, slot) = standing.remove(0);
+                    tree.unpin(slot);
+                }
+                let idle: BTreeSet<(u64, Slot)> = tree.index.values()
+                    .map(|&slot| (slot, &tree.nodes[slot as usize]))
+                    .filter(|(_, node)| node.is_idle())
+                    .map(|(slot, node)| (node.last_used, slot))
+                    .collect();
+                prop_assert_eq!(&tree.idle, &idle);
+                prop_assert_eq!(tree.index.len() + tree.free.len(), tree.nodes.len());
+                for (tokens, slot) in &standing {
+                    let path: Vec<u32> = tree.path(*slot).into_iter().map(|slot| tree.token(slot)).collect();
+                    prop_assert_eq!(&path, tokens);
+                }
+            }
+        }
     }
 }

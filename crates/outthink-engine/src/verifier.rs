@@ -6,14 +6,14 @@ use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{Judgement, ModelCost, ModelError, Prefix, Usage, Verifier};
 use outthink_prompt::{ChatTemplate, Profile, Rendered, Reward, RewardLayout, Role, Tokenizer};
 
-use crate::decoder::Readout;
-use crate::engine::{Counts, Engine, Reading};
-use crate::{Checkpoint, Error};
+use crate::engine::{Engine, EngineCounts, Reading};
+use crate::readout::Readout;
+use crate::{Checkpoint, EmbeddedPolicy, Error};
 
 /// A model that scores steps.
 pub struct EmbeddedVerifier {
     engine: Engine,
-    /// Subtracted from the verifier's own log-probabilities, if there is one.
+    /// The reference model of an implicit PRM: its log-probabilities are subtracted from the verifier's.
     reference: Option<Engine>,
     tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
@@ -23,91 +23,87 @@ pub struct EmbeddedVerifier {
 }
 
 impl EmbeddedVerifier {
-    /// Loads a checkpoint under a profile, or the one that fits it. With a reference it is an implicit PRM: each token counts
-    /// by how much likelier the verifier finds it than the reference does, so that what is hard to guess is not held against
-    /// a step. With a reference and no explicit profile, `eurus-prm` is used.
+    /// Loads a checkpoint under `profile`, or under the one detected from its architecture and tokens. With a reference it is
+    /// an implicit PRM: a token counts by its log-probability ratio to the reference, so that tokens which are hard to
+    /// predict for any model do not lower a reward. With a reference and no profile given or detected, `eurus-prm` is used.
     pub fn load(
         checkpoint: &Checkpoint,
         reference: Option<&Checkpoint>,
         profile: Option<Profile>,
     ) -> Result<Self, Error> {
         let tokenizer = Arc::new(checkpoint.tokenizer()?);
-        let config = checkpoint.config()?;
-        let profile = match profile {
-            Some(profile) => profile,
-            None => match Profile::detect(Role::Verifier, config.architecture(), &tokenizer) {
-                Err(_) if reference.is_some() => Profile::named("eurus-prm")?,
-                detected => detected?,
-            },
-        };
-        let role = || Error::Role {
-            architecture: format!(
-                "{} under the profile {}",
-                config.architecture(),
-                profile.name
-            ),
-            role: "verifier",
-        };
-        let shown = profile.verifier.as_ref().ok_or_else(role)?;
-        let layout = RewardLayout::new(shown, &tokenizer)?;
-        let readout = match layout.reward() {
-            Reward::Likelihood | Reward::Ratio(_) => Readout::Likelihood,
-            Reward::NextLabel => Readout::NextLabel,
-            Reward::Label(label) => Readout::Label(label),
-            Reward::Value => Readout::Value,
-            Reward::Tokens(right, wrong) => Readout::Tokens(right, wrong),
-        };
-        match (layout.reward(), reference) {
-            (Reward::Ratio(_), None) => return Err(Error::NoReference(profile.name)),
-            (Reward::Likelihood | Reward::Ratio(_), _) | (_, None) => {}
-            (_, Some(_)) => return Err(Error::NeedsNoReference(profile.name)),
-        }
+        let class = checkpoint.spec()?.class;
+        let (name, layout) = layout(profile, &class, &tokenizer, reference.is_some())?;
         let template = ChatTemplate::new(&checkpoint.template)?;
+        let readout = readout(&layout);
         let load = |checkpoint| Engine::load(checkpoint, Arc::clone(&tokenizer), readout);
         Ok(Self {
             engine: load(checkpoint)?,
             reference: reference.map(load).transpose()?,
             tokenizer,
             template,
-            name: profile.name,
+            name,
             layout,
             windows: false,
         })
     }
 
-    /// Scores a solution that is longer than the context in overlapping windows of it, each with the question and about half
-    /// of the window before it, instead of refusing it.
+    /// Uses the policy's own model as the verifier, on the same engine. There is one copy of the weights and one tree of
+    /// computed tokens, so scoring a solution computes only the tokens that the policy has not. Otherwise like
+    /// [`Self::load`].
+    pub fn sharing(
+        policy: &EmbeddedPolicy,
+        reference: Option<&Checkpoint>,
+        profile: Option<Profile>,
+    ) -> Result<Self, Error> {
+        let tokenizer = Arc::clone(policy.tokenizer());
+        let (name, layout) = layout(profile, policy.class(), &tokenizer, reference.is_some())?;
+        let readout = readout(&layout);
+        let load = |checkpoint| Engine::load(checkpoint, Arc::clone(&tokenizer), readout);
+        Ok(Self {
+            engine: policy.engine().reading_as(readout)?,
+            reference: reference.map(load).transpose()?,
+            template: ChatTemplate::new(policy.template_source())?,
+            tokenizer,
+            name,
+            layout,
+            windows: false,
+        })
+    }
+
+    /// Scores a solution that exceeds the context in overlapping windows, each with the question and about half of the
+    /// previous window, instead of refusing it.
     pub fn with_windows(mut self) -> Self {
         self.windows = true;
         self
     }
 
-    /// The name of the profile in force.
+    /// Name of the profile in use.
     pub fn profile_name(&self) -> &str {
         &self.name
     }
 
-    /// Most tokens of a question with its solution.
+    /// Context length in tokens, for a question with its solution.
     pub fn context(&self) -> usize {
         self.engine.context()
     }
 
-    /// How many tokens a text is.
+    /// Number of tokens of a text.
     pub fn tokens(&self, text: &str) -> Result<usize, Error> {
         Ok(self.tokenizer.encode(text)?.len())
     }
 
-    /// The model's shape.
+    /// Parameters, layers and attention width, for counting FLOPs.
     pub fn cost(&self) -> ModelCost {
         self.engine.cost()
     }
 
-    /// What the model has done so far.
-    pub fn counts(&self) -> Counts {
+    /// Work done by the model so far; the policy's too if they share an engine.
+    pub fn counts(&self) -> EngineCounts {
         self.engine.counts()
     }
 
-    /// Forgets cached prefixes; see [`Engine::forget`].
+    /// Empties the cache; see [`Engine::forget`].
     pub async fn forget(&self) -> Result<(), Arc<Error>> {
         self.engine.forget().await
     }
@@ -150,7 +146,8 @@ impl EmbeddedVerifier {
                 .count();
             if first + fitting <= read {
                 // Not even one more step fits beside the question and its half of the window.
-                let tokens = window.steps.get(read - first).map_or(0, |step| step.end);
+                let step = window.steps.get(read - first);
+                let tokens = step.map_or(window.tokens.len(), |step| step.end);
                 return Err(Error::TooLong { tokens, limit });
             }
             let end = window.steps[fitting - 1].end;
@@ -268,6 +265,44 @@ impl EmbeddedVerifier {
             _ => values.first().map_or(f64::NAN, |value| f64::from(*value)),
         };
         steps.iter().map(reward).collect()
+    }
+}
+
+/// The name of the profile of a verifier, and how its rewards are laid out.
+fn layout(
+    profile: Option<Profile>,
+    class: &str,
+    tokenizer: &Tokenizer,
+    has_reference: bool,
+) -> Result<(String, RewardLayout), Error> {
+    let profile = match profile {
+        Some(profile) => profile,
+        None => match Profile::detect(Role::Verifier, class, tokenizer) {
+            Err(_) if has_reference => Profile::named("eurus-prm")?,
+            detected => detected?,
+        },
+    };
+    let role = || Error::Role {
+        architecture: format!("{class} under the profile {}", profile.name),
+        role: "verifier",
+    };
+    let shown = profile.verifier.as_ref().ok_or_else(role)?;
+    let layout = RewardLayout::new(shown, tokenizer)?;
+    match (layout.reward(), has_reference) {
+        (Reward::Ratio(_), false) => Err(Error::NoReference(profile.name)),
+        (Reward::Likelihood | Reward::Ratio(_), _) | (_, false) => Ok((profile.name, layout)),
+        (_, true) => Err(Error::NeedsNoReference(profile.name)),
+    }
+}
+
+/// How the engine reads tokens for a layout.
+fn readout(layout: &RewardLayout) -> Readout {
+    match layout.reward() {
+        Reward::Likelihood | Reward::Ratio(_) => Readout::Likelihood,
+        Reward::NextLabel => Readout::NextLabel,
+        Reward::Label(label) => Readout::Label(label),
+        Reward::Value => Readout::Value,
+        Reward::Tokens(right, wrong) => Readout::Tokens(right, wrong),
     }
 }
 

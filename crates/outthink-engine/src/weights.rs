@@ -13,7 +13,8 @@ use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata};
 
-use crate::shards::ShardIndex;
+use crate::architectures::GgufFormat;
+use crate::shards::{self, ShardIndex};
 use crate::{Error, gguf};
 
 /// Where the tensors of a checkpoint are.
@@ -40,7 +41,7 @@ impl Weights {
                 shards.map(|shard| folder.join(shard)).collect(),
             ));
         }
-        let shards = shards(folder)?;
+        let shards = shards::named(folder)?;
         if !shards.is_empty() {
             return Ok(Self::Files(shards));
         }
@@ -74,49 +75,30 @@ impl Weights {
         match self {
             Self::Embedded(bytes) => open.add(
                 "the embedded weights",
-                Source::Bytes(bytes),
+                WeightSource::Bytes(bytes),
                 bytes.len() as u64,
             )?,
             Self::Files(paths) => {
                 for path in paths {
                     let (file, length) = opened(path)?;
-                    open.add(&path.display().to_string(), Source::File(file), length)?;
+                    open.add(
+                        &path.display().to_string(),
+                        WeightSource::File(file),
+                        length,
+                    )?;
                 }
             }
             Self::Gguf(parts) => {
-                for part in parts {
-                    open.add_gguf(part)?;
+                let headers = parts.iter().map(|part| gguf::Header::read(part));
+                let headers = headers.collect::<Result<Vec<_>, _>>()?;
+                let format = gguf::format(&headers);
+                for (part, header) in parts.iter().zip(headers) {
+                    open.add_gguf(part, header, format)?;
                 }
             }
         }
         Ok(open)
     }
-}
-
-/// Shards without an index, by their names: all that each says there are.
-fn shards(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let unreadable = |source| Error::File {
-        path: folder.to_owned(),
-        source,
-    };
-    let mut count = None;
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        let name = name.to_string_lossy();
-        let numbers = name
-            .strip_prefix("model-")
-            .and_then(|name| name.strip_suffix(".safetensors"));
-        let of = numbers.and_then(|numbers| numbers.split_once("-of-"));
-        count = count.max(of.and_then(|(_, count)| count.parse::<u16>().ok()));
-    }
-    let shard = |number| {
-        folder.join(format!(
-            "model-{number:05}-of-{:05}.safetensors",
-            count.unwrap_or(0)
-        ))
-    };
-    // One that is missing is told when it is opened.
-    Ok((1..=count.unwrap_or(0)).map(shard).collect())
 }
 
 /// A file and its length.
@@ -151,12 +133,12 @@ pub(crate) fn beginning(bytes: &[u8]) -> String {
     }
 }
 
-enum Source<'w> {
+enum WeightSource<'w> {
     Bytes(&'w [u8]),
     File(File),
 }
 
-impl Source<'_> {
+impl WeightSource<'_> {
     fn read(&self, at: u64, length: usize) -> std::io::Result<Cow<'_, [u8]>> {
         let cut_off = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
         match self {
@@ -179,7 +161,7 @@ impl Source<'_> {
 
 /// What the numbers of a tensor are stored as.
 #[derive(Clone, Debug)]
-enum Stored {
+pub(crate) enum StoredAs {
     Plain(DType),
     /// In blocks of a quantized type.
     Blocks(GgmlDType),
@@ -187,23 +169,24 @@ enum Stored {
     Other(String),
 }
 
-struct Place {
+pub(crate) struct TensorPlace {
     source: usize,
-    stored: Stored,
-    shape: Vec<usize>,
+    pub stored: StoredAs,
+    pub shape: Vec<usize>,
     start: u64,
-    length: usize,
+    /// In bytes.
+    pub length: usize,
 }
 
 /// The headers of a checkpoint's weight files.
 pub(crate) struct OpenWeights<'w> {
-    device: Device,
-    sources: Vec<(String, Source<'w>)>,
-    tensors: HashMap<String, Place>,
+    pub device: Device,
+    sources: Vec<(String, WeightSource<'w>)>,
+    pub tensors: HashMap<String, TensorPlace>,
 }
 
 impl<'w> OpenWeights<'w> {
-    fn add(&mut self, name: &str, source: Source<'w>, length: u64) -> Result<(), Error> {
+    fn add(&mut self, name: &str, source: WeightSource<'w>, length: u64) -> Result<(), Error> {
         let broken = |reason: String| Error::Weights {
             file: name.to_owned(),
             reason,
@@ -244,14 +227,14 @@ impl<'w> OpenWeights<'w> {
             if start.saturating_add(to as u64) > length {
                 return Err(broken(format!("it is cut off within tensor {tensor}")));
             }
-            let place = Place {
+            let place = TensorPlace {
                 source: self.sources.len(),
                 stored: match info.dtype {
-                    Dtype::F32 => Stored::Plain(DType::F32),
-                    Dtype::F16 => Stored::Plain(DType::F16),
-                    Dtype::BF16 => Stored::Plain(DType::BF16),
-                    Dtype::F64 => Stored::Plain(DType::F64),
-                    other => Stored::Other(format!(
+                    Dtype::F32 => StoredAs::Plain(DType::F32),
+                    Dtype::F16 => StoredAs::Plain(DType::F16),
+                    Dtype::BF16 => StoredAs::Plain(DType::BF16),
+                    Dtype::F64 => StoredAs::Plain(DType::F64),
+                    other => StoredAs::Other(format!(
                         "{other:?}, and F64, F32, F16 and BF16 are read; take the checkpoint that it was made from, or a GGUF file"
                     )),
                 },
@@ -267,18 +250,22 @@ impl<'w> OpenWeights<'w> {
     }
 
     /// The tensors of a GGUF file under the names that transformers gives them.
-    fn add_gguf(&mut self, path: &Path) -> Result<(), Error> {
+    fn add_gguf(
+        &mut self,
+        path: &Path,
+        header: gguf::Header,
+        format: Option<&GgufFormat>,
+    ) -> Result<(), Error> {
         let (file, _) = opened(path)?;
-        let header = gguf::Header::read(path)?;
         for info in &header.tensors {
-            let place = Place {
+            let place = TensorPlace {
                 source: self.sources.len(),
                 stored: match info.dtype {
-                    Some(GgmlDType::F32) => Stored::Plain(DType::F32),
-                    Some(GgmlDType::F16) => Stored::Plain(DType::F16),
-                    Some(GgmlDType::BF16) => Stored::Plain(DType::BF16),
-                    Some(blocks) => Stored::Blocks(blocks),
-                    None => Stored::Other(format!(
+                    Some(GgmlDType::F32) => StoredAs::Plain(DType::F32),
+                    Some(GgmlDType::F16) => StoredAs::Plain(DType::F16),
+                    Some(GgmlDType::BF16) => StoredAs::Plain(DType::BF16),
+                    Some(blocks) => StoredAs::Blocks(blocks),
+                    None => StoredAs::Other(format!(
                         "{}, and {} are read; take another file of the model, as Q4_K_M or Q8_0",
                         gguf::type_name(info.kind),
                         gguf::types_read()
@@ -288,12 +275,13 @@ impl<'w> OpenWeights<'w> {
                 start: info.start,
                 length: info.length,
             };
-            let name = gguf::tensor_name(&info.name);
+            let renamed = format.map(|format| format.tensor_name(&info.name));
+            let name = renamed.unwrap_or_else(|| info.name.clone());
             if self.tensors.insert(name, place).is_some() {
                 return Err(header.broken(format!("it has tensor {} twice", info.name)));
             }
         }
-        self.sources.push((header.file, Source::File(file)));
+        self.sources.push((header.file, WeightSource::File(file)));
         Ok(())
     }
 
@@ -309,11 +297,16 @@ impl<'w> OpenWeights<'w> {
             .fold(0, u64::saturating_add)
     }
 
+    /// An error if there is no such tensor, or not of this shape, without reading it.
+    pub(crate) fn check(&self, name: &str, shape: &[usize]) -> Result<(), Error> {
+        self.place(name, shape).map(drop)
+    }
+
     /// A tensor of the given shape, in the type it is stored in; what is quantized comes as f32.
     pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
         let (place, bytes) = self.bytes(name, shape)?;
         match &place.stored {
-            Stored::Plain(dtype) => {
+            StoredAs::Plain(dtype) => {
                 let tensor = Tensor::from_raw_buffer(&bytes, *dtype, shape, &self.device)?;
                 // Nothing is computed in f64.
                 Ok(match dtype {
@@ -321,11 +314,11 @@ impl<'w> OpenWeights<'w> {
                     _ => tensor,
                 })
             }
-            Stored::Blocks(dtype) => {
+            StoredAs::Blocks(dtype) => {
                 let storage = QStorage::from_data(bytes, &self.device, *dtype)?;
                 Ok(QTensor::new(storage, shape)?.dequantize(&self.device)?)
             }
-            Stored::Other(other) => Err(Error::Unsupported {
+            StoredAs::Other(other) => Err(Error::Unsupported {
                 what: format!(
                     "{}: tensor {name} is of type {other}",
                     self.sources[place.source].0
@@ -337,7 +330,7 @@ impl<'w> OpenWeights<'w> {
     /// The type of a tensor that is quantized.
     pub(crate) fn blocks(&self, name: &str) -> Option<GgmlDType> {
         match self.tensors.get(name)?.stored {
-            Stored::Blocks(dtype) => Some(dtype),
+            StoredAs::Blocks(dtype) => Some(dtype),
             _ => None,
         }
     }
@@ -345,7 +338,7 @@ impl<'w> OpenWeights<'w> {
     /// A quantized tensor as it is.
     pub(crate) fn quantized(&self, name: &str, shape: &[usize]) -> Result<QTensor, Error> {
         let (place, bytes) = self.bytes(name, shape)?;
-        let &Stored::Blocks(dtype) = &place.stored else {
+        let &StoredAs::Blocks(dtype) = &place.stored else {
             return Ok(QTensor::quantize(&self.get(name, shape)?, GgmlDType::Q8_0)?);
         };
         let storage = QStorage::from_data(bytes, &self.device, dtype)?;
@@ -353,7 +346,20 @@ impl<'w> OpenWeights<'w> {
     }
 
     /// A tensor's place and bytes, once its shape and length are known to be right.
-    fn bytes(&self, name: &str, shape: &[usize]) -> Result<(&Place, Cow<'_, [u8]>), Error> {
+    fn bytes(&self, name: &str, shape: &[usize]) -> Result<(&TensorPlace, Cow<'_, [u8]>), Error> {
+        let place = self.place(name, shape)?;
+        let (file, source) = &self.sources[place.source];
+        let bytes = source
+            .read(place.start, place.length)
+            .map_err(|error| Error::Weights {
+                file: file.clone(),
+                reason: format!("tensor {name}: {error}"),
+            })?;
+        Ok((place, bytes))
+    }
+
+    /// Where a tensor is, once its shape and length are known to be right.
+    fn place(&self, name: &str, shape: &[usize]) -> Result<&TensorPlace, Error> {
         let missing = || {
             let packed = name.replace(".weight", ".qweight");
             if self.tensors.contains_key(&packed) {
@@ -367,7 +373,7 @@ impl<'w> OpenWeights<'w> {
             }
         };
         let place = self.tensors.get(name).ok_or_else(missing)?;
-        let (file, source) = &self.sources[place.source];
+        let (file, _) = &self.sources[place.source];
         let broken = |reason: String| Error::Weights {
             file: file.clone(),
             reason,
@@ -380,9 +386,9 @@ impl<'w> OpenWeights<'w> {
         }
         let elements: usize = shape.iter().product();
         let length = match place.stored {
-            Stored::Plain(dtype) => elements * dtype.size_in_bytes(),
-            Stored::Blocks(dtype) => elements / dtype.block_size() * dtype.type_size(),
-            Stored::Other(_) => place.length,
+            StoredAs::Plain(dtype) => elements * dtype.size_in_bytes(),
+            StoredAs::Blocks(dtype) => elements / dtype.block_size() * dtype.type_size(),
+            StoredAs::Other(_) => place.length,
         };
         if length != place.length {
             return Err(broken(format!(
@@ -390,10 +396,7 @@ impl<'w> OpenWeights<'w> {
                 place.length
             )));
         }
-        let bytes = source
-            .read(place.start, place.length)
-            .map_err(|error| broken(format!("tensor {name}: {error}")))?;
-        Ok((place, bytes))
+        Ok(place)
     }
 
     /// A tensor of the given shape as f32.

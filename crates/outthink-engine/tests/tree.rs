@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use futures::executor::block_on;
 use outthink_core::{Halt, Sampling, Stop, Until, Usage};
-use outthink_engine::{Draw, Drawing, Engine, Reading};
+use outthink_engine::{DrawRequest, DrawnText, Engine, Error, Reading, Readout};
 use outthink_prompt::{Profile, Segmenter};
 use proptest::prelude::*;
 
@@ -88,7 +88,7 @@ proptest! {
     }
 }
 
-fn drawings(seeds: &[u64]) -> Vec<Drawing> {
+fn drawings(seeds: &[u64]) -> Vec<DrawRequest> {
     let checkpoint = models::checkpoint("micro-90k");
     let tokenizer = models::tokenizer(&checkpoint);
     let profile = Profile::named("micro").unwrap().policy.unwrap();
@@ -104,7 +104,7 @@ fn drawings(seeds: &[u64]) -> Vec<Drawing> {
             .unwrap()
     };
     prompts
-        .map(|text| Drawing {
+        .map(|text| DrawRequest {
             prefix: prompt(text),
             seeds: seeds.to_vec(),
             until: Until::Answer,
@@ -115,8 +115,8 @@ fn drawings(seeds: &[u64]) -> Vec<Drawing> {
         .into()
 }
 
-fn texts(draws: &[Draw]) -> Vec<(Vec<String>, Stop)> {
-    let text = |draw: &Draw| draw.steps.iter().map(|step| step.text.clone()).collect();
+fn texts(draws: &[DrawnText]) -> Vec<(Vec<String>, Stop)> {
+    let text = |draw: &DrawnText| draw.steps.iter().map(|step| step.text.clone()).collect();
     draws.iter().map(|draw| (text(draw), draw.stop)).collect()
 }
 
@@ -140,7 +140,7 @@ fn a_draw_is_the_same_alone_and_in_a_crowd() {
 #[test]
 fn a_halt_hands_over_what_is_done_and_counts_every_token() {
     let seeds: Vec<u64> = (0..48).collect();
-    let tokens = |replies: &[(Vec<Draw>, Usage)]| -> u64 {
+    let tokens = |replies: &[(Vec<DrawnText>, Usage)]| -> u64 {
         replies.iter().map(|(_, usage)| usage.generated).sum()
     };
     let whole = block_on(models::engine("micro-90k").draw(drawings(&seeds))).unwrap();
@@ -208,7 +208,7 @@ fn a_request_that_cannot_be_served_says_why_and_harms_no_other() {
     };
     insta::assert_snapshot!(error(vec![1, 999]), @"token 999 is not among the model's 48");
     insta::assert_snapshot!(error(vec![1; 600]), @"600 tokens exceed the model's context of 512");
-    let [mut none, whole, mut dry] = <[Drawing; 3]>::try_from(drawings(&[1])).ok().unwrap();
+    let [mut none, whole, mut dry] = <[DrawRequest; 3]>::try_from(drawings(&[1])).ok().unwrap();
     none.prefix.clear();
     let nothing = block_on(engine.draw(vec![none])).unwrap_err().to_string();
     insta::assert_snapshot!(nothing, @"the prompt is empty: a model goes on from one token at least");
@@ -220,6 +220,42 @@ fn a_request_that_cannot_be_served_says_why_and_harms_no_other() {
     for (draws, _) in &replies[1..] {
         assert_eq!((draws[0].steps.len(), draws[0].stop), (0, Stop::Length));
     }
+}
+
+#[test]
+fn a_tight_memory_limit_costs_computation_and_changes_no_draw() {
+    let load = |limit| {
+        let mut checkpoint = models::checkpoint("micro-90k");
+        checkpoint.memory_limit = limit;
+        let tokenizer = models::tokenizer(&checkpoint);
+        Engine::load(&checkpoint, tokenizer, Readout::Likelihood)
+    };
+    let Some(Error::Memory(told)) = load(Some(1)).err() else {
+        panic!("one byte is too little for any model");
+    };
+    assert!(told.limited && told.free == 1 && told.fitting.is_none());
+    let short = load(Some(told.needed - 1)).err().unwrap();
+    assert!(matches!(short, Error::Memory(_)), "{short}");
+    let (tight, roomy) = (load(Some(told.needed)).unwrap(), load(None).unwrap());
+    assert!(tight.memory().total() <= told.needed);
+    assert_eq!(tight.memory().weights, told.weights);
+    let mut planned = models::checkpoint("micro-90k");
+    planned.memory_limit = Some(told.needed);
+    assert_eq!(planned.memory_plan().unwrap(), tight.memory());
+    assert!(tight.memory().tree < roomy.memory().tree);
+    let seeds: Vec<u64> = (0..48).collect();
+    for _ in 0..2 {
+        for drawing in drawings(&seeds) {
+            let [tight, roomy] = [&tight, &roomy]
+                .map(|engine| block_on(engine.draw(vec![drawing.clone()])).unwrap());
+            assert_eq!(texts(&tight[0].0), texts(&roomy[0].0));
+        }
+    }
+    let [tight, roomy] = [&tight, &roomy].map(|engine| engine.counts().computed);
+    assert!(
+        tight > roomy,
+        "what gave way was computed again: {tight} {roomy}"
+    );
 }
 
 #[test]

@@ -185,6 +185,7 @@ impl Member {
             tokenizer_config: (&[]).into(),
             weights: Weights::Embedded(weights.into()),
             precision: Precision::default(),
+            memory_limit: None,
         }
     }
 }

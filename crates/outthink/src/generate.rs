@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use outthink_core::{Continuation, Sampling, Stop, Until, Usage, draw_seed};
-use outthink_engine::{Draw, Drawing};
+use outthink_engine::{DrawRequest, DrawnText};
 use outthink_prompt::Message;
 use outthink_remote::{RemotePolicy, Role};
 use serde::Serialize;
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
     };
     let seeds =
         (0..arguments.n).map(|index| draw_seed(arguments.seed, prompt.iter().copied(), index));
-    let (draws, usage) = block_on(policy.draw(Drawing {
+    let (draws, usage) = block_on(policy.draw(DrawRequest {
         prefix: prompt.clone(),
         seeds: seeds.collect(),
         until: Until::Answer,
@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
         segmenter: policy.free_segmenter(),
     }))?;
     let mut choices = Vec::with_capacity(draws.len());
-    for Draw { steps, stop } in draws {
+    for DrawnText { steps, stop } in draws {
         let tokens: Vec<u32> = steps
             .iter()
             .flat_map(|step| step.tokens.iter().copied())

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
 use outthink_core::{Domain, ModelError, Policy, Stop, Until, Usage, draw_seed};
-use outthink_engine::{Drawing, EmbeddedPolicy};
+use outthink_engine::{DrawRequest, EmbeddedPolicy};
 use outthink_gateway::{
     Finish, Forward, Forwarded, Gateway, Keys, Models, Performed, Piece, ServedPolicy,
     ServedVerifier, Settings, Strategist, Talk, Task, Turn, Utterance, Voice,
@@ -481,7 +481,7 @@ impl Reply {
     async fn draw(&mut self) -> Result<(), ModelError> {
         let (mut draws, usage) = self
             .policy
-            .draw(Drawing {
+            .draw(DrawRequest {
                 prefix: [self.prompt.as_slice(), &self.tokens].concat(),
                 seeds: vec![draw_seed(self.asked.seed, self.tokens.iter().copied(), 0)],
                 until: Until::Answer,

@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(checkpoint) = Checkpoint::read_gguf(&FILE) else {
         return;
     };
-    let _ = checkpoint.memory();
+    let _ = checkpoint.memory_plan();
     if let Ok(tokenizer) = Tokenizer::from_bytes(&checkpoint.tokenizer) {
         let _ = tokenizer.encode("What is 12 times 12? é\n\n");
     }

@@ -13,7 +13,8 @@ fuzz_target!(|bytes: &[u8]| {
         template: include_str!("../../tests/families/qwen3/chat_template.jinja").into(),
         weights: Weights::Embedded(bytes.to_vec().into()),
         precision: Precision::default(),
+        memory_limit: None,
     };
-    let _ = checkpoint.memory();
+    let _ = checkpoint.memory_plan();
     let _ = EmbeddedPolicy::load(&checkpoint, None);
 });

@@ -81,18 +81,18 @@ impl Header {
         let name = path.display().to_string();
         Self::parse(file, length, &name).map_err(|fault| Error::Weights {
             reason: match fault {
-                Fault::CutOff => format!(
+                HeaderFault::CutOff => format!(
                     "the file ends after {length} bytes, within its header: download it again"
                 ),
-                Fault::Broken(reason) => reason,
-                Fault::Unreadable(error) => error.to_string(),
+                HeaderFault::Broken(reason) => reason,
+                HeaderFault::Unreadable(error) => error.to_string(),
             },
             file: name,
         })
     }
 
-    fn parse(file: impl Read, length: u64, name: &str) -> Result<Self, Fault> {
-        let mut reader = Reader {
+    fn parse(file: impl Read, length: u64, name: &str) -> Result<Self, HeaderFault> {
+        let mut reader = HeaderReader {
             inner: BufReader::new(file),
             at: 0,
             length,
@@ -111,7 +111,7 @@ impl Header {
                 other => other,
             };
             if metadata.insert(key.clone(), value).is_some() {
-                return Err(Fault::Broken(format!("its metadata has {key} twice")));
+                return Err(HeaderFault::Broken(format!("its metadata has {key} twice")));
             }
         }
         let alignment = match metadata.get("general.alignment") {
@@ -119,7 +119,7 @@ impl Header {
             Some(value) => {
                 let power = value.whole().filter(|x| x.is_power_of_two());
                 power.ok_or_else(|| {
-                    Fault::Broken("its general.alignment is no power of two".into())
+                    HeaderFault::Broken("its general.alignment is no power of two".into())
                 })?
             }
         };
@@ -127,7 +127,7 @@ impl Header {
         for _ in 0..tensors {
             infos.push(reader.tensor()?);
         }
-        let far = || Fault::Broken("its tensors lie beyond any file's end".into());
+        let far = || HeaderFault::Broken("its tensors lie beyond any file's end".into());
         let data = reader
             .at
             .checked_next_multiple_of(alignment)
@@ -136,14 +136,17 @@ impl Header {
         let mut names = HashSet::new();
         for info in &mut infos {
             if !names.insert(info.name.as_str()) {
-                return Err(Fault::Broken(format!("it has tensor {} twice", info.name)));
+                return Err(HeaderFault::Broken(format!(
+                    "it has tensor {} twice",
+                    info.name
+                )));
             }
             info.start = data.checked_add(info.start).ok_or_else(far)?;
             let end = info.start.checked_add(info.length as u64).ok_or_else(far)?;
             needed = needed.max(end);
         }
         if needed > length {
-            return Err(Fault::Broken(format!(
+            return Err(HeaderFault::Broken(format!(
                 "the file ends after {length} of {needed} bytes: download it again"
             )));
         }
@@ -207,13 +210,13 @@ impl Header {
 }
 
 /// Why a header cannot be read.
-enum Fault {
+enum HeaderFault {
     CutOff,
     Broken(String),
     Unreadable(std::io::Error),
 }
 
-struct Reader<R> {
+struct HeaderReader<R> {
     inner: BufReader<R>,
     at: u64,
     length: u64,
@@ -223,11 +226,11 @@ struct Reader<R> {
     short_lengths: bool,
 }
 
-impl<R: Read> Reader<R> {
-    fn magic(&mut self) -> Result<(), Fault> {
-        let first = self.inner.fill_buf().map_err(Fault::Unreadable)?;
+impl<R: Read> HeaderReader<R> {
+    fn magic(&mut self) -> Result<(), HeaderFault> {
+        let first = self.inner.fill_buf().map_err(HeaderFault::Unreadable)?;
         if !first.starts_with(b"GGUF") {
-            return Err(Fault::Broken(format!(
+            return Err(HeaderFault::Broken(format!(
                 "this is no GGUF file: {}",
                 beginning(first)
             )));
@@ -237,45 +240,45 @@ impl<R: Read> Reader<R> {
         self.short_lengths = version == 1;
         match version {
             1..=3 => Ok(()),
-            _ if version.swap_bytes() <= 3 => Err(Fault::Broken(
+            _ if version.swap_bytes() <= 3 => Err(HeaderFault::Broken(
                 "it is written for big-endian machines".into(),
             )),
-            _ => Err(Fault::Broken(format!(
+            _ => Err(HeaderFault::Broken(format!(
                 "it is of GGUF version {version}; 1, 2 and 3 are read"
             ))),
         }
     }
 
-    fn bytes(&mut self, length: u64) -> Result<Vec<u8>, Fault> {
+    fn bytes(&mut self, length: u64) -> Result<Vec<u8>, HeaderFault> {
         // What a file cannot hold is not made room for.
         if length > self.length - self.at {
-            return Err(Fault::CutOff);
+            return Err(HeaderFault::CutOff);
         }
-        let mut bytes = vec![0; usize::try_from(length).map_err(|_| Fault::CutOff)?];
+        let mut bytes = vec![0; usize::try_from(length).map_err(|_| HeaderFault::CutOff)?];
         self.inner
             .read_exact(&mut bytes)
             .map_err(|error| match error.kind() {
-                std::io::ErrorKind::UnexpectedEof => Fault::CutOff,
-                _ => Fault::Unreadable(error),
+                std::io::ErrorKind::UnexpectedEof => HeaderFault::CutOff,
+                _ => HeaderFault::Unreadable(error),
             })?;
         self.at += length;
         Ok(bytes)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], HeaderFault> {
         let bytes = self.bytes(N as u64)?;
-        bytes.first_chunk::<N>().copied().ok_or(Fault::CutOff)
+        bytes.first_chunk::<N>().copied().ok_or(HeaderFault::CutOff)
     }
 
-    fn u32(&mut self) -> Result<u32, Fault> {
+    fn u32(&mut self) -> Result<u32, HeaderFault> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    fn u64(&mut self) -> Result<u64, Fault> {
+    fn u64(&mut self) -> Result<u64, HeaderFault> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    fn length(&mut self) -> Result<u64, Fault> {
+    fn length(&mut self) -> Result<u64, HeaderFault> {
         if self.short_lengths {
             self.u32().map(u64::from)
         } else {
@@ -283,18 +286,18 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    fn string(&mut self) -> Result<String, Fault> {
+    fn string(&mut self) -> Result<String, HeaderFault> {
         let length = self.length()?;
         let bytes = self.bytes(length)?;
         Ok(String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
-    fn name(&mut self) -> Result<String, Fault> {
+    fn name(&mut self) -> Result<String, HeaderFault> {
         Ok(self.string()?.trim_end_matches('\0').to_owned())
     }
 
-    fn value(&mut self, kind: u32, depth: usize) -> Result<Value, Fault> {
+    fn value(&mut self, kind: u32, depth: usize) -> Result<Value, HeaderFault> {
         let signed = |x: i64| u64::try_from(x).map_or(Value::Negative, Value::Whole);
         Ok(match kind {
             0 => Value::Whole(u8::from_le_bytes(self.array()?).into()),
@@ -311,7 +314,11 @@ impl<R: Read> Reader<R> {
                 let count = self.length()?;
                 self.elements = match self.elements.checked_sub(count) {
                     Some(left) if depth > 0 => left,
-                    _ => return Err(Fault::Broken("its metadata has too long a list".into())),
+                    _ => {
+                        return Err(HeaderFault::Broken(
+                            "its metadata has too long a list".into(),
+                        ));
+                    }
                 };
                 let mut values = Vec::new();
                 for _ in 0..count {
@@ -323,16 +330,16 @@ impl<R: Read> Reader<R> {
             11 => signed(i64::from_le_bytes(self.array()?)),
             12 => Value::Real(f64::from_le_bytes(self.array()?)),
             other => {
-                return Err(Fault::Broken(format!(
+                return Err(HeaderFault::Broken(format!(
                     "its metadata has a value of the unknown type {other}"
                 )));
             }
         })
     }
 
-    fn tensor(&mut self) -> Result<TensorInfo, Fault> {
+    fn tensor(&mut self) -> Result<TensorInfo, HeaderFault> {
         let name = self.name()?;
-        let broken = |reason: String| Fault::Broken(format!("tensor {name} {reason}"));
+        let broken = |reason: String| HeaderFault::Broken(format!("tensor {name} {reason}"));
         let dimensions = self.u32()?;
         if dimensions > DIMENSIONS {
             return Err(broken(format!("has {dimensions} dimensions")));

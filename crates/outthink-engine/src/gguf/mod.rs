@@ -16,10 +16,10 @@ mod tests;
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Map, json};
 
+use crate::architectures::{DecoderSpec, GgufFormat};
 use crate::checkpoint::Checkpoint;
-use crate::config::Config;
 use crate::weights::Weights;
 use crate::{Error, Precision};
 
@@ -28,47 +28,14 @@ pub(crate) use header::{Header, type_name, types_read};
 pub use split::gguf_parts;
 use tokenizer::Vocabulary;
 
-/// GGUF's name of a tensor, by the part that follows the layer.
-const TENSORS: [(&str, &str); 11] = [
-    ("attn_norm", "input_layernorm"),
-    ("attn_q", "self_attn.q_proj"),
-    ("attn_k", "self_attn.k_proj"),
-    ("attn_v", "self_attn.v_proj"),
-    ("attn_output", "self_attn.o_proj"),
-    ("attn_q_norm", "self_attn.q_norm"),
-    ("attn_k_norm", "self_attn.k_norm"),
-    ("ffn_norm", "post_attention_layernorm"),
-    ("ffn_gate", "mlp.gate_proj"),
-    ("ffn_up", "mlp.up_proj"),
-    ("ffn_down", "mlp.down_proj"),
-];
-
-/// Architectures by GGUF's name. GGUF says `llama` of Mistral too; the two differ in nothing that is computed here but a
-/// window, which GGUF does not tell.
-const ARCHITECTURES: [(&str, &str); 3] = [
-    ("llama", "LlamaForCausalLM"),
-    ("qwen2", "Qwen2ForCausalLM"),
-    ("qwen3", "Qwen3ForCausalLM"),
-];
-
-/// The name that transformers gives a tensor.
-pub(crate) fn tensor_name(name: &str) -> String {
-    let whole = match name {
-        "token_embd.weight" => Some("model.embed_tokens.weight"),
-        "output_norm.weight" => Some("model.norm.weight"),
-        "output.weight" => Some("lm_head.weight"),
-        _ => None,
+/// How the files that belong together are written: their first one names the family.
+pub(crate) fn format(headers: &[Header]) -> Option<&'static GgufFormat> {
+    let name = |header: &Header| {
+        header
+            .text("general.architecture")
+            .and_then(GgufFormat::named)
     };
-    let of_layer = || {
-        let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
-        let (part, kind) = rest.rsplit_once('.')?;
-        let (_, ours) = TENSORS.iter().find(|(theirs, _)| *theirs == part)?;
-        Some(format!("model.layers.{layer}.{ours}.{kind}"))
-    };
-    whole
-        .map(str::to_owned)
-        .or_else(of_layer)
-        .unwrap_or_else(|| name.to_owned())
+    headers.iter().find_map(name)
 }
 
 impl Checkpoint {
@@ -77,8 +44,9 @@ impl Checkpoint {
     pub fn read_gguf(path: &Path) -> Result<Self, Error> {
         let parts = split::parts(path)?;
         let header = &parts.first;
-        let config = config(header, &parts.tensors)?.to_string().into_bytes();
-        Config::parse(&config).map_err(|error| match error {
+        let config = serde_json::Value::Object(config(header, &parts.tensors)?);
+        let config = config.to_string().into_bytes();
+        DecoderSpec::parse(&config).map_err(|error| match error {
             Error::Malformed { reason, .. } => header.broken(format!("its metadata: {reason}")),
             other => other,
         })?;
@@ -98,6 +66,7 @@ impl Checkpoint {
                 .into(),
             weights: Weights::Gguf(parts.paths),
             precision: Precision::default(),
+            memory_limit: None,
         })
     }
 }
@@ -123,23 +92,22 @@ fn size(header: &Header, key: &str) -> Result<Option<u64>, Error> {
 }
 
 /// The metadata in the words of `config.json`.
-fn config(header: &Header, tensors: &split::Tensors) -> Result<serde_json::Value, Error> {
+fn config(
+    header: &Header,
+    tensors: &split::Tensors,
+) -> Result<Map<String, serde_json::Value>, Error> {
     let name = header
         .text("general.architecture")
         .ok_or_else(|| header.broken("its metadata names no architecture".into()))?;
     let unsupported = |what: String| Error::Unsupported {
         what: format!("{}: {what}", header.file),
     };
-    let (_, architecture) = ARCHITECTURES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .ok_or_else(|| {
-            let known: Vec<&str> = ARCHITECTURES.iter().map(|(known, _)| *known).collect();
-            unsupported(format!(
-                "its architecture is {name}, and those that are run are {}",
-                known.join(", ")
-            ))
-        })?;
+    let format = GgufFormat::named(name).ok_or_else(|| {
+        unsupported(format!(
+            "its architecture is {name}, and those that are run are {}",
+            GgufFormat::names().join(", ")
+        ))
+    })?;
     let key = |what: &str| format!("{name}.{what}");
     let needed = |what: &str| {
         size(header, &key(what))?
@@ -168,26 +136,27 @@ fn config(header: &Header, tensors: &split::Tensors) -> Result<serde_json::Value
         Some(rows) => rows,
         None => header.list("tokenizer.ggml.tokens").map_or(0, <[_]>::len),
     };
-    let mut config = json!({
-        "architectures": [architecture],
-        "hidden_size": hidden,
-        "intermediate_size": needed("feed_forward_length")?,
-        "num_hidden_layers": needed("block_count")?,
-        "num_attention_heads": heads,
-        // Those of old files have as many as of queries.
-        "num_key_value_heads": size(header, &key("attention.head_count_kv"))?.unwrap_or(heads),
-        "head_dim": head_size,
-        "max_position_embeddings": needed("context_length")?,
-        "vocab_size": vocabulary,
-        "rms_norm_eps": header.real(&key("attention.layer_norm_rms_epsilon")).unwrap_or(1e-6),
-        "tie_word_embeddings": tensors.tied,
-        "rope_theta": header.real(&key("rope.freq_base")).unwrap_or(10_000.0),
-        // llama.cpp's converter reorders the heads of Llama for rotations of neighbours.
-        "rotates_neighbours": *architecture == "LlamaForCausalLM",
-    });
+    let mut config = Map::new();
+    let mut say = |key: &str, value: serde_json::Value| config.insert(key.to_owned(), value);
+    say("hidden_size", hidden.into());
+    say("intermediate_size", needed("feed_forward_length")?.into());
+    say("num_hidden_layers", needed("block_count")?.into());
+    say("num_attention_heads", heads.into());
+    // Those of old files have as many as of queries.
+    let key_heads = size(header, &key("attention.head_count_kv"))?;
+    say("num_key_value_heads", key_heads.unwrap_or(heads).into());
+    say("head_dim", head_size.into());
+    say("max_position_embeddings", needed("context_length")?.into());
+    say("vocab_size", vocabulary.into());
+    let eps = header.real(&key("attention.layer_norm_rms_epsilon"));
+    say("rms_norm_eps", eps.unwrap_or(1e-6).into());
+    say("tie_word_embeddings", tensors.tied.into());
+    let theta = header.real(&key("rope.freq_base"));
+    say("rope_theta", theta.unwrap_or(10_000.0).into());
     if let Some(scaling) = scaling(header, &key)? {
-        config["rope_scaling"] = scaling;
+        say("rope_scaling", scaling);
     }
+    format.describe(header, &mut config);
     Ok(config)
 }
 

@@ -9,7 +9,7 @@ use crate::Error;
 const MOST: u64 = 9999;
 
 /// All parts of a file.
-pub(super) struct Parts {
+pub(super) struct SplitFile {
     /// In order.
     pub paths: Vec<PathBuf>,
     /// The part with the metadata.
@@ -26,7 +26,7 @@ pub(super) struct Tensors {
 }
 
 /// The parts of the file that `path` is one of; most files have just one.
-pub(super) fn parts(path: &Path) -> Result<Parts, Error> {
+pub(super) fn parts(path: &Path) -> Result<SplitFile, Error> {
     let header = Header::read(path)?;
     let (paths, headers) = match header.number("split.count") {
         Some(count) if count > 1 => siblings(path, &header, count)?,
@@ -42,7 +42,7 @@ pub(super) fn parts(path: &Path) -> Result<Parts, Error> {
         file: path.display().to_string(),
         reason: "it has no parts".into(),
     })?;
-    Ok(Parts {
+    Ok(SplitFile {
         paths,
         first,
         tensors,

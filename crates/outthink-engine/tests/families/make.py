@@ -1,6 +1,6 @@
 """Tiny random checkpoints in the layout of every family, and what transformers computes on them: `make.py OUT_FOLDER`
 
-Each folder of OUT_FOLDER is a checkpoint; golden.json holds, in f32 and one sequence at a time: for a policy the prompt's
+Each folder of OUT_FOLDER is a checkpoint; its golden.json holds, in f32 and one sequence at a time: for a policy the prompt's
 ids, the log-probabilities after it and the ids drawn greedily; for a process reward model the ids and a reward a step, laid
 out and read as its authors' code does (docs/profiles.md says where each layout comes from). The chat templates are short ones of our
 own with the habits of the real ones: beginning-of-text in the template, trimmed messages, a default system message.
@@ -277,7 +277,8 @@ def main(out):
     for folder in out.iterdir():
         for name in ["generation_config.json", "special_tokens_map.json"]:
             (folder / name).unlink(missing_ok=True) if folder.is_dir() else None
-    (out / "golden.json").write_text(json.dumps(golden, separators=(",", ":"), ensure_ascii=False) + "\n")
+    for name, cases in golden.items():
+        (out / name / "golden.json").write_text(json.dumps(cases, separators=(",", ":"), ensure_ascii=False) + "\n")
 
 
 main(*sys.argv[1:])

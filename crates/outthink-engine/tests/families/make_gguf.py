@@ -1,8 +1,8 @@
 """GGUF files of two of the families' checkpoints, as llama.cpp's converter lays them out: `make_gguf.py FAMILIES_FOLDER`
 
-The numbers are those of the safetensors, so golden.json holds for both. Llama's heads are reordered for rotations of
+The numbers are those of the safetensors, so their golden.json hold for both. Llama's heads are reordered for rotations of
 neighbours and its rotary scaling becomes a tensor of factors; token types tell text (`<think>`) from control tokens. For the
-file in Q8_0, gguf/golden.json holds what transformers computes on the numbers that are left.
+file in Q8_0, gguf/deepseek-r1-distill.golden.json holds what transformers computes on the numbers that are left.
 """
 import json
 import math
@@ -42,13 +42,13 @@ def golden(families, family, kind):
         if weight.ndim > 1:
             blocks = gguf.quants.quantize(weight.numpy(), kind)
             weight.copy_(torch.tensor(gguf.quants.dequantize(blocks, kind)))
-    cases = json.loads((families / "golden.json").read_text())[family]
+    cases = json.loads((families / family / "golden.json").read_text())
     for case in cases:
         prompt = torch.tensor([case["prompt"]])
         case["last"] = [float(f"{x:.8g}") for x in model(prompt).logits[0, -1].log_softmax(-1).double().tolist()]
         drawn = model.generate(prompt, do_sample=False, max_new_tokens=24, pad_token_id=0)
         case["greedy"] = drawn[0, len(case["prompt"]):].tolist()
-    (families / "gguf/golden.json").write_text(json.dumps({family: cases}) + "\n")
+    (families / f"gguf/{family}.golden.json").write_text(json.dumps(cases, separators=(",", ":"), ensure_ascii=False) + "\n")
 
 
 def main(families, family, architecture, pre, kind):

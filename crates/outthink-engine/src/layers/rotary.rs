@@ -3,18 +3,82 @@
 use serde_json::{Map, Value};
 
 use crate::Error;
-use crate::config::malformed;
+use crate::architectures::{DecoderSpec, malformed};
+use crate::weights::OpenWeights;
+
+/// The frequencies of a model, ready to rotate with.
+pub(crate) struct RotaryTable {
+    /// Of half a head, in radians a position.
+    frequencies: Vec<f32>,
+    /// What cosine and sine are multiplied by.
+    scale: f32,
+    /// Are pairs (2i, 2i + 1) rotated, and not (i, i + half)?
+    neighbours: bool,
+}
+
+impl RotaryTable {
+    pub(crate) fn load(weights: &OpenWeights<'_>, spec: &DecoderSpec) -> Result<Self, Error> {
+        let (mut frequencies, scale) = spec.rotary.frequencies(spec.heads.size)?;
+        // GGUF's way to tell Llama 3's scaling.
+        if weights.contains("rope_freqs.weight") {
+            let factors = weights.get("rope_freqs.weight", &[frequencies.len()])?;
+            for (frequency, factor) in frequencies.iter_mut().zip(factors.to_vec1::<f32>()?) {
+                *frequency /= factor;
+            }
+        }
+        Ok(Self {
+            frequencies,
+            scale,
+            neighbours: spec.rotates_neighbours,
+        })
+    }
+
+    pub(crate) fn at(&self, position: usize) -> Rotation {
+        let turns = self
+            .frequencies
+            .iter()
+            .map(|frequency| (position as f32 * frequency).sin_cos())
+            .map(|(sin, cos)| (self.scale * cos, self.scale * sin));
+        Rotation {
+            turns: turns.collect(),
+            neighbours: self.neighbours,
+        }
+    }
+}
+
+/// How one position turns the numbers of a head.
+pub(crate) struct Rotation {
+    /// (cos, sin), one a frequency.
+    turns: Vec<(f32, f32)>,
+    neighbours: bool,
+}
+
+impl Rotation {
+    pub(crate) fn turn(&self, head: &mut [f32]) {
+        if self.neighbours {
+            for (pair, (cos, sin)) in head.as_chunks_mut::<2>().0.iter_mut().zip(&self.turns) {
+                let [a, b] = *pair;
+                *pair = [a * cos - b * sin, b * cos + a * sin];
+            }
+            return;
+        }
+        let (first, second) = head.split_at_mut(self.turns.len());
+        for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(&self.turns) {
+            (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+        }
+    }
+}
 
 /// How positions turn the numbers of a head.
 #[derive(Clone, Debug)]
 pub(crate) struct Rotary {
     theta: f64,
-    scaling: Scaling,
+    scaling: RopeScaling,
 }
 
 /// How positions beyond those of the first training are reached.
 #[derive(Clone, Debug)]
-enum Scaling {
+enum RopeScaling {
     None,
     /// All are that much closer.
     Linear {
@@ -44,18 +108,18 @@ enum Scaling {
     },
 }
 
-type Table = Map<String, Value>;
+type RopeTable = Map<String, Value>;
 
 impl Rotary {
     /// From the two tables that may tell; the older one is asked first, as in transformers. `theta` is what stands outside
     /// of them.
     pub(crate) fn read(
-        [newer, older]: [&Option<Table>; 2],
+        [newer, older]: [&Option<RopeTable>; 2],
         theta: Option<f64>,
         partial: Option<f64>,
         positions: usize,
     ) -> Result<Self, Error> {
-        let mut merged = Table::new();
+        let mut merged = RopeTable::new();
         for table in [newer, older].into_iter().flatten() {
             let table = of_all_layers(table)?;
             for (key, value) in table {
@@ -69,7 +133,7 @@ impl Rotary {
                 }
             }
         }
-        let parameters = Parameters(&merged);
+        let parameters = RopeParameters(&merged);
         let theta = parameters
             .positive("rope_theta")?
             .or(theta)
@@ -92,7 +156,7 @@ impl Rotary {
     /// Positions up to which this is right.
     pub(crate) fn context(&self) -> usize {
         match self.scaling {
-            Scaling::Dynamic { context } => context,
+            RopeScaling::Dynamic { context } => context,
             _ => usize::MAX,
         }
     }
@@ -101,9 +165,9 @@ impl Rotary {
     pub(crate) fn frequencies(&self, size: usize) -> Result<(Vec<f32>, f32), Error> {
         let plain = (0..size / 2).map(|i| self.theta.powf(-2.0 * i as f64 / size as f64));
         let (frequencies, attention): (Vec<f64>, f64) = match self.scaling {
-            Scaling::None | Scaling::Dynamic { .. } => (plain.collect(), 1.0),
-            Scaling::Linear { factor } => (plain.map(|f| f / factor).collect(), 1.0),
-            Scaling::Llama3 {
+            RopeScaling::None | RopeScaling::Dynamic { .. } => (plain.collect(), 1.0),
+            RopeScaling::Linear { factor } => (plain.map(|f| f / factor).collect(), 1.0),
+            RopeScaling::Llama3 {
                 factor,
                 low,
                 high,
@@ -122,7 +186,7 @@ impl Rotary {
                 };
                 (plain.map(stretch).collect(), 1.0)
             }
-            Scaling::Yarn {
+            RopeScaling::Yarn {
                 factor,
                 attention,
                 context,
@@ -164,7 +228,7 @@ impl Rotary {
 }
 
 /// A table that tells by types of layers, as models with several have, is that of their one type here.
-fn of_all_layers(table: &Table) -> Result<&Table, Error> {
+fn of_all_layers(table: &RopeTable) -> Result<&RopeTable, Error> {
     let mut nested = table.values().filter_map(Value::as_object);
     let Some(first) = nested.next() else {
         return Ok(table);
@@ -178,9 +242,9 @@ fn of_all_layers(table: &Table) -> Result<&Table, Error> {
 }
 
 /// What tells of rotary positions, without what is null.
-struct Parameters<'t>(&'t Table);
+struct RopeParameters<'t>(&'t RopeTable);
 
-impl Parameters<'_> {
+impl RopeParameters<'_> {
     fn number(&self, key: &str) -> Result<Option<f64>, Error> {
         let Some(value) = self.0.get(key) else {
             return Ok(None);
@@ -204,25 +268,25 @@ impl Parameters<'_> {
             .ok_or_else(|| malformed(format!("the rotary scaling has no {key}")))
     }
 
-    fn scaling(&self, positions: usize) -> Result<Scaling, Error> {
+    fn scaling(&self, positions: usize) -> Result<RopeScaling, Error> {
         let kind = self
             .0
             .get("rope_type")
             .map(|kind| kind.as_str().unwrap_or("no text"));
         Ok(match kind.unwrap_or("default") {
             // With text alone, multimodal positions are plain ones.
-            "default" | "mrope" => Scaling::None,
-            "linear" => Scaling::Linear {
+            "default" | "mrope" => RopeScaling::None,
+            "linear" => RopeScaling::Linear {
                 factor: self.needed("factor")?,
             },
             "dynamic" => {
                 self.needed("factor")?;
                 let original = self.positive("original_max_position_embeddings")?;
-                Scaling::Dynamic {
+                RopeScaling::Dynamic {
                     context: original.map_or(positions, |original| original as usize),
                 }
             }
-            "llama3" => Scaling::Llama3 {
+            "llama3" => RopeScaling::Llama3 {
                 factor: self.needed("factor")?,
                 low: self.needed("low_freq_factor")?,
                 high: self.needed("high_freq_factor")?,
@@ -237,7 +301,7 @@ impl Parameters<'_> {
         })
     }
 
-    fn yarn(&self, longest: f64) -> Result<Scaling, Error> {
+    fn yarn(&self, longest: f64) -> Result<RopeScaling, Error> {
         let context = self
             .positive("original_max_position_embeddings")?
             .unwrap_or(longest);
@@ -254,7 +318,7 @@ impl Parameters<'_> {
             (Some(a), Some(b)) if a != 0.0 && b != 0.0 => scale(a) / scale(b),
             _ => scale(1.0),
         };
-        Ok(Scaling::Yarn {
+        Ok(RopeScaling::Yarn {
             factor,
             attention: self.number("attention_factor")?.unwrap_or(usual),
             context,

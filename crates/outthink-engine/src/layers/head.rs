@@ -1,0 +1,90 @@
+//! What comes after the last norm: logits of the next token, of labels, or one number.
+
+use candle_core::Tensor;
+
+use super::linear::Linear;
+use crate::Error;
+use crate::architectures::DecoderSpec;
+use crate::precision::PrecisionRule;
+use crate::weights::OpenWeights;
+
+/// What a model's last layer computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// Logits of the next token.
+    LanguageModel,
+    /// Logits of this many labels, by one linear layer or two with a ReLU between.
+    Labels(usize),
+    /// One number.
+    Value,
+}
+
+/// The layers of a head.
+pub(crate) struct OutputHead {
+    pub kind: Head,
+    /// A layer with a ReLU after it, before the last one.
+    inner: Option<Linear>,
+    pub outer: Linear,
+}
+
+impl OutputHead {
+    /// The head that the weights have, whatever the architecture is called: a left-over language head beside a reward head
+    /// is not used. `stem` is what the language head's name begins with.
+    pub(crate) fn load(
+        weights: &OpenWeights<'_>,
+        stem: &str,
+        spec: &DecoderSpec,
+        embedding: &Tensor,
+        rule: PrecisionRule,
+    ) -> Result<Self, Error> {
+        let linear = |name: &str, output| {
+            Linear::load(
+                weights,
+                &[(name.to_owned(), output)],
+                spec.hidden_size,
+                rule,
+            )
+        };
+        let alone = |kind, outer| Self {
+            kind,
+            inner: None,
+            outer,
+        };
+        if weights.contains("v_head.summary.weight") {
+            return Ok(alone(Head::Value, linear("v_head.summary", 1)?));
+        }
+        let labels = spec.labels;
+        let kind = match labels {
+            1 => Head::Value,
+            _ => Head::Labels(labels),
+        };
+        if weights.contains("score.2.weight") {
+            return Ok(Self {
+                kind,
+                inner: Some(linear("score.0", spec.hidden_size)?),
+                outer: linear("score.2", labels)?,
+            });
+        }
+        if weights.contains("score.weight") {
+            return Ok(alone(kind, linear("score", labels)?));
+        }
+        let outer = match spec.tied_embedding {
+            true => Linear::tied(embedding, rule)?,
+            false => linear(&format!("{stem}{}", spec.tensors.logits), spec.vocabulary)?,
+        };
+        Ok(alone(Head::LanguageModel, outer))
+    }
+
+    /// Whether this is the tied embedding in a form that rows can be read back from.
+    pub(crate) fn embeds(&self, spec: &DecoderSpec) -> bool {
+        self.kind == Head::LanguageModel && spec.tied_embedding && self.outer.embeds()
+    }
+
+    /// `[rows, hidden]` to `[rows, outputs]`; `rows` as in [`Linear::forward`].
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
+        match &self.inner {
+            Some(inner) => self.outer.forward(&inner.forward(x)?.relu()?),
+            None => self.outer.forward(x),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The feed-forward part of a block.
+
+use candle_core::Tensor;
+use candle_nn::ops;
+
+use super::linear::Linear;
+use crate::Error;
+use crate::architectures::DecoderSpec;
+use crate::precision::PrecisionRule;
+use crate::weights::OpenWeights;
+
+/// `down(silu(gate(x)) · up(x))`.
+pub(crate) struct GatedMlp {
+    /// Gate and up side by side.
+    gate_up: Linear,
+    down: Linear,
+}
+
+impl GatedMlp {
+    /// `block` is what the block's tensors are named after.
+    pub(crate) fn load(
+        weights: &OpenWeights<'_>,
+        block: &str,
+        spec: &DecoderSpec,
+        rule: PrecisionRule,
+    ) -> Result<Self, Error> {
+        let (hidden, inner) = (spec.hidden_size, spec.intermediate_size);
+        let named = |name: &str, width| (format!("{block}.{name}"), width);
+        let names = spec.tensors;
+        let gate_up = [named(names.gate, inner), named(names.up, inner)];
+        Ok(Self {
+            gate_up: Linear::load(weights, &gate_up, hidden, rule)?,
+            down: Linear::load(weights, &[named(names.down, hidden)], inner, rule)?,
+        })
+    }
+
+    /// `[rows, hidden]` to the same.
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
+        self.down.forward(&ops::swiglu(&self.gate_up.forward(x)?)?)
+    }
+}
