@@ -21,7 +21,18 @@ pub struct Limits {
     pub steps: usize,
 }
 
-/// Spends the plan's budget on one problem.
+impl Default for Limits {
+    /// What the profile of chat models has: steps of at most 2,048 tokens, solutions of 8,192 tokens and 40 steps.
+    fn default() -> Self {
+        Self {
+            draw_tokens: 2048,
+            solution_tokens: 8192,
+            steps: 40,
+        }
+    }
+}
+
+/// Spends the plan's budget on one problem. [`Search`](crate::Search) asks less of its caller.
 ///
 /// Rounds repeat until nothing is left to grow:
 /// 1. *expand*: the policy draws the planned number of continuations of every live branch; equal ones are merged;
@@ -80,7 +91,7 @@ pub async fn search(
     };
     let sampling = plan.method().sampling(sampling);
     let seed = problem_seed(run_seed, &problem.id);
-    let mut search = Search {
+    let mut search = Growth {
         tree: Tree::new(problem),
         sampling,
         limits,
@@ -100,7 +111,7 @@ pub async fn search(
     Ok(search.tree)
 }
 
-struct Search<'a> {
+struct Growth<'a> {
     tree: Tree,
     sampling: Sampling,
     limits: Limits,
@@ -121,7 +132,7 @@ struct Draw {
     stuck: bool,
 }
 
-impl Search<'_> {
+impl Growth<'_> {
     async fn expand(&mut self, live: Vec<Branch>, until: Until) -> Result<Vec<Grown>, Error> {
         let mut draws = Vec::new();
         for (

@@ -6,7 +6,7 @@ use futures::future::{BoxFuture, FutureExt};
 use serde::{Deserialize, Serialize};
 
 use crate::capped::apart;
-use crate::{Halt, ModelError, Problem, Step, Usage};
+use crate::{Halt, Limits, ModelError, Problem, Step, Usage};
 
 /// How tokens are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,6 +94,16 @@ pub trait Policy: Send + Sync {
     /// For each request, one continuation a seed, in order, and what the request cost.
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>>;
 
+    /// How tokens are drawn where nobody says: at a temperature of 0.7, unless the model has a way of its own.
+    fn usual_sampling(&self) -> Sampling {
+        Sampling::at(0.7)
+    }
+
+    /// Where paths end where nobody says.
+    fn usual_limits(&self) -> Limits {
+        Limits::default()
+    }
+
     /// The same, until `halt` stops. Draws that are done by then are whole; the others have no steps and
     /// [`Stop::Length`], and the usage counts what was drawn of them. `halt` hears of tokens as they are drawn.
     ///
@@ -113,6 +123,14 @@ impl<P: Policy + ?Sized> Policy for &P {
         (**self).extend(requests)
     }
 
+    fn usual_sampling(&self) -> Sampling {
+        (**self).usual_sampling()
+    }
+
+    fn usual_limits(&self) -> Limits {
+        (**self).usual_limits()
+    }
+
     fn extend_until<'a>(
         &'a self,
         requests: Vec<Extension>,
@@ -125,6 +143,14 @@ impl<P: Policy + ?Sized> Policy for &P {
 impl<P: Policy + ?Sized> Policy for Arc<P> {
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
         (**self).extend(requests)
+    }
+
+    fn usual_sampling(&self) -> Sampling {
+        (**self).usual_sampling()
+    }
+
+    fn usual_limits(&self) -> Limits {
+        (**self).usual_limits()
     }
 
     fn extend_until<'a>(
