@@ -4,8 +4,8 @@ use super::figure::{Bar, COLOURS, Content, Dot, Drawn, Figure, Line, Panel};
 use outthink_core::method::COT;
 
 use crate::analysis::{Analysis, Entry, Key};
-use crate::difficulty::BANDS;
-use crate::short::short;
+use crate::estimate::difficulty::BANDS;
+use crate::report::number::short;
 
 /// The colour of Pass@N.
 const CEILING: usize = 7;

@@ -3,8 +3,11 @@
 //! One HTML file that any browser opens without a network, the same as Markdown, and every figure as an SVG.
 
 mod audit;
+pub(crate) mod chart;
 mod figure;
 mod figures;
+pub(crate) mod number;
+pub(crate) mod published;
 mod strategies;
 mod table;
 mod tables;
@@ -15,7 +18,7 @@ use std::fmt::Write;
 use outthink_core::method::{COT, MAJORITY};
 
 use crate::analysis::{Analysis, HEADLINE};
-use crate::published::{Published, SOURCE};
+use crate::report::published::{Published, SOURCE};
 use crate::store::shown;
 use figure::Figure;
 use table::{Table, TableCell, escape, points};

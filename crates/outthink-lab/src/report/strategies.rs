@@ -4,7 +4,7 @@ use super::table::{Table, TableCell, percent, points};
 use outthink_core::method::MAJORITY;
 
 use crate::analysis::Analysis;
-use crate::short::short;
+use crate::report::number::short;
 use crate::strategy::{Measured, Unit};
 
 /// How many of the choices a table names.

@@ -5,9 +5,9 @@ use outthink_core::{AnyMethod, Selection};
 
 use super::table::{TableCell, percent};
 use crate::analysis::{Analysis, Choice, Entry, Key, Rule, headline};
-use crate::bootstrap::Values;
-use crate::estimate::Interval;
-use crate::short::short;
+use crate::estimate::bootstrap::Values;
+use crate::estimate::interval::Interval;
+use crate::report::number::short;
 
 /// Bootstrap draws for a part of the problems.
 const PART_DRAWS: usize = 2_000;

@@ -2,10 +2,11 @@
 //! verifier A, *blind* with B; both run with A. Majority is open to both.
 
 use super::chooser::costs;
-use super::evaluation::{Difference, banded, commonest, difference};
+use super::evaluation::{banded, commonest, difference};
 use super::evidence::Evidence;
 use super::tariff::{TariffError, Unit};
 use super::tune::{Outcome, Tuning};
+use crate::estimate::interval::Difference;
 
 /// Both at a budget.
 pub(super) struct Awareness {

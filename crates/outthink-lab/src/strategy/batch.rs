@@ -20,8 +20,8 @@ use super::tariff::Tariff;
 use crate::guard::guarded;
 use crate::journal_file::JournalFile;
 use crate::recorded::{Journal, RecordedPolicy, RecordedVerifier};
-use crate::run::{PolicyModel, VerifierModel};
 use crate::study::hash64;
+use crate::study::run::{PolicyModel, VerifierModel};
 
 /// Problems under way at once.
 pub(super) const HANDFUL: usize = 16;

@@ -9,7 +9,7 @@ use super::features::{Glimpse, features};
 use super::multiplier::{best, multiplier};
 use super::predictor::{Linear, Scale, logistic};
 use super::tariff::Tariff;
-use crate::difficulty::BANDS;
+use crate::estimate::difficulty::BANDS;
 
 /// Who reads the first samples before a method is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::predictor::{Linear, logistic};
 use crate::audit::Isotonic;
-use crate::votes::Taken;
+use crate::estimate::votes::Taken;
 
 /// Rows that a step of the isotonic curve rests on, at least.
 const STEP: usize = 20;

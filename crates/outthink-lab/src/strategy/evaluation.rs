@@ -8,9 +8,9 @@ use super::confidence::Ended;
 use super::evidence::{Evidence, EvidenceError};
 use super::tariff::{TariffError, Unit};
 use super::tune::{Entry, Outcome, Tuned, Tuning, calibrate};
-use crate::analysis::BOOTSTRAP;
-use crate::bootstrap::{Values, percentiles};
-use crate::estimate::Interval;
+use crate::estimate::bootstrap::{BOOTSTRAP, Values, percentiles};
+use crate::estimate::calibration::{CalibrationBin, tenths};
+use crate::estimate::interval::Difference;
 use crate::store::Store;
 use crate::study::Study;
 
@@ -41,15 +41,6 @@ pub enum TuneError {
         /// What it lacks.
         what: String,
     },
-}
-
-/// A mean difference with its paired interval.
-#[derive(Clone, Copy, Debug)]
-pub struct Difference {
-    /// The difference.
-    pub mean: f64,
-    /// Its 95 % interval.
-    pub interval: Interval,
 }
 
 /// Evidence to fit on and, if there is a test study, to test on; candidates are numbered alike.
@@ -204,22 +195,11 @@ pub(super) fn banded(
     Some(outcome)
 }
 
-/// A line of the reliability diagram: what was said on average, what came true, and how many rows.
-#[derive(Clone, Copy, Debug)]
-pub struct Reliability {
-    /// The mean confidence.
-    pub said: f64,
-    /// The mean chance of being right.
-    pub came: f64,
-    /// Rows.
-    pub rows: usize,
-}
-
 /// How good a confidence is: what was said and what came true in tenths, the mean distance of these (expected calibration
 /// error), and the mean square of what was said minus what came true (Brier's score).
 pub struct Calibrated {
     /// The diagram.
-    pub lines: Vec<Reliability>,
+    pub lines: Vec<CalibrationBin>,
     /// The expected calibration error.
     pub error: f64,
     /// Brier's score.
@@ -247,24 +227,6 @@ pub fn reliability(entry: &Entry, outcome: &Outcome, evidence: &Evidence) -> [Ca
         judged(&|own| calibrate(own.said, entry.calibration)),
         judged(&|own| entry.confidence.at(own)),
     ]
-}
-
-/// What was said and what came true, in tenths of what was said, and the mean distance.
-pub(super) fn tenths(pairs: impl Iterator<Item = (f64, f64)>) -> (Vec<Reliability>, f64) {
-    let mut bins = vec![(0.0, 0.0, 0usize); 10];
-    for (said, came) in pairs {
-        let bin = &mut bins[((said * 10.0) as usize).min(9)];
-        *bin = (bin.0 + said, bin.1 + came, bin.2 + 1);
-    }
-    let total = bins.iter().map(|bin| bin.2).sum::<usize>().max(1) as f64;
-    let error: f64 = bins.iter().map(|bin| (bin.0 - bin.1).abs()).sum::<f64>() / total;
-    let line = |(said, came, rows): (f64, f64, usize)| Reliability {
-        said: said / rows as f64,
-        came: came / rows as f64,
-        rows,
-    };
-    let filled = bins.into_iter().filter(|bin| bin.2 > 0).map(line);
-    (filled.collect(), error)
 }
 
 /// All choosers at one budget, on the tune split by cross-validation and on the test split.

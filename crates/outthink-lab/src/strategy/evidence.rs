@@ -11,10 +11,10 @@ use super::features::Glimpse;
 use super::reading::{Layout, Raw, read_votes};
 use super::replay::Pool;
 use super::tariff::{Tariff, TariffError, Unit};
-use crate::binomial::Factorials;
+use crate::estimate::binomial::Factorials;
+use crate::estimate::votes::Taken;
 use crate::store::{Store, StoreError};
 use crate::study::{Cell, Config, ModelInfo, Study};
-use crate::votes::Taken;
 
 /// What something costs, by every measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -406,7 +406,7 @@ fn reason(
 mod tests {
     use super::super::synthetic;
     use super::*;
-    use crate::votes::Taken;
+    use crate::estimate::votes::Taken;
 
     #[test]
     fn a_strategy_that_was_written_and_read_chooses_the_same() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::StrategyError;
-use crate::recipe::ModelTable;
+use crate::study::recipe::ModelTable;
 use crate::study::{ModelInfo, canonical, sha256};
 
 /// A model that a strategy was fitted for.

@@ -20,7 +20,6 @@ mod file;
 mod fitted;
 mod folds;
 mod kind;
-mod measured;
 mod memory;
 mod multiplier;
 mod numbers;
@@ -39,6 +38,7 @@ mod tune;
 mod unlike;
 mod written;
 
+pub use crate::analysis::measured::Measured;
 pub use allocation::Order;
 pub use batch::Batch;
 pub use builtin::{Builtin, Fixed};
@@ -47,16 +47,14 @@ pub use chooser::{Forecast, Predicted, Predictor, Probe};
 pub use confidence::{Confidence, Ended};
 pub use error::StrategyError;
 pub use evaluation::{
-    Calibrated, Compared, Difference, Reliability, Rival, Split, Tested, TuneError, budgets,
-    commonest, compare, difference, fixed, majority, reliability, rivals,
+    Calibrated, Compared, Rival, Split, Tested, TuneError, budgets, commonest, compare, difference,
+    fixed, majority, reliability, rivals,
 };
 pub use evidence::{Cost, Evidence, EvidenceError, Row, chains_of_thought, tunable};
 pub use features::Glimpse;
 pub use file::StrategyFile;
 pub use fitted::Fitted;
 pub use kind::{Bounds, Chosen, Strategy};
-pub use measured::Measured;
-pub(crate) use measured::measured;
 pub use report::{Alone, Part, report};
 pub use sharing::Shared;
 pub use solve::{Hands, SolveError, Solved};

@@ -10,11 +10,10 @@ use super::features::Glimpse;
 use super::options::{self, growing, options};
 use super::replay::{Pool, Replayed};
 use super::stopping::{PROBE, Standing};
-use crate::analysis::with_rewards;
-use crate::binomial::Factorials;
+use crate::estimate::binomial::Factorials;
+use crate::estimate::votes::{GradedSample, Taken, Tally, numbered, with_rewards};
 use crate::store::{Store, StoreError, UnitRow};
 use crate::study::{Cell, Config, Study};
-use crate::votes::{GradedSample, Taken, Tally, numbered};
 
 /// Which cells hold what.
 pub(super) struct Layout<'a> {

@@ -12,9 +12,9 @@ use rand_chacha::ChaCha8Rng;
 use super::candidate::Candidate;
 use super::evidence::Cost;
 use super::stopping::{PROBE, Standing, Stopping};
-use crate::binomial::Factorials;
-use crate::spent::Spent;
-use crate::votes::{GradedSample, Taken, Tally, numbered};
+use crate::estimate::binomial::Factorials;
+use crate::estimate::spent::Spent;
+use crate::estimate::votes::{GradedSample, Taken, Tally, numbered};
 
 /// Orders of what follows the probe.
 const SHUFFLES: usize = 16;

@@ -13,8 +13,8 @@ use super::replay::Draws;
 use super::stopping::Standing;
 use super::tariff::Tariff;
 use super::tune::{Decision, Entry, Outcome, Tuned, Tuning};
-use crate::binomial::Factorials;
-use crate::votes::Taken;
+use crate::estimate::binomial::Factorials;
+use crate::estimate::votes::Taken;
 
 /// A total is spent by what draws show.
 #[derive(Clone, Debug)]

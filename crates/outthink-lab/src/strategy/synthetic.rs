@@ -18,10 +18,10 @@ use super::features::Glimpse;
 use super::replay::Pool;
 use super::stopping::{PROBE, Stopping};
 use super::tariff::{Tariff, Unit};
-use crate::binomial::Factorials;
-use crate::spent::{Spent, Work};
+use crate::estimate::binomial::Factorials;
+use crate::estimate::spent::{Spent, Work};
+use crate::estimate::votes::GradedSample;
 use crate::study::ModelInfo;
-use crate::votes::GradedSample;
 
 pub(super) const GOOD: &str = "good";
 pub(super) const BIASED: &str = "biased";
@@ -224,7 +224,7 @@ pub(super) fn samples(evidence: &Evidence) -> Tariff {
 
 /// A study of these models, as far as a strategy needs one.
 pub(super) fn study(evidence: &Evidence) -> crate::study::Study {
-    let recipe: crate::recipe::Recipe = toml::from_str(
+    let recipe: crate::study::recipe::Recipe = toml::from_str(
         "name = \"made-up\"\ndataset = \"none\"\nmethods = [\"majority\"]\nbudgets = [4]\npolicies = [\"policy\"]\nverifiers = [\"good\", \"biased\"]",
     )
     .expect("a recipe");

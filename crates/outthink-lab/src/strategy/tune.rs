@@ -11,7 +11,7 @@ use super::multiplier::{best, multiplier};
 use super::predictor::{Linear, logistic};
 use super::sharing::Shared;
 use super::tariff::Tariff;
-use crate::votes::Taken;
+use crate::estimate::votes::Taken;
 
 /// How a strategy chooses at one budget.
 #[derive(Clone, Debug, PartialEq)]

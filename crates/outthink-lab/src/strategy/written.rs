@@ -132,15 +132,16 @@ pub(super) struct Written {
 impl Written {
     /// What was fitted; only what may be taken is written.
     pub(super) fn of(study: &Study, evidence: &Evidence, tariff: &Tariff, tuned: &Tuned) -> Self {
-        let load = |info: &ModelInfo, own: &[ModelInfo], entries: &[crate::recipe::ModelEntry]| {
-            let place = own.iter().position(|other| other.name == info.name);
-            let entry = place.and_then(|place| entries.get(place));
-            let mut table = entry
-                .map(crate::recipe::ModelEntry::table)
-                .unwrap_or_default();
-            table.methods = None;
-            Fitted::of(info, table)
-        };
+        let load =
+            |info: &ModelInfo, own: &[ModelInfo], entries: &[crate::study::recipe::ModelEntry]| {
+                let place = own.iter().position(|other| other.name == info.name);
+                let entry = place.and_then(|place| entries.get(place));
+                let mut table = entry
+                    .map(crate::study::recipe::ModelEntry::table)
+                    .unwrap_or_default();
+                table.methods = None;
+                Fitted::of(info, table)
+            };
         let recipe = &study.recipe;
         let policy = load(&evidence.policy, &study.policies, &recipe.policies);
         let verifier = |info| load(info, &study.verifiers, &recipe.verifiers);

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{Part, percent, points};
-use crate::short::short;
+use crate::report::number::short;
 use crate::strategy::builtin::Builtin;
 use crate::strategy::chooser::bands;
 use crate::strategy::evaluation::{commonest, difference};

@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 
 use super::{Alone, Part, percent, points};
-use crate::gain::{Efficiency, efficiency_gain, performance_gain};
-use crate::short::short;
+use crate::estimate::gain::{Efficiency, efficiency_gain, performance_gain};
+use crate::report::number::short;
 use crate::strategy::chooser::costs;
 use crate::strategy::evaluation::{difference, fixed, majority};
 use crate::strategy::evidence::Evidence;

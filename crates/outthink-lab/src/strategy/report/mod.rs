@@ -15,13 +15,13 @@ use rivals::{equal_flops, reward_aware};
 use spending::{sharing, spending};
 
 use super::chooser::costs;
-use super::evaluation::{Compared, Difference, Split, TuneError, fixed, majority};
+use super::evaluation::{Compared, Split, TuneError, fixed, majority};
 use super::evidence::Evidence;
 use super::tariff::Unit;
 use super::tune::{Outcome, Tuned, Tuning};
-use crate::chart::{Chart, Point, Series};
-use crate::estimate::Proportion;
-use crate::short::short;
+use crate::estimate::interval::{Difference, Proportion};
+use crate::report::chart::{Chart, Point, Series};
+use crate::report::number::short;
 use crate::study::Study;
 
 /// One policy of the report.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::Part;
-use crate::short::short;
+use crate::report::number::short;
 use crate::strategy::evaluation::reliability;
 use crate::strategy::evidence::Evidence;
 

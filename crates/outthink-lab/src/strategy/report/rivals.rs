@@ -5,7 +5,7 @@ use std::fmt::Write;
 use outthink_core::AnyMethod;
 
 use super::{Part, percent, points};
-use crate::short::short;
+use crate::report::number::short;
 use crate::strategy::awareness::awareness;
 use crate::strategy::evaluation::{TuneError, rivals};
 use crate::strategy::evidence::Evidence;

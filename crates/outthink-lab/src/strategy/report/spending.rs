@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use outthink_core::AnyMethod;
 
 use super::{Part, percent, points};
-use crate::short::short;
+use crate::report::number::short;
 use crate::strategy::candidate::Candidate;
 use crate::strategy::chooser::costs;
 use crate::strategy::evaluation::{TuneError, difference, fixed};
