@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use outthink_core::{CountedPolicy, CountedVerifier, Domain, Pair, Plan, Spending, Verifier};
-use outthink_lab::strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
 use outthink_lab::{
     Maths, ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study,
     VerifierModel, chance, short,
 };
 use outthink_remote::Role;
+use outthink_strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
 use serde::Serialize;
 
 use crate::cli::{PolicyChoice, Solve, VerifierChoice};

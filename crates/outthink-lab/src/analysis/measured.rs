@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use outthink_core::{Expected, Flops};
+use outthink_core::{Expected, Flops, ModelInfo};
 
 use crate::analysis::{Analysis, Entry, Rule};
 use crate::estimate::binomial::Factorials;
@@ -11,7 +11,7 @@ use crate::estimate::calibration::{CalibrationBin, tenths};
 use crate::estimate::interval::{Difference, Interval};
 use crate::estimate::spent::Spent;
 use crate::store::{Choice, Store, StoreError, UnitRow};
-use crate::study::{ModelInfo, Study};
+use crate::study::Study;
 
 /// A strategy at one budget.
 #[derive(Clone, Debug)]

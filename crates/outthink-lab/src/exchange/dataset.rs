@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
 
+use outthink_answer::Maths;
 use outthink_answer::{Answer, Source, Value, extract, extract_gold};
 use outthink_core::Domain;
 
 use crate::exchange::columns::{self, Found, asked, text_of};
 use crate::exchange::rows::{Cells, Place, Row, read_rows, rows_of};
 use crate::study::Problem;
-use outthink_answer::Maths;
 
 /// Why a file is no problem set.
 #[derive(Debug, thiserror::Error)]

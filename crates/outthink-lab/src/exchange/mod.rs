@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, Write};
 use std::path::Path;
 
+use outthink_core::identity::sha256;
 use outthink_core::method::{BEST_OF_N, MAJORITY};
-use outthink_core::{Domain, Limits, Sampling, Stop, Usage};
+use outthink_core::{Domain, Limits, ModelInfo, Sampling, Stop, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -19,7 +20,7 @@ use crate::estimate::spent::{Spent, Work};
 use crate::store::{Drawn, Finished, Store, StoreError, Write as StoreWrite};
 use crate::study::recipe::{ModelEntry, Recipe};
 use crate::study::unit_runner::{GRADER, grade};
-use crate::study::{Cell, Config, ModelInfo, Problem, Study, sha256, unit_id};
+use crate::study::{Cell, Config, Problem, Study, unit_id};
 
 /// Why samples cannot be exchanged.
 #[derive(Debug, thiserror::Error)]

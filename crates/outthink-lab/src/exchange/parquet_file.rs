@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use outthink_core::guard::attempt;
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
@@ -16,7 +17,6 @@ use parquet::schema::parser::parse_message_type;
 use serde_json::{Map, Value};
 
 use crate::exchange::rows::Cells;
-use crate::guard::attempt;
 
 pub(crate) fn rows(file: &Path) -> Result<Vec<Cells>, String> {
     let mut bytes = Vec::new();

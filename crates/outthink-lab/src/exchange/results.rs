@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use outthink_core::{Expected, Flops, ModelCost, Selection};
+use outthink_core::{Expected, Flops, ModelCost, ModelInfo, Selection};
 use serde::{Serialize, Serializer};
 
 use crate::analysis::{HEADLINE, budgets};
@@ -10,7 +10,7 @@ use crate::estimate::binomial::Factorials;
 use crate::estimate::spent::Spent;
 use crate::estimate::votes::{GradedSample, Tally, chances, numbered, with_rewards};
 use crate::store::{Choice, Sample, Store, StoreError, UnitRow};
-use crate::study::{Cell, Config, ModelInfo, Study, unit_id};
+use crate::study::{Cell, Config, Study, unit_id};
 
 /// What one method made of one problem at one budget.
 ///

@@ -6,7 +6,6 @@ mod audit;
 pub(crate) mod chart;
 mod figure;
 mod figures;
-pub(crate) mod number;
 pub(crate) mod published;
 mod strategies;
 mod table;
@@ -377,7 +376,7 @@ fn published_table(published: &Published, number: usize, benchmark: Benchmark) -
 /// What the study was and what came of it, in a few sentences.
 fn lead(analysis: &Analysis) -> Vec<String> {
     let study = &analysis.study;
-    let names = |models: &[crate::study::ModelInfo]| {
+    let names = |models: &[outthink_core::ModelInfo]| {
         let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
         names.join(", ")
     };

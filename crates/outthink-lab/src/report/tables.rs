@@ -1,6 +1,7 @@
 //! The paper's tables, for this study.
 
 use outthink_core::method::{COT, MAJORITY};
+use outthink_core::number::short;
 use outthink_core::{AnyMethod, Selection};
 
 use super::table::{Table, TableCell, percent, points};
@@ -8,7 +9,6 @@ use crate::analysis::{Analysis, Entry};
 use crate::estimate::bootstrap::{BOOTSTRAP, percentiles};
 use crate::estimate::difficulty::BANDS;
 use crate::estimate::gain::{Efficiency, efficiency_gain, performance_gain};
-use crate::report::number::short;
 use crate::report::published::{Published, training_flops};
 
 fn header(names: &[&str]) -> Vec<String> {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use outthink_core::{Expected, Flops, ModelCost};
+use outthink_strategy::Unit;
 
 use crate::store::{Store, StoreError};
-use crate::strategy::Unit;
 use crate::study::run::appetite_of;
 use crate::study::{Cell, Config, Study};
 

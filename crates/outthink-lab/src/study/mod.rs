@@ -12,15 +12,13 @@ pub(crate) mod unit;
 pub(crate) mod unit_runner;
 
 use std::collections::HashSet;
-use std::hash::Hasher;
 
+use outthink_core::identity::{canonical, hash64, sha256};
 use outthink_core::method::{BEST_OF_N, MAJORITY, PAPER};
-use outthink_core::{AnyMethod, Limits, ModelCost, Plan, Sampling, Usage};
+use outthink_core::{AnyMethod, Limits, ModelInfo, Plan, Sampling};
+use outthink_strategy::{Strategy, StrategyError, Unit as StrategyUnit};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use siphasher::sip::SipHasher13;
 
-use crate::strategy::{Strategy, StrategyError, Unit as StrategyUnit};
 use crate::study::recipe::{PolicyPart, Recipe};
 
 /// A question whose answer is known.
@@ -55,68 +53,6 @@ impl Problem {
         outthink_core::Problem {
             id: self.id.clone(),
             text: self.text.clone(),
-        }
-    }
-}
-
-/// A model of a study.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "StoredModel")]
-pub struct ModelInfo {
-    /// What it is called in tables.
-    pub name: String,
-    /// All that its output depends on: where it is from, its profile. Part of the hash of every cell that uses it.
-    pub identity: serde_json::Value,
-    /// Its shape, if it is known.
-    pub cost: Option<ModelCost>,
-    /// Tokens that it was trained on.
-    pub training_tokens: Option<f64>,
-    /// Money for a million prompt tokens and for a million generated ones.
-    pub price: Option<[f64; 2]>,
-    /// Does it know the answer? Then it is a ceiling, not something to choose.
-    pub oracle: bool,
-}
-
-impl ModelInfo {
-    /// Its shape, as far as it is known: what knows the answer and tells no shape is no model, and computes nothing.
-    pub fn shape(&self) -> Option<ModelCost> {
-        self.cost.or(self.oracle.then_some(ModelCost::FREE))
-    }
-
-    /// What work costs by its price; nothing without one.
-    pub fn money(&self, usage: &Usage) -> f64 {
-        let [prompt, generated] = self.price.unwrap_or_default();
-        (prompt * usage.prompt as f64 + generated * usage.generated as f64) / 1e6
-    }
-}
-
-/// A model as any version of this program has stored it.
-#[derive(Deserialize)]
-struct StoredModel {
-    name: String,
-    identity: serde_json::Value,
-    cost: Option<ModelCost>,
-    /// Once stood beside the shape.
-    active_parameters: Option<u64>,
-    training_tokens: Option<f64>,
-    price: Option<[f64; 2]>,
-    #[serde(default)]
-    oracle: bool,
-}
-
-impl From<StoredModel> for ModelInfo {
-    fn from(stored: StoredModel) -> Self {
-        let active = stored.active_parameters;
-        Self {
-            name: stored.name,
-            identity: stored.identity,
-            cost: stored.cost.map(|cost| ModelCost {
-                active: cost.active.or(active),
-                ..cost
-            }),
-            training_tokens: stored.training_tokens,
-            price: stored.price,
-            oracle: stored.oracle,
         }
     }
 }
@@ -492,44 +428,6 @@ impl Study {
 /// The id of a unit: the same wherever it is computed.
 pub fn unit_id(cell: &str, problem: i64, seed: u64) -> i64 {
     hash64(&[cell.as_bytes(), &problem.to_le_bytes(), &seed.to_le_bytes()])
-}
-
-/// A hash that is the same in every build and on every machine; never negative.
-pub(crate) fn hash64(parts: &[&[u8]]) -> i64 {
-    let mut hasher = SipHasher13::new_with_keys(0x6f75_7474_6869_6e6b, 0x6c61_6221);
-    for part in parts {
-        hasher.write_u64(part.len() as u64);
-        hasher.write(part);
-    }
-    (hasher.finish() >> 1) as i64
-}
-
-/// The first 16 bytes of a SHA-256 in hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// JSON with the keys of every object in order.
-pub(crate) fn canonical<T: Serialize>(value: &T) -> String {
-    fn sorted(value: serde_json::Value) -> serde_json::Value {
-        match value {
-            serde_json::Value::Object(map) => {
-                let mut entries: Vec<_> = map.into_iter().collect();
-                entries.sort_by(|a, b| a.0.cmp(&b.0));
-                let sorted = entries.into_iter().map(|(key, value)| (key, sorted(value)));
-                serde_json::Value::Object(sorted.collect())
-            }
-            serde_json::Value::Array(values) => values.into_iter().map(sorted).collect(),
-            other => other,
-        }
-    }
-    // What is hashed is numbers, texts and lists: another one would share its hash with all that cannot be written.
-    let value = serde_json::to_value(value).expect("what is hashed can be written as JSON");
-    sorted(value).to_string()
 }
 
 #[cfg(test)]

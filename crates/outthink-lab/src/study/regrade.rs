@@ -1,8 +1,8 @@
 //! Verdicts anew, by today's grader from the stored texts: no model is asked.
 
 use outthink_core::Domain;
+use outthink_core::guard::attempt;
 
-use crate::guard::attempt;
 use crate::store::{Drawn, Sample, Store, StoreError};
 use crate::study::Study;
 use crate::study::unit_runner::{GRADER, grade};

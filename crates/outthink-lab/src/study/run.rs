@@ -1,41 +1,18 @@
 //! Running a study: all problems and methods at once, as many draws in flight as the models have an appetite for.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::channel::mpsc;
 use futures::future::{Either, select};
 use futures::stream::{FuturesUnordered, StreamExt};
-use outthink_core::{Domain, Flops, Limits, ModelCost, Policy, Sampling, Usage, Verifier};
+use outthink_core::{Domain, Flops, ModelCost, ModelInfo, Usage};
+use outthink_strategy::{PolicyModel, Strategy, VerifierModel};
 
 use crate::store::{Claim, Count, Finished, Shard, Store, StoreError};
-use crate::strategy::Strategy;
 use crate::study::store_writer::{Ended, Keeper};
 use crate::study::unit::{Failed, Tools};
-use crate::study::{Cell, Config, ModelInfo, Study};
-
-/// A policy, ready to draw.
-pub struct PolicyModel {
-    /// What it is.
-    pub info: ModelInfo,
-    /// The model.
-    pub model: Arc<dyn Policy>,
-    /// How it draws.
-    pub sampling: Sampling,
-    /// How far.
-    pub limits: Limits,
-    /// How many draws keep it busy.
-    pub appetite: usize,
-}
-
-/// A verifier, ready to score.
-pub struct VerifierModel {
-    /// What it is.
-    pub info: ModelInfo,
-    /// The model.
-    pub model: Arc<dyn Verifier>,
-}
+use crate::study::{Cell, Config, Study};
 
 /// The models of a study, in its order.
 pub struct Models {

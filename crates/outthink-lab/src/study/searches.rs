@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use futures::stream::{StreamExt, iter};
+use outthink_core::guard::{Panicked, guarded};
+use outthink_core::identity::hash64;
 use outthink_core::{
     CountedPolicy, CountedVerifier, Error, Limits, Plan, Policy, Problem, Sampling, Tree, Verifier,
     search,
 };
-
-use crate::guard::{Panicked, guarded};
-use crate::journal_file::JournalFile;
-use crate::recorded::{RecordedPolicy, RecordedVerifier};
-use crate::study::hash64;
+use outthink_strategy::{JournalFile, RecordedPolicy, RecordedVerifier};
 
 /// Why a problem has no tree.
 #[derive(Debug, thiserror::Error)]

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use outthink_core::{Limits, Prefix, Problem, Sampling, SharedTokens, Stop, Tree, Usage, Verifier};
+use outthink_strategy::{
+    Hands, PolicyModel, RecordedPolicy, RecordedVerifier, SolveError, Solved, Strategy,
+    VerifierModel,
+};
 
 use crate::estimate::spent::{Spent, Work};
-use crate::recorded::{RecordedPolicy, RecordedVerifier};
 use crate::store::{Choice, Finished};
-use crate::strategy::{Hands, SolveError, Solved, Strategy};
-use crate::study::run::{PolicyModel, VerifierModel};
 use crate::study::unit_runner::{
     Bench, asked_about, grade, path_tokens, rewarded, solved_samples, tells_tokens, verifier_work,
 };

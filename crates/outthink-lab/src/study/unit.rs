@@ -1,9 +1,9 @@
 //! One unit of work, from its claim and journal to what it comes to.
 
 use outthink_core::Domain;
+use outthink_core::guard::guarded;
+use outthink_strategy::Journal;
 
-use crate::guard::guarded;
-use crate::recorded::Journal;
 use crate::store::{Claim, Finished, StoreError};
 use crate::study::run::{Models, RunError, Trouble};
 use crate::study::store_writer::Keeper;

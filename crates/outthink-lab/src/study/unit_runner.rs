@@ -9,11 +9,10 @@ use outthink_core::{
     Domain, Error, Finished as Paths, Limits, Plan, Prefix, Problem, Sampling, SharedTokens,
     Solution, Step, Stop, TokenStats, Tree, Usage, Verifier, draw_seed, problem_seed, search,
 };
+use outthink_strategy::{Journal, PolicyModel, RecordedPolicy, RecordedVerifier, VerifierModel};
 
 use crate::estimate::spent::{Spent, Work};
-use crate::recorded::{Journal, RecordedPolicy, RecordedVerifier};
 use crate::store::{Claim, Drawn, Finished, Sample};
-use crate::study::run::{PolicyModel, VerifierModel};
 
 /// Which grader the verdicts are from. Its number goes up with every change of `outthink-answer` that may change a verdict, so
 /// that stores tell what they hold; the first was that of version 0.1.0.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use outthink_core::AnyMethod;
 use outthink_core::method::PAPER;
-use outthink_lab::strategy::Unit;
+use outthink_strategy::Unit;
 
 #[derive(Debug, Args)]
 pub(crate) struct StudyArguments {

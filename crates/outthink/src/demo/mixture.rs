@@ -7,8 +7,8 @@ use anyhow::anyhow;
 use futures::executor::block_on;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use outthink_core::{AnyMethod, CountedPolicy, CountedVerifier, Domain, Verifier};
-use outthink_lab::strategy::Hands;
 use outthink_lab::{Maths, ModelInfo, Question, VerifierModel};
+use outthink_strategy::Hands;
 
 use super::ground::{BUDGET, Entry, Ground};
 use super::{Measured, Row};

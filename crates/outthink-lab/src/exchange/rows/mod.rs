@@ -14,7 +14,6 @@ use serde_json::{Map, Value};
 
 use crate::exchange::columns;
 use crate::exchange::dataset::DatasetError;
-
 pub use lines::json_lines;
 
 /// No file of rows is larger, packed or not.
