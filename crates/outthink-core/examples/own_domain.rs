@@ -77,6 +77,9 @@ fn main() -> Result<(), outthink_core::Error> {
     let search = Search::new(&Speaker).domain(&Anagrams).budget(16);
     let outcome = block_on(search.solve(&problem))?;
     let agreement = 100.0 * outcome.agreement.unwrap_or_default();
-    println!("{}: {agreement:.0} % of the samples", outcome.answer.unwrap_or_default());
+    println!(
+        "{}: {agreement:.0} % of the samples",
+        outcome.answer.unwrap_or_default()
+    );
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! This crate knows nothing of tensors, servers or maths: both models are traits, and answers are compared through
 //! [`Domain`].
 
+mod calibrated;
 mod capped;
 mod cost;
 mod defaults;
@@ -13,9 +14,14 @@ mod distinct;
 mod domain;
 mod error;
 pub mod file;
+pub mod guard;
+pub mod identity;
 mod kernel;
 pub mod method;
+mod model_info;
+mod model_table;
 mod nearest;
+pub mod number;
 mod policy;
 mod search;
 mod seed;
@@ -25,6 +31,7 @@ mod tree;
 mod verifier;
 mod visible;
 
+pub use calibrated::{Calibrated, Isotonic};
 pub use capped::{Capped, Halt};
 pub use cost::{Expected, Flops, ModelCost, Spending, Usage};
 pub use defaults::Pair;
@@ -33,6 +40,8 @@ pub use domain::{Domain, ExactAnswers, classes, verdicts};
 pub use error::{Error, ModelError};
 pub use kernel::{Limits, search};
 pub use method::{AnyMethod, Finished, Method, Plan};
+pub use model_info::ModelInfo;
+pub use model_table::ModelTable;
 pub use nearest::{did_you_mean, nearest};
 pub use policy::{Continuation, Extension, Policy, Reply, Sampling, Stop, Until};
 pub use search::{Outcome, Search};

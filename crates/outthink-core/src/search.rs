@@ -163,7 +163,8 @@ impl<'a> Search<'a> {
         let tree = search(
             Arc::new(problem.clone()),
             &plan,
-            self.sampling.unwrap_or_else(|| self.policy.usual_sampling()),
+            self.sampling
+                .unwrap_or_else(|| self.policy.usual_sampling()),
             self.limits.unwrap_or_else(|| self.policy.usual_limits()),
             self.seed,
             self.policy,

@@ -286,7 +286,7 @@ fn read_all(place: &Place) -> Result<usize, Box<dyn std::error::Error>> {
     let mut lines = Vec::new();
     let count = export_jsonl(&study, &mut store, &mut lines)?;
     Estimate::of(&study, &mut store, 64)?;
-    outthink_lab::strategy::Evidence::of(&study, &mut store, "policy")?;
+    outthink_lab::tuning::Evidence::of(&study, &mut store, "policy")?;
     for unit in store.units(&study)? {
         store.samples(unit.id)?;
         if let Some(tree) = store.tree(unit.id)? {

@@ -9,8 +9,8 @@ use anyhow::anyhow;
 use futures::executor::block_on;
 use indicatif::ProgressBar;
 use outthink_core::{AnyMethod, Chosen, Domain, Plan, Problem, Solution, Spending, Verifier};
-use outthink_lab::strategy::{Batch, SolveError, Solved, Tariff, Unit};
 use outthink_lab::{Columns, Golds, ModelInfo, Searches, read_dataset, read_dataset_from, short};
+use outthink_strategy::{Batch, SolveError, Solved, Tariff, Unit};
 use serde::Serialize;
 use serde_json::json;
 

@@ -15,12 +15,12 @@ use outthink_gateway::{
     Finish, Forward, Forwarded, Gateway, Keys, Models, Performed, Piece, ServedPolicy,
     ServedVerifier, Settings, Strategist, Talk, Task, Turn, Utterance, Voice,
 };
-use outthink_lab::strategy::{Hands, Strategy};
 use outthink_lab::{ModelInfo, VerifierModel, tree_page};
 use outthink_micro::Experts;
 use outthink_micro::family::{Family, MICRO, Member};
 use outthink_prompt::Message;
 use outthink_remote::RemotePolicy;
+use outthink_strategy::{Hands, Strategy};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::blame::blame;

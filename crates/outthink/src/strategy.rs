@@ -7,12 +7,12 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use outthink_core::{CountedPolicy, CountedVerifier, Pair, Plan, Spending, Verifier};
-use outthink_lab::strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
 use outthink_lab::{
     ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study, VerifierModel,
     chance, short,
 };
 use outthink_remote::Role;
+use outthink_strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
 use serde::Serialize;
 
 use crate::cli::{PolicyChoice, Solve, VerifierChoice};

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use outthink_lab::strategy::{
-    Compared, Outcome, Part, Split, StrategyFile, Tuned, Tuning, Unit, budgets, chains_of_thought,
-    compare, report, tunable,
+use outthink_lab::tuning::{
+    Compared, Outcome, Part, Split, Tuned, Tuning, budgets, chains_of_thought, compare, report,
+    strategy_file, tunable,
 };
 use outthink_lab::{Store, short};
+use outthink_strategy::{StrategyFile, Unit};
 use serde::Serialize;
 
 use crate::cli::TuneArguments;
@@ -90,7 +91,7 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
         } else {
             println!("{}", summary(policy, arguments, split, &compared));
         }
-        let strategy = StrategyFile::new(&study, &split.tune, tuning.tariff, tuned)?;
+        let strategy = strategy_file(&study, &split.tune, tuning.tariff, tuned)?;
         let file = match (&arguments.out, &arguments.report) {
             (Some(out), _) if policies.len() == 1 => out.clone(),
             (_, Some(folder)) => folder.join(format!("strategy-{policy}.toml")),

@@ -1,9 +1,6 @@
 //! The doors of the house: a method, a vote and a domain that this file alone defines, each registered by one line, are known
 //! to the command line, recipes, the store, reports, exports, strategies and trees.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test may fail by panicking"
-)]
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod command;
 
@@ -12,9 +9,7 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use outthink_answer::AnyDomain;
 use outthink_core::method::{Allocator, Branch, Grown, Method, Parameters, Plan, Traits};
 use outthink_core::selection::{ScoredAnswer, Vote, Voting};
-use outthink_core::{
-    AnyMethod, Domain, ExactAnswers, ModelError, NodeId, Problem, Stop, Tree,
-};
+use outthink_core::{AnyMethod, Domain, ExactAnswers, ModelError, NodeId, Problem, Stop, Tree};
 use outthink_lab::Store;
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +63,11 @@ struct Chains {
 impl Allocator for Chains {
     fn first(&mut self) -> Vec<Branch> {
         let (node, draws) = (Tree::ROOT, self.chains);
-        vec![Branch { node, draws, part: 0 }]
+        vec![Branch {
+            node,
+            draws,
+            part: 0,
+        }]
     }
 
     fn next(&mut self, tree: &Tree, grown: &[Grown]) -> Vec<Branch> {
@@ -79,7 +78,11 @@ impl Allocator for Chains {
                 Some(_) => {}
                 None => match live.iter_mut().find(|branch| branch.node == node) {
                     Some(branch) => branch.draws += 1,
-                    None => live.push(Branch { node, draws: 1, part: 0 }),
+                    None => live.push(Branch {
+                        node,
+                        draws: 1,
+                        part: 0,
+                    }),
                 },
             }
         }
@@ -101,7 +104,12 @@ impl Vote for Squares {
 
     fn weights(&self, solutions: &[ScoredAnswer], classes: usize) -> Vec<f64> {
         let mut weights = vec![0.0; classes];
-        for ScoredAnswer { class, score, count } in solutions {
+        for ScoredAnswer {
+            class,
+            score,
+            count,
+        } in solutions
+        {
             weights[*class] += score * score * *count as f64;
         }
         weights
@@ -151,17 +159,40 @@ fn a_method_a_vote_and_a_domain_of_ones_own_are_known_everywhere() {
 
     // The command line.
     let models = ["--policy", "micro-24k", "--verifier", "micro-prm"];
-    let solve = ["solve", "Evaluate $7+8$.", "--method", "parallel:fewer=2", "--budget", "8"];
-    let ways = ["--selection", "last-squares", "--domain", "parity", "--gold", "3"];
+    let solve = [
+        "solve",
+        "Evaluate $7+8$.",
+        "--method",
+        "parallel:fewer=2",
+        "--budget",
+        "8",
+    ];
+    let ways = [
+        "--selection",
+        "last-squares",
+        "--domain",
+        "parity",
+        "--gold",
+        "3",
+    ];
     outthink(&[&solve[..], &ways, &models].concat());
     let asked = file("asked.jsonl");
-    std::fs::write(&asked, "{\"problem\": \"Evaluate $7+8$.\", \"answer\": \"3\"}\n").unwrap();
+    std::fs::write(
+        &asked,
+        "{\"problem\": \"Evaluate $7+8$.\", \"answer\": \"3\"}\n",
+    )
+    .unwrap();
     let out = file("answers.jsonl");
-    let batch = ["solve", "--jsonl", &asked, "--out", &out, "--method", "parallel"];
+    let batch = [
+        "solve", "--jsonl", &asked, "--out", &out, "--method", "parallel",
+    ];
     outthink(&[&batch[..], &["--domain", "parity"], &models].concat());
     let answers = read("answers.jsonl");
     assert!(answers.contains("\"method\":\"parallel\""), "{answers}");
-    assert!(answers.contains("\"correct\":true"), "15 is odd, as 3 is: {answers}");
+    assert!(
+        answers.contains("\"correct\":true"),
+        "15 is odd, as 3 is: {answers}"
+    );
 
     // A recipe, and with it the store.
     let recipe = format!(
@@ -173,35 +204,72 @@ fn a_method_a_vote_and_a_domain_of_ones_own_are_known_everywhere() {
     outthink(&["study", &file("doors.toml")]);
     let mut stored = Store::read(store).unwrap();
     let graders = stored.graders("doors").unwrap();
-    assert!(graders.iter().all(|(name, _)| name == "parity 1"), "{graders:?}");
+    assert!(
+        graders.iter().all(|(name, _)| name == "parity 1"),
+        "{graders:?}"
+    );
     let study = stored.study(Some("doors")).unwrap();
     let searched: Vec<String> = study
         .cells
         .iter()
         .filter_map(|cell| Some(cell.plan()?.0.to_string()))
         .collect();
-    let twice = ["parallel", "parallel", "parallel:fewer=2", "parallel:fewer=2"];
+    let twice = [
+        "parallel",
+        "parallel",
+        "parallel:fewer=2",
+        "parallel:fewer=2",
+    ];
     assert_eq!(searched, twice);
     drop(stored);
 
     // A report's rows: by method, and by rule.
-    outthink(&["report", "doors", "--store", store, "--out", &file("report")]);
+    outthink(&[
+        "report",
+        "doors",
+        "--store",
+        store,
+        "--out",
+        &file("report"),
+    ]);
     let report = read("report/README.md");
-    for part in ["| micro-24k | parallel | micro-prm |", "| parallel:fewer=2 |", "| last-squares |"] {
+    for part in [
+        "| micro-24k | parallel | micro-prm |",
+        "| parallel:fewer=2 |",
+        "| last-squares |",
+    ] {
         assert!(report.contains(part), "{part}: {report}");
     }
-    assert!(!report.contains("outthink regrade"), "the verdicts are the domain's");
+    assert!(
+        !report.contains("outthink regrade"),
+        "the verdicts are the domain's"
+    );
 
     // An export, a tree, and a strategy's candidates.
-    outthink(&["export", "doors", "--store", store, "--format", "results", "--out", &file("r.csv")]);
+    outthink(&[
+        "export",
+        "doors",
+        "--store",
+        store,
+        "--format",
+        "results",
+        "--out",
+        &file("r.csv"),
+    ]);
     assert!(read("r.csv").contains("micro-24k,micro-prm,parallel,8,"));
     let problem = study.problems[0].id.as_str();
-    let tree = ["tree", "doors", problem, "--store", store, "--method", "parallel"];
+    let tree = [
+        "tree", "doors", problem, "--store", store, "--method", "parallel",
+    ];
     outthink(&[&tree[..], &["--out", &file("tree.html")]].concat());
     assert!(read("tree.html").contains("parallel at N = 8"));
     outthink(&["tune", "doors", "--store", store, "--out", &file("s.toml")]);
     let fitted = read("s.toml");
-    for part in ["method = \"parallel\"", "method = \"parallel:fewer=2\"", "selection = \"last-squares\""] {
+    for part in [
+        "method = \"parallel\"",
+        "method = \"parallel:fewer=2\"",
+        "selection = \"last-squares\"",
+    ] {
         assert!(fitted.contains(part), "{part}: {fitted}");
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Measured;
 use crate::analysis::Analysis;
-use crate::estimate::Interval;
+use crate::estimate::interval::Interval;
 
 /// The verifiers under one policy and method, at the study's largest budget.
 #[derive(Clone, Debug, PartialEq, Serialize)]

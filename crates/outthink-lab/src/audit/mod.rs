@@ -18,26 +18,26 @@ mod score;
 mod selection;
 mod stored;
 
+use std::collections::HashMap;
+
+pub use outthink_core::{Calibrated, Isotonic};
+use serde::Serialize;
+
 pub use ability::{Ability, AbilityPoint, Fit};
 pub use audited::Audited;
 pub(crate) use audited::{signed, size};
 pub use bias::{Bin, Effect};
-pub use calibrated::{Calibrated, CalibrationError, CalibrationFile};
-pub use calibration::{Calibration, Isotonic, Reliability};
+pub use calibrated::{CalibrationError, CalibrationFile};
+pub use calibration::{Calibration, Reliability};
 pub use findings::{Finding, Harm};
 pub use hazards::{Hazard, hazards};
 pub use judgement::Judged;
 pub use resample::Measured;
+use resample::Sums;
 pub use rows::{RowError, SolutionRow, read_process_bench};
 pub use score::{Failed, Lengths, score};
 pub use selection::{Ruled, Sensitivity, Spread};
 pub use stored::{POOLED, StepLabels, stored};
-
-use std::collections::HashMap;
-
-use serde::Serialize;
-
-use resample::Sums;
 
 /// A solution as a verifier scored it.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,8 +6,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::bootstrap::percentiles;
-use crate::estimate::{Interval, Proportion};
+use crate::estimate::bootstrap::percentiles;
+use crate::estimate::interval::{Interval, Proportion};
 
 /// Bootstrap draws.
 const DRAWS: usize = 2_000;

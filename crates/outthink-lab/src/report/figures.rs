@@ -1,11 +1,11 @@
 //! The paper's figures, for this study.
 
-use super::figure::{Bar, COLOURS, Content, Dot, Drawn, Figure, Line, Panel};
 use outthink_core::method::COT;
+use outthink_core::number::short;
 
+use super::figure::{Bar, COLOURS, Content, Dot, Drawn, Figure, Line, Panel};
 use crate::analysis::{Analysis, Entry, Key};
-use crate::difficulty::BANDS;
-use crate::short::short;
+use crate::estimate::difficulty::BANDS;
 
 /// The colour of Pass@N.
 const CEILING: usize = 7;

@@ -3,8 +3,10 @@
 //! One HTML file that any browser opens without a network, the same as Markdown, and every figure as an SVG.
 
 mod audit;
+pub(crate) mod chart;
 mod figure;
 mod figures;
+pub(crate) mod published;
 mod strategies;
 mod table;
 mod tables;
@@ -15,7 +17,7 @@ use std::fmt::Write;
 use outthink_core::method::{COT, MAJORITY};
 
 use crate::analysis::{Analysis, HEADLINE};
-use crate::published::{Published, SOURCE};
+use crate::report::published::{Published, SOURCE};
 use crate::store::shown;
 use figure::Figure;
 use table::{Table, TableCell, escape, points};
@@ -374,7 +376,7 @@ fn published_table(published: &Published, number: usize, benchmark: Benchmark) -
 /// What the study was and what came of it, in a few sentences.
 fn lead(analysis: &Analysis) -> Vec<String> {
     let study = &analysis.study;
-    let names = |models: &[crate::study::ModelInfo]| {
+    let names = |models: &[outthink_core::ModelInfo]| {
         let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
         names.join(", ")
     };

@@ -1,11 +1,12 @@
 //! Strategies beside the fixed methods.
 
-use super::table::{Table, TableCell, percent, points};
 use outthink_core::method::MAJORITY;
+use outthink_core::number::short;
+use outthink_strategy::Unit;
 
+use super::table::{Table, TableCell, percent, points};
 use crate::analysis::Analysis;
-use crate::short::short;
-use crate::strategy::{Measured, Unit};
+use crate::analysis::measured::Measured;
 
 /// How many of the choices a table names.
 const NAMED: usize = 3;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::estimate::Interval;
+use crate::estimate::interval::Interval;
 
 /// A cell: what is read, and what is told on pointing at it.
 #[derive(Clone, Debug, Default, PartialEq)]

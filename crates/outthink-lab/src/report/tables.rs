@@ -1,15 +1,15 @@
 //! The paper's tables, for this study.
 
 use outthink_core::method::{COT, MAJORITY};
+use outthink_core::number::short;
 use outthink_core::{AnyMethod, Selection};
 
 use super::table::{Table, TableCell, percent, points};
-use crate::analysis::{Analysis, BOOTSTRAP, Entry};
-use crate::bootstrap::percentiles;
-use crate::difficulty::BANDS;
-use crate::gain::{Efficiency, efficiency_gain, performance_gain};
-use crate::published::{Published, training_flops};
-use crate::short::short;
+use crate::analysis::{Analysis, Entry};
+use crate::estimate::bootstrap::{BOOTSTRAP, percentiles};
+use crate::estimate::difficulty::BANDS;
+use crate::estimate::gain::{Efficiency, efficiency_gain, performance_gain};
+use crate::report::published::{Published, training_flops};
 
 fn header(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -373,7 +373,7 @@ impl Analysis {
             note: match predicted {
                 true => format!(
                     "Predicted without answers: the share of the commonest answer among the first {} samples, cut at the same 50 % and 10 %.",
-                    crate::difficulty::FIRST
+                    crate::estimate::difficulty::FIRST
                 ),
                 false => "Oracle: Pass@1 over the pool, 50 % and more is easy, below 10 % is hard (arXiv 2502.06703).".into(),
             },

@@ -1,13 +1,13 @@
 //! What tables and figures ask of an analysis.
 
 use outthink_core::method::{BEST_OF_N, MAJORITY};
+use outthink_core::number::short;
 use outthink_core::{AnyMethod, Selection};
 
 use super::table::{TableCell, percent};
 use crate::analysis::{Analysis, Choice, Entry, Key, Rule, headline};
-use crate::bootstrap::Values;
-use crate::estimate::Interval;
-use crate::short::short;
+use crate::estimate::bootstrap::Values;
+use crate::estimate::interval::Interval;
 
 /// Bootstrap draws for a part of the problems.
 const PART_DRAWS: usize = 2_000;

@@ -13,18 +13,16 @@ mod schema;
 mod sqlite;
 mod write;
 
+use crate::study::{Problem, Study};
 pub use claim::{Claim, Shard};
+use database::{Database, Value};
 pub use database::{StoreError, TextRow};
 pub(crate) use place::serialize as serialize_place;
 pub use place::{is_url, shown};
 pub use read::{Count, Sample, Took, UnitRow};
+use schema::Held;
 pub(crate) use write::Write;
 pub use write::{Choice, Drawn, Finished};
-
-use database::{Database, Value};
-use schema::Held;
-
-use crate::study::{Problem, Study};
 
 /// A run store.
 pub struct Store {

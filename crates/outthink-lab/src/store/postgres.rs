@@ -1,8 +1,8 @@
 //! PostgreSQL: any number of workers on any number of machines.
 
-use fallible_iterator::FallibleIterator;
 use std::sync::Arc;
 
+use fallible_iterator::FallibleIterator;
 use postgres::config::SslMode;
 use postgres::error::SqlState;
 use postgres::types::{IsNull, ToSql, Type, private::BytesMut};

@@ -9,7 +9,7 @@ use outthink_core::{Stop, TokenStats, Tree, Usage};
 use super::database::Row;
 use super::write::{Choice, Drawn, stop_name, unpack_stats, unpack_tokens};
 use super::{Store, StoreError};
-use crate::spent::Spent;
+use crate::estimate::spent::Spent;
 use crate::study::{Problem, Study};
 
 /// A tree of more bytes than this is none of ours.

@@ -9,7 +9,7 @@ use outthink_core::{Stop, TokenStats, Tree, Usage};
 
 use super::database::{Value, insert};
 use super::{Store, StoreError};
-use crate::spent::{Spent, Work};
+use crate::estimate::spent::{Spent, Work};
 
 /// One solution.
 #[derive(Clone, Debug, PartialEq)]

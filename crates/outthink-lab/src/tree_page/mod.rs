@@ -4,11 +4,10 @@ mod html;
 mod math;
 mod terminal;
 
-pub use html::markup;
-
 use outthink_core::{NodeId, Solution, Step, Stop, Tree};
 
 use crate::store::{Store, StoreError};
+pub use html::markup;
 
 /// A search with what there is to say of its steps.
 #[derive(Clone, Debug, PartialEq)]

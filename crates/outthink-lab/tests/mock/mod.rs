@@ -13,10 +13,10 @@ use outthink_core::{
     Continuation, Extension, Judgement, Limits, ModelCost, ModelError, Policy, Prefix, Reply,
     Sampling, Step, Stop, TokenStats, Until, Usage, Verifier,
 };
-use outthink_lab::strategy::{Builtin, Strategy};
 use outthink_lab::{
     ModelInfo, Models, PolicyModel, PolicyPart, Problem, Recipe, StrategyInfo, Study, VerifierModel,
 };
+use outthink_strategy::{Builtin, Strategy};
 use serde_json::json;
 
 /// Ends after `latency`; whoever waits need not be in any runtime.

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use outthink_answer::AnyDomain;
 use outthink_core::AnyMethod;
 use outthink_core::method::PAPER;
-use outthink_lab::strategy::Unit;
+use outthink_strategy::Unit;
 
 #[derive(Debug, Args)]
 pub(crate) struct StudyArguments {

@@ -8,8 +8,8 @@ use futures::executor::block_on;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use outthink_answer::AnyDomain;
 use outthink_core::{AnyMethod, CountedPolicy, CountedVerifier, Verifier};
-use outthink_lab::strategy::Hands;
 use outthink_lab::{ModelInfo, Question, VerifierModel};
+use outthink_strategy::Hands;
 
 use super::ground::{BUDGET, Entry, Ground};
 use super::{Measured, Row};

@@ -1,0 +1,643 @@
+//! What a store says of a study: every method, verifier, budget and rule with its accuracy, interval and cost.
+
+pub(crate) mod in_sample;
+pub(crate) mod measured;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use outthink_core::method::{COT, MAJORITY};
+use outthink_core::{AnyMethod, Expected, Flops, Scoring, Selection, Voting};
+use rayon::prelude::*;
+
+use crate::analysis::in_sample::{Choices, in_sample};
+use crate::analysis::measured::{Measured, measured};
+use crate::audit;
+use crate::estimate::binomial::Factorials;
+use crate::estimate::bootstrap::{BOOTSTRAP, Values};
+use crate::estimate::difficulty::Difficulty;
+use crate::estimate::interval::Interval;
+use crate::estimate::spent::Spent;
+use crate::estimate::votes::{Chance, GradedSample, ceiling, chances, with_rewards};
+use crate::store::{Count, Store, StoreError, UnitRow};
+use crate::study::regrade::old_verdicts;
+use crate::study::{Cell, Config, Study};
+
+/// The rule by which the tables choose among scored solutions, where they do not show all rules.
+pub const HEADLINE: Selection = Selection::Scored(Scoring::LAST, Voting::VOTE);
+
+/// A method's rule in tables that do not show all rules.
+pub(crate) fn headline(method: AnyMethod) -> Selection {
+    match method.needs_verifier() {
+        true => HEADLINE,
+        false => Selection::Majority,
+    }
+}
+
+/// What is asked of the solutions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Rule {
+    /// Is any of them right (Pass@k)? No rule can do better.
+    Ceiling,
+    /// Is the chosen one right?
+    Chosen(Choice),
+    /// Is the one right that the best method for the problem's difficulty chooses? Best on these very problems.
+    InSample,
+}
+
+/// A [`Selection`] with a total order, so that it can be a sort key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Choice(pub Selection);
+
+impl PartialOrd for Choice {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Choice {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.place().cmp(&other.0.place())
+    }
+}
+
+/// What an entry is of. `verifier` is none where none is used, `width` where there are no beams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Index of the policy.
+    pub policy: usize,
+    /// Index of the verifier.
+    pub verifier: Option<usize>,
+    /// The method.
+    pub method: AnyMethod,
+    /// The beam width `M`.
+    pub width: Option<usize>,
+    /// The budget `N`.
+    pub budget: usize,
+    /// The rule.
+    pub rule: Rule,
+}
+
+/// What a problem costs on average.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// The policy's work.
+    pub policy: Expected,
+    /// The verifier's work.
+    pub verifier: Expected,
+}
+
+/// One measured thing.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What it is of.
+    pub key: Key,
+    /// Share of right answers.
+    pub accuracy: f64,
+    /// Its 95 % interval over problems and seeds.
+    pub interval: Interval,
+    /// Standard error of the accuracy from drawing subsets at random; 0 if exact.
+    pub sampling_error: f64,
+    /// Problems that it rests on.
+    pub problems: usize,
+    /// Cost of a problem, by itself.
+    pub cost: Cost,
+}
+
+/// A study, analysed.
+pub struct Analysis {
+    /// The study.
+    pub study: Study,
+    /// How it stands.
+    pub count: Count,
+    /// All that was measured.
+    pub entries: Vec<Entry>,
+    /// By problem and run, a series an entry.
+    pub values: Values,
+    /// The difficulty of each problem, by policy.
+    pub difficulty: Vec<Difficulty>,
+    /// Failures with their number.
+    pub failures: BTreeMap<String, usize>,
+    /// What is to be said of verdicts that are not today's grader's.
+    pub old_verdicts: Option<String>,
+    /// What strategies came to.
+    pub strategies: Vec<Measured>,
+    /// Which method the in-sample choice takes, by policy, verifier, budget and band.
+    pub choices: Choices,
+    index: HashMap<Key, usize>,
+}
+
+/// Values and costs of one key while they are collected.
+#[derive(Default)]
+struct Column {
+    /// Problem, run, chance.
+    chances: Vec<(usize, usize, Chance)>,
+    cost: Cost,
+    costed: usize,
+}
+
+impl Analysis {
+    /// Reads a study's units one at a time: memory is for one number per unit and rule, not for the samples.
+    pub fn of(study: Study, store: &mut Store) -> Result<Self, StoreError> {
+        let units = store.units(&study)?;
+        let count = store.count(&study.name)?;
+        let mut collected = Collected::new(&study);
+        let mut failures = BTreeMap::new();
+        for unit in &units {
+            if let Some(error) = &unit.error {
+                *failures.entry(error.clone()).or_insert(0) += 1;
+            }
+        }
+        collected.pools(store, &units)?;
+        collected.searches(store, &units)?;
+        let Collected {
+            columns,
+            pass,
+            agreement,
+            ..
+        } = collected;
+        let difficulty: Vec<Difficulty> = pass
+            .into_iter()
+            .zip(agreement)
+            .map(|(pass, agreement)| Difficulty::new(pass, agreement))
+            .collect();
+        let strategies = measured(&study, store, &units)?;
+        let old_verdicts = old_verdicts(&study, store)?;
+        let mut analysis = Self::measured(study, count, columns, difficulty);
+        analysis.strategies = strategies;
+        analysis.failures = failures;
+        analysis.old_verdicts = old_verdicts;
+        Ok(analysis)
+    }
+
+    fn measured(
+        study: Study,
+        count: Count,
+        columns: BTreeMap<Order, (Key, Column)>,
+        difficulty: Vec<Difficulty>,
+    ) -> Self {
+        let (problems, runs) = (study.problems.len(), study.seeds.len());
+        let columns: Vec<(Key, Column)> = columns.into_values().collect();
+        let mut means: HashMap<Key, Vec<f64>> = HashMap::new();
+        for (key, column) in &columns {
+            let mut rows = vec![f64::NAN; problems * runs];
+            for &(problem, run, chance) in &column.chances {
+                rows[problem * runs + run] = chance.value;
+            }
+            means.insert(*key, rows);
+        }
+        let mut entries: Vec<Entry> = columns
+            .iter()
+            .map(|(key, column)| {
+                let count = column.chances.len().max(1) as f64;
+                let squares: f64 = column
+                    .chances
+                    .iter()
+                    .map(|(_, _, c)| c.error * c.error)
+                    .sum();
+                Entry {
+                    key: *key,
+                    accuracy: f64::NAN,
+                    interval: Interval {
+                        low: 0.0,
+                        high: 1.0,
+                    },
+                    sampling_error: squares.sqrt() / count,
+                    problems: 0,
+                    cost: Cost {
+                        policy: column.cost.policy.scaled(1.0 / column.costed.max(1) as f64),
+                        verifier: column
+                            .cost
+                            .verifier
+                            .scaled(1.0 / column.costed.max(1) as f64),
+                    },
+                }
+            })
+            .collect();
+        let mut choices = Choices::new();
+        let in_sample = in_sample(&study, &entries, &means, &difficulty, &mut choices);
+        for (entry, rows) in in_sample {
+            means.insert(entry.key, rows);
+            entries.push(entry);
+        }
+        let mut values = Values::new(problems, runs, entries.len());
+        for (series, entry) in entries.iter().enumerate() {
+            for (row, value) in means[&entry.key].iter().enumerate() {
+                values.set(row / runs, row % runs, series, *value);
+            }
+        }
+        let intervals = values.intervals(BOOTSTRAP, 0);
+        for (series, (entry, interval)) in entries.iter_mut().zip(intervals).enumerate() {
+            entry.accuracy = values.mean(series);
+            entry.interval = interval;
+            entry.problems = values.present(series);
+        }
+        let index = entries
+            .iter()
+            .enumerate()
+            .map(|(place, entry)| (entry.key, place))
+            .collect();
+        Self {
+            study,
+            count,
+            entries,
+            values,
+            difficulty,
+            failures: BTreeMap::new(),
+            old_verdicts: None,
+            strategies: Vec::new(),
+            choices,
+            index,
+        }
+    }
+
+    /// Where an entry is, if it was measured.
+    pub fn place(&self, key: &Key) -> Option<usize> {
+        self.index.get(key).copied()
+    }
+
+    /// An entry, if it was measured.
+    pub fn entry(&self, key: &Key) -> Option<&Entry> {
+        self.place(key).map(|place| &self.entries[place])
+    }
+
+    /// The mean difference of two entries over the runs that both have, with its paired bootstrap interval.
+    pub fn difference(&self, a: usize, b: usize) -> (f64, Interval) {
+        match self.differences(&[(a, b)]).first() {
+            Some(audit::Measured { value, interval }) => (*value, *interval),
+            None => (f64::NAN, crate::estimate::bootstrap::percentiles(&mut [])),
+        }
+    }
+
+    /// The same for many pairs, all resampled with the same problems.
+    pub fn differences(&self, pairs: &[(usize, usize)]) -> Vec<audit::Measured> {
+        let (problems, runs) = (self.study.problems.len(), self.study.seeds.len());
+        let mut values = Values::new(problems, runs, pairs.len());
+        for problem in 0..problems {
+            for run in 0..runs {
+                for (series, &(a, b)) in pairs.iter().enumerate() {
+                    let value = self.values.get(problem, run, a) - self.values.get(problem, run, b);
+                    values.set(problem, run, series, value);
+                }
+            }
+        }
+        let drawn = values.resampled(BOOTSTRAP, 0);
+        let measured = |series: usize| {
+            let means = drawn.iter().map(|means| means[series]);
+            let mut means: Vec<f64> = means.filter(|mean| !mean.is_nan()).collect();
+            audit::Measured {
+                value: values.mean(series),
+                interval: crate::estimate::bootstrap::percentiles(&mut means),
+            }
+        };
+        (0..pairs.len()).map(measured).collect()
+    }
+
+    /// Floating-point operations of a problem: the paper's count, and everything, as far as the models' shapes are known. A
+    /// verifier that knows the answer is no model and costs nothing.
+    pub fn flops(&self, entry: &Entry) -> (Option<f64>, Option<f64>) {
+        let Cost { policy, verifier } = entry.cost;
+        let drawing = (self.study.policies[entry.key.policy].cost, policy);
+        let verifiers = entry.key.verifier.iter();
+        let reading = verifiers.map(|&number| (self.study.verifiers[number].shape(), verifier));
+        let Flops { paper, full } = Flops::of(drawing, reading);
+        (paper, full)
+    }
+}
+
+/// Sorted as the tables show it.
+type Order = (usize, AnyMethod, usize, usize, usize, Rule);
+
+fn order(key: &Key) -> Order {
+    let verifier = key.verifier.map_or(0, |number| number + 1);
+    let width = key.width.unwrap_or_default();
+    (
+        key.policy, key.method, verifier, width, key.budget, key.rule,
+    )
+}
+
+struct Collected<'a> {
+    study: &'a Study,
+    columns: BTreeMap<Order, (Key, Column)>,
+    /// Pass@1 by policy and problem: sum and number of runs.
+    pass: Vec<Vec<(f64, usize)>>,
+    /// Share of the commonest answer among the first few samples, by policy and problem.
+    agreement: Vec<Vec<(f64, usize)>>,
+}
+
+/// A pool's cell, problem and seed.
+type PoolId<'a> = (&'a str, usize, u64);
+
+/// Pools that are read before they are worked on together.
+const BATCH: usize = 64;
+
+/// One pool with the rewards of each verifier, read.
+struct Pool {
+    cell: usize,
+    problem: usize,
+    run: usize,
+    seed: u64,
+    spent: Spent,
+    votes: Vec<GradedSample>,
+    scored: Vec<(usize, Spent, Vec<GradedSample>)>,
+}
+
+/// The curves of a pool.
+struct Curves {
+    ceiling: Vec<Chance>,
+    majority: Vec<Chance>,
+    scored: Vec<(usize, Vec<Vec<Chance>>)>,
+}
+
+impl<'a> Collected<'a> {
+    fn new(study: &'a Study) -> Self {
+        let none = vec![vec![(0.0, 0); study.problems.len()]; study.policies.len()];
+        Self {
+            study,
+            columns: BTreeMap::new(),
+            pass: none.clone(),
+            agreement: none,
+        }
+    }
+
+    fn note(&mut self, key: Key, problem: usize, run: usize, chance: Chance, cost: Cost) {
+        let (_, column) = self
+            .columns
+            .entry(order(&key))
+            .or_insert_with(|| (key, Column::default()));
+        column.chances.push((problem, run, chance));
+        column.cost.policy += cost.policy;
+        column.cost.verifier += cost.verifier;
+        column.costed += 1;
+    }
+
+    fn run_of(&self, seed: u64) -> Option<usize> {
+        self.study.seeds.iter().position(|own| *own == seed)
+    }
+
+    fn pools(&mut self, store: &mut Store, units: &[UnitRow]) -> Result<(), StoreError> {
+        let cells: HashMap<&str, usize> = self
+            .study
+            .cells
+            .iter()
+            .enumerate()
+            .map(|(index, cell)| (cell.hash(), index))
+            .collect();
+        // Scores by pool cell, problem and seed.
+        let mut scores: HashMap<PoolId<'_>, Vec<(usize, &UnitRow)>> = HashMap::new();
+        for unit in units.iter().filter(|unit| unit.took.is_some()) {
+            let cell = cells
+                .get(unit.cell.as_str())
+                .map(|&index| &self.study.cells[index]);
+            if let Some(cell) = cell
+                && let (Config::Score { pool, .. }, Some(verifier)) = (cell.config(), cell.verifier)
+            {
+                let of = (pool.as_str(), unit.number, unit.seed);
+                scores.entry(of).or_default().push((verifier, unit));
+            }
+        }
+        let mut batch = Vec::with_capacity(BATCH);
+        for unit in units {
+            let Some(&cell) = cells.get(unit.cell.as_str()) else {
+                continue;
+            };
+            if !matches!(self.study.cells[cell].config(), Config::Pool { .. }) {
+                continue;
+            }
+            let (Some(took), Some(run)) = (&unit.took, self.run_of(unit.seed)) else {
+                continue;
+            };
+            let votes: Vec<GradedSample> = store
+                .verdicts(unit.id)?
+                .into_iter()
+                .map(|(_, class, right)| GradedSample {
+                    class,
+                    right,
+                    scores: None,
+                })
+                .collect();
+            if votes.is_empty() || votes.len() as u64 != took.spent.draws {
+                return Err(StoreError::Malformed(format!(
+                    "{} samples in unit {}, which drew {}",
+                    votes.len(),
+                    unit.id,
+                    took.spent.draws
+                )));
+            }
+            let mut scored = Vec::new();
+            let of = (unit.cell.as_str(), unit.number, unit.seed);
+            for (verifier, score) in scores.get(&of).into_iter().flatten() {
+                let Some(took) = &score.took else { continue };
+                let votes = with_rewards(votes.clone(), store.rewards(score.id)?);
+                scored.push((*verifier, took.spent.clone(), votes));
+            }
+            batch.push(Pool {
+                cell,
+                problem: unit.number,
+                run,
+                seed: unit.id as u64,
+                spent: took.spent.clone(),
+                votes,
+                scored,
+            });
+            if batch.len() == BATCH {
+                self.work(std::mem::take(&mut batch))?;
+            }
+        }
+        self.work(batch)
+    }
+
+    fn work(&mut self, batch: Vec<Pool>) -> Result<(), StoreError> {
+        let rules: Vec<Selection> = Selection::rewarded()
+            .filter(|rule| *rule != Selection::Majority)
+            .collect();
+        let largest = batch
+            .iter()
+            .map(|pool| pool.votes.len())
+            .max()
+            .unwrap_or_default();
+        let factorials = Factorials::to(largest as u64);
+        let budgets: Vec<Vec<usize>> = batch
+            .iter()
+            .map(|pool| budgets(self.study, pool.votes.len()))
+            .collect();
+        let curves: Vec<Curves> = batch
+            .par_iter()
+            .zip(&budgets)
+            .map(|(pool, budgets)| {
+                let of = |votes: &[GradedSample], rules: &[Selection]| {
+                    chances(votes, rules, budgets, pool.seed, &factorials)
+                };
+                let majority = of(&pool.votes, &[Selection::Majority]);
+                Curves {
+                    ceiling: ceiling(&pool.votes, budgets, &factorials),
+                    majority: majority.into_iter().next().unwrap_or_default(),
+                    scored: pool
+                        .scored
+                        .iter()
+                        .map(|(verifier, _, votes)| (*verifier, of(votes, &rules)))
+                        .collect(),
+                }
+            })
+            .collect();
+        for ((pool, budgets), curves) in batch.into_iter().zip(budgets).zip(curves) {
+            self.note_pool(&pool, &budgets, &curves, &rules, &factorials)?;
+        }
+        Ok(())
+    }
+
+    fn note_pool(
+        &mut self,
+        pool: &Pool,
+        budgets: &[usize],
+        curves: &Curves,
+        rules: &[Selection],
+        factorials: &Factorials,
+    ) -> Result<(), StoreError> {
+        let at = |curve: &[Chance], place: usize| {
+            let chance = curve.get(place).copied();
+            chance.ok_or_else(|| {
+                StoreError::Malformed(format!("a pool {} that ends too early", pool.seed))
+            })
+        };
+        let cell = &self.study.cells[pool.cell];
+        let key = |method, verifier, budget, rule| Key {
+            policy: cell.policy,
+            verifier,
+            method,
+            width: None,
+            budget,
+            rule,
+        };
+        let majority = Rule::Chosen(Choice(Selection::Majority));
+        if cell.is_greedy() {
+            let (policy, _) = pool.spent.at(1, factorials);
+            let cost = Cost {
+                policy,
+                verifier: Expected::default(),
+            };
+            let chance = at(&curves.majority, 0)?;
+            for run in 0..self.study.seeds.len() {
+                let key = key(COT, None, 1, majority);
+                self.note(key, pool.problem, run, chance, cost);
+            }
+            return Ok(());
+        }
+        let right = pool.votes.iter().filter(|vote| vote.right).count();
+        let add = |slot: &mut (f64, usize), value: f64| *slot = (slot.0 + value, slot.1 + 1);
+        add(
+            &mut self.pass[cell.policy][pool.problem],
+            right as f64 / pool.votes.len().max(1) as f64,
+        );
+        add(
+            &mut self.agreement[cell.policy][pool.problem],
+            agreement(&pool.votes),
+        );
+        for (place, &budget) in budgets.iter().enumerate() {
+            let (policy, _) = pool.spent.at(budget as u64, factorials);
+            let cost = Cost {
+                policy,
+                verifier: Expected::default(),
+            };
+            let ceiling = key(MAJORITY, None, budget, Rule::Ceiling);
+            self.note(
+                ceiling,
+                pool.problem,
+                pool.run,
+                at(&curves.ceiling, place)?,
+                cost,
+            );
+            let voted = at(&curves.majority, place)?;
+            for method in self.study.pool_methods(false) {
+                let key = key(method, None, budget, majority);
+                self.note(key, pool.problem, pool.run, voted, cost);
+            }
+            for ((verifier, curves), (_, spent, _)) in curves.scored.iter().zip(&pool.scored) {
+                let (_, read) = spent.at(budget as u64, factorials);
+                let cost = Cost {
+                    policy,
+                    verifier: read,
+                };
+                for (rule, curve) in rules.iter().zip(curves) {
+                    let rule = Rule::Chosen(Choice(*rule));
+                    for method in self.study.pool_methods(true) {
+                        let key = key(method, Some(*verifier), budget, rule);
+                        self.note(key, pool.problem, pool.run, at(curve, place)?, cost);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn searches(&mut self, store: &mut Store, units: &[UnitRow]) -> Result<(), StoreError> {
+        let rules: Vec<Selection> = Selection::rewarded().collect();
+        let factorials = Factorials::to(0);
+        let cells = self.study.cells.iter().map(|cell| (cell.hash(), cell));
+        let cells: HashMap<&str, &Cell> = cells.collect();
+        for unit in units {
+            let Some(took) = &unit.took else {
+                continue;
+            };
+            let cell = cells.get(unit.cell.as_str()).copied();
+            let (Some(cell), Some(run)) = (cell, self.run_of(unit.seed)) else {
+                continue;
+            };
+            let Config::Search { plan, .. } = cell.config() else {
+                continue;
+            };
+            let solutions = store.verdicts(unit.id)?;
+            let counts: Vec<usize> = solutions.iter().map(|(draws, ..)| *draws).collect();
+            let votes = solutions.into_iter().map(|(_, class, right)| GradedSample {
+                class,
+                right,
+                scores: None,
+            });
+            let votes = with_rewards(votes.collect(), store.rewards(unit.id)?);
+            // A solution votes once for each draw that led to it.
+            let votes: Vec<GradedSample> = votes
+                .into_iter()
+                .zip(counts)
+                .flat_map(|(vote, draws)| std::iter::repeat_n(vote, draws))
+                .collect();
+            let whole = chances(&votes, &rules, &[votes.len()], 0, &factorials);
+            let costs = Factorials::to(took.spent.draws);
+            let (policy, verifier) = took.spent.at(took.spent.draws, &costs);
+            for (rule, chance) in rules.iter().zip(whole) {
+                let key = Key {
+                    policy: cell.policy,
+                    verifier: cell.verifier,
+                    method: plan.method(),
+                    width: plan.method().has_width().then(|| plan.width()),
+                    budget: plan.budget(),
+                    rule: Rule::Chosen(Choice(*rule)),
+                };
+                // One whole search has one chance by every rule.
+                for chance in chance {
+                    self.note(key, unit.number, run, chance, Cost { policy, verifier });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The budgets at which a pool of so many samples is looked at: powers of two and the study's own, up to its size.
+pub(crate) fn budgets(study: &Study, draws: usize) -> Vec<usize> {
+    let powers = (0..usize::BITS)
+        .map(|power| 1usize << power)
+        .take_while(|&n| n <= draws);
+    let own = study.budgets.iter().copied().filter(|&n| n <= draws);
+    let all: BTreeSet<usize> = powers.chain(own).collect();
+    all.into_iter().collect()
+}
+
+/// The share of the commonest answer among the first samples: what can be known without the right answer.
+fn agreement(votes: &[GradedSample]) -> f64 {
+    let first = &votes[..votes.len().min(crate::estimate::difficulty::FIRST)];
+    let mut counts: HashMap<usize, usize> = HashMap::new();
+    for class in first.iter().filter_map(|vote| vote.class) {
+        *counts.entry(class).or_insert(0) += 1;
+    }
+    let commonest = counts.values().copied().max().unwrap_or_default();
+    commonest as f64 / first.len().max(1) as f64
+}
