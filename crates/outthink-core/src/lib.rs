@@ -6,6 +6,7 @@
 //! This crate knows nothing of tensors, servers or maths: both models are traits, and answers are compared through
 //! [`Domain`].
 
+mod calibrated;
 mod capped;
 mod cost;
 mod defaults;
@@ -15,6 +16,7 @@ mod error;
 pub mod file;
 mod kernel;
 pub mod method;
+mod model_info;
 mod nearest;
 mod policy;
 mod seed;
@@ -24,6 +26,7 @@ mod tree;
 mod verifier;
 mod visible;
 
+pub use calibrated::{Calibrated, Isotonic};
 pub use capped::{Capped, Halt};
 pub use cost::{Expected, Flops, ModelCost, Spending, Usage};
 pub use defaults::Pair;
@@ -32,6 +35,7 @@ pub use domain::{Domain, ExactAnswers, classes};
 pub use error::{Error, ModelError};
 pub use kernel::{Limits, search};
 pub use method::{AnyMethod, Finished, Method, Plan};
+pub use model_info::ModelInfo;
 pub use nearest::{did_you_mean, nearest};
 pub use policy::{Continuation, Extension, Policy, Reply, Sampling, Stop, Until};
 pub(crate) use seed::allocator_seed;

@@ -1,10 +1,9 @@
-//! A verifier's map from rewards to shares of right steps: as a file, and put before the verifier.
+//! A verifier's map from rewards to shares of right steps, as a file.
 
-use futures::future::{BoxFuture, FutureExt};
-use outthink_core::{Judgement, ModelError, Prefix, Verifier};
+use outthink_core::Isotonic;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditReport, Isotonic, Measured};
+use super::{AuditReport, Measured};
 use crate::study::{canonical, sha256};
 
 /// The format that is written and read.
@@ -163,32 +162,5 @@ impl CalibrationFile {
                 met_print,
             }),
         }
-    }
-}
-
-/// A verifier behind its map: whoever asks for rewards gets shares of right steps.
-pub struct Calibrated<V> {
-    /// The verifier as it is.
-    pub verifier: V,
-    /// What its rewards become.
-    pub map: Isotonic,
-}
-
-impl<V: Verifier> Verifier for Calibrated<V> {
-    fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
-        async move {
-            let mut judgements = self.verifier.score(prefixes).await?;
-            let rewards = judgements.iter_mut().flat_map(|judged| &mut judged.rewards);
-            // What is no reward stays as it is, for the caller to refuse: the map would make a sound number of it.
-            for reward in rewards.filter(|reward| (0.0..=1.0).contains(*reward)) {
-                *reward = self.map.apply(*reward);
-            }
-            Ok(judgements)
-        }
-        .boxed()
-    }
-
-    fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
-        self.verifier.reads(prefix)
     }
 }
