@@ -23,8 +23,8 @@ use crate::cli::{AuditArguments, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::models::{self, AnyVerifier};
-use crate::solve::limits;
 use crate::{stores, tree, wiring};
+use outthink_models::limits;
 
 /// Solutions scored at once.
 const BATCH: usize = 32;
@@ -364,7 +364,12 @@ fn audit(
         (false, _) => {
             let report = audit.report();
             if let Some(file) = &arguments.save_calibration {
-                let made = CalibrationFile::new(name, &verifier.identity(choice)?, &data, &report);
+                let made = CalibrationFile::new(
+                    name,
+                    &models::identity(&verifier, choice)?,
+                    &data,
+                    &report,
+                );
                 write(file, &made?.text()?)?;
             }
             Ok(Audited {

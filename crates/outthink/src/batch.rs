@@ -18,7 +18,7 @@ use crate::cli::Solve;
 use crate::data;
 use crate::failure::Failure;
 use crate::interrupt::{self, Standing};
-use crate::models::AnyVerifier;
+use crate::models::{self, AnyVerifier};
 use crate::out::{Out, run_name};
 use crate::solve::{Prepared, prepare, shown};
 use crate::strategy::{self, Loaded, Named, costs};
@@ -125,9 +125,9 @@ fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {
         sampling,
         limits,
     } = &prepared;
-    let typed = arguments.policy.name();
-    let (name, identity) = wiring::policy_identity(policy, typed, arguments.policy.dtype)?;
-    let judge = verifier.as_ref().map(|own| own.identity(choice));
+    let (typed, loader) = (arguments.policy.spec(), models::loader());
+    let (name, identity) = loader.policy_identity(policy, &typed)?;
+    let judge = verifier.as_ref().map(|own| models::identity(own, choice));
     let judge = judge.transpose()?;
     let beside = verifier
         .as_ref()
@@ -165,7 +165,7 @@ fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {
         sampling: *sampling,
         limits: *limits,
         seed: arguments.seed,
-        appetite: wiring::appetite(policy),
+        appetite: policy.appetite(),
         journal: &journal,
     };
     block_on(searches.run(&problems, &mut |place, tree| {

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use outthink_lab::{Columns, Dataset, Golds, Problem, read_dataset};
+use outthink_models::{hex, hub};
 use sha2::{Digest, Sha256};
 
 use crate::cli::Data;
 use crate::failure::Failure;
-use crate::hub;
 use crate::sets::{KNOWN, Known, Part};
 use crate::table::render;
 
@@ -123,7 +123,8 @@ fn get(name: &str) -> Result<PathBuf, Failure> {
     // owner/name/FILE is a file of a dataset on the hub.
     let parts: Vec<&str> = name.splitn(3, '/').collect();
     if let [owner, set, file] = parts[..] {
-        return hub::fetch_dataset(&format!("{owner}/{set}"), file).map_err(Failure::Run);
+        return hub::fetch_dataset(&format!("{owner}/{set}"), file)
+            .map_err(|error| Failure::Run(error.into()));
     }
     let meant = Known::like(name).map_or(String::new(), |known| {
         format!("; did you mean {}?", known.name)
@@ -193,7 +194,7 @@ fn whole(mut bytes: &[u8], known: &Known) -> Result<(), anyhow::Error> {
 }
 
 fn check(bytes: &[u8], name: &str, part: &Part) -> Result<(), anyhow::Error> {
-    let found = hub::hex(&Sha256::digest(bytes));
+    let found = hex(&Sha256::digest(bytes));
     if found != part.sha256 {
         bail!(
             "it is not {name}: its SHA-256 is {found}, not {}",

@@ -22,9 +22,9 @@ use outthink_micro::domain;
 use crate::cli::{Demo, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 use crate::models::{self, AnyVerifier};
-use crate::solve::limits;
 use ground::{ARITHMETIC, Entry, GRIDS, Ground};
 use mixture::Mixture;
+use outthink_models::limits;
 
 /// Draws in flight, over all problems: enough for the matrix kernels, little enough for the cache.
 const DRAWS_IN_FLIGHT: usize = 1024;

@@ -12,12 +12,12 @@ use outthink_engine::{EmbeddedPolicy, Precision};
 use outthink_micro::Experts;
 use outthink_micro::domain::Kind;
 use outthink_micro::family::{Family, GRID, MICRO, Member};
+use outthink_models::hub::cached_models;
 use outthink_prompt::{Message, Profile};
 use outthink_remote::{Facts, RemotePolicy, Role};
 
 use crate::cli::{Doctor, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
-use crate::hub::cached_models;
 use crate::models::{self, AnyPolicy, AnyVerifier};
 use outthink_lab::short;
 
@@ -110,7 +110,7 @@ pub(crate) fn run(arguments: &Doctor) -> Result<ExitCode, Failure> {
         false => None,
     };
     let choice = match &drawer {
-        Some(drawer) => drawer.verifier(scorer),
+        Some(drawer) => models::beside(drawer, scorer),
         None => Cow::Borrowed(scorer),
     };
     let judge = verifier(&choice, &mut checks)?;
@@ -167,7 +167,8 @@ fn together(policy: &AnyPolicy, verifier: Option<&AnyVerifier>, checks: &mut Che
 
 /// Does the model fit into memory? Told before it is loaded, which may take long, or everything.
 fn memory(name: &str, precision: Precision, checks: &mut Checks) -> Result<(), Failure> {
-    let needed = models::checkpoint(name, precision)?
+    let needed = models::loader()
+        .checkpoint(name, precision)?
         .memory()
         .map_err(Failure::input)?;
     let Some(free) = free_memory() else {
@@ -216,7 +217,8 @@ fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<AnyPolicy, Failu
     memory(choice.name(), choice.dtype, checks)?;
     let policy = models::policy(choice)?;
     embedded_policy(&policy, checks);
-    if models::checkpoint(choice.name(), choice.dtype)?
+    if models::loader()
+        .checkpoint(choice.name(), choice.dtype)?
         .template
         .contains("strftime_now")
     {

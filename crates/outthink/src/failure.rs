@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use outthink_models::{AskError, LoadError};
 use outthink_remote::Error as Remote;
 
 /// Why a command has no result.
@@ -45,16 +46,29 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// Is an error's cause a server that is named or set wrongly?
+/// Is an error's cause a model or a server that is named or set wrongly?
 fn is_configuration(cause: &(dyn Error + 'static)) -> bool {
-    let remote = cause.downcast_ref::<Remote>();
-    remote.is_some_and(Remote::is_configuration)
+    match cause.downcast_ref::<LoadError>() {
+        Some(error) => error.is_input(),
+        None => remote(cause).is_some_and(Remote::is_configuration),
+    }
+}
+
+/// The error of a server that a cause is, or passes on.
+fn remote<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e Remote> {
+    if let Some(error) = cause.downcast_ref::<LoadError>() {
+        return error.remote();
+    }
+    match cause.downcast_ref::<AskError>() {
+        Some(error) => error.remote(),
+        None => cause.downcast_ref(),
+    }
 }
 
 /// Is it a server that refuses the key? Whatever else is asked there will meet the same.
 pub(crate) fn is_refusal(cause: &(dyn Error + 'static)) -> bool {
-    let remote = cause.downcast_ref::<Remote>();
-    remote.is_some_and(|error| matches!(error, Remote::Refused { .. }) && error.is_configuration())
+    remote(cause)
+        .is_some_and(|error| matches!(error, Remote::Refused { .. }) && error.is_configuration())
 }
 
 impl fmt::Display for Failure {

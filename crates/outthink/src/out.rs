@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use outthink_lab::{JournalError, JournalFile};
+use outthink_models::hex;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
-use crate::hub;
 
 /// What all answers of a run depend on: its words, and a hash of everything. Lines of another run are never mixed with its own.
 pub(crate) fn run_name(words: &str, identity: &Value) -> String {
-    let digest = hub::hex(&Sha256::digest(identity.to_string()));
+    let digest = hex(&Sha256::digest(identity.to_string()));
     format!("{words} ({})", &digest[..12])
 }
 

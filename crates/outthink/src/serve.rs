@@ -184,7 +184,7 @@ fn verifiers(
     let unnamed = VerifierChoice::default();
     let mut defaults: Vec<String> = policies
         .iter()
-        .map(|(_, policy)| policy.model.verifier(&unnamed).name().to_owned())
+        .map(|(_, policy)| models::beside(&policy.model, &unnamed).name().to_owned())
         .collect();
     defaults.dedup();
     let of_family = |name: &str| {

@@ -9,7 +9,6 @@ use outthink_core::{
     AnyMethod, Chosen, CountedPolicy, CountedVerifier, Domain, Error, Limits, Pair, Plan, Problem,
     Sampling, Selection, Solution, Spending, Verifier, search,
 };
-use outthink_prompt::PolicyProfile;
 use serde::Serialize;
 
 use crate::cli::{Solve, VerifierChoice};
@@ -95,7 +94,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Can the problem be asked?
     pub(crate) fn check(&self, problem: &Problem) -> Result<(), Failure> {
-        self.policy.check(problem)?;
+        self.policy.check(problem).map_err(Failure::input)?;
         if let Some(AnyVerifier::StepChecker(_)) = self.verifier.as_ref().map(AnyVerifier::bare) {
             outthink_micro::domain::Problem::parse(&problem.text).map_err(Failure::input)?;
         }
@@ -174,7 +173,7 @@ pub(crate) fn prepare(arguments: &Solve) -> Result<Prepared, Failure> {
         Some(method) if !method.needs_verifier() && arguments.verifier.verifier.is_none() => {
             VerifierChoice::of("none")
         }
-        _ => policy.verifier(&arguments.verifier).into_owned(),
+        _ => models::beside(&policy, &arguments.verifier).into_owned(),
     };
     let verifier = models::verifier(&choice)?;
     let pair = Pair {
@@ -203,7 +202,7 @@ pub(crate) fn prepare(arguments: &Solve) -> Result<Prepared, Failure> {
     let mut sampling = policy.sampling();
     sampling.temperature = arguments.temperature.unwrap_or(sampling.temperature);
     sampling.top_p = arguments.top_p.unwrap_or(sampling.top_p);
-    let mut limits = limits(policy.profile());
+    let mut limits = policy.limits();
     limits.solution_tokens = arguments.max_tokens.unwrap_or(limits.solution_tokens);
     Ok(Prepared {
         plan: plan(arguments, method)?,
@@ -280,15 +279,6 @@ pub(crate) fn status(chosen: Option<&Chosen>) -> ExitCode {
     match chosen {
         Some(_) => ExitCode::SUCCESS,
         None => ExitCode::FAILURE,
-    }
-}
-
-/// The limits of a policy's profile.
-pub(crate) fn limits(profile: &PolicyProfile) -> Limits {
-    Limits {
-        draw_tokens: profile.draw_tokens,
-        solution_tokens: profile.solution_tokens,
-        steps: profile.steps,
     }
 }
 

@@ -109,7 +109,7 @@ impl Named {
         let file = match self {
             Self::File(file) => file,
             Self::Builtin(name) => {
-                let choice = policy.verifier(choice);
+                let choice = models::beside(policy, choice);
                 return match choice.name() {
                     "none" => Err(Failure::Input(anyhow!(
                         "{name} needs a verifier; name one with --verifier"
@@ -290,7 +290,7 @@ pub(crate) fn load(
     fits(&strategy, &policy)?;
     Ok(Loaded {
         strategy,
-        policy: policy.into_model(),
+        policy: wiring::policy_model(policy),
         verifiers,
     })
 }

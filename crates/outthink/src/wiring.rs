@@ -4,27 +4,22 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use futures::future::{BoxFuture, FutureExt};
-use outthink_core::{AnyMethod, Extension, Limits, ModelCost, ModelError, Policy, Reply, Sampling};
+use outthink_core::{AnyMethod, Extension, ModelError, Policy, Reply};
 use outthink_engine::Precision;
 use outthink_lab::{
     Columns, Config, ModelEntry, ModelInfo, ModelTable, Models, PolicyModel, PolicyPart, Problem,
     Recipe, Store, Study, VerifierModel,
 };
 use outthink_micro::domain::{self, Kind, Split};
+use outthink_models::{AnyPolicy, LoadError, ModelSpec};
 use serde_json::{Value, json};
 
 use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::data;
 use crate::failure::{Failure, is_refusal};
-use crate::models::{self, AnyPolicy, AnyVerifier, served};
-use crate::solve::limits;
-use crate::strategy;
+use crate::{models, strategy};
 
-/// Draws in flight for an embedded policy: enough for the matrix kernels, little enough for the cache.
-const EMBEDDED_APPETITE: usize = 1024;
-
-/// Draws in flight for each server of a policy: what a large one holds at once; the pool finds how many it is given.
-const SERVER_APPETITE: usize = 1024;
+pub(crate) use outthink_models::LoadedPolicy;
 
 /// Loads the models of a recipe and lays out the study. A policy or dataset `stored:NAME` is that of a study in the store.
 pub(crate) fn resolve(
@@ -187,7 +182,7 @@ fn stored_policies(study: &Study) -> Result<(Vec<PolicyModel>, usize), Failure> 
                 model: Arc::new(Stored),
                 sampling: *sampling,
                 limits: *limits,
-                appetite: EMBEDDED_APPETITE,
+                appetite: AnyPolicy::EMBEDDED_APPETITE,
             });
         }
     }
@@ -224,97 +219,46 @@ pub(crate) fn verifier_table(choice: &VerifierChoice) -> ModelTable {
     }
 }
 
-/// A policy that is loaded, and all that a recipe says of it.
-pub(crate) struct LoadedPolicy {
-    pub(crate) model: AnyPolicy,
-    pub(crate) info: ModelInfo,
-    pub(crate) sampling: Sampling,
-    pub(crate) limits: Limits,
-}
-
-pub(crate) fn load_policy(entry: &ModelTable) -> Result<LoadedPolicy, Failure> {
-    let dtype = dtype(entry)?;
-    let choice = PolicyChoice {
-        policy: Some(entry.model.clone()),
-        policy_profile: entry.profile.clone(),
-        policy_tokenizer: entry.tokenizer.clone(),
-        dtype,
-    };
-    let policy = models::any_policy(&choice)?;
-    let mut sampling = policy.sampling();
-    if let Some(temperature) = entry.temperature {
-        if !(0.0..=100.0).contains(&temperature) {
-            return Err(Failure::Input(anyhow!(
-                "a temperature must be from 0 to 100"
-            )));
-        }
-        sampling.temperature = temperature;
-    }
-    if let Some(top_p) = entry.top_p {
-        if !(top_p > 0.0 && top_p <= 1.0) {
-            return Err(Failure::Input(anyhow!(
-                "a top-p must be above 0 and at most 1"
-            )));
-        }
-        sampling.top_p = top_p;
-    }
-    let mut limits: Limits = limits(policy.profile());
-    limits.solution_tokens = entry.max_tokens.unwrap_or(limits.solution_tokens);
-    let (name, identity) = policy_identity(&policy, &entry.model, dtype)?;
-    Ok(LoadedPolicy {
-        info: info(entry, name, identity, policy.cost())?,
-        model: policy,
-        sampling,
-        limits,
+/// A model of a recipe, as it is loaded; a verifier's calibration comes on top.
+fn spec(entry: &ModelTable) -> Result<ModelSpec, Failure> {
+    Ok(ModelSpec {
+        model: entry.model.clone(),
+        name: entry.name.clone(),
+        profile: entry.profile.clone(),
+        tokenizer: entry.tokenizer.clone(),
+        dtype: dtype(entry)?,
+        temperature: entry.temperature,
+        top_p: entry.top_p,
+        max_tokens: entry.max_tokens,
+        parameters: entry.parameters,
+        active_parameters: entry.active_parameters,
+        training_tokens: entry.training_tokens,
+        price: entry.price,
+        oracle: entry.oracle,
+        ..ModelSpec::default()
     })
 }
 
-/// What a policy is called, and all that its samples depend on beside how it is asked.
-pub(crate) fn policy_identity<'n>(
-    policy: &'n AnyPolicy,
-    typed: &'n str,
-    dtype: Precision,
-) -> Result<(&'n str, Value), Failure> {
-    // Servers come and go under other addresses; the model stays the same.
-    let (name, mut identity) = match policy {
-        AnyPolicy::Model(_) | AnyPolicy::Experts(_) => (typed, models::local(typed, dtype)?),
-        AnyPolicy::Remote(servers) => {
-            let model = servers.model();
-            (model, served(model, servers.facts()))
-        }
-    };
-    identity["parameters"] = json!(policy.cost().map(|cost| cost.parameters));
-    identity["profile"] = json!(policy.profile_name());
-    identity["profile_text"] = serde_json::to_value(policy.profile())?;
-    Ok((name, identity))
-}
-
-/// Samples in flight that keep a policy busy.
-pub(crate) fn appetite(policy: &AnyPolicy) -> usize {
-    match policy {
-        AnyPolicy::Model(_) | AnyPolicy::Experts(_) => EMBEDDED_APPETITE,
-        AnyPolicy::Remote(servers) => SERVER_APPETITE * servers.facts().len(),
-    }
+pub(crate) fn load_policy(entry: &ModelTable) -> Result<LoadedPolicy, Failure> {
+    Ok(models::loader().policy(spec(entry)?)?)
 }
 
 pub(crate) fn policy(entry: &ModelTable, methods: &[AnyMethod]) -> Result<PolicyModel, Failure> {
     let loaded = load_policy(entry)?;
     for method in entry.methods.as_deref().unwrap_or(methods) {
-        loaded.model.takes(*method)?;
+        loaded.model.takes(*method).map_err(Failure::input)?;
     }
-    Ok(loaded.into_model())
+    Ok(policy_model(loaded))
 }
 
-impl LoadedPolicy {
-    /// As the lab takes it.
-    pub(crate) fn into_model(self) -> PolicyModel {
-        PolicyModel {
-            appetite: appetite(&self.model),
-            info: self.info,
-            model: Arc::new(self.model),
-            sampling: self.sampling,
-            limits: self.limits,
-        }
+/// A policy as the lab takes it.
+pub(crate) fn policy_model(loaded: LoadedPolicy) -> PolicyModel {
+    PolicyModel {
+        appetite: loaded.model.appetite(),
+        info: loaded.info,
+        model: Arc::new(loaded.model),
+        sampling: loaded.sampling,
+        limits: loaded.limits,
     }
 }
 
@@ -331,22 +275,12 @@ pub(crate) fn verifier_choice(entry: &ModelTable) -> Result<VerifierChoice, Fail
 }
 
 pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
-    let choice = verifier_choice(entry)?;
-    let verifier = models::verifier(&choice)?;
-    let verifier = Arc::new(verifier.ok_or_else(|| {
-        Failure::Input(anyhow!(
-            "`none` is no verifier; leave the list of verifiers empty"
-        ))
-    })?);
-    let cost = verifier.cost();
-    let identity = verifier.identity(&choice)?;
-    let name = match verifier.bare() {
-        AnyVerifier::Remote(servers) => servers.model(),
-        _ => &entry.model,
-    };
+    let verifier = models::verifier(&verifier_choice(entry)?)?;
+    let verifier = verifier.ok_or_else(|| Failure::input(LoadError::NoVerifier))?;
+    let loaded = models::loader().describe(verifier, &spec(entry)?)?;
     Ok(VerifierModel {
-        info: info(entry, name, identity, cost)?,
-        model: verifier,
+        info: loaded.info,
+        model: Arc::new(loaded.model),
     })
 }
 
@@ -355,49 +289,6 @@ fn dtype(entry: &ModelTable) -> Result<Precision, Failure> {
     dtype
         .parse()
         .map_err(|error| Failure::Input(anyhow!("{}: {error}", entry.model)))
-}
-
-/// What a study knows of a model: what it tells of itself, and what its table says. It is called as the table says, else by
-/// its name, which is not its address.
-fn info(
-    entry: &ModelTable,
-    name: &str,
-    identity: Value,
-    cost: Option<ModelCost>,
-) -> Result<ModelInfo, Failure> {
-    let mut cost = cost.or(entry.parameters.map(ModelCost::of_size));
-    if let Some(active) = entry.active_parameters {
-        let model = &entry.model;
-        let known = cost.as_mut().ok_or_else(|| {
-            Failure::Input(anyhow!(
-                "{model} does not tell its size; say `parameters` beside `active-parameters`"
-            ))
-        })?;
-        if active > known.parameters {
-            return Err(Failure::Input(anyhow!(
-                "{model} has {} parameters, so not {active} of them can be active",
-                known.parameters
-            )));
-        }
-        known.active = Some(active);
-    }
-    Ok(ModelInfo {
-        name: entry.name.clone().unwrap_or_else(|| {
-            let calibrated = entry.calibration.as_ref().map_or("", |_| "-calibrated");
-            format!("{}{calibrated}", short_name(name))
-        }),
-        identity,
-        cost,
-        training_tokens: entry.training_tokens,
-        price: entry.price,
-        oracle: entry.oracle,
-    })
-}
-
-/// The last part of a path or hub id.
-fn short_name(model: &str) -> String {
-    let trimmed = model.trim_end_matches('/');
-    trimmed.rsplit('/').next().unwrap_or(trimmed).to_owned()
 }
 
 /// Fresh problems, or those of a known set or a file.

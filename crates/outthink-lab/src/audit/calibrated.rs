@@ -1,4 +1,4 @@
-//! A verifier's map from rewards to shares of right steps: as a file.
+//! A verifier's map from rewards to shares of right steps, as a file.
 
 use outthink_core::Isotonic;
 use outthink_core::identity::{canonical, sha256};

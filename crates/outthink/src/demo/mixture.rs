@@ -62,7 +62,7 @@ impl Mixture {
             .map(wiring::verifier)
             .collect::<Result<_, _>>()?;
         let infos: Vec<&ModelInfo> = judges.iter().map(|own| &own.info).collect();
-        let policy = loaded.into_model();
+        let policy = wiring::policy_model(loaded);
         let strategy = file.with(&policy.info, &infos)?;
         let names = strategy.asks(SAMPLES, false).map_err(Failure::input)?;
         let names = &names;

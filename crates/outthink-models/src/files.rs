@@ -2,19 +2,21 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
-use anyhow::anyhow;
 use outthink_core::did_you_mean;
 use outthink_engine::{Checkpoint, Precision};
 use outthink_micro::family::Member;
 
-use crate::failure::Failure;
-use crate::hub::HubId;
+use crate::hub::{HubError, HubId};
+use crate::{LoadError, Notice};
 
 /// The files of a model: of the micro family, of a folder, a GGUF file, or the hub's. A name that may be either is the path if
 /// a model is there, and the hub's else; which it was is told.
-pub(crate) fn checkpoint(name: &str, precision: Precision) -> Result<Checkpoint, Failure> {
+pub(crate) fn checkpoint(
+    name: &str,
+    precision: Precision,
+    tell: &dyn Fn(Notice),
+) -> Result<Checkpoint, LoadError> {
     let path = Path::new(name);
     let id = HubId::parse(name).filter(|_| !is_gguf(name));
     let mut checkpoint = if let Some(member) = Member::find(name) {
@@ -22,14 +24,14 @@ pub(crate) fn checkpoint(name: &str, precision: Precision) -> Result<Checkpoint,
     } else if path.exists() && (id.is_none() || holds_model(path)) {
         let own = read(path)?;
         if id.is_some() {
-            tell_once(format!("{name} is taken from here, not from the hub"));
+            tell(Notice::TakenFromHere(name.to_owned()));
         }
         own
     } else if let Some(id) = id {
         if lies_here(path) {
-            tell_once(format!("{name} is no model here, so it is the hub's"));
+            tell(Notice::TakenFromHub(name.to_owned()));
         }
-        read(&id.fetch().map_err(|error| fetching(error, path))?)?
+        read(&id.fetch(tell).map_err(|error| fetching(error, path))?)?
     } else {
         return Err(unknown(name));
     };
@@ -58,30 +60,21 @@ fn holds_model(path: &Path) -> bool {
     path.is_file() || files.any(|file| of_model(&file.file_name()))
 }
 
-/// A model's files are asked for more than once, and where they are from is told once.
-fn tell_once(told: String) {
-    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let mut known = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if !known.contains(&told) {
-        eprintln!("{told}");
-        known.push(told);
-    }
-}
-
 /// What a name may have been meant for.
-fn unknown(name: &str) -> Failure {
+fn unknown(name: &str) -> LoadError {
     if is_gguf(name) || lies_here(Path::new(name)) {
-        return Failure::Input(anyhow!(
-            "there is no file or folder {name}{}",
-            neighbour(Path::new(name))
-        ));
+        return LoadError::Missing {
+            name: name.to_owned(),
+            meant: neighbour(Path::new(name)),
+        };
     }
     let known: Vec<&str> = Member::all().map(|member| member.name).collect();
     let meant = did_you_mean(name, known.iter().copied());
-    Failure::Input(anyhow!(
-        "unknown model `{name}`: no folder or file of that name, no hub id, no server's address, and none of {}{meant}",
-        known.join(", ")
-    ))
+    LoadError::Unknown {
+        name: name.to_owned(),
+        known: known.join(", "),
+        meant,
+    }
 }
 
 /// What a missing file may have been meant for: the one in its folder whose name is most like it.
@@ -97,35 +90,29 @@ fn neighbour(missing: &Path) -> String {
     did_you_mean(&typed, names.iter().map(String::as_str))
 }
 
-/// What the hub refuses is asked for wrongly; what cannot be reached is not. A path that was meant is missing here.
-fn fetching(error: anyhow::Error, path: &Path) -> Failure {
-    let later = ["cannot fetch", "the hub asks to wait"];
-    let says = |cause: &(dyn std::error::Error + 'static)| {
-        let told = cause.to_string();
-        later.iter().any(|start| told.starts_with(start))
-    };
-    let is_later = error.chain().any(says);
-    let error = if path.exists() {
-        error.context(format!("{} holds no model", path.display()))
+/// A path that was meant is missing here.
+fn fetching(error: HubError, path: &Path) -> LoadError {
+    let error = Box::new(error);
+    if path.exists() {
+        LoadError::HoldsNoModel {
+            path: path.to_owned(),
+            source: error,
+        }
     } else if lies_here(path) {
-        let meant = neighbour(path);
-        error.context(format!("there is no model {} here{meant}", path.display()))
+        LoadError::NotHere {
+            path: path.to_owned(),
+            meant: neighbour(path),
+            source: error,
+        }
     } else {
-        error
-    };
-    match is_later {
-        true => Failure::Run(error),
-        false => Failure::Input(error),
+        LoadError::Hub(error)
     }
 }
 
-fn read(path: &Path) -> Result<Checkpoint, Failure> {
+fn read(path: &Path) -> Result<Checkpoint, LoadError> {
     let ending = path.extension().and_then(OsStr::to_str);
     if path.is_file() && matches!(ending, Some("safetensors" | "bin" | "json" | "pt" | "pth")) {
-        return Err(Failure::Input(anyhow!(
-            "{} is one file of a checkpoint; name its folder",
-            path.display()
-        )));
+        return Err(LoadError::OnePart(path.to_owned()));
     }
     // Of the files, only GGUF's are whole models, whatever they are called.
     let read = if path.is_file() {
@@ -133,5 +120,5 @@ fn read(path: &Path) -> Result<Checkpoint, Failure> {
     } else {
         Checkpoint::read(path)
     };
-    read.map_err(Failure::input)
+    read.map_err(LoadError::Checkpoint)
 }

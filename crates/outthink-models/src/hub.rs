@@ -1,4 +1,5 @@
-//! Models by their hub id, from the Hugging Face cache or fetched into it.
+//! The Hugging Face hub: models by their hub id and files of data sets, from its cache or fetched into it. Its usual
+//! variables count: `HF_TOKEN`, `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_HUB_OFFLINE`.
 
 mod answer;
 mod cache;
@@ -6,17 +7,187 @@ mod cache;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
 use outthink_engine::gguf_parts;
 use serde::Deserialize;
 use ureq::http::StatusCode;
 
+use crate::Notice;
 use answer::{Hub, Refusal};
-pub(crate) use cache::hex;
 use cache::{Repository, Trouble};
 
+/// Why the hub, or its cache, gives no file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// It could not be reached, broke off, or has a fault of its own.
+    #[error("cannot fetch {what} from {endpoint}: {reason}{advice}")]
+    Unreachable {
+        /// What was asked for.
+        what: String,
+        /// The hub's address.
+        endpoint: String,
+        /// What it answered, or why it did not.
+        reason: String,
+        /// What to do about it, if something can be done.
+        advice: &'static str,
+    },
+    /// It has been asked too often.
+    #[error(
+        "the hub asks to wait before more of {id} is fetched; HF_TOKEN raises its limits ({reason})"
+    )]
+    Busy {
+        /// The repository.
+        id: String,
+        /// Its answer.
+        reason: String,
+    },
+    /// Its terms have not been accepted by the token's account.
+    #[error(
+        "the hub refuses {id}: accept its terms at {page} and set HF_TOKEN to a token of that account ({reason})"
+    )]
+    Gated {
+        /// The repository.
+        id: String,
+        /// Where its terms are.
+        page: String,
+        /// Its answer.
+        reason: String,
+    },
+    /// Nothing that everyone may have.
+    #[error(
+        "the hub refuses {id}: there is none, or it is private, or its terms must be accepted at {page}; set HF_TOKEN ({reason})"
+    )]
+    Private {
+        /// The repository.
+        id: String,
+        /// Where its terms would be.
+        page: String,
+        /// Its answer.
+        reason: String,
+    },
+    /// There is none.
+    #[error("the hub has no {id}, or hides it from those without a token ({reason})")]
+    Absent {
+        /// The repository.
+        id: String,
+        /// Its answer.
+        reason: String,
+    },
+    /// Not in the cache, and the environment forbids asking the hub.
+    #[error("{missing} and HF_HUB_OFFLINE forbids fetching it")]
+    Offline {
+        /// What is missing from where, as a clause.
+        missing: String,
+    },
+    /// The hub names a commit that cannot be one.
+    #[error("{endpoint} names a commit {commit:?}, which is none")]
+    NoCommit {
+        /// The hub's address.
+        endpoint: String,
+        /// What it says.
+        commit: String,
+    },
+    /// The hub's list of a repository's files cannot be read.
+    #[error("{endpoint} does not list the files of {id}")]
+    NoListing {
+        /// The hub's address.
+        endpoint: String,
+        /// The repository.
+        id: String,
+        /// Why it cannot be read.
+        source: serde_json::Error,
+    },
+    /// A repository does not hold the file that is named.
+    #[error("{id} has no {file}, but {known}")]
+    NoFile {
+        /// The repository.
+        id: String,
+        /// What is named.
+        file: String,
+        /// What it holds instead.
+        known: String,
+    },
+    /// A repository of something else.
+    #[error("{id} holds neither safetensors nor PyTorch weights{hint}")]
+    NoWeights {
+        /// The repository.
+        id: String,
+        /// What it does hold.
+        hint: &'static str,
+    },
+    /// A repository that is no whole model.
+    #[error("{id} lacks weights in a form that is read, or config.json or tokenizer.json")]
+    Lacking {
+        /// The repository.
+        id: String,
+    },
+    /// The name of a data set's file is none.
+    #[error("{id}/{file} is no file of a dataset (owner/name/FILE)")]
+    NoDatasetFile {
+        /// The data set.
+        id: String,
+        /// The file.
+        file: String,
+    },
+    /// What was fetched is not what the hub says it holds.
+    #[error("what came is damaged (SHA-256 {found}, not {name}); ask again to fetch it again")]
+    Damaged {
+        /// The SHA-256 of what came.
+        found: String,
+        /// What it should be.
+        name: String,
+    },
+    /// The cache cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The cache cannot be used.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Pickled weights that cannot be converted.
+    #[error(transparent)]
+    Convert(#[from] outthink_engine::Error),
+    /// What failed, with the file or the repository that it is about.
+    #[error("{what}")]
+    About {
+        /// The file or the repository.
+        what: String,
+        /// What failed.
+        source: Box<Self>,
+    },
+}
+
+impl HubError {
+    /// Was it no fault of the name that was asked for, so that asking again later may help?
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Busy { .. } => true,
+            Self::About { source, .. } => source.is_passing(),
+            _ => false,
+        }
+    }
+
+    fn about(self, what: impl fmt::Display) -> Self {
+        Self::About {
+            what: what.to_string(),
+            source: Box::new(self),
+        }
+    }
+
+    fn writing(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        move |source| Self::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
 /// `owner/name`, with `@revision` if one is wanted, and `/FILE.gguf` for one of many files.
-pub(crate) struct HubId<'n> {
+pub struct HubId<'n> {
     owner: &'n str,
     name: &'n str,
     revision: &'n str,
@@ -31,7 +202,7 @@ impl fmt::Display for HubId<'_> {
 
 impl<'n> HubId<'n> {
     /// None for what cannot be a hub id, as a path.
-    pub(crate) fn parse(text: &'n str) -> Option<Self> {
+    pub fn parse(text: &'n str) -> Option<Self> {
         let (owner, rest) = text.split_once('/')?;
         let (id, file) = match rest.split_once('/') {
             Some((id, file)) => (id, Some(file)),
@@ -48,11 +219,16 @@ impl<'n> HubId<'n> {
         })
     }
 
-    /// A folder with safetensors, or a GGUF file: the snapshot of a commit, or what was made of its pickled weights.
-    pub(crate) fn fetch(&self) -> Result<PathBuf, anyhow::Error> {
+    /// A folder with safetensors, or a GGUF file: the snapshot of a commit, or what was made of its pickled weights. It is told
+    /// what is fetched or converted, for either may take long.
+    ///
+    /// # Errors
+    ///
+    /// What the hub refuses, what cannot be reached or is forbidden by `HF_HUB_OFFLINE`, and what is no model.
+    pub fn fetch(&self, tell: &dyn Fn(Notice)) -> Result<PathBuf, HubError> {
         let path = match self.cached() {
             Some(cached) => cached,
-            None => self.download()?,
+            None => self.download(tell)?,
         };
         let pickled = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
         if self.file.is_some() || !pickled.iter().any(|file| path.join(file).is_file()) {
@@ -61,61 +237,62 @@ impl<'n> HubId<'n> {
         let commit = path.file_name().unwrap_or_default();
         let made = self.repository().folder().join("safetensors").join(commit);
         if !is_whole(&made) {
-            eprintln!(
-                "{self} holds pickled weights; writing them as safetensors to {}",
-                made.display()
-            );
+            tell(Notice::Converting {
+                id: self.to_string(),
+                folder: made.clone(),
+            });
             let unfinished = made.with_extension("unfinished");
             outthink_engine::convert(&path, &unfinished, &|_| {})?;
-            std::fs::rename(&unfinished, &made)
-                .with_context(|| format!("cannot write {}", made.display()))?;
+            std::fs::rename(&unfinished, &made).map_err(HubError::writing(&made))?;
         }
         Ok(made)
     }
 
-    fn download(&self) -> Result<PathBuf, anyhow::Error> {
+    fn download(&self, tell: &dyn Fn(Notice)) -> Result<PathBuf, HubError> {
         if is_offline() {
-            bail!(
-                "{self} is not whole in the hub's cache ({}) and HF_HUB_OFFLINE forbids fetching it",
-                cache::root().display()
-            );
+            let cache = cache::root();
+            return Err(HubError::Offline {
+                missing: format!(
+                    "{self} is not whole in the hub's cache ({})",
+                    cache.display()
+                ),
+            });
         }
         let hub = hub();
         let Listing { sha, siblings } = self.listing(&hub)?;
         // Everything by the commit: what is pushed meanwhile does not mix in.
         let commit = sha.unwrap_or_else(|| self.revision.to_owned());
         if !is_plain(&commit) {
-            bail!(
-                "{} names a commit {commit:?}, which is none",
-                hub.endpoint()
-            );
+            return Err(HubError::NoCommit {
+                endpoint: hub.endpoint().to_owned(),
+                commit,
+            });
         }
         let files: Vec<String> = siblings.into_iter().map(|file| file.rfilename).collect();
         let wanted = self.wanted(&files)?;
-        eprintln!(
-            "fetching {}/{} at {commit}: {} files",
-            self.owner,
-            self.name,
-            wanted.len()
-        );
+        tell(Notice::Fetching {
+            repository: format!("{}/{}", self.owner, self.name),
+            commit: commit.clone(),
+            files: wanted.len(),
+        });
         let repository = self.repository();
         for file in &wanted {
             repository
                 .fetch(&hub, &commit, file)
                 .map_err(|trouble| match trouble {
                     Trouble::Refused(refusal) => self.explain(&hub, &refusal),
-                    Trouble::Other(error) => error.context(self.to_string()),
+                    Trouble::Other(error) => error.about(self),
                 })
-                .with_context(|| file.clone())?;
+                .map_err(|error| error.about(file))?;
         }
         repository.refer(self.revision, &commit)?;
-        self.cached().ok_or_else(|| {
-            anyhow!("{self} lacks weights in a form that is read, or config.json or tokenizer.json")
+        self.cached().ok_or_else(|| HubError::Lacking {
+            id: self.to_string(),
         })
     }
 
     /// What the repository holds at the revision.
-    fn listing(&self, hub: &Hub) -> Result<Listing, anyhow::Error> {
+    fn listing(&self, hub: &Hub) -> Result<Listing, HubError> {
         let Self {
             owner,
             name,
@@ -127,12 +304,15 @@ impl<'n> HubId<'n> {
         let mut answer = answer.map_err(|refusal| self.explain(hub, &refusal))?;
         let text = answer.body.with_config().limit(LISTING).read_to_vec();
         let text = text.map_err(|error| self.explain(hub, &Refusal::Broken(error.to_string())))?;
-        serde_json::from_slice(&text)
-            .with_context(|| format!("{} does not list the files of {self}", hub.endpoint()))
+        serde_json::from_slice(&text).map_err(|source| HubError::NoListing {
+            endpoint: hub.endpoint().to_owned(),
+            id: self.to_string(),
+            source,
+        })
     }
 
     /// The files that a checkpoint needs: safetensors if there are any, else the pickled weights.
-    fn wanted(&self, files: &[String]) -> Result<Vec<String>, anyhow::Error> {
+    fn wanted(&self, files: &[String]) -> Result<Vec<String>, HubError> {
         if let Some(file) = self.file {
             let parts = gguf_parts(file);
             return match parts.iter().find(|part| !files.contains(part)) {
@@ -140,14 +320,14 @@ impl<'n> HubId<'n> {
                 Some(file) => {
                     let known = files.iter().filter(|name| name.ends_with(".gguf"));
                     let known: Vec<&str> = known.map(String::as_str).collect();
-                    bail!(
-                        "{self} has no {file}, but {}",
-                        if known.is_empty() {
-                            "no GGUF files".into()
-                        } else {
-                            known.join(", ")
-                        }
-                    )
+                    Err(HubError::NoFile {
+                        id: self.to_string(),
+                        file: file.clone(),
+                        known: match known.is_empty() {
+                            true => "no GGUF files".into(),
+                            false => known.join(", "),
+                        },
+                    })
                 }
             };
         }
@@ -169,7 +349,10 @@ impl<'n> HubId<'n> {
             } else {
                 ""
             };
-            bail!("{self} holds neither safetensors nor PyTorch weights{hint}");
+            return Err(HubError::NoWeights {
+                id: self.to_string(),
+                hint,
+            });
         };
         let needed =
             |name: &&String| name.ends_with(".json") || name.ends_with(".jinja") || kept(name);
@@ -202,33 +385,31 @@ impl<'n> HubId<'n> {
     }
 
     /// Says what to do about it.
-    fn explain(&self, hub: &Hub, refusal: &Refusal) -> anyhow::Error {
+    fn explain(&self, hub: &Hub, refusal: &Refusal) -> HubError {
         let Self { owner, name, .. } = self;
         let endpoint = hub.endpoint();
+        let (id, reason) = (self.to_string(), refusal.to_string());
+        let unreachable = |advice| HubError::Unreachable {
+            what: self.to_string(),
+            endpoint: endpoint.to_owned(),
+            reason: refusal.to_string(),
+            advice,
+        };
         let Refusal::Status(status, why) = refusal else {
-            return anyhow!(
-                "cannot fetch {self} from {endpoint}: {refusal}; without a network, copy its folder here and name that"
-            );
+            return unreachable("; without a network, copy its folder here and name that");
         };
         let gated = why.as_ref().is_some_and(|why| why.contains("gated"));
+        let page = format!("{endpoint}/{owner}/{name}");
         match *status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if gated || hub.has_token() => {
-                anyhow!(
-                    "the hub refuses {self}: accept its terms at {endpoint}/{owner}/{name} and set HF_TOKEN to a token of that \
-                 account ({refusal})"
-                )
+                HubError::Gated { id, page, reason }
             }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => anyhow!(
-                "the hub refuses {self}: there is none, or it is private, or its terms must be accepted at \
-                 {endpoint}/{owner}/{name}; set HF_TOKEN ({refusal})"
-            ),
-            StatusCode::NOT_FOUND => {
-                anyhow!("the hub has no {self}, or hides it from those without a token ({refusal})")
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                HubError::Private { id, page, reason }
             }
-            StatusCode::TOO_MANY_REQUESTS => anyhow!(
-                "the hub asks to wait before more of {self} is fetched; HF_TOKEN raises its limits ({refusal})"
-            ),
-            _ => anyhow!("cannot fetch {self} from {endpoint}: {refusal}"),
+            StatusCode::NOT_FOUND => HubError::Absent { id, reason },
+            StatusCode::TOO_MANY_REQUESTS => HubError::Busy { id, reason },
+            _ => unreachable(""),
         }
     }
 }
@@ -294,10 +475,17 @@ fn is_whole(folder: &Path) -> bool {
 }
 
 /// A file of a dataset, fetched into the hub's cache and checked.
-pub(crate) fn fetch_dataset(id: &str, file: &str) -> Result<PathBuf, anyhow::Error> {
+///
+/// # Errors
+///
+/// As for a model.
+pub fn fetch_dataset(id: &str, file: &str) -> Result<PathBuf, HubError> {
     let (owner, name) = id.split_once('/').unwrap_or(("", id));
     if !is_plain(owner) || !is_plain(name) || !file.split('/').all(is_plain) {
-        bail!("{id}/{file} is no file of a dataset (owner/name/FILE)");
+        return Err(HubError::NoDatasetFile {
+            id: id.to_owned(),
+            file: file.to_owned(),
+        });
     }
     let repository = Repository {
         kind: "datasets",
@@ -312,23 +500,25 @@ pub(crate) fn fetch_dataset(id: &str, file: &str) -> Result<PathBuf, anyhow::Err
         }
     }
     if is_offline() {
-        bail!(
-            "{file} of dataset {id} is not in the hub's cache and HF_HUB_OFFLINE forbids fetching it"
-        );
+        return Err(HubError::Offline {
+            missing: format!("{file} of dataset {id} is not in the hub's cache"),
+        });
     }
     let hub = hub();
     let explain = |trouble| match trouble {
-        Trouble::Other(error) => error.context(format!("{id}: {file}")),
-        Trouble::Refused(refusal) => anyhow!(
-            "cannot fetch {file} of dataset {id} from {}: {refusal}; without a network, name a file that is here",
-            hub.endpoint()
-        ),
+        Trouble::Other(error) => error.about(format_args!("{id}: {file}")),
+        Trouble::Refused(refusal) => HubError::Unreachable {
+            what: format!("{file} of dataset {id}"),
+            endpoint: hub.endpoint().to_owned(),
+            reason: refusal.to_string(),
+            advice: "; without a network, name a file that is here",
+        },
     };
     repository.fetch_latest(&hub, file).map_err(explain)
 }
 
 /// Ids of the models in the cache.
-pub(crate) fn cached_models() -> Vec<String> {
+pub fn cached_models() -> Vec<String> {
     let entries = std::fs::read_dir(cache::root())
         .into_iter()
         .flatten()

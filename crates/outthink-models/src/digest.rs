@@ -7,15 +7,18 @@ use std::path::Path;
 use outthink_engine::{Checkpoint, Weights};
 use sha2::{Digest, Sha256};
 
-use crate::hub::hex;
-
 /// Larger weight files are sampled: reading one whole would take as long as loading it.
 const WHOLE: u64 = 64 << 20;
 const BLOCK: u64 = 1 << 20;
 const BLOCKS: u64 = 64;
 
-/// Half of the SHA-256 of a checkpoint's files, in hexadecimal; none for an embedded one, whose name says it all.
-pub(crate) fn digest(checkpoint: &Checkpoint) -> Result<Option<String>> {
+/// Half of the SHA-256 of a checkpoint's files, in hexadecimal; none for an embedded one, whose name says it all. Of weights
+/// larger than 64 MiB, 64 blocks are read.
+///
+/// # Errors
+///
+/// Where a file cannot be read.
+pub fn digest(checkpoint: &Checkpoint) -> Result<Option<String>> {
     let files = match &checkpoint.weights {
         Weights::Embedded(_) => return Ok(None),
         Weights::Files(files) | Weights::Gguf(files) => files,
@@ -35,6 +38,11 @@ pub(crate) fn digest(checkpoint: &Checkpoint) -> Result<Option<String>> {
         add(&mut hash, file)?;
     }
     Ok(Some(hex(&hash.finalize()[..16])))
+}
+
+/// Bytes in hexadecimal, as checksums are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A file's length and bytes; of a large one, blocks from its beginning to its end, for training changes every tensor.

@@ -4,10 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
+use super::HubError;
 use super::answer::{Answer, Hub, Refusal};
+use crate::digest::hex;
 
 /// How often a download that breaks off is gone on with.
 const TRIES: usize = 4;
@@ -76,10 +77,9 @@ impl Repository {
     }
 
     /// Notes what commit a revision is.
-    pub(super) fn refer(&self, revision: &str, commit: &str) -> Result<(), anyhow::Error> {
+    pub(super) fn refer(&self, revision: &str, commit: &str) -> Result<(), HubError> {
         let reference = self.folder().join("refs").join(revision);
-        write_whole(&reference, commit.as_bytes())
-            .with_context(|| format!("cannot write {}", reference.display()))
+        write_whole(&reference, commit.as_bytes()).map_err(HubError::writing(&reference))
     }
 
     /// A file of a commit, fetched unless it is there; what was cut off goes on where it stopped.
@@ -95,16 +95,15 @@ impl Repository {
         let blob = self.folder().join("blobs").join(&etag);
         if !blob.exists() {
             let partial = blob.with_file_name(format!("{etag}.incomplete"));
-            let taken = self.lock(&etag).map_err(anyhow::Error::from)?;
+            let taken = self.lock(&etag).map_err(HubError::from)?;
             if !blob.exists() {
                 download(hub, &address, &partial, size)?;
                 check(&partial, &etag)?;
-                std::fs::rename(&partial, &blob)
-                    .with_context(|| format!("cannot write {}", blob.display()))?;
+                std::fs::rename(&partial, &blob).map_err(HubError::writing(&blob))?;
             }
             drop(taken);
         }
-        link(&blob, &path).with_context(|| format!("cannot write {}", path.display()))?;
+        link(&blob, &path).map_err(HubError::writing(&path))?;
         Ok(path)
     }
 
@@ -139,7 +138,7 @@ impl Repository {
 /// Why a file is not there now.
 pub(super) enum Trouble {
     Refused(Refusal),
-    Other(anyhow::Error),
+    Other(HubError),
 }
 
 impl From<Refusal> for Trouble {
@@ -148,8 +147,8 @@ impl From<Refusal> for Trouble {
     }
 }
 
-impl From<anyhow::Error> for Trouble {
-    fn from(error: anyhow::Error) -> Self {
+impl From<HubError> for Trouble {
+    fn from(error: HubError) -> Self {
         Self::Other(error)
     }
 }
@@ -186,18 +185,18 @@ impl Facts {
 
 /// Adds what is missing to a file, from where it stops.
 fn download(hub: &Hub, address: &str, path: &Path, size: Option<u64>) -> Result<(), Trouble> {
-    let broken = || format!("cannot write {}", path.display());
+    let broken = HubError::writing(path);
     let mut file = OpenOptions::new()
         .create(true)
         .append(true)
         .read(true)
         .open(path)
-        .with_context(broken)?;
+        .map_err(&broken)?;
     let mut last = Refusal::Broken("nothing came".into());
     for _ in 0..TRIES {
-        let mut there = file.seek(SeekFrom::End(0)).with_context(broken)?;
+        let mut there = file.seek(SeekFrom::End(0)).map_err(&broken)?;
         if size.is_some_and(|size| there > size) {
-            file.set_len(0).with_context(broken)?;
+            file.set_len(0).map_err(&broken)?;
             there = 0;
         }
         if size == Some(there) {
@@ -217,7 +216,7 @@ fn download(hub: &Hub, address: &str, path: &Path, size: Option<u64>) -> Result<
         }
         // Not every server gives parts.
         if answer.status == 200 && there > 0 {
-            file.set_len(0).with_context(broken)?;
+            file.set_len(0).map_err(&broken)?;
             there = 0;
         }
         let promised = answer.last_header("content-length");
@@ -229,7 +228,7 @@ fn download(hub: &Hub, address: &str, path: &Path, size: Option<u64>) -> Result<
             match reader.read(&mut buffer) {
                 Ok(0) => break Ok(()),
                 Ok(read) => {
-                    file.write_all(&buffer[..read]).with_context(broken)?;
+                    file.write_all(&buffer[..read]).map_err(&broken)?;
                     got += read as u64;
                 }
                 Err(error) => break Err(Refusal::Broken(error.to_string())),
@@ -250,7 +249,7 @@ fn download(hub: &Hub, address: &str, path: &Path, size: Option<u64>) -> Result<
 }
 
 /// Large files are named by the SHA-256 of what they hold.
-fn check(path: &Path, name: &str) -> Result<(), anyhow::Error> {
+fn check(path: &Path, name: &str) -> Result<(), HubError> {
     if name.len() != 64 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(());
     }
@@ -268,14 +267,12 @@ fn check(path: &Path, name: &str) -> Result<(), anyhow::Error> {
     if !found.eq_ignore_ascii_case(name) {
         // Whoever asks again fetches it again.
         std::fs::remove_file(path)?;
-        bail!("what came is damaged (SHA-256 {found}, not {name}); ask again to fetch it again");
+        return Err(HubError::Damaged {
+            found,
+            name: name.to_owned(),
+        });
     }
     Ok(())
-}
-
-/// Bytes in hexadecimal, as checksums are written.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes a file beside its place, then moves it there.

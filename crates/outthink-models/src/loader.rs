@@ -1,0 +1,356 @@
+//! From what is named to loaded models.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use outthink_core::Limits;
+use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
+use outthink_micro::family::Member;
+use outthink_micro::{Experts, StepChecker};
+use outthink_prompt::{Profile, PromptFiles};
+use outthink_remote::{Config, RemotePolicy, RemoteVerifier, Role, Servers};
+
+use crate::hub::HubId;
+use crate::identity::{info, short_name};
+use crate::policy::both;
+use crate::{
+    AnyPolicy, AnyVerifier, LoadError, LoadedPolicy, LoadedVerifier, ModelSpec, Notice,
+    PolicyExperts, STEP_CHECKER, files,
+};
+
+/// Loads models by name, and tells what a person may want to know meanwhile.
+///
+/// ```
+/// let loader = outthink_models::Loader::telling(|notice| eprintln!("{notice}"));
+/// let policy = loader.policy("micro-24k")?;
+/// assert_eq!(policy.info.name, "micro-24k");
+/// # Ok::<(), outthink_models::LoadError>(())
+/// ```
+#[derive(Clone)]
+pub struct Loader {
+    tell: Arc<dyn Fn(Notice) + Send + Sync>,
+}
+
+impl Default for Loader {
+    /// One that tells nothing.
+    fn default() -> Self {
+        Self::telling(drop)
+    }
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader").finish_non_exhaustive()
+    }
+}
+
+/// The servers of a role, if they are what is named: addresses, or a configuration file.
+///
+/// # Errors
+///
+/// Where an address or a file is none, or the file says nothing of the role.
+pub fn servers(name: &str, role: Role) -> Result<Option<Servers>, LoadError> {
+    if Servers::recognises(name) {
+        return Servers::parse(name).map(Some).map_err(LoadError::Servers);
+    }
+    if !name.ends_with(".toml") {
+        return Ok(None);
+    }
+    let config = Config::read(Path::new(name)).map_err(LoadError::Servers)?;
+    let servers = match role {
+        Role::Policy => config.policy,
+        Role::Verifier => config.verifier,
+    };
+    let name = name.to_owned();
+    servers.map(Some).ok_or(LoadError::NoSection { name, role })
+}
+
+/// A profile by name, or from a file.
+fn profile(name: Option<&str>) -> Result<Option<Profile>, LoadError> {
+    let Some(name) = name else {
+        return Ok(None);
+    };
+    if !name.ends_with(".toml") {
+        return Ok(Some(Profile::named(name)?));
+    }
+    let text = outthink_core::file::read_to_string(name.as_ref());
+    let text = text.map_err(|source| LoadError::Read {
+        name: name.to_owned(),
+        source,
+    })?;
+    let parsed = Profile::parse(&text).map_err(|source| LoadError::ProfileFile {
+        name: name.to_owned(),
+        source,
+    })?;
+    Ok(Some(parsed))
+}
+
+/// The model whose tokenizer a server's model uses: as the spec says, or else as configured.
+fn tokenizer(servers: &Servers, spec: &ModelSpec) -> Option<String> {
+    let configured = servers.tokenizer.as_ref();
+    let configured = configured.map(|path| path.to_string_lossy().into_owned());
+    spec.tokenizer.clone().or(configured)
+}
+
+impl Loader {
+    /// One that tells.
+    pub fn telling(tell: impl Fn(Notice) + Send + Sync + 'static) -> Self {
+        Self {
+            tell: Arc::new(tell),
+        }
+    }
+
+    /// A policy of any make, with what is known of it and how it draws.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such model, or it is no policy, or cannot be read or reached; or the spec says what cannot be.
+    pub fn policy(&self, spec: impl Into<ModelSpec>) -> Result<LoadedPolicy, LoadError> {
+        let spec = spec.into();
+        let policy = self.any_policy(&spec)?;
+        let mut sampling = policy.sampling();
+        if let Some(temperature) = spec.temperature {
+            if !(0.0..=100.0).contains(&temperature) {
+                return Err(LoadError::Temperature);
+            }
+            sampling.temperature = temperature;
+        }
+        if let Some(top_p) = spec.top_p {
+            if !(top_p > 0.0 && top_p <= 1.0) {
+                return Err(LoadError::TopP);
+            }
+            sampling.top_p = top_p;
+        }
+        let mut limits: Limits = policy.limits();
+        limits.solution_tokens = spec.max_tokens.unwrap_or(limits.solution_tokens);
+        let (name, identity) = self.policy_identity(&policy, &spec)?;
+        let name = short_name(name).to_owned();
+        Ok(LoadedPolicy {
+            info: info(&spec, name, identity, policy.cost())?,
+            model: policy,
+            sampling,
+            limits,
+        })
+    }
+
+    /// A verifier of any make, with what is known of it.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such model, or it is no verifier, or cannot be read or reached; or the spec says what cannot be.
+    pub fn verifier(&self, spec: impl Into<ModelSpec>) -> Result<LoadedVerifier, LoadError> {
+        let spec = spec.into();
+        let verifier = self.any_verifier(&spec)?;
+        self.describe(verifier, &spec)
+    }
+
+    /// A verifier that was loaded by a spec, with what is known of it; a calibrated one is called so.
+    ///
+    /// # Errors
+    ///
+    /// Where the files of a local model cannot be read again, or the spec says what cannot be.
+    pub fn describe(
+        &self,
+        verifier: AnyVerifier,
+        spec: &ModelSpec,
+    ) -> Result<LoadedVerifier, LoadError> {
+        let identity = self.verifier_identity(&verifier, spec)?;
+        let name = match verifier.bare() {
+            AnyVerifier::Remote(servers) => servers.model(),
+            _ => &spec.model,
+        };
+        let calibrated = match &verifier {
+            AnyVerifier::Calibrated(_) => "-calibrated",
+            _ => "",
+        };
+        let name = format!("{}{calibrated}", short_name(name));
+        Ok(LoadedVerifier {
+            info: info(spec, name, identity, verifier.cost())?,
+            model: verifier,
+        })
+    }
+
+    /// A policy of any make, as it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Loader::policy`].
+    pub fn any_policy(&self, spec: &ModelSpec) -> Result<AnyPolicy, LoadError> {
+        if let Some(servers) = servers(&spec.model, Role::Policy)? {
+            return Ok(AnyPolicy::Remote(self.remote_policy(&servers, spec)?));
+        }
+        let Some(pair) = Experts::find(&spec.model) else {
+            let policy = self.embedded_policy(spec)?;
+            return Ok(AnyPolicy::Model(Box::new(policy)));
+        };
+        if spec.profile.is_some() {
+            return Err(LoadError::OneProfile {
+                name: spec.model.clone(),
+                options: "--policy-profile",
+            });
+        }
+        let load = |member: Member| {
+            self.embedded_policy(&ModelSpec {
+                model: member.name.to_owned(),
+                ..spec.clone()
+            })
+        };
+        let experts = Experts {
+            arithmetic: Arc::new(load(pair.arithmetic)?),
+            grids: Arc::new(load(pair.grids)?),
+        };
+        Ok(AnyPolicy::Experts(Box::new(PolicyExperts::new(experts))))
+    }
+
+    /// A verifier of any make, as it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Loader::verifier`].
+    pub fn any_verifier(&self, spec: &ModelSpec) -> Result<AnyVerifier, LoadError> {
+        if spec.model == "none" {
+            return Err(LoadError::NoVerifier);
+        }
+        if spec.model == STEP_CHECKER {
+            return Ok(AnyVerifier::StepChecker(StepChecker));
+        }
+        if let Some(servers) = servers(&spec.model, Role::Verifier)? {
+            return Ok(AnyVerifier::Remote(self.remote_verifier(&servers, spec)?));
+        }
+        let Some(pair) = Experts::find(&spec.model) else {
+            let verifier = self.embedded_verifier(&spec.model, spec)?;
+            return Ok(AnyVerifier::Model(Box::new(verifier)));
+        };
+        if spec.profile.is_some() || spec.reference.is_some() {
+            return Err(LoadError::OneProfile {
+                name: spec.model.clone(),
+                options: "--verifier-profile and --verifier-reference",
+            });
+        }
+        let experts = Experts {
+            arithmetic: self.embedded_verifier(pair.arithmetic.name, spec)?,
+            grids: self.embedded_verifier(pair.grids.name, spec)?,
+        };
+        let [first, second] = experts.both().map(EmbeddedVerifier::profile_name);
+        Ok(AnyVerifier::Experts {
+            profile_name: both(first, second),
+            experts: Box::new(experts),
+        })
+    }
+
+    /// A policy in this process, under the profile that fits it or the one that is named.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such model here or on the hub, or it is no policy.
+    pub fn embedded_policy(&self, spec: &ModelSpec) -> Result<EmbeddedPolicy, LoadError> {
+        let profile = profile(spec.profile.as_deref())?;
+        let checkpoint = self.checkpoint(&spec.model, spec.dtype)?;
+        EmbeddedPolicy::load(&checkpoint, profile).map_err(|source| LoadError::Model {
+            role: Role::Policy,
+            name: spec.model.clone(),
+            source,
+        })
+    }
+
+    /// A verifier in this process, likewise.
+    fn embedded_verifier(
+        &self,
+        name: &str,
+        spec: &ModelSpec,
+    ) -> Result<EmbeddedVerifier, LoadError> {
+        let model = self.checkpoint(name, spec.dtype)?;
+        let reference = spec.reference.as_deref();
+        let reference = reference
+            .map(|name| self.checkpoint(name, spec.dtype))
+            .transpose()?;
+        let profile = profile(spec.profile.as_deref())?;
+        let verifier = EmbeddedVerifier::load(&model, reference.as_ref(), profile);
+        let verifier = verifier.map_err(|source| LoadError::Model {
+            role: Role::Verifier,
+            name: name.to_owned(),
+            source,
+        })?;
+        Ok(match spec.windows {
+            true => verifier.with_windows(),
+            false => verifier,
+        })
+    }
+
+    /// Servers as a policy.
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot be reached, or are not what is asked for, or the tokenizer or the profile is none.
+    pub fn remote_policy(
+        &self,
+        servers: &Servers,
+        spec: &ModelSpec,
+    ) -> Result<RemotePolicy, LoadError> {
+        let tokenizer = tokenizer(servers, spec);
+        let files = tokenizer.map(|name| self.prompt_files(&name)).transpose()?;
+        let named = spec.profile.as_deref();
+        let profile = profile(named.or(servers.profile.as_deref()))?;
+        Ok(RemotePolicy::connect_with(
+            servers,
+            files,
+            profile,
+            self.of_servers(),
+        )?)
+    }
+
+    /// Servers as a verifier.
+    ///
+    /// # Errors
+    ///
+    /// As for a policy, and where no tokenizer is named.
+    pub fn remote_verifier(
+        &self,
+        servers: &Servers,
+        spec: &ModelSpec,
+    ) -> Result<RemoteVerifier, LoadError> {
+        let tokenizer = tokenizer(servers, spec).ok_or(LoadError::NoTokenizer)?;
+        let files = self.prompt_files(&tokenizer)?;
+        let named = spec.profile.as_deref();
+        let profile = profile(named.or(servers.profile.as_deref()))?;
+        Ok(RemoteVerifier::connect_with(
+            servers,
+            files,
+            profile,
+            self.of_servers(),
+        )?)
+    }
+
+    fn of_servers(&self) -> impl Fn(outthink_remote::Notice) + Send + Sync + 'static {
+        let tell = Arc::clone(&self.tell);
+        move |notice| tell(Notice::Servers(notice))
+    }
+
+    /// What a server's model is prompted with: files of a folder, of the micro family or of the hub.
+    fn prompt_files(&self, name: &str) -> Result<PromptFiles, LoadError> {
+        let folder = Path::new(name);
+        let is_hub = HubId::parse(name).is_some() && !folder.join("tokenizer.json").is_file();
+        if folder.is_dir() && !is_hub {
+            return Ok(PromptFiles::read(folder)?);
+        }
+        let checkpoint = self.checkpoint(name, Precision::Auto)?;
+        Ok(PromptFiles::new(
+            &checkpoint.config,
+            &checkpoint.generation,
+            &checkpoint.tokenizer,
+            &checkpoint.tokenizer_config,
+            checkpoint.template.to_string(),
+        )?)
+    }
+
+    /// The files of a model: of the micro family, of a folder, a GGUF file, or the hub's. A name that may be either is the path
+    /// if a model is there, and the hub's else; which it was is told, every time.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such model here or on the hub, or its files are no model's.
+    pub fn checkpoint(&self, name: &str, precision: Precision) -> Result<Checkpoint, LoadError> {
+        files::checkpoint(name, precision, &*self.tell)
+    }
+}

@@ -1,0 +1,52 @@
+//! News for a person while models are loaded and asked.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Something to be shown to a person; its `Display` is a line without an end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A name that may be a hub id is a model here, and was taken from here.
+    TakenFromHere(String),
+    /// A name that may be a path is no model here, and is the hub's.
+    TakenFromHub(String),
+    /// Files are fetched from the hub, which may take long.
+    Fetching {
+        /// `owner/name`.
+        repository: String,
+        /// The commit.
+        commit: String,
+        /// How many files.
+        files: usize,
+    },
+    /// Pickled weights are written as safetensors.
+    Converting {
+        /// The model, `owner/name@revision`.
+        id: String,
+        /// Where they are written to.
+        folder: PathBuf,
+    },
+    /// Of a model's servers; these may come as long as the model is used.
+    Servers(outthink_remote::Notice),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TakenFromHere(name) => write!(f, "{name} is taken from here, not from the hub"),
+            Self::TakenFromHub(name) => write!(f, "{name} is no model here, so it is the hub's"),
+            Self::Fetching {
+                repository,
+                commit,
+                files,
+            } => write!(f, "fetching {repository} at {commit}: {files} files"),
+            Self::Converting { id, folder } => write!(
+                f,
+                "{id} holds pickled weights; writing them as safetensors to {}",
+                folder.display()
+            ),
+            Self::Servers(notice) => notice.fmt(f),
+        }
+    }
+}

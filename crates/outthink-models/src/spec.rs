@@ -1,0 +1,103 @@
+//! Which model, and how it is read.
+
+use outthink_engine::Precision;
+use serde::{Deserialize, Serialize};
+
+/// Which model, and what is known or wanted of it beyond what it tells of itself. A name alone will do:
+///
+/// ```
+/// use outthink_models::ModelSpec;
+///
+/// let spec = ModelSpec::from("http://localhost:8000/v1");
+/// assert_eq!(spec, ModelSpec { model: "http://localhost:8000/v1".into(), ..ModelSpec::default() });
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ModelSpec {
+    /// The name of an embedded model or two joined by `+`, a checkpoint folder, a .gguf file, a hub id as
+    /// `owner/name@revision`, servers as `http://h1:8000/v1,http://h2:8000/v1#model`, or an outthink.toml; of a verifier also
+    /// `step-checker`.
+    pub model: String,
+    /// What to call it, if not by the last part of its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The profile, by name or as a .toml file, if not the one that fits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The model whose tokenizer and chat template the servers' model uses. A verifier's servers need one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<String>,
+    /// What the weights are kept in.
+    #[serde(default, with = "dtype", skip_serializing_if = "is_auto")]
+    pub dtype: Precision,
+    /// Temperature of a policy, from 0 to 100, if not the profile's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Probability that the likeliest tokens sampled from together reach, above 0 and at most 1, if not the profile's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Most tokens of a policy's solution, if not the profile's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<usize>,
+    /// The model that an implicit PRM was trained from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Does a verifier score solutions longer than its context in overlapping windows? Else that is an error.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub windows: bool,
+    /// Parameters, where the model does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<u64>,
+    /// Parameters that one token uses (mixture of experts).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_parameters: Option<u64>,
+    /// Tokens that it was trained on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training_tokens: Option<f64>,
+    /// Money for a million prompt tokens and for a million generated ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<[f64; 2]>,
+    /// Does a verifier know the answer? Then it is a ceiling, not something to choose.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub oracle: bool,
+}
+
+impl From<&str> for ModelSpec {
+    fn from(model: &str) -> Self {
+        model.to_owned().into()
+    }
+}
+
+impl From<String> for ModelSpec {
+    fn from(model: String) -> Self {
+        Self {
+            model,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<&Self> for ModelSpec {
+    fn from(spec: &Self) -> Self {
+        spec.clone()
+    }
+}
+
+fn is_auto(dtype: &Precision) -> bool {
+    *dtype == Precision::Auto
+}
+
+/// A precision by its name.
+mod dtype {
+    use outthink_engine::Precision;
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(dtype: &Precision, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(dtype)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Precision, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
