@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use futures::StreamExt;
+use futures::channel::mpsc;
 use futures::executor::block_on;
+use futures::future::join;
 use indicatif::ProgressBar;
 use outthink_core::{AnyMethod, Chosen, Domain, Plan, Problem, Solution, Spending, Verifier};
 use outthink_lab::{Columns, Golds, ModelInfo, Searches, read_dataset, read_dataset_from, short};
@@ -168,29 +171,49 @@ fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {
         appetite: policy.appetite(),
         journal: &journal,
     };
-    block_on(searches.run(&problems, &mut |place, tree| {
-        let place = fit[place];
-        let tree = match tree {
-            Ok(tree) => tree,
-            Err(error) => return work.failed(place, &error.into()),
+    // Told in the order in which they end, and judged while others are searched.
+    let (send, mut ended) = mpsc::unbounded();
+    let run = async {
+        let mut tell = |place: usize, tree| {
+            // Who hears of it is there as long as this runs.
+            let _ = send.unbounded_send((place, tree));
         };
-        let solutions = tree.solutions();
-        let chosen = selection.choose(&tree.problem, &solutions, work.domain);
-        let chosen = match block_on(chosen) {
-            Ok(chosen) => chosen,
-            Err(error) => return work.failed(place, &error.into()),
-        };
-        let read = verifier
-            .as_ref()
-            .map(|own: &AnyVerifier| (own.cost(), tree.verifier));
-        let costs = Spending::of((policy.cost(), tree.policy), read);
-        let how = How::Method {
-            method: plan.method(),
-            n: plan.budget(),
-        };
-        let samples = solutions.iter().map(|own| own.count).sum();
-        work.answered(place, chosen.as_ref(), &solutions, samples, &costs, how);
-    }));
+        searches.run(&problems, &mut tell).await;
+        send.close_channel();
+    };
+    let hear = async {
+        while let Some((place, tree)) = ended.next().await {
+            let place = fit[place];
+            let tree = match tree {
+                Ok(tree) => tree,
+                Err(error) => {
+                    work.failed(place, &error.into());
+                    continue;
+                }
+            };
+            let solutions = tree.solutions();
+            let chosen = selection.choose(&tree.problem, &solutions, work.domain);
+            let chosen = match chosen.await {
+                Ok(chosen) => chosen,
+                Err(error) => {
+                    work.failed(place, &error.into());
+                    continue;
+                }
+            };
+            let read = verifier
+                .as_ref()
+                .map(|own: &AnyVerifier| (own.cost(), tree.verifier));
+            let costs = Spending::of((policy.cost(), tree.policy), read);
+            let how = How::Method {
+                method: plan.method(),
+                n: plan.budget(),
+            };
+            let samples = solutions.iter().map(|own| own.count).sum();
+            let answered = work.answered(place, chosen.as_ref(), &solutions, samples, &costs, how);
+            answered.await;
+        }
+    };
+    block_on(join(run, hear));
     work.out.journal = journal;
     let all = asked.len();
     let (failed, right) = (work.failed, work.right());
@@ -251,26 +274,43 @@ fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCo
         .map(|&place| Arc::clone(&asked[place].problem))
         .collect();
     let read: Vec<&ModelInfo> = infos.iter().collect();
-    let mut tell = |place: usize, solved: Result<(Solved, f64), SolveError>| {
-        let place = open[place];
-        let (solved, spent) = match solved {
-            Ok(solved) => solved,
-            Err(error) => return work.failed(place, &error.into()),
+    let (send, mut ended) = mpsc::unbounded();
+    let run = async {
+        let mut tell = |place: usize, solved: Result<(Solved, f64), SolveError>| {
+            // Who hears of it is there as long as this runs.
+            let _ = send.unbounded_send((place, solved));
         };
-        work.out.spent += spent;
-        let how = How::Strategy {
-            choice: solved.chosen.candidate.to_string(),
-            reason: &solved.chosen.reason,
-            spent,
-            confidence: solved.confidence,
-            unlike: solved.unlike.as_deref(),
-        };
-        let costs = costs(&solved, &policy.info, &read);
-        let solutions = solved.answered().solutions();
-        let (chosen, samples) = (solved.answer.as_ref(), solved.samples);
-        work.answered(place, chosen, &solutions, samples, &costs, how);
+        let spent = (total - before, total);
+        let ran = batch.run(&problems, share, spent, &mut tell).await;
+        send.close_channel();
+        ran
     };
-    let ran = block_on(batch.run(&problems, share, (total - before, total), &mut tell));
+    let hear = async {
+        while let Some((place, solved)) = ended.next().await {
+            let place = open[place];
+            let (solved, spent) = match solved {
+                Ok(solved) => solved,
+                Err(error) => {
+                    work.failed(place, &error.into());
+                    continue;
+                }
+            };
+            work.out.spent += spent;
+            let how = How::Strategy {
+                choice: solved.chosen.candidate.to_string(),
+                reason: &solved.chosen.reason,
+                spent,
+                confidence: solved.confidence,
+                unlike: solved.unlike.as_deref(),
+            };
+            let costs = costs(&solved, &policy.info, &read);
+            let solutions = solved.answered().solutions();
+            let (chosen, samples) = (solved.answer.as_ref(), solved.samples);
+            let answered = work.answered(place, chosen, &solutions, samples, &costs, how);
+            answered.await;
+        }
+    };
+    let (ran, ()) = block_on(join(run, hear));
     work.out.journal = journal;
     work.bar.finish_and_clear();
     ran.map_err(Failure::input)?;
@@ -351,7 +391,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn answered(
+    async fn answered(
         &mut self,
         place: usize,
         chosen: Option<&Chosen>,
@@ -361,13 +401,13 @@ impl<'a> Work<'a> {
         how: How<'_>,
     ) {
         let Asked { problem, gold } = &self.asked[place];
-        let right = |gold: &String| match chosen {
-            Some(chosen) => block_on(chosen.is_right(problem, gold, self.domain)),
-            None => Ok(false),
-        };
-        let correct = match gold.as_ref().map(right).transpose() {
-            Ok(correct) => correct,
-            Err(error) => return self.failed(place, &error.into()),
+        let correct = match (gold, chosen) {
+            (None, _) => None,
+            (Some(_), None) => Some(false),
+            (Some(gold), Some(chosen)) => match chosen.is_right(problem, gold, self.domain).await {
+                Ok(right) => Some(right),
+                Err(error) => return self.failed(place, &error.into()),
+            },
         };
         self.graded += usize::from(correct.is_some());
         self.right += usize::from(correct == Some(true));
