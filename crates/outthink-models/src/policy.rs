@@ -62,6 +62,14 @@ impl Policy for LoadedPolicy {
     ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
         self.model.extend_until(requests, halt)
     }
+
+    fn usual_sampling(&self) -> Sampling {
+        self.sampling
+    }
+
+    fn usual_limits(&self) -> Limits {
+        self.limits
+    }
 }
 
 /// A policy of any make.

@@ -6,10 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::executor::block_on;
 use outthink_core::method::BEAM;
-use outthink_core::{
-    ExactAnswers, Finished, Isotonic, Limits, Plan, Prefix, Problem, Scoring, Selection, Step,
-    Verifier, Voting, search,
-};
+use outthink_core::{Isotonic, Limits, Policy, Prefix, Problem, Search, Step, Verifier};
 use outthink_models::hub::HubError;
 use outthink_models::{
     AnyVerifier, AskError, LoadError, Loader, ModelSpec, Notice, limits, mismatch, policy, verifier,
@@ -43,20 +40,11 @@ fn refused<T>(loaded: Result<T, LoadError>) -> String {
 fn loaded_models_are_searched_with_directly() {
     let policy = policy("micro-0.3m").unwrap();
     let verifier = verifier("micro-prm-likelihood").unwrap();
-    let plan = Plan::new(BEAM, 8, 4, Finished::default()).unwrap();
-    let tree = search(
-        sum(),
-        &plan,
-        policy.sampling,
-        policy.limits,
-        0,
-        &policy,
-        Some(&verifier),
-    );
-    let tree = block_on(tree).unwrap();
-    let last = Selection::Scored(Scoring::LAST, Voting::VOTE);
-    let chosen = last.choose(&tree.solutions(), &ExactAnswers).unwrap();
-    assert_eq!(chosen.answer, "128");
+    assert_eq!(policy.usual_sampling(), policy.model.sampling());
+    assert_eq!(policy.usual_limits(), limits(policy.model.profile()));
+    let search = Search::new(&policy).verifier(&verifier).method(BEAM);
+    let outcome = block_on(search.budget(8).solve(&sum())).unwrap();
+    assert_eq!(outcome.answer.as_deref(), Some("128"));
 }
 
 #[test]

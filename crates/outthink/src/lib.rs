@@ -1,4 +1,22 @@
-//! The program as a library: [`run`] is its command line, and what a program of one's own needs is re-exported.
+//! Makes a small language model outthink a big one: the library in one place, and its command line as [`run`].
+//!
+//! Load a policy and a verifier by name, and search:
+//!
+//! ```
+//! use outthink::{Problem, Search, method::BEAM};
+//!
+//! let policy = outthink::policy("micro-0.3m")?;
+//! let verifier = outthink::verifier("micro-prm-likelihood")?;
+//! let problem = Problem::new(r"Evaluate $(17+19)\cdot 4-16$.");
+//! let search = Search::new(&policy).verifier(&verifier).method(BEAM).budget(16).seed(0);
+//! let outcome = futures::executor::block_on(search.solve(&problem))?;
+//! assert_eq!(outcome.answer.as_deref(), Some("128"));
+//! println!("{} with {} tokens", outcome.plan, outcome.tree.policy.generated);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What most programs need stands here; each crate is here in full, too: [`answer`], [`core`], [`engine`], [`gateway`],
+//! [`lab`], [`prompt`], [`remote`] and [`strategies`].
 
 #[macro_use]
 mod print;
@@ -33,6 +51,33 @@ mod table;
 mod tree;
 mod tune;
 mod wiring;
+
+/// Answers: found in text, read, and compared.
+pub use outthink_answer as answer;
+pub use outthink_answer::{AnyDomain, Maths};
+/// The search: policies, verifiers, methods, selections, domains, cost.
+pub use outthink_core as core;
+pub use outthink_core::{
+    AnyMethod, Chosen, Domain, ExactAnswers, Finished, Limits, Method, ModelCost, ModelError,
+    ModelInfo, Outcome, Plan, Policy, Problem, Sampling, Scoring, Search, Selection, Solution,
+    Spending, Step, Tree, Usage, Verifier, Voting, method, search, selection,
+};
+/// Models in this process.
+pub use outthink_engine as engine;
+/// The OpenAI-compatible server.
+pub use outthink_gateway as gateway;
+/// Problem sets, studies and their store, estimates, reports and audits.
+pub use outthink_lab as lab;
+pub use outthink_models::{
+    AnyPolicy, AnyVerifier, LoadError, LoadedPolicy, LoadedVerifier, Loader, ModelSpec, Notice,
+    policy, verifier,
+};
+/// Profiles, chat templates, tokenizers and reward layouts.
+pub use outthink_prompt as prompt;
+/// Models on servers.
+pub use outthink_remote as remote;
+/// Strategies at work.
+pub use outthink_strategy as strategies;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -32,7 +32,6 @@ pub use calibration::{Calibration, Reliability};
 pub use findings::{Finding, Harm};
 pub use hazards::{Hazard, hazards};
 pub use judgement::Judged;
-pub use outthink_core::{Calibrated, Isotonic};
 pub use resample::Measured;
 use resample::Sums;
 pub use rows::{RowError, SolutionRow, read_process_bench};
