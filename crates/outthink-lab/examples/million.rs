@@ -26,12 +26,12 @@ fn main() {
             .next()
             .map_or(default, |number| number.parse().unwrap())
     };
-    let (problems, latency, appetite) = (number(3_907), number(0), number(4096));
+    let (problems, latency, target_in_flight) = (number(3_907), number(0), number(4096));
     let latency = Duration::from_millis(latency as u64);
     let bench = mock::bench_of(
         problems,
         latency,
-        appetite,
+        target_in_flight,
         "[4, 16, 64, 256]",
         mock::POOLS,
         None,

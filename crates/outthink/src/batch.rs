@@ -10,14 +10,14 @@ use futures::executor::block_on;
 use indicatif::ProgressBar;
 use outthink_core::{AnyMethod, Chosen, Domain, Plan, Problem, Solution, Spending, Verifier};
 use outthink_lab::{Columns, Golds, ModelInfo, Searches, read_dataset, read_dataset_from, short};
-use outthink_strategy::{Batch, SolveError, Solved, Tariff, Unit};
+use outthink_strategy::{Batch, CostModel, SolveError, Solved, Unit};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::Solve;
 use crate::data;
 use crate::failure::Failure;
-use crate::interrupt::{self, Standing};
+use crate::interrupt::{self, VoteState};
 use crate::models::AnyVerifier;
 use crate::out::{Out, run_name};
 use crate::solve::{Prepared, prepare, shown};
@@ -165,7 +165,7 @@ fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {
         sampling: *sampling,
         limits: *limits,
         seed: arguments.seed,
-        appetite: wiring::appetite(policy),
+        target_in_flight: wiring::target_in_flight(policy),
         journal: &journal,
     };
     block_on(searches.run(&problems, &mut |place, tree| {
@@ -218,7 +218,7 @@ fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCo
         )));
     }
     let infos: Vec<ModelInfo> = verifiers.iter().map(|own| own.info.clone()).collect();
-    let tariff = Tariff::new(unit, &policy.info, &infos).map_err(Failure::input)?;
+    let cost_model = CostModel::new(unit, &policy.info, &infos).map_err(Failure::input)?;
     let names = strategy.asks(share, true).map_err(Failure::input)?;
     let judges: Vec<&serde_json::Value> = infos.iter().map(|own| &own.identity).collect();
     let run = run_name(
@@ -240,7 +240,7 @@ fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCo
         strategy: &strategy,
         policy: &policy,
         verifiers: names.into_iter().zip(&verifiers).collect(),
-        tariff: &tariff,
+        cost_model: &cost_model,
         answers: work.domain,
         seed: arguments.seed,
         journal: &journal,
@@ -294,7 +294,7 @@ struct Work<'a> {
     /// Places of the problems without an answer.
     open: Vec<usize>,
     bar: ProgressBar,
-    standing: Standing,
+    standing: VoteState,
     answered: usize,
     /// Of them, in earlier runs.
     before: usize,
@@ -316,7 +316,7 @@ impl<'a> Work<'a> {
             true => ProgressBar::new(asked.len() as u64).with_position(before as u64),
             false => ProgressBar::hidden(),
         };
-        let standing = Standing::default();
+        let standing = VoteState::default();
         standing.set(before, asked.len());
         let (told, goes_on) = (standing.clone(), out.goes_on());
         interrupt::tell(move || match goes_on {

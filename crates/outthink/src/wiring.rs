@@ -21,7 +21,7 @@ use crate::solve::limits;
 use crate::strategy;
 
 /// Draws in flight for an embedded policy: enough for the matrix kernels, little enough for the cache.
-const EMBEDDED_APPETITE: usize = 1024;
+const EMBEDDED_IN_FLIGHT: usize = 1024;
 
 /// Draws in flight for each server of a policy: what a large one holds at once; the pool finds how many it is given.
 const SERVER_APPETITE: usize = 1024;
@@ -187,7 +187,7 @@ fn stored_policies(study: &Study) -> Result<(Vec<PolicyModel>, usize), Failure> 
                 model: Arc::new(Stored),
                 sampling: *sampling,
                 limits: *limits,
-                appetite: EMBEDDED_APPETITE,
+                target_in_flight: EMBEDDED_IN_FLIGHT,
             });
         }
     }
@@ -290,9 +290,9 @@ pub(crate) fn policy_identity<'n>(
 }
 
 /// Samples in flight that keep a policy busy.
-pub(crate) fn appetite(policy: &AnyPolicy) -> usize {
+pub(crate) fn target_in_flight(policy: &AnyPolicy) -> usize {
     match policy {
-        AnyPolicy::Model(_) | AnyPolicy::Experts(_) => EMBEDDED_APPETITE,
+        AnyPolicy::Model(_) | AnyPolicy::Experts(_) => EMBEDDED_IN_FLIGHT,
         AnyPolicy::Remote(servers) => SERVER_APPETITE * servers.facts().len(),
     }
 }
@@ -309,7 +309,7 @@ impl LoadedPolicy {
     /// As the lab takes it.
     pub(crate) fn into_model(self) -> PolicyModel {
         PolicyModel {
-            appetite: appetite(&self.model),
+            target_in_flight: target_in_flight(&self.model),
             info: self.info,
             model: Arc::new(self.model),
             sampling: self.sampling,
