@@ -2,9 +2,10 @@
 
 use outthink_core::method::{COT, Traits};
 use outthink_core::{AnyMethod, Error, Finished, Pair, Plan, Sampling, Selection};
+use outthink_strategy::Strategy;
 
 use crate::error::{ApiError, quoted};
-use crate::models::{Models, ServedPolicy, Strategist};
+use crate::models::{Models, ServedPolicy};
 use crate::peers::{self, Aside, known_as};
 use crate::request::{ChatRequest, Effort, Options};
 
@@ -53,7 +54,7 @@ pub(crate) enum How {
         /// Why the method is the one it is, where the client did not say.
         chosen: Option<String>,
     },
-    /// The policy's strategist.
+    /// The policy's strategy.
     Strategic { budget: usize, most: usize },
 }
 
@@ -102,12 +103,12 @@ pub(crate) fn decide(
         return Ok(Ask::Converse { policy, note });
     }
     refuse_others(request)?;
-    let mut strategist = served.strategist.as_deref().filter(|_| auto);
+    let mut strategy = served.strategy.as_deref().filter(|_| auto);
     if auto && effort == Some(Effort::NONE) {
-        (method, strategist) = (Some(COT), None);
+        (method, strategy) = (Some(COT), None);
     }
-    let how = match strategist {
-        Some(strategist) => strategic(&options, strategist, largest)?,
+    let how = match strategy {
+        Some(strategy) => strategic(&options, strategy, largest)?,
         None => planned(&options, models, served, method, auto, largest)?,
     };
     if options
@@ -193,12 +194,8 @@ fn planned(
     })
 }
 
-/// As the strategist will: it leaves nothing but the budget to the client.
-fn strategic(
-    options: &Options,
-    strategist: &dyn Strategist,
-    largest: usize,
-) -> Result<How, ApiError> {
+/// As the strategy will: it leaves nothing but the budget to the client.
+fn strategic(options: &Options, strategy: &Strategy, largest: usize) -> Result<How, ApiError> {
     let said = [
         ("verifier", options.verifier.is_some()),
         ("width", options.width.is_some()),
@@ -213,7 +210,7 @@ fn strategic(
         ));
     }
     let budget = budget(options, Plan::USUAL_BUDGET.min(largest), largest)?;
-    let smallest = strategist.smallest();
+    let smallest = strategy.smallest_in_samples();
     if budget < smallest {
         return Err(ApiError::invalid(
             "budget",

@@ -132,7 +132,7 @@ static MODELS: LazyLock<Models> = LazyLock::new(|| {
         steps,
         cost: None,
         profile: None,
-        strategist: None,
+        strategy: None,
     };
     Models {
         policies: vec![

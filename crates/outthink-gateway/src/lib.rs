@@ -35,7 +35,7 @@ pub use auth::{Key, KeyFileError, Keys};
 pub use body::read;
 pub use error::{ApiError, Blame, Fault};
 pub use models::{
-    Finish, Forward, Forwarded, Models, Performed, Piece, ServedPolicy, ServedVerifier, Strategist,
-    Talk, Task, Turn, Utterance, Voice,
+    Finish, Forward, Forwarded, Models, Piece, ServedPolicy, ServedVerifier, Talk, Turn, Utterance,
+    Voice,
 };
 pub use serve::{Gateway, Routes, Settings, host, serve};

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use outthink_core::{
-    Domain, Limits, ModelCost, ModelError, Plan, Policy, Problem, Sampling, Selection, Tree, Usage,
-    Verifier,
-};
+use outthink_core::{Domain, Limits, ModelCost, ModelError, Policy, Sampling, Usage, Verifier};
+use outthink_strategy::Strategy;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Blame;
@@ -100,57 +98,6 @@ pub enum Voice {
     Forwards(Arc<dyn Forward>),
 }
 
-/// A question for a strategist, and what to answer it with. The models are watched, and stop where a cap says so.
-pub struct Task<'a> {
-    /// The question.
-    pub problem: Arc<Problem>,
-    /// Samples for a question on average.
-    pub budget: usize,
-    /// And at most for this one.
-    pub most: usize,
-    /// Which draws.
-    pub seed: u64,
-    /// How the policy draws.
-    pub sampling: Sampling,
-    /// How far.
-    pub limits: Limits,
-    /// The policy.
-    pub policy: &'a dyn Policy,
-    /// All that are served, by name.
-    pub verifiers: Vec<(&'a str, &'a dyn Verifier)>,
-}
-
-/// What a strategist did.
-pub struct Performed {
-    /// How it searched.
-    pub plan: Plan,
-    /// With this verifier.
-    pub verifier: Option<String>,
-    /// How the answer is taken from the tree.
-    pub selection: Selection,
-    /// The tree that the answer is taken from.
-    pub tree: Tree,
-    /// Another tree that was grown for it.
-    pub other: Option<Tree>,
-    /// All that the policy worked through.
-    pub drawn: Usage,
-    /// All that each verifier worked through.
-    pub read: Vec<(String, Usage)>,
-    /// What was chosen and why, for people.
-    pub reason: String,
-    /// The calibrated chance that the answer is right, if something was fitted.
-    pub confidence: Option<f64>,
-}
-
-/// Decides how a budget is spent on a question, where the client leaves it to `auto`.
-pub trait Strategist: Send + Sync {
-    /// The smallest budget that it can spend.
-    fn smallest(&self) -> usize;
-
-    /// Answers; dropping it stops the models.
-    fn answer<'a>(&'a self, task: Task<'a>) -> BoxFuture<'a, Result<Performed, ModelError>>;
-}
-
 /// A policy that is served.
 #[derive(Clone)]
 pub struct ServedPolicy {
@@ -170,8 +117,9 @@ pub struct ServedPolicy {
     pub cost: Option<ModelCost>,
     /// The name of the profile that searches ask it under; told to clients, so that another outthink asks it alike.
     pub profile: Option<String>,
-    /// What decides where a client says `auto`; none leaves it to whether there is a verifier.
-    pub strategist: Option<Arc<dyn Strategist>>,
+    /// What decides where a client says `auto`; none leaves it to whether there is a verifier. Clients count samples: a
+    /// strategy whose budgets are in another unit gets what as many samples cost on average.
+    pub strategy: Option<Arc<Strategy>>,
 }
 
 /// A verifier that is served.

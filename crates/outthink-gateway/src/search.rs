@@ -9,11 +9,12 @@ use outthink_core::{
     Ballot, Capped, CountedPolicy, CountedVerifier, Domain, Error, Halt, Plan, Policy, Problem,
     Scoring, Selection, Solution, Spending, Stop, Tree, Usage, Verifier, search,
 };
+use outthink_strategy::SolveContext;
 use serde::Serialize;
 
 use crate::ask::{How, SearchAsk};
 use crate::error::ApiError;
-use crate::models::{Finish, Models, ServedPolicy, Task};
+use crate::models::{Finish, Models, ServedPolicy};
 use crate::once::Once;
 use crate::watch::{Event, Listener, Watch, WatchedPolicy, WatchedVerifier};
 
@@ -246,39 +247,43 @@ async fn grow(
             })
         }
         How::Strategic { budget, most } => {
-            let strategist = policy.strategist.as_deref();
-            let strategist =
-                strategist.ok_or_else(|| ApiError::no_model("the strategy is gone"))?;
+            let strategy = policy.strategy.as_deref();
+            let strategy = strategy.ok_or_else(|| ApiError::no_model("the strategy is gone"))?;
             let judges: Vec<(&str, WatchedVerifier<'_>)> = models
                 .verifiers
                 .iter()
                 .map(|verifier| (verifier.name.as_str(), watched(&*verifier.model)))
                 .collect();
-            let task = Task {
-                problem,
-                budget: *budget,
-                most: *most,
-                seed: ask.seed,
-                sampling,
-                limits,
+            let context = SolveContext {
                 policy: drawing,
                 verifiers: judges
                     .iter()
                     .map(|(name, judge)| (*name, judge as &dyn Verifier))
                     .collect(),
+                sampling,
+                limits,
+                answers: &*models.answers,
+                most: Some(*most),
             };
-            let performed = strategist.answer(task).await;
-            let performed = performed.map_err(|error| ApiError::model(&error, models.blame))?;
+            let budget = *budget as f64 * strategy.sample();
+            let solved = strategy.solve(problem, budget, ask.seed, &context).await;
+            let solved = solved.map_err(|error| ApiError::failed(&error, models.blame))?;
+            let candidate = &solved.chosen.candidate;
+            let plan = candidate.at(solved.drawn).plan();
+            let why = match &solved.unlike {
+                None => String::new(),
+                Some(unlike) => format!(", without a confidence ({unlike})"),
+            };
             Ok(Grown {
-                plan: performed.plan,
-                verifier: performed.verifier,
-                selection: performed.selection,
-                chosen: Some(format!("auto: {}", performed.reason)),
-                confidence: performed.confidence,
-                tree: performed.tree,
-                other: performed.other,
-                drawn: performed.drawn,
-                read: performed.read,
+                plan: plan.map_err(|error| ApiError::failed(&error, models.blame))?,
+                verifier: candidate.verifier.clone(),
+                selection: solved.selection,
+                chosen: Some(format!("auto: {candidate}{why}: {}", solved.chosen.reason)),
+                confidence: solved.confidence,
+                tree: solved.answered().clone(),
+                other: solved.beside().cloned(),
+                drawn: solved.policy,
+                read: solved.verifiers,
             })
         }
     }

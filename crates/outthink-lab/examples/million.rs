@@ -3,7 +3,7 @@
 //!     cargo run --release -p outthink-lab --example million -- STORE [PROBLEMS] [LATENCY_MS] [APPETITE]
 //!
 //! STORE is a new SQLite file or an empty PostgreSQL database; a problem has 256 samples. With a latency and a small
-//! appetite it is a study that waits for its models: start several on one database to see them share it.
+//! target_in_flight it is a study that waits for its models: start several on one database to see them share it.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -26,12 +26,12 @@ fn main() {
             .next()
             .map_or(default, |number| number.parse().unwrap())
     };
-    let (problems, latency, appetite) = (number(3_907), number(0), number(4096));
+    let (problems, latency, target_in_flight) = (number(3_907), number(0), number(4096));
     let latency = Duration::from_millis(latency as u64);
     let bench = mock::bench_of(
         problems,
         latency,
-        appetite,
+        target_in_flight,
         "[4, 16, 64, 256]",
         mock::POOLS,
         None,

@@ -27,7 +27,7 @@ const NO_GRID: &str = "the embedded grid models only know `Fill the grid:` and s
 const IS_GRID: &str = "that is a grid, and there are models for grids: --policy grid-90k";
 
 /// Draws in flight for each server of a policy: what a large one holds at once; the pool finds how many it is given.
-const SERVER_APPETITE: usize = 1024;
+const SERVER_IN_FLIGHT: usize = 1024;
 
 /// The limits of a profile.
 pub fn limits(profile: &PolicyProfile) -> Limits {
@@ -147,15 +147,15 @@ impl AnyPolicy {
     }
 
     /// Draws in flight that keep it busy.
-    pub fn appetite(&self) -> usize {
+    pub fn target_in_flight(&self) -> usize {
         match self {
-            Self::Model(_) | Self::Experts(_) => Self::EMBEDDED_APPETITE,
-            Self::Remote(servers) => SERVER_APPETITE * servers.facts().len(),
+            Self::Model(_) | Self::Experts(_) => Self::EMBEDDED_IN_FLIGHT,
+            Self::Remote(servers) => SERVER_IN_FLIGHT * servers.facts().len(),
         }
     }
 
     /// Draws in flight for an embedded policy: enough for the matrix kernels, little enough for the cache.
-    pub const EMBEDDED_APPETITE: usize = 1024;
+    pub const EMBEDDED_IN_FLIGHT: usize = 1024;
 
     /// The model's shape, as far as it is known.
     pub fn cost(&self) -> Option<ModelCost> {

@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::stopping::Standing;
+use crate::stopping::VoteState;
 
 /// Who draws on first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,13 +82,13 @@ pub struct Progress {
 
 impl Progress {
     /// After so many draws that cost so much.
-    pub fn new(drawn: usize, spent: f64, standing: &Standing) -> Self {
+    pub fn new(drawn: usize, spent: f64, state: &VoteState) -> Self {
         Self {
             drawn,
             spent,
-            certainty: standing.ballot.certainty(),
-            against_a_tie: standing.ballot.against_a_tie(),
-            reward: standing.reward,
+            certainty: state.ballot.certainty(),
+            against_a_tie: state.ballot.against_a_tie(),
+            reward: state.reward,
         }
     }
 
@@ -182,9 +182,9 @@ mod tests {
 
     /// Four draws each of these votes.
     fn progress(votes: &[usize]) -> Progress {
-        let mut standing = Standing::default();
-        votes.iter().for_each(|&class| standing.ballot.add(class));
-        Progress::new(votes.len(), votes.len() as f64, &standing)
+        let mut state = VoteState::default();
+        votes.iter().for_each(|&class| state.ballot.add(class));
+        Progress::new(votes.len(), votes.len() as f64, &state)
     }
 
     #[test]

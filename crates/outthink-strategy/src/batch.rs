@@ -12,15 +12,15 @@ use outthink_core::identity::hash64;
 use outthink_core::{CountedPolicy, CountedVerifier, Domain, Problem, Verifier};
 
 use crate::choice::Bounds;
-use crate::cost_model::Tariff;
+use crate::cost_model::CostModel;
 use crate::error::StrategyError;
 use crate::journal_file::JournalFile;
 use crate::models::{PolicyModel, VerifierModel};
 use crate::multiplier::multiplier;
 use crate::predictor::Predicted;
-use crate::racing::{Done, HANDFUL, Race};
+use crate::racing::{CONCURRENT_PROBLEMS, Done, Race};
 use crate::recorded::{Journal, RecordedPolicy, RecordedVerifier};
-use crate::solve::{Begun, Hands, SolveError, Solved};
+use crate::solve::{InProgress, SolveContext, SolveError, Solved};
 use crate::stopping::PROBE;
 use crate::strategy::Strategy;
 
@@ -33,7 +33,7 @@ pub struct Batch<'a> {
     /// Verifiers by their names in the strategy.
     pub verifiers: Vec<(&'a str, &'a VerifierModel)>,
     /// Prices in the strategy's unit.
-    pub tariff: &'a Tariff,
+    pub cost_model: &'a CostModel,
     /// How answers are told apart.
     pub answers: &'a dyn Domain,
     /// Which draws.
@@ -82,13 +82,14 @@ impl<'a> Batch<'a> {
                 .collect(),
         });
         let recorded: Vec<Recorded<'_>> = recorded.collect();
-        let hands: Vec<Hands<'_>> = recorded.iter().map(|own| self.hands(own)).collect();
-        let asked: Vec<(&Arc<Problem>, &Hands<'_>)> = problems.iter().zip(&hands).collect();
+        let context: Vec<SolveContext<'_>> = recorded.iter().map(|own| self.context(own)).collect();
+        let asked: Vec<(&Arc<Problem>, &SolveContext<'_>)> =
+            problems.iter().zip(&context).collect();
         match self.strategy.shared(share)? {
             Some(how) => {
                 let race = Race {
                     how: &how,
-                    tariff: self.tariff,
+                    cost_model: self.cost_model,
                     seed: self.seed,
                 };
                 race.run(&asked, (left, total), done).await;
@@ -101,17 +102,23 @@ impl<'a> Batch<'a> {
     /// What all choose by what is predicted of them, at one price.
     async fn by_price(
         &self,
-        asked: &[(&Arc<Problem>, &Hands<'_>)],
+        asked: &[(&Arc<Problem>, &SolveContext<'_>)],
         share: f64,
         mut left: f64,
         done: &mut Done<'_>,
     ) -> Result<(), StrategyError> {
         let reader = self.strategy.probe(share)?;
-        let begun: Vec<Result<Begun<'_>, SolveError>> = iter(asked)
-            .map(|(problem, hands)| async move {
-                guarded(Begun::new(Arc::clone(problem), reader, self.seed, hands)).await?
+        let begun: Vec<Result<InProgress<'_>, SolveError>> = iter(asked)
+            .map(|(problem, context)| async move {
+                guarded(InProgress::new(
+                    Arc::clone(problem),
+                    reader,
+                    self.seed,
+                    context,
+                ))
+                .await?
             })
-            .buffered(HANDFUL)
+            .buffered(CONCURRENT_PROBLEMS)
             .collect()
             .await;
         // Who cannot begin is told, and is no longer part of the plan.
@@ -130,7 +137,7 @@ impl<'a> Batch<'a> {
         while !waiting.is_empty() {
             let price = price(&waiting, left);
             // Fewer at once towards the end, so that what is left is planned with what was really spent.
-            let now = (waiting.len() / 8).clamp(1, HANDFUL);
+            let now = (waiting.len() / 8).clamp(1, CONCURRENT_PROBLEMS);
             let next = waiting.split_off(waiting.len() - now);
             // What a hard problem may draw: no more than is left when all that wait have taken the cheapest.
             let (sample, few) = (self.strategy.sample(), PROBE as f64);
@@ -150,9 +157,9 @@ impl<'a> Batch<'a> {
             let answers: Vec<_> = answers.collect().await;
             for (place, solved) in answers {
                 let solved = solved.map(|solved| {
-                    let cost = self
-                        .tariff
-                        .spent(solved.samples, &solved.policy, &solved.verifiers);
+                    let cost =
+                        self.cost_model
+                            .spent(solved.samples, &solved.policy, &solved.verifiers);
                     left -= cost;
                     (solved, cost)
                 });
@@ -162,12 +169,12 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn hands<'h>(&self, own: &'h Recorded<'_>) -> Hands<'h>
+    fn context<'h>(&self, own: &'h Recorded<'_>) -> SolveContext<'h>
     where
         'a: 'h,
     {
         let named = own.verifiers.iter();
-        Hands {
+        SolveContext {
             policy: &own.policy,
             verifiers: named
                 .map(|(name, verifier)| (*name, verifier as &dyn Verifier))
@@ -181,7 +188,7 @@ impl<'a> Batch<'a> {
 
     async fn finish(
         &self,
-        begun: Begun<'_>,
+        begun: InProgress<'_>,
         share: f64,
         bounds: Bounds,
     ) -> Result<Solved, SolveError> {
@@ -191,7 +198,7 @@ impl<'a> Batch<'a> {
 }
 
 /// A problem's place, its beginning, and what is predicted of it.
-type Waiting<'a> = (usize, Begun<'a>, Option<Predicted>);
+type Waiting<'a> = (usize, InProgress<'a>, Option<Predicted>);
 
 /// What the cheapest costs that it can do; none where nothing is predicted.
 fn least((.., predicted): &Waiting<'_>) -> Option<f64> {
@@ -259,7 +266,7 @@ mod tests {
             model: Arc::<Mock>::clone(&model),
             sampling: Sampling::at(1.0),
             limits: LIMITS,
-            appetite: 64,
+            target_in_flight: 64,
         };
         let judges = testing::verifiers().into_iter().map(|info| VerifierModel {
             info,
@@ -273,7 +280,7 @@ mod tests {
                 .iter()
                 .map(|own| (own.info.name.as_str(), own))
                 .collect(),
-            tariff: &testing::samples(),
+            cost_model: &testing::samples(),
             answers: &ExactAnswers,
             seed: 1,
             journal,

@@ -10,7 +10,7 @@ use outthink_core::{AnyMethod, ModelInfo, Scoring, Selection, Voting};
 use crate::candidate::Candidate;
 use crate::choice::Chosen;
 use crate::error::StrategyError;
-use crate::features::{Glimpse, features};
+use crate::features::{ProbeFeatures, features};
 use crate::stopping::PROBE;
 
 /// Whose recipe.
@@ -140,7 +140,7 @@ impl Fixed {
 
     /// The authors know a problem's difficulty by its right answers; without these, a problem of whose first samples no two
     /// agree counts as hard.
-    pub(crate) fn choose(&self, budget: f64, glimpses: &[Glimpse]) -> Chosen {
+    pub(crate) fn choose(&self, budget: f64, glimpses: &[ProbeFeatures]) -> Chosen {
         let agreement = features(glimpses, false).first().copied();
         let hard = self.probes() && agreement.unwrap_or_default() * (PROBE as f64) < 1.5;
         let candidate = self.candidate(if hard { 2 } else { 0 }, (budget as usize).max(1));
@@ -163,8 +163,8 @@ mod tests {
     use super::*;
     use crate::testing;
 
-    fn glimpse(class: usize) -> Glimpse {
-        Glimpse {
+    fn glimpse(class: usize) -> ProbeFeatures {
+        ProbeFeatures {
             class: Some(class),
             tokens: 10,
             logprob: -5.0,

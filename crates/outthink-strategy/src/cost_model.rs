@@ -101,7 +101,7 @@ impl Cost {
 /// A cost cannot be told in a unit.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TariffError {
+pub enum CostModelError {
     /// A model's shape is not known.
     #[error(
         "{model} does not tell its size; say `parameters` in its table of the recipe, or count in another unit"
@@ -122,27 +122,27 @@ pub enum TariffError {
 
 /// Prices by which costs become numbers of one unit.
 #[derive(Clone, Debug)]
-pub struct Tariff {
+pub struct CostModel {
     unit: Unit,
     policy: ModelInfo,
     verifiers: Vec<ModelInfo>,
 }
 
-impl Tariff {
+impl CostModel {
     /// The prices of a policy and its verifiers in a unit.
     pub fn new(
         unit: Unit,
         policy: &ModelInfo,
         verifiers: &[ModelInfo],
-    ) -> Result<Self, TariffError> {
+    ) -> Result<Self, CostModelError> {
         for model in std::iter::once(policy).chain(verifiers) {
             let name = || model.name.clone();
             match unit {
                 Unit::Flops if model.shape().is_none() => {
-                    return Err(TariffError::NoShape { model: name() });
+                    return Err(CostModelError::NoShape { model: name() });
                 }
                 Unit::Money if model.price.is_none() => {
-                    return Err(TariffError::NoPrice { model: name() });
+                    return Err(CostModelError::NoPrice { model: name() });
                 }
                 _ => {}
             }

@@ -6,7 +6,7 @@ use outthink_core::Scoring;
 
 /// One of the first samples, as the features see it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Glimpse {
+pub struct ProbeFeatures {
     /// The class of its answer; none without one.
     pub class: Option<usize>,
     /// Its tokens.
@@ -39,7 +39,7 @@ pub const WITHOUT_REWARDS: usize = 7;
 pub(crate) const OF_ANY: [usize; 2] = [3, 5];
 
 /// The features of a probe: all of [`NAMES`], or those that need no rewards.
-pub fn features(glimpses: &[Glimpse], rewarded: bool) -> Vec<f64> {
+pub fn features(glimpses: &[ProbeFeatures], rewarded: bool) -> Vec<f64> {
     let count = glimpses.len().max(1) as f64;
     let mut votes: BTreeMap<usize, usize> = BTreeMap::new();
     for class in glimpses.iter().filter_map(|glimpse| glimpse.class) {
@@ -62,7 +62,7 @@ pub fn features(glimpses: &[Glimpse], rewarded: bool) -> Vec<f64> {
         lowest(&surprise),
     ];
     if rewarded {
-        let last = |glimpse: &Glimpse| Scoring::LAST.score(&glimpse.rewards).unwrap_or(0.0);
+        let last = |glimpse: &ProbeFeatures| Scoring::LAST.score(&glimpse.rewards).unwrap_or(0.0);
         let of_leader: Vec<f64> = glimpses
             .iter()
             .filter(|glimpse| glimpse.class.is_some() && glimpse.class == leader.map(|l| *l.0))
@@ -82,7 +82,7 @@ pub fn features(glimpses: &[Glimpse], rewarded: bool) -> Vec<f64> {
     features
 }
 
-fn values(glimpses: &[Glimpse], of: impl Fn(&Glimpse) -> f64) -> Vec<f64> {
+fn values(glimpses: &[ProbeFeatures], of: impl Fn(&ProbeFeatures) -> f64) -> Vec<f64> {
     glimpses.iter().map(of).collect()
 }
 

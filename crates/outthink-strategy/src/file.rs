@@ -12,7 +12,7 @@ use crate::confidence::Ended;
 use crate::cost_model::Unit;
 use crate::elimination::Elimination;
 use crate::error::StrategyError;
-use crate::features::{Glimpse, WITHOUT_REWARDS};
+use crate::features::{ProbeFeatures, WITHOUT_REWARDS};
 use crate::fitted::Fitted;
 use crate::numbers;
 use crate::predictor::{Predicted, Predictor};
@@ -282,7 +282,7 @@ impl StrategyFile {
     pub(crate) fn predicted(
         &self,
         budget: f64,
-        glimpses: &[Glimpse],
+        glimpses: &[ProbeFeatures],
     ) -> Result<Option<Predicted>, StrategyError> {
         let predictor = self.entry(budget)?.predictor;
         Ok(predictor.map(|number| {
@@ -295,7 +295,7 @@ impl StrategyFile {
     pub fn choose(
         &self,
         budget: f64,
-        glimpses: &[Glimpse],
+        glimpses: &[ProbeFeatures],
         bounds: Bounds,
     ) -> Result<Chosen, StrategyError> {
         let entry = self.entry(budget)?;

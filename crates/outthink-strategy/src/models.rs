@@ -15,7 +15,7 @@ pub struct PolicyModel {
     /// How far.
     pub limits: Limits,
     /// How many draws keep it busy.
-    pub appetite: usize,
+    pub target_in_flight: usize,
 }
 
 /// A verifier, ready to score.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::features::{Glimpse, features};
+use crate::features::{ProbeFeatures, features};
 use crate::linear::{Linear, Scale, logistic};
 use crate::multiplier::best;
 
@@ -25,7 +25,7 @@ impl Probe {
     }
 
     /// The features of some first samples.
-    pub fn features_of(self, glimpses: &[Glimpse]) -> Vec<f64> {
+    pub fn features_of(self, glimpses: &[ProbeFeatures]) -> Vec<f64> {
         features(glimpses, self != Self::Votes)
     }
 }

@@ -9,14 +9,14 @@ use outthink_core::{Problem, Tree};
 use crate::allocation::{Progress, round};
 use crate::choice::Chosen;
 use crate::confidence::Ended;
-use crate::cost_model::Tariff;
+use crate::cost_model::CostModel;
 use crate::elimination::Elimination;
-use crate::solve::{Begun, Hands, SolveError, Solved};
+use crate::solve::{InProgress, SolveContext, SolveError, Solved};
 
 /// A problem on its way.
-struct Climber<'a> {
+struct RacingCandidate<'a> {
     place: usize,
-    begun: Begun<'a>,
+    begun: InProgress<'a>,
     progress: Progress,
     /// What its answer is taken from so far.
     tree: Option<Tree>,
@@ -24,7 +24,7 @@ struct Climber<'a> {
 }
 
 /// Problems under way at once.
-pub(crate) const HANDFUL: usize = 16;
+pub(crate) const CONCURRENT_PROBLEMS: usize = 16;
 
 /// Who hears of each answer by its place, with what it cost.
 pub(crate) type Done<'a> = dyn FnMut(usize, Result<(Solved, f64), SolveError>) + 'a;
@@ -32,7 +32,7 @@ pub(crate) type Done<'a> = dyn FnMut(usize, Result<(Solved, f64), SolveError>) +
 /// All draw on in rounds.
 pub(crate) struct Race<'a> {
     pub(crate) how: &'a Elimination,
-    pub(crate) tariff: &'a Tariff,
+    pub(crate) cost_model: &'a CostModel,
     pub(crate) seed: u64,
 }
 
@@ -40,17 +40,23 @@ impl Race<'_> {
     /// As far as what is left of the total goes. Everyone gets a first look.
     pub(crate) async fn run(
         &self,
-        asked: &[(&Arc<Problem>, &Hands<'_>)],
+        asked: &[(&Arc<Problem>, &SolveContext<'_>)],
         (mut left, total): (f64, f64),
         done: &mut Done<'_>,
     ) {
         let how = self.how;
         let looks = how.candidate.looks();
-        let mut open: Vec<Climber<'_>> = Vec::new();
-        for (place, (problem, hands)) in asked.iter().enumerate() {
-            let begun = guarded(Begun::new(Arc::clone(problem), None, self.seed, hands)).await;
+        let mut open: Vec<RacingCandidate<'_>> = Vec::new();
+        for (place, (problem, context)) in asked.iter().enumerate() {
+            let begun = guarded(InProgress::new(
+                Arc::clone(problem),
+                None,
+                self.seed,
+                context,
+            ))
+            .await;
             match begun.unwrap_or_else(|panic| Err(panic.into())) {
-                Ok(begun) => open.push(Climber {
+                Ok(begun) => open.push(RacingCandidate {
                     place,
                     begun,
                     progress: Progress::default(),
@@ -66,21 +72,22 @@ impl Race<'_> {
             if drawn.is_empty() {
                 break;
             }
-            let mut waiting: Vec<Option<Climber<'_>>> = open.into_iter().map(Some).collect();
-            let climbing: Vec<Climber<'_>> = drawn
+            let mut waiting: Vec<Option<RacingCandidate<'_>>> =
+                open.into_iter().map(Some).collect();
+            let climbing: Vec<RacingCandidate<'_>> = drawn
                 .into_iter()
                 .filter_map(|place| waiting[place].take())
                 .collect();
             open = waiting.into_iter().flatten().collect();
             let climbed = iter(climbing).map(|own| self.climb(own, &looks));
-            let mut climbed = climbed.buffered(HANDFUL);
+            let mut climbed = climbed.buffered(CONCURRENT_PROBLEMS);
             while let Some((place, climbed)) = climbed.next().await {
                 match climbed {
-                    Ok((climber, cost)) => {
+                    Ok((racing, cost)) => {
                         left -= cost;
-                        match climber.decided || climber.progress.drawn == how.candidate.budget {
-                            true => done(climber.place, climber.answer(how).await),
-                            false => open.push(climber),
+                        match racing.decided || racing.progress.drawn == how.candidate.budget {
+                            true => done(racing.place, racing.answer(how).await),
+                            false => open.push(racing),
                         }
                     }
                     Err(error) => done(place, Err(error)),
@@ -89,17 +96,17 @@ impl Race<'_> {
             // Equals draw on in the order of the problems.
             open.sort_by_key(|own| own.place);
         }
-        for climber in open {
-            done(climber.place, climber.answer(how).await);
+        for racing in open {
+            done(racing.place, racing.answer(how).await);
         }
     }
 
     /// Draws on to the next look, and what that cost.
     async fn climb<'h>(
         &self,
-        mut own: Climber<'h>,
+        mut own: RacingCandidate<'h>,
         looks: &[usize],
-    ) -> (usize, Result<(Climber<'h>, f64), SolveError>) {
+    ) -> (usize, Result<(RacingCandidate<'h>, f64), SolveError>) {
         let (how, place) = (self.how, own.place);
         let before = own.progress.spent;
         let next = looks
@@ -109,13 +116,13 @@ impl Race<'_> {
         let look = next.unwrap_or(how.candidate.budget);
         let climbed = async {
             let work = &mut own.begun.work;
-            let (tree, standing) = work.look(&how.candidate, look).await?;
+            let (tree, state) = work.look(&how.candidate, look).await?;
             // Here a verifier reads at every look what it will have to read in any case.
             own.tree = Some(work.taken(&how.candidate, look, tree).await?);
-            let spent = self.tariff.spent(look, &work.spent, &work.read);
-            own.progress = Progress::new(look, spent, &standing);
+            let spent = self.cost_model.spent(look, &work.spent, &work.read);
+            own.progress = Progress::new(look, spent, &state);
             let stopping = how.candidate.stopping;
-            own.decided = stopping.is_some_and(|rule| rule.decided(&standing));
+            own.decided = stopping.is_some_and(|rule| rule.decided(&state));
             Ok((own, spent - before))
         };
         let climbed = guarded(climbed).await;
@@ -123,7 +130,7 @@ impl Race<'_> {
     }
 }
 
-impl Climber<'_> {
+impl RacingCandidate<'_> {
     async fn answer(self, how: &Elimination) -> Result<(Solved, f64), SolveError> {
         let Progress { drawn, spent, .. } = self.progress;
         let most = how.candidate.budget;

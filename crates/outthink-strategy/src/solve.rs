@@ -13,14 +13,14 @@ use crate::candidate::Candidate;
 use crate::choice::{Bounds, Chosen};
 use crate::confidence::Ended;
 use crate::error::StrategyError;
-use crate::features::Glimpse;
+use crate::features::ProbeFeatures;
 use crate::memory::{RememberingPolicy, RememberingVerifier};
-use crate::stopping::{PROBE, Standing, Stopping};
+use crate::stopping::{PROBE, Stopping, VoteState};
 use crate::strategy::Strategy;
 use crate::unlike::Shown;
 
 /// What a strategy works with.
-pub struct Hands<'a> {
+pub struct SolveContext<'a> {
     /// The policy.
     pub policy: &'a dyn Policy,
     /// Verifiers by their names in the strategy; those of [`Strategy::asks`] are needed.
@@ -113,12 +113,12 @@ impl Strategy {
         problem: Arc<Problem>,
         budget: f64,
         seed: u64,
-        hands: &Hands<'_>,
+        context: &SolveContext<'_>,
     ) -> Result<Solved, SolveError> {
         let reader = self.probe(budget)?;
-        let begun = Begun::new(problem, reader, seed, hands).await?;
+        let begun = InProgress::new(problem, reader, seed, context).await?;
         let bounds = Bounds {
-            most: hands.most,
+            most: context.most,
             price: None,
         };
         let chosen = self.choose(budget, &begun.glimpses, bounds)?;
@@ -128,7 +128,7 @@ impl Strategy {
     /// Does what was chosen.
     pub(crate) async fn finish(
         &self,
-        mut begun: Begun<'_>,
+        mut begun: InProgress<'_>,
         budget: f64,
         chosen: Chosen,
     ) -> Result<Solved, SolveError> {
@@ -183,25 +183,25 @@ fn whole(method: AnyMethod, draws: usize) -> Result<Plan, outthink_core::Error> 
 }
 
 /// A problem whose first samples are known, if its strategy looks at them.
-pub(crate) struct Begun<'a> {
+pub(crate) struct InProgress<'a> {
     pub(crate) work: Work<'a>,
-    glimpses: Vec<Glimpse>,
+    glimpses: Vec<ProbeFeatures>,
     probed: Option<(Tree, Option<String>)>,
 }
 
-impl<'a> Begun<'a> {
+impl<'a> InProgress<'a> {
     /// Looks at the first samples, if somebody, or a verifier, reads them.
     pub(crate) async fn new(
         problem: Arc<Problem>,
         reader: Option<Option<&str>>,
         seed: u64,
-        hands: &'a Hands<'a>,
-    ) -> Result<Begun<'a>, SolveError> {
+        context: &'a SolveContext<'a>,
+    ) -> Result<InProgress<'a>, SolveError> {
         let mut work = Work {
             problem,
             seed,
-            hands,
-            policy: RememberingPolicy::new(hands.policy),
+            context,
+            policy: RememberingPolicy::new(context.policy),
             verifiers: HashMap::new(),
             spent: Usage::default(),
             read: Vec::new(),
@@ -210,17 +210,17 @@ impl<'a> Begun<'a> {
         if let Some(reader) = reader {
             let method = reader.map_or(MAJORITY, |_| BEST_OF_N);
             let tree = work.run(&whole(method, PROBE)?, reader).await?;
-            glimpsed = glimpses(&tree, hands.answers).await?;
+            glimpsed = glimpses(&tree, context.answers).await?;
             probed = Some((tree, reader.map(str::to_owned)));
         }
-        Ok(Begun {
+        Ok(InProgress {
             work,
             glimpses: glimpsed,
             probed,
         })
     }
 
-    pub(crate) fn glimpses(&self) -> &[Glimpse] {
+    pub(crate) fn glimpses(&self) -> &[ProbeFeatures] {
         &self.glimpses
     }
 
@@ -232,7 +232,7 @@ impl<'a> Begun<'a> {
         candidate: &Candidate,
     ) -> Result<Shown, SolveError> {
         let mut first = match self.glimpses.is_empty() && candidate.reuses_probe() {
-            true => glimpses(tree, self.work.hands.answers).await?,
+            true => glimpses(tree, self.work.context.answers).await?,
             false => self.glimpses.clone(),
         };
         if first.len() < PROBE {
@@ -256,8 +256,8 @@ impl<'a> Begun<'a> {
         unlike: Option<String>,
         confidence: impl FnOnce(&Ended) -> Result<Option<f64>, StrategyError>,
     ) -> Result<Solved, SolveError> {
-        let Begun { work, probed, .. } = self;
-        let hands = work.hands;
+        let InProgress { work, probed, .. } = self;
+        let context = work.context;
         let candidate = &chosen.candidate;
         let before = if probed.is_some() { PROBE } else { 0 };
         let samples = match candidate.reuses_probe() {
@@ -267,7 +267,9 @@ impl<'a> Begun<'a> {
         let mut selection = candidate.selection;
         let problem = &tree.problem;
         let solutions = tree.solutions();
-        let mut answer = selection.choose(problem, &solutions, hands.answers).await?;
+        let mut answer = selection
+            .choose(problem, &solutions, context.answers)
+            .await?;
         // A search that was stopped, or lost its way, may have no answer where the first samples had.
         let mut fell_back = false;
         if answer.is_none()
@@ -275,7 +277,9 @@ impl<'a> Begun<'a> {
         {
             let solutions = probe.solutions();
             let majority = Selection::Majority;
-            answer = majority.choose(problem, &solutions, hands.answers).await?;
+            answer = majority
+                .choose(problem, &solutions, context.answers)
+                .await?;
             if answer.is_some() {
                 (selection, fell_back) = (Selection::Majority, true);
             }
@@ -292,7 +296,7 @@ impl<'a> Begun<'a> {
             stepwise,
             &chosen,
             answered,
-            hands.answers,
+            context.answers,
         );
         let confidence = match ended {
             Some(ended) if unlike.is_none() => confidence(&ended)?,
@@ -318,7 +322,7 @@ impl<'a> Begun<'a> {
 pub(crate) struct Work<'a> {
     problem: Arc<Problem>,
     seed: u64,
-    hands: &'a Hands<'a>,
+    context: &'a SolveContext<'a>,
     policy: RememberingPolicy<'a>,
     verifiers: HashMap<String, RememberingVerifier<'a>>,
     pub(crate) spent: Usage,
@@ -332,8 +336,8 @@ impl Work<'_> {
             let Some(stopping) = candidate.stopping else {
                 break;
             };
-            let (tree, standing) = self.look(candidate, look).await?;
-            if stopping.decided(&standing) || look == candidate.budget {
+            let (tree, state) = self.look(candidate, look).await?;
+            if stopping.decided(&state) || look == candidate.budget {
                 return Ok((self.taken(candidate, look, tree).await?, look));
             }
         }
@@ -347,24 +351,24 @@ impl Work<'_> {
         &mut self,
         candidate: &Candidate,
         look: usize,
-    ) -> Result<(Tree, Standing), SolveError> {
-        let mut standing = Standing::default();
+    ) -> Result<(Tree, VoteState), SolveError> {
+        let mut state = VoteState::default();
         if candidate.stopping.is_some_and(Stopping::needs_rewards) {
             let plan = candidate.at(look).plan()?;
             let tree = self.run(&plan, candidate.verifier.as_deref()).await?;
             let solutions = tree.solutions();
             let choosing = candidate.selection;
-            let answer = choosing.choose(&self.problem, &solutions, self.hands.answers);
+            let answer = choosing.choose(&self.problem, &solutions, self.context.answers);
             let answer = answer.await?;
-            standing.reward = answer.and_then(|own| reward(candidate.selection, &own, &solutions));
-            return Ok((tree, standing));
+            state.reward = answer.and_then(|own| reward(candidate.selection, &own, &solutions));
+            return Ok((tree, state));
         }
         let tree = self.run(&whole(MAJORITY, look)?, None).await?;
-        let classes = classes(&tree, self.hands.answers).await?;
+        let classes = classes(&tree, self.context.answers).await?;
         for class in classes.into_iter().flatten() {
-            standing.ballot.add(class);
+            state.ballot.add(class);
         }
-        Ok((tree, standing))
+        Ok((tree, state))
     }
 
     /// What a candidate takes its answer from at a look: its draws, read by its verifier if they are not yet.
@@ -388,7 +392,7 @@ impl Work<'_> {
         if let Some(name) = reader
             && !self.verifiers.contains_key(name)
         {
-            let own = self.hands.verifiers.iter().find(|(own, _)| *own == name);
+            let own = self.context.verifiers.iter().find(|(own, _)| *own == name);
             let (_, verifier) = own.ok_or_else(|| SolveError::NoVerifier(name.to_owned()))?;
             let remembering = RememberingVerifier::new(*verifier);
             self.verifiers.insert(name.to_owned(), remembering);
@@ -397,8 +401,8 @@ impl Work<'_> {
         let tree = search(
             Arc::clone(&self.problem),
             plan,
-            self.hands.sampling,
-            self.hands.limits,
+            self.context.sampling,
+            self.context.limits,
             self.seed,
             &self.policy,
             verifier.map(|own| own as &dyn Verifier),
@@ -437,7 +441,10 @@ pub(crate) async fn classes(
     Ok(found.iter().map(class).collect())
 }
 
-async fn glimpses(tree: &Tree, domain: &dyn Domain) -> Result<Vec<Glimpse>, outthink_core::Error> {
+async fn glimpses(
+    tree: &Tree,
+    domain: &dyn Domain,
+) -> Result<Vec<ProbeFeatures>, outthink_core::Error> {
     let classes = classes(tree, domain).await?;
     let drawn = leaves(tree).iter().zip(classes);
     let glimpse = |(&leaf, class)| glimpse(tree, leaf, class);
@@ -445,15 +452,15 @@ async fn glimpses(tree: &Tree, domain: &dyn Domain) -> Result<Vec<Glimpse>, outt
 }
 
 /// The complete solutions that a search keeps; whose answers are the same is not told.
-fn found(tree: &Tree) -> Vec<Glimpse> {
+fn found(tree: &Tree) -> Vec<ProbeFeatures> {
     let whole = |&&node: &&NodeId| matches!(tree.nodes()[node].finished, Some((Stop::Answer, _)));
     let whole = tree.kept.iter().filter(whole);
     whole.map(|&node| glimpse(tree, node, None)).collect()
 }
 
-fn glimpse(tree: &Tree, leaf: NodeId, class: Option<usize>) -> Glimpse {
+fn glimpse(tree: &Tree, leaf: NodeId, class: Option<usize>) -> ProbeFeatures {
     let steps = tree.steps(leaf);
-    Glimpse {
+    ProbeFeatures {
         class,
         tokens: steps.iter().map(|step| step.tokens.len()).sum(),
         logprob: steps.iter().map(|step| step.logprob).sum(),
@@ -477,14 +484,14 @@ mod tests {
     /// What `with` comes to with a policy and verifiers that count: how many were drawn, and how many scored.
     fn counted<T>(
         split: bool,
-        with: impl AsyncFnOnce(Arc<Problem>, &Hands<'_>) -> Result<T, SolveError>,
+        with: impl AsyncFnOnce(Arc<Problem>, &SolveContext<'_>) -> Result<T, SolveError>,
     ) -> (T, usize, usize) {
         let mock = Mock {
             split,
             drawn: AtomicUsize::new(0),
             scored: AtomicUsize::new(0),
         };
-        let hands = Hands {
+        let context = SolveContext {
             policy: &mock,
             verifiers: vec![(testing::GOOD, &mock), (testing::BIASED, &mock)],
             sampling: Sampling::at(1.0),
@@ -500,7 +507,7 @@ mod tests {
             id: "p".into(),
             text: "what?".into(),
         });
-        let done = block_on(with(problem, &hands)).unwrap();
+        let done = block_on(with(problem, &context)).unwrap();
         let count = |counter: AtomicUsize| counter.into_inner();
         (done, count(mock.drawn), count(mock.scored))
     }
@@ -511,8 +518,8 @@ mod tests {
         let strategy = &Strategy::Fitted(Box::new(file));
         for split in [false, true] {
             for budget in [4.0, 8.0, 16.0, 64.0] {
-                let (solved, drawn, scored) = counted(split, async |problem, hands| {
-                    strategy.solve(problem, budget, 1, hands).await
+                let (solved, drawn, scored) = counted(split, async |problem, context| {
+                    strategy.solve(problem, budget, 1, context).await
                 });
                 assert_eq!(drawn, solved.samples, "{:?}", solved.chosen);
                 assert!(scored <= drawn);
@@ -523,8 +530,8 @@ mod tests {
 
     /// How many samples a candidate says that it took, was drawn, and was scored.
     fn search(candidate: &Candidate, split: bool) -> (usize, usize, usize) {
-        counted(split, async |problem, hands| {
-            let mut begun = Begun::new(problem, None, 1, hands).await?;
+        counted(split, async |problem, context| {
+            let mut begun = InProgress::new(problem, None, 1, context).await?;
             let (_, drawn) = begun.work.search(candidate).await?;
             Ok(drawn)
         })

@@ -28,7 +28,7 @@ pub enum Stopping {
 
 /// What is known after some draws.
 #[derive(Clone, Debug, Default)]
-pub struct Standing {
+pub struct VoteState {
     /// The votes.
     pub ballot: Ballot,
     /// The reward of the best solution with the answer that is taken; none without a verifier or an answer.
@@ -38,7 +38,7 @@ pub struct Standing {
 /// The first look at a vote, and the size of a probe: draws.
 pub const PROBE: usize = 4;
 
-impl Standing {
+impl VoteState {
     /// Where only the reward counts.
     pub fn rewarded(reward: Option<f64>) -> Self {
         Self {
@@ -50,8 +50,8 @@ impl Standing {
 
 impl Stopping {
     /// Is it decided?
-    pub fn decided(self, standing: &Standing) -> bool {
-        let leaders = standing.ballot.leaders();
+    pub fn decided(self, state: &VoteState) -> bool {
+        let leaders = state.ballot.leaders();
         match self {
             Self::Beta(confidence) => leaders
                 .is_some_and(|(_, first, second)| beta_above_half(first, second) >= confidence),
@@ -59,7 +59,7 @@ impl Stopping {
                 let rank = (leader + 1) as f64;
                 evidence(first - 1, second) >= (rank * (rank + 1.0) / risk).ln()
             }),
-            Self::Rewarded(wanted) => standing.reward.is_some_and(|reward| reward >= wanted),
+            Self::Rewarded(wanted) => state.reward.is_some_and(|reward| reward >= wanted),
         }
     }
 
@@ -224,10 +224,10 @@ mod tests {
         };
         let rule = |stopping: Stopping, coin: &mut dyn FnMut() -> u64| {
             let stopped = (0..1000).filter(|_| {
-                let mut standing = Standing::default();
+                let mut state = VoteState::default();
                 (0..256).any(|_| {
-                    standing.ballot.add(coin() as usize);
-                    stopping.decided(&standing)
+                    state.ballot.add(coin() as usize);
+                    stopping.decided(&state)
                 })
             });
             stopped.count()

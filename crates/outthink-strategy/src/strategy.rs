@@ -8,7 +8,7 @@ use crate::confidence::Ended;
 use crate::cost_model::Unit;
 use crate::elimination::Elimination;
 use crate::error::StrategyError;
-use crate::features::Glimpse;
+use crate::features::ProbeFeatures;
 use crate::file::StrategyFile;
 use crate::predictor::Predicted;
 use crate::unlike::Shown;
@@ -88,6 +88,13 @@ impl Strategy {
         }
     }
 
+    /// The smallest budget that it has something for, in samples: those that cost as much on average.
+    pub fn smallest_in_samples(&self) -> usize {
+        let fitted = self.budgets().unwrap_or_default();
+        let least = |budget: &f64| (budget / self.sample()).ceil() as usize;
+        fitted.first().map_or(1, least)
+    }
+
     /// The names of the verifiers that it may ask at a budget, for one problem or for many that share a total.
     pub fn asks(&self, budget: f64, together: bool) -> Result<Vec<&str>, StrategyError> {
         match self {
@@ -160,7 +167,7 @@ impl Strategy {
     pub(crate) fn predicted(
         &self,
         budget: f64,
-        glimpses: &[Glimpse],
+        glimpses: &[ProbeFeatures],
     ) -> Result<Option<Predicted>, StrategyError> {
         match self {
             Self::Fitted(file) => file.predicted(budget, glimpses),
@@ -172,7 +179,7 @@ impl Strategy {
     pub fn choose(
         &self,
         budget: f64,
-        glimpses: &[Glimpse],
+        glimpses: &[ProbeFeatures],
         bounds: Bounds,
     ) -> Result<Chosen, StrategyError> {
         match self {

@@ -8,7 +8,7 @@ use outthink_core::{
     Step, Stop, Usage, Verifier,
 };
 
-use crate::{StrategyFile, Tariff, Unit};
+use crate::{CostModel, StrategyFile, Unit};
 
 pub(crate) const GOOD: &str = "good";
 pub(crate) const BIASED: &str = "biased";
@@ -40,8 +40,8 @@ pub(crate) fn verifiers() -> Vec<ModelInfo> {
 }
 
 /// Prices in samples.
-pub(crate) fn samples() -> Tariff {
-    Tariff::new(Unit::Samples, &policy(), &verifiers()).expect("samples have no price")
+pub(crate) fn samples() -> CostModel {
+    CostModel::new(Unit::Samples, &policy(), &verifiers()).expect("samples have no price")
 }
 
 /// A strategy fitted for 4 to 64 samples, with verifiers or without. `outthink-lab` makes these files in its tests.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::features::{Glimpse, NAMES, OF_ANY, WITHOUT_REWARDS, features};
+use crate::features::{NAMES, OF_ANY, ProbeFeatures, WITHOUT_REWARDS, features};
 use crate::linear::Scale;
 use crate::numbers::rounded;
 
@@ -15,9 +15,9 @@ const SPAN: f64 = 0.05;
 /// What is known of a problem's solutions.
 pub enum Shown {
     /// The first samples.
-    First(Vec<Glimpse>),
+    First(Vec<ProbeFeatures>),
     /// No more than what a search came to.
-    Found(Vec<Glimpse>),
+    Found(Vec<ProbeFeatures>),
 }
 
 /// What the problems of a fit are like.
@@ -126,8 +126,8 @@ fn strangeness(row: &[f64], place: usize, shown: &Shown) -> String {
 mod tests {
     use super::*;
 
-    fn first(tokens: usize) -> Vec<Glimpse> {
-        let glimpse = Glimpse {
+    fn first(tokens: usize) -> Vec<ProbeFeatures> {
+        let glimpse = ProbeFeatures {
             class: Some(0),
             tokens,
             logprob: -0.5 * tokens as f64,

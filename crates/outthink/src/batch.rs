@@ -13,7 +13,7 @@ use futures::future::join;
 use indicatif::ProgressBar;
 use outthink_core::{AnyMethod, Chosen, Domain, Plan, Problem, Solution, Spending, Verifier};
 use outthink_lab::{Columns, Golds, ModelInfo, Searches, read_dataset, read_dataset_from, short};
-use outthink_strategy::{Batch, SolveError, Solved, Tariff, Unit};
+use outthink_strategy::{Batch, CostModel, SolveError, Solved, Unit};
 use serde::Serialize;
 use serde_json::json;
 
@@ -168,7 +168,7 @@ fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {
         sampling: *sampling,
         limits: *limits,
         seed: arguments.seed,
-        appetite: policy.appetite(),
+        target_in_flight: policy.target_in_flight(),
         journal: &journal,
     };
     // Told in the order in which they end, and judged while others are searched.
@@ -241,7 +241,7 @@ fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCo
         )));
     }
     let infos: Vec<ModelInfo> = verifiers.iter().map(|own| own.info.clone()).collect();
-    let tariff = Tariff::new(unit, &policy.info, &infos).map_err(Failure::input)?;
+    let cost_model = CostModel::new(unit, &policy.info, &infos).map_err(Failure::input)?;
     let names = strategy.asks(share, true).map_err(Failure::input)?;
     let judges: Vec<&serde_json::Value> = infos.iter().map(|own| &own.identity).collect();
     let run = run_name(
@@ -263,7 +263,7 @@ fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCo
         strategy: &strategy,
         policy: &policy,
         verifiers: names.into_iter().zip(&verifiers).collect(),
-        tariff: &tariff,
+        cost_model: &cost_model,
         answers: work.domain,
         seed: arguments.seed,
         journal: &journal,

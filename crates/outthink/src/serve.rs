@@ -9,18 +9,18 @@ use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
-use outthink_core::{Domain, ModelError, Policy, Stop, Until, Usage, draw_seed};
+use outthink_core::{ModelError, Policy, Stop, Until, Usage, draw_seed};
 use outthink_engine::{DrawRequest, EmbeddedPolicy};
 use outthink_gateway::{
-    Finish, Forward, Forwarded, Gateway, Keys, Models, Performed, Piece, ServedPolicy,
-    ServedVerifier, Settings, Strategist, Talk, Task, Turn, Utterance, Voice,
+    Finish, Forward, Forwarded, Gateway, Keys, Models, Piece, ServedPolicy, ServedVerifier,
+    Settings, Talk, Turn, Utterance, Voice,
 };
 use outthink_lab::{ModelInfo, VerifierModel, tree_page};
 use outthink_micro::Experts;
 use outthink_micro::family::{Family, MICRO, Member};
 use outthink_prompt::Message;
 use outthink_remote::RemotePolicy;
-use outthink_strategy::{Hands, Strategy};
+use outthink_strategy::Strategy;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::blame::blame;
@@ -147,13 +147,13 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
     let judge = verifiers.first().map(|own| own.name.clone());
     let mut policies = Vec::new();
     for (name, own) in loaded {
-        let strategist = match (builtin, &judge) {
+        let strategy = match (builtin, &judge) {
             (None, _) => None,
             (Some(builtin), Some(judge)) => {
                 let fixed = builtin.with(&own.info, judge).map_err(Failure::input)?;
                 let strategy = Strategy::Fixed(fixed);
                 strategy::fits(&strategy, &own)?;
-                Some(Strategic::of(strategy, arguments.domain.get()))
+                Some(Arc::new(strategy))
             }
             (Some(builtin), None) => {
                 return Err(Failure::Input(anyhow!(
@@ -162,7 +162,7 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
             }
         };
         policies.push(ServedPolicy {
-            strategist,
+            strategy,
             ..policy(own, &name)
         });
     }
@@ -237,7 +237,7 @@ fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
     let strategy = named.with(&info, &infos)?;
     strategy::fits(&strategy, &loaded)?;
     let mut policy = policy(loaded, &info.name);
-    policy.strategist = Some(Strategic::of(strategy, arguments.domain.get()));
+    policy.strategy = Some(Arc::new(strategy));
     let served = |own: VerifierModel| ServedVerifier {
         name: own.info.name,
         model: own.model,
@@ -250,61 +250,6 @@ fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
         blame,
         markup: tree_page::markup,
     })
-}
-
-/// A strategy as the gateway sees it. Clients and their keys count samples; a strategy that counts otherwise gets what as many
-/// cost on average.
-struct Strategic(Strategy, &'static dyn Domain);
-
-impl Strategic {
-    fn of(strategy: Strategy, domain: &'static dyn Domain) -> Arc<dyn Strategist> {
-        Arc::new(Self(strategy, domain))
-    }
-}
-
-impl Strategist for Strategic {
-    fn smallest(&self) -> usize {
-        let fitted = self.0.budgets().unwrap_or_default();
-        let least = |budget: &f64| (budget / self.0.sample()).ceil() as usize;
-        fitted.first().map_or(1, least)
-    }
-
-    fn answer<'a>(&'a self, task: Task<'a>) -> BoxFuture<'a, Result<Performed, ModelError>> {
-        async move {
-            let hands = Hands {
-                policy: task.policy,
-                verifiers: task.verifiers,
-                sampling: task.sampling,
-                limits: task.limits,
-                answers: self.1,
-                most: Some(task.most),
-            };
-            let budget = task.budget as f64 * self.0.sample();
-            let solved = self
-                .0
-                .solve(task.problem, budget, task.seed, &hands)
-                .await?;
-            let candidate = &solved.chosen.candidate;
-            Ok(Performed {
-                plan: candidate.at(solved.drawn).plan()?,
-                verifier: candidate.verifier.clone(),
-                selection: solved.selection,
-                reason: match &solved.unlike {
-                    None => format!("{candidate}: {}", solved.chosen.reason),
-                    Some(unlike) => format!(
-                        "{candidate}, without a confidence ({unlike}): {}",
-                        solved.chosen.reason
-                    ),
-                },
-                confidence: solved.confidence,
-                tree: solved.answered().clone(),
-                other: solved.beside().cloned(),
-                drawn: solved.policy,
-                read: solved.verifiers,
-            })
-        }
-        .boxed()
-    }
 }
 
 fn policy(loaded: LoadedPolicy, name: &str) -> ServedPolicy {
@@ -351,7 +296,7 @@ fn policy(loaded: LoadedPolicy, name: &str) -> ServedPolicy {
         limits,
         cost,
         profile: Some(profile),
-        strategist: None,
+        strategy: None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! `outthink solve --strategy`: a strategy chooses how to spend the budget.
 
 use std::process::ExitCode;
-
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -12,7 +11,7 @@ use outthink_lab::{
     chance, short,
 };
 use outthink_remote::Role;
-use outthink_strategy::{Builtin, Fitted, Hands, Solved, Strategy, StrategyFile};
+use outthink_strategy::{Builtin, Fitted, SolveContext, Solved, Strategy, StrategyFile};
 use serde::Serialize;
 
 use crate::cli::{PolicyChoice, Solve, VerifierChoice};
@@ -326,7 +325,7 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {
     let judges = verifiers.iter().map(|own| own.model.as_ref());
     let judges: Vec<_> = judges.map(CountedVerifier::new).collect();
     let judges = judges.iter().map(|judge| judge as &dyn Verifier);
-    let hands = Hands {
+    let context = SolveContext {
         policy: &counted,
         verifiers: names.into_iter().zip(judges).collect(),
         sampling: policy.sampling,
@@ -335,7 +334,7 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {
         most: Some(most),
     };
     let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
-    let solved = block_on(strategy.solve(Arc::clone(&problem), budget, arguments.seed, &hands))?;
+    let solved = block_on(strategy.solve(Arc::clone(&problem), budget, arguments.seed, &context))?;
     let costs = costs(&solved, &policy.info, &infos);
     let solutions = solved.answered().solutions();
     let answer = solved.answer.as_ref();

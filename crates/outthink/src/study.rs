@@ -52,7 +52,7 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
         }
     }
     let look = |store: &mut Store| {
-        let estimate = Estimate::of(&study, store, models.appetite())?;
+        let estimate = Estimate::of(&study, store, models.target_in_flight())?;
         Ok((store.count(&study.name)?, estimate))
     };
     let (count, estimate) = if arguments.dry_run {

@@ -66,13 +66,24 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
         let split = Split::read(&study, test.as_ref(), &mut store, policy);
         splits.push(split.map_err(Failure::input)?);
     }
-    let mut tariffs = Vec::new();
+    let mut cost_models = Vec::new();
     for split in &splits {
-        tariffs.push(split.tune.tariff(arguments.unit).map_err(Failure::input)?);
+        cost_models.push(
+            split
+                .tune
+                .cost_model(arguments.unit)
+                .map_err(Failure::input)?,
+        );
     }
-    let tunings = splits.iter().zip(&tariffs).map(|(split, tariff)| {
+    let tunings = splits.iter().zip(&cost_models).map(|(split, cost_model)| {
         let all = (0..split.tune.candidates.len()).collect();
-        Tuning::new(&split.tune, tariff, all, arguments.folds, arguments.seed)
+        Tuning::new(
+            &split.tune,
+            cost_model,
+            all,
+            arguments.folds,
+            arguments.seed,
+        )
     });
     let tunings: Vec<Tuning<'_>> = tunings.collect();
     let fit = |own: &Tuning<'_>| {
@@ -91,7 +102,7 @@ pub(crate) fn run(arguments: &TuneArguments) -> Result<(), Failure> {
         } else {
             println!("{}", summary(policy, arguments, split, &compared));
         }
-        let strategy = strategy_file(&study, &split.tune, tuning.tariff, tuned)?;
+        let strategy = strategy_file(&study, &split.tune, tuning.cost_model, tuned)?;
         let file = match (&arguments.out, &arguments.report) {
             (Some(out), _) if policies.len() == 1 => out.clone(),
             (_, Some(folder)) => folder.join(format!("strategy-{policy}.toml")),

@@ -182,7 +182,7 @@ fn stored_policies(study: &Study) -> Result<(Vec<PolicyModel>, usize), Failure> 
                 model: Arc::new(Stored),
                 sampling: *sampling,
                 limits: *limits,
-                appetite: AnyPolicy::EMBEDDED_APPETITE,
+                target_in_flight: AnyPolicy::EMBEDDED_IN_FLIGHT,
             });
         }
     }
@@ -254,7 +254,7 @@ pub(crate) fn policy(entry: &ModelTable, methods: &[AnyMethod]) -> Result<Policy
 /// A policy as the lab takes it.
 pub(crate) fn policy_model(loaded: LoadedPolicy) -> PolicyModel {
     PolicyModel {
-        appetite: loaded.model.appetite(),
+        target_in_flight: loaded.model.target_in_flight(),
         info: loaded.info,
         model: Arc::new(loaded.model),
         sampling: loaded.sampling,

@@ -244,7 +244,7 @@ impl Server {
             },
             cost: None,
             profile: (name == "small").then(|| "micro".into()),
-            strategist: None,
+            strategy: None,
         };
         let models = Models {
             policies: vec![

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::estimate::spent::{Spent, Work};
-use crate::store::{Drawn, Finished, Store, StoreError, Write as StoreWrite};
+use crate::store::{Drawn, FinishedUnit, Store, StoreError, Write as StoreWrite};
 use crate::study::recipe::{ModelEntry, Recipe};
 use crate::study::unit_runner::grade;
 use crate::study::{Cell, Config, Problem, Study, unit_id};
@@ -582,7 +582,7 @@ fn units(
         generated,
         ..Usage::default()
     };
-    let done = |cell: &Cell| Finished {
+    let done = |cell: &Cell| FinishedUnit {
         unit: unit_id(cell.hash(), key, seed),
         seconds: 0.0,
         policy: Usage::default(),
@@ -603,7 +603,7 @@ fn units(
     let of_policy = study.cells.iter().filter(|cell| cell.policy == policy);
     for cell in of_policy {
         let unit = match cell.verifier {
-            None => Finished {
+            None => FinishedUnit {
                 policy: usage,
                 spent: Spent {
                     draws,
@@ -622,7 +622,7 @@ fn units(
                     .iter()
                     .enumerate()
                     .filter_map(|(index, line)| Some((index, line.rewards.get(name)?.clone())));
-                Finished {
+                FinishedUnit {
                     rewards: rewards.collect(),
                     ..done(cell)
                 }

@@ -6,7 +6,7 @@
 
 mod claim;
 mod database;
-mod place;
+pub(crate) mod place;
 mod postgres;
 mod read;
 mod schema;
@@ -17,12 +17,11 @@ use crate::study::{Problem, Study};
 pub use claim::{Claim, Shard};
 use database::{Database, Value};
 pub use database::{StoreError, TextRow};
-pub(crate) use place::serialize as serialize_place;
 pub use place::{is_url, shown};
 pub use read::{Count, Sample, Took, UnitRow};
 use schema::Held;
 pub(crate) use write::Write;
-pub use write::{Choice, Drawn, Finished};
+pub use write::{Choice, Drawn, FinishedUnit};
 
 /// A run store.
 pub struct Store {

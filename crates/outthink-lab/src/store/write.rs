@@ -61,7 +61,7 @@ pub struct Choice {
 
 /// A unit that is done.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Finished {
+pub struct FinishedUnit {
     /// Which.
     pub unit: i64,
     /// From its beginning to its end, beside whatever else ran.
@@ -88,7 +88,7 @@ pub struct Finished {
 
 pub(crate) enum Write {
     Journal { unit: i64, key: i64, reply: String },
-    Finish(Box<Finished>),
+    Finish(Box<FinishedUnit>),
     Fail { unit: i64, error: String },
 }
 
@@ -135,7 +135,7 @@ impl Store {
 
     fn write_each(&mut self, batch: Vec<Write>) -> Result<(), StoreError> {
         let mut journal: Vec<Vec<Value>> = Vec::new();
-        let mut finished: Vec<Finished> = Vec::new();
+        let mut finished: Vec<FinishedUnit> = Vec::new();
         for write in batch {
             match write {
                 Write::Journal { unit, key, reply } => {
@@ -167,8 +167,8 @@ impl Store {
     }
 
     /// A unit that another worker has done meanwhile stays as it is.
-    fn finish(&mut self, finished: Finished) -> Result<(), StoreError> {
-        let Finished {
+    fn finish(&mut self, finished: FinishedUnit) -> Result<(), StoreError> {
+        let FinishedUnit {
             unit,
             seconds,
             policy,

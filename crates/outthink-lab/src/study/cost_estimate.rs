@@ -6,7 +6,7 @@ use outthink_core::{Expected, Flops, ModelCost};
 use outthink_strategy::Unit;
 
 use crate::store::{Store, StoreError};
-use crate::study::run::appetite_of;
+use crate::study::run::draws_in_flight;
 use crate::study::{Cell, Config, Study};
 
 /// What is left to do of a study.
@@ -69,8 +69,12 @@ impl Estimate {
     const TEMPLATE: usize = 512;
 
     /// Cells of which units are done are estimated by those; the others have as many tokens as they may, and nobody knows how
-    /// long they take. `appetite` is how many samples are under way at once.
-    pub fn of(study: &Study, store: &mut Store, appetite: usize) -> Result<Self, StoreError> {
+    /// long they take. `target_in_flight` is how many samples are under way at once.
+    pub fn of(
+        study: &Study,
+        store: &mut Store,
+        target_in_flight: usize,
+    ) -> Result<Self, StoreError> {
         let index: HashMap<&str, usize> = study
             .cells
             .iter()
@@ -125,7 +129,7 @@ impl Estimate {
             if mean.units >= FEW.min(mean.units + left as f64) && mean.units > 0.0 {
                 measured += left;
                 // A unit has so much of what is under way; the others have the rest meanwhile.
-                let share = appetite_of(cell) as f64 / appetite.max(1) as f64;
+                let share = draws_in_flight(cell) as f64 / target_in_flight.max(1) as f64;
                 let took = mean.seconds / mean.units * units * share.min(1.0);
                 seconds = seconds.map(|sum: f64| sum + took);
                 estimate.generated += mean.generated / mean.units * units;

@@ -149,7 +149,7 @@ pub struct Recipe {
     /// Where the store is.
     #[serde(
         skip_serializing_if = "Option::is_none",
-        serialize_with = "crate::store::serialize_place"
+        serialize_with = "crate::store::place::serialize"
     )]
     pub store: Option<String>,
 }

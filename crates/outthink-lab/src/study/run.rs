@@ -1,4 +1,4 @@
-//! Running a study: all problems and methods at once, as many draws in flight as the models have an appetite for.
+//! Running a study: all problems and methods at once, as many draws in flight as keep the models busy.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use outthink_core::{Domain, Flops, ModelCost, ModelInfo, Usage};
 use outthink_strategy::{PolicyModel, Strategy, VerifierModel};
 
-use crate::store::{Claim, Count, Finished, Shard, Store, StoreError};
-use crate::study::store_writer::{Ended, Keeper};
+use crate::store::{Claim, Count, FinishedUnit, Shard, Store, StoreError};
+use crate::study::store_writer::{Ended, StoreWriter};
 use crate::study::unit::{Failed, Tools};
 use crate::study::{Cell, Config, Study};
 
@@ -28,8 +28,11 @@ pub struct Models {
 
 impl Models {
     /// How many samples keep the policies busy.
-    pub fn appetite(&self) -> usize {
-        self.policies.iter().map(|policy| policy.appetite).sum()
+    pub fn target_in_flight(&self) -> usize {
+        self.policies
+            .iter()
+            .map(|policy| policy.target_in_flight)
+            .sum()
     }
 }
 
@@ -143,13 +146,13 @@ pub async fn run(
     store.enlist()?;
     store.retry(&study.name)?;
     let count = store.count(&study.name)?;
-    let keeper = Keeper::start(store);
+    let writer = StoreWriter::start(store);
     let mut runner = Runner {
         tools: Tools {
             study,
             models,
             answers,
-            keeper: &keeper,
+            writer: &writer,
         },
         cells: study.cells.iter().map(|cell| (cell.hash(), cell)).collect(),
         shard,
@@ -165,7 +168,7 @@ pub async fn run(
     };
     let outcome = runner.all(watch).await;
     let status = runner.status;
-    let mut store = keeper.close()?;
+    let mut store = writer.close()?;
     store.release()?;
     match outcome {
         Ok(halt) => Ok((store, halt, status)),
@@ -214,16 +217,16 @@ struct Ending<'a> {
     weight: usize,
     claim: Claim,
     /// Or why it failed.
-    result: Result<Finished, Failed>,
+    result: Result<FinishedUnit, Failed>,
 }
 
 impl<'a> Runner<'a> {
     async fn all(&mut self, watch: &mut dyn FnMut(&Status)) -> Result<Halt, Trouble> {
         /// Units that are leased at once, at most: few, for other workers want some too.
-        const HANDFUL: usize = 16;
-        let appetite = self.tools.models.appetite();
+        const CONCURRENT_UNITS: usize = 16;
+        let target_in_flight = self.tools.models.target_in_flight();
         let cells = self.tools.study.cells.iter();
-        let heaviest = cells.map(appetite_of).max().unwrap_or(1).max(1);
+        let heaviest = cells.map(draws_in_flight).max().unwrap_or(1).max(1);
         let mut ticks = ticker();
         let mut queue: VecDeque<Claim> = VecDeque::new();
         let mut flying = FuturesUnordered::new();
@@ -233,15 +236,15 @@ impl<'a> Runner<'a> {
                 watch(&self.status);
                 return Ok(Halt::Capped(why));
             }
-            while flying.is_empty() || weight < appetite {
+            while flying.is_empty() || weight < target_in_flight {
                 if queue.is_empty() {
                     let (name, shard) = (self.tools.study.name.clone(), self.shard);
                     // No more than can begin now: what waits in a queue here could run elsewhere.
-                    let room = appetite.saturating_sub(weight) / heaviest;
-                    let limit = room.clamp(1, HANDFUL);
+                    let room = target_in_flight.saturating_sub(weight) / heaviest;
+                    let limit = room.clamp(1, CONCURRENT_UNITS);
                     let claims = self
                         .tools
-                        .keeper
+                        .writer
                         .ask(move |store| store.claim(&name, shard, limit));
                     queue.extend(claims.await??);
                 }
@@ -250,7 +253,7 @@ impl<'a> Runner<'a> {
                 };
                 let cell = self.cell(&claim)?;
                 let unit = self.unit(cell, claim);
-                weight += appetite_of(cell);
+                weight += draws_in_flight(cell);
                 flying.push(unit);
             }
             if flying.is_empty() && self.is_over().await? {
@@ -272,7 +275,7 @@ impl<'a> Runner<'a> {
                     let ending: Ending<'a> = ending?;
                     weight -= ending.weight;
                     self.end(ending).await?;
-                    self.hope(HANDFUL)?;
+                    self.hope(CONCURRENT_UNITS)?;
                 }
                 None => {
                     self.status.elapsed = self.start.elapsed();
@@ -298,7 +301,7 @@ impl<'a> Runner<'a> {
             let result = tools.unit(cell, &claim).await?;
             Ok(Ending {
                 cell,
-                weight: appetite_of(cell),
+                weight: draws_in_flight(cell),
                 claim,
                 result,
             })
@@ -317,14 +320,14 @@ impl<'a> Runner<'a> {
             Ok(finished) => {
                 self.tally(cell, &finished);
                 self.status.count.done += 1;
-                self.tools.keeper.finish(finished).await?;
+                self.tools.writer.finish(finished).await?;
             }
             Err(Failed { told, is_hopeless }) => {
                 self.failed += 1;
                 self.hopeless += usize::from(is_hopeless);
                 self.status.count.failed += 1;
                 self.status.failure = Some(told.clone());
-                self.tools.keeper.fail(claim.unit, told).await?;
+                self.tools.writer.fail(claim.unit, told).await?;
             }
         }
         Ok(())
@@ -341,7 +344,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn tally(&mut self, cell: &Cell, finished: &Finished) {
+    fn tally(&mut self, cell: &Cell, finished: &FinishedUnit) {
         let status = &mut self.status;
         let policy = &self.tools.study.policies[cell.policy];
         let verifier = cell
@@ -398,13 +401,13 @@ impl<'a> Runner<'a> {
         let (name, shard) = (self.tools.study.name.clone(), self.shard);
         let left = self
             .tools
-            .keeper
+            .writer
             .ask(move |store| store.left(&name, shard))
             .await??;
         let name = self.tools.study.name.clone();
         self.status.count = self
             .tools
-            .keeper
+            .writer
             .ask(move |store| store.count(&name))
             .await??;
         Ok(left == 0)
@@ -412,7 +415,7 @@ impl<'a> Runner<'a> {
 }
 
 /// How many draws a unit has in flight.
-pub(crate) fn appetite_of(cell: &Cell) -> usize {
+pub(crate) fn draws_in_flight(cell: &Cell) -> usize {
     match cell.config() {
         Config::Pool { draws, .. } => *draws,
         Config::Search { plan, .. } => plan.budget(),

@@ -38,7 +38,7 @@ pub struct Searches<'a> {
     /// The random seed.
     pub seed: u64,
     /// Samples under way at once, about.
-    pub appetite: usize,
+    pub target_in_flight: usize,
     /// Where models' replies are kept until all is done.
     pub journal: &'a JournalFile,
 }
@@ -50,7 +50,7 @@ impl Searches<'_> {
         problems: &[Arc<Problem>],
         done: &mut dyn FnMut(usize, Result<Tree, SearchFailure>),
     ) {
-        let at_once = (self.appetite / self.plan.budget()).max(1);
+        let at_once = (self.target_in_flight / self.plan.budget()).max(1);
         let mut searches = iter(problems.iter().enumerate())
             .map(|(place, problem)| async move {
                 let searched = guarded(self.one(problem)).await;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 
-use crate::store::{Finished, Store, StoreError, Write};
+use crate::store::{FinishedUnit, Store, StoreError, Write};
 
 type Question = Box<dyn FnOnce(&mut Store) + Send>;
 
@@ -16,17 +16,17 @@ enum Order {
 }
 
 /// A handle on the store's thread, which ends with it.
-pub(crate) struct Keeper {
+pub(crate) struct StoreWriter {
     orders: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<Result<Store, StoreError>>>,
 }
 
-/// The thread has ended; [`Keeper::close`] says why.
+/// The thread has ended; [`StoreWriter::close`] says why.
 #[derive(Debug, thiserror::Error)]
 #[error("the store's thread has ended")]
 pub(crate) struct Ended;
 
-impl Keeper {
+impl StoreWriter {
     pub(crate) fn start(mut store: Store) -> Self {
         let (orders, inbox) = mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -51,7 +51,7 @@ impl Keeper {
     }
 
     /// Writes a finished unit; returns when it is in the store.
-    pub(crate) async fn finish(&self, finished: Finished) -> Result<(), Ended> {
+    pub(crate) async fn finish(&self, finished: FinishedUnit) -> Result<(), Ended> {
         self.write(Write::Finish(Box::new(finished))).await
     }
 
@@ -95,7 +95,7 @@ impl Keeper {
 }
 
 /// A run that is given up has written all that came, and leaves its units to others at once.
-impl Drop for Keeper {
+impl Drop for StoreWriter {
     fn drop(&mut self) {
         if let Some(Ok(mut store)) = self.end() {
             // Leases that stay run out by themselves.

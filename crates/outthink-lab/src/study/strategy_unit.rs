@@ -5,20 +5,20 @@ use std::time::Instant;
 
 use outthink_core::{Limits, Prefix, Problem, Sampling, SharedTokens, Stop, Tree, Usage, Verifier};
 use outthink_strategy::{
-    Hands, PolicyModel, RecordedPolicy, RecordedVerifier, SolveError, Solved, Strategy,
+    PolicyModel, RecordedPolicy, RecordedVerifier, SolveContext, SolveError, Solved, Strategy,
     VerifierModel,
 };
 
 use crate::estimate::spent::{Spent, Work};
-use crate::store::{Choice, Finished};
+use crate::store::{Choice, FinishedUnit};
 use crate::study::unit_runner::{
-    Bench, asked_about, path_tokens, rewarded, solved_samples, tells_tokens, verifier_work,
+    UnitRunner, asked_about, path_tokens, rewarded, solved_samples, tells_tokens, verifier_work,
 };
 
 /// A verifier by its name in the strategy.
 pub(crate) type Judge<'a> = (&'a str, &'a VerifierModel);
 
-impl Bench<'_> {
+impl UnitRunner<'_> {
     /// Lets a strategy answer for a budget.
     pub(crate) async fn strategy(
         &self,
@@ -28,7 +28,7 @@ impl Bench<'_> {
         judges: &[Judge<'_>],
         sampling: Sampling,
         limits: Limits,
-    ) -> Result<Finished, SolveError> {
+    ) -> Result<FinishedUnit, SolveError> {
         let start = Instant::now();
         let policy = RecordedPolicy::new(model.model.as_ref(), self.journal);
         let recorded: Vec<RecordedVerifier<'_>> = judges
@@ -40,7 +40,7 @@ impl Bench<'_> {
             })
             .collect();
         let named = judges.iter().zip(&recorded);
-        let hands = Hands {
+        let context = SolveContext {
             policy: &policy,
             verifiers: named
                 .map(|((name, _), verifier)| (*name, verifier as &dyn Verifier))
@@ -52,7 +52,7 @@ impl Bench<'_> {
         };
         let question = self.question();
         let solved = strategy
-            .solve(Arc::clone(&question), budget, self.claim.seed, &hands)
+            .solve(Arc::clone(&question), budget, self.claim.seed, &context)
             .await?;
         let answered = solved.answered();
         let rewards = rewarded(answered.solutions());
@@ -69,7 +69,7 @@ impl Bench<'_> {
             None => false,
         };
         let work = read(&solved, judges, &question);
-        Ok(Finished {
+        Ok(FinishedUnit {
             policy: solved.policy,
             verifier: work.iter().map(|(_, usage, _)| *usage).sum(),
             spent: Spent {

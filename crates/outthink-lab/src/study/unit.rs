@@ -4,11 +4,11 @@ use outthink_core::Domain;
 use outthink_core::guard::guarded;
 use outthink_strategy::Journal;
 
-use crate::store::{Claim, Finished, StoreError};
+use crate::store::{Claim, FinishedUnit, StoreError};
 use crate::study::run::{Models, RunError, Trouble};
-use crate::study::store_writer::Keeper;
+use crate::study::store_writer::StoreWriter;
 use crate::study::strategy_unit::Judge;
-use crate::study::unit_runner::Bench;
+use crate::study::unit_runner::UnitRunner;
 use crate::study::{Cell, Config, Study};
 
 /// Why a unit has failed.
@@ -25,7 +25,7 @@ pub(crate) struct Tools<'a> {
     pub(crate) study: &'a Study,
     pub(crate) models: &'a Models,
     pub(crate) answers: &'a dyn Domain,
-    pub(crate) keeper: &'a Keeper,
+    pub(crate) writer: &'a StoreWriter,
 }
 
 impl Tools<'_> {
@@ -34,19 +34,19 @@ impl Tools<'_> {
         self,
         cell: &Cell,
         claim: &Claim,
-    ) -> Result<Result<Finished, Failed>, Trouble> {
-        let (keeper, unit) = (self.keeper, claim.unit);
-        let known = keeper.ask(move |store| store.journal(unit)).await??;
+    ) -> Result<Result<FinishedUnit, Failed>, Trouble> {
+        let (writer, unit) = (self.writer, claim.unit);
+        let known = writer.ask(move |store| store.journal(unit)).await??;
         let journal = Journal {
             known,
-            note: Box::new(move |key, reply| keeper.journal(unit, key, reply)),
+            note: Box::new(move |key, reply| writer.journal(unit, key, reply)),
         };
-        let bench = Bench {
+        let runner = UnitRunner {
             claim,
             journal: &journal,
             answers: self.answers,
         };
-        let done = guarded(self.work(cell, claim, &bench)).await;
+        let done = guarded(self.work(cell, claim, &runner)).await;
         done.unwrap_or_else(|panicked| Ok(Err(self.failed(&panicked))))
     }
 
@@ -63,12 +63,12 @@ impl Tools<'_> {
         self,
         cell: &Cell,
         claim: &Claim,
-        bench: &Bench<'_>,
-    ) -> Result<Result<Finished, Failed>, Trouble> {
+        runner: &UnitRunner<'_>,
+    ) -> Result<Result<FinishedUnit, Failed>, Trouble> {
         let Self {
             study,
             models,
-            keeper,
+            writer,
             ..
         } = self;
         let foreign = || Trouble::Run(RunError::Cell(claim.cell.clone()));
@@ -84,15 +84,15 @@ impl Tools<'_> {
                 },
                 _,
             ) => {
-                let done = bench.pool(policy, *sampling, *limits, *draws).await;
+                let done = runner.pool(policy, *sampling, *limits, *draws).await;
                 Ok(done.map_err(|error| self.failed(&error)))
             }
             (Config::Score { .. }, Some(verifier)) => {
                 let source = claim.source.ok_or_else(|| {
                     StoreError::Malformed(format!("unit {}, a score without its pool", claim.unit))
                 })?;
-                let pool = keeper.ask(move |store| store.samples(source)).await??;
-                let done = bench.score(verifier, &pool).await;
+                let pool = writer.ask(move |store| store.samples(source)).await??;
+                let done = runner.score(verifier, &pool).await;
                 Ok(done.map_err(|error| self.failed(&error)))
             }
             (
@@ -104,7 +104,7 @@ impl Tools<'_> {
                 },
                 Some(verifier),
             ) => {
-                let done = bench.search(policy, verifier, *sampling, *limits, plan);
+                let done = runner.search(policy, verifier, *sampling, *limits, plan);
                 Ok(done.await.map_err(|error| self.failed(&error)))
             }
             (
@@ -120,7 +120,7 @@ impl Tools<'_> {
                 let judges: Vec<Judge<'_>> = named
                     .map(|(name, number)| (name.as_str(), &models.verifiers[*number]))
                     .collect();
-                let done = bench.strategy(strategy, budget, policy, &judges, *sampling, *limits);
+                let done = runner.strategy(strategy, budget, policy, &judges, *sampling, *limits);
                 Ok(done.await.map_err(|error| self.failed(&error)))
             }
             _ => Err(foreign()),

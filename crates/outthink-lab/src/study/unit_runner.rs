@@ -6,22 +6,22 @@ use std::time::Instant;
 
 use outthink_core::method::{COT, MAJORITY};
 use outthink_core::{
-    Domain, Error, Finished as Paths, Limits, Plan, Prefix, Problem, Sampling, SharedTokens,
-    Solution, Step, Stop, TokenStats, Tree, Usage, Verifier, draw_seed, problem_seed, search,
+    Domain, Error, Finished, Limits, Plan, Prefix, Problem, Sampling, SharedTokens, Solution, Step,
+    Stop, TokenStats, Tree, Usage, Verifier, draw_seed, problem_seed, search,
 };
 use outthink_strategy::{Journal, PolicyModel, RecordedPolicy, RecordedVerifier, VerifierModel};
 
 use crate::estimate::spent::{Spent, Work};
-use crate::store::{Claim, Drawn, Finished, Sample};
+use crate::store::{Claim, Drawn, FinishedUnit, Sample};
 
 /// All that a unit needs.
-pub(crate) struct Bench<'a> {
+pub(crate) struct UnitRunner<'a> {
     pub(crate) claim: &'a Claim,
     pub(crate) journal: &'a Journal<'a>,
     pub(crate) answers: &'a dyn Domain,
 }
 
-impl Bench<'_> {
+impl UnitRunner<'_> {
     pub(crate) fn question(&self) -> Arc<Problem> {
         Arc::new(self.claim.problem.question())
     }
@@ -32,8 +32,8 @@ impl Bench<'_> {
         grade(samples, &problem.question(), &problem.gold, self.answers).await
     }
 
-    pub(crate) fn done(&self, start: Instant) -> Finished {
-        Finished {
+    pub(crate) fn done(&self, start: Instant) -> FinishedUnit {
+        FinishedUnit {
             unit: self.claim.unit,
             seconds: start.elapsed().as_secs_f64(),
             policy: Usage::default(),
@@ -55,11 +55,11 @@ impl Bench<'_> {
         sampling: Sampling,
         limits: Limits,
         draws: usize,
-    ) -> Result<Finished, Error> {
+    ) -> Result<FinishedUnit, Error> {
         let start = Instant::now();
         let greedy = draws == 1 && sampling.temperature == 0.0;
         let method = if greedy { COT } else { MAJORITY };
-        let plan = Plan::new(method, draws, 1, Paths::default())?;
+        let plan = Plan::new(method, draws, 1, Finished::default())?;
         let policy = RecordedPolicy::new(model.model.as_ref(), self.journal);
         let question = self.question();
         let seed = problem_seed(self.claim.seed, &question.id);
@@ -99,7 +99,7 @@ impl Bench<'_> {
         } else {
             Work::reported(&tree.policy, draws as u64, policy.prompt())
         };
-        Ok(Finished {
+        Ok(FinishedUnit {
             policy: tree.policy,
             spent: Spent {
                 draws: draws as u64,
@@ -117,7 +117,7 @@ impl Bench<'_> {
         &self,
         model: &VerifierModel,
         pool: &[Sample],
-    ) -> Result<Finished, Error> {
+    ) -> Result<FinishedUnit, Error> {
         let start = Instant::now();
         let question = self.question();
         let mut distinct: HashMap<&[String], usize> = HashMap::new();
@@ -171,7 +171,7 @@ impl Bench<'_> {
         let usage: Usage = judgements.iter().map(|judgement| judgement.usage).sum();
         let total: u64 = pool.iter().map(|sample| sample.drawn.draws as u64).sum();
         let asked_for = prefixes.iter().zip(draws);
-        Ok(Finished {
+        Ok(FinishedUnit {
             verifier: usage,
             spent: Spent {
                 draws: total,
@@ -194,7 +194,7 @@ impl Bench<'_> {
         sampling: Sampling,
         limits: Limits,
         plan: &Plan,
-    ) -> Result<Finished, Error> {
+    ) -> Result<FinishedUnit, Error> {
         let start = Instant::now();
         let policy = RecordedPolicy::new(model.model.as_ref(), self.journal);
         let verifier = RecordedVerifier {
@@ -230,7 +230,7 @@ impl Bench<'_> {
             Work::reported(&tree.policy, draws, tree.policy.computed)
         };
         let asked = asked.iter().map(|(prefix, draws)| (prefix, *draws));
-        Ok(Finished {
+        Ok(FinishedUnit {
             policy: tree.policy,
             verifier: tree.verifier,
             spent: Spent {

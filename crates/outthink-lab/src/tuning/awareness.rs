@@ -1,7 +1,7 @@
 //! Ablation: how much of a strategy's gain comes from having been fitted to the verifier it runs with? *Aware* is fitted with
 //! verifier A, *blind* with B; both run with A. Majority is open to both.
 
-use outthink_strategy::{TariffError, Unit};
+use outthink_strategy::{CostModelError, Unit};
 
 use super::chooser::costs;
 use super::evaluation::{banded, commonest, difference};
@@ -34,13 +34,13 @@ pub(super) fn awareness(
     test: &Evidence,
     verifier: usize,
     budgets: &[f64],
-) -> Result<Vec<Awareness>, TariffError> {
+) -> Result<Vec<Awareness>, CostModelError> {
     // In samples: of verifiers that change places the work would be priced by the other's shape.
-    let tariff = tune.tariff(Unit::Samples)?;
-    let unseen = test.tariff(Unit::Samples)?;
+    let cost_model = tune.cost_model(Unit::Samples)?;
+    let unseen = test.cost_model(Unit::Samples)?;
     let plain = costs(test, &unseen, None);
     let all: Vec<usize> = (0..tune.rows.len()).collect();
-    let fitted = |verifier: usize| Tuning::new(tune, &tariff, open_to(tune, verifier), 5, 0);
+    let fitted = |verifier: usize| Tuning::new(tune, &cost_model, open_to(tune, verifier), 5, 0);
     let aware = fitted(verifier);
     let tuned = aware.fit(budgets);
     let mut found = Vec::new();

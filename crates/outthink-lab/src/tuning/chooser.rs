@@ -3,7 +3,7 @@
 
 use outthink_strategy::linear::{Linear, Scale};
 use outthink_strategy::multiplier::multiplier;
-use outthink_strategy::{Forecast, Predicted, Predictor, Probe, Tariff};
+use outthink_strategy::{CostModel, Forecast, Predicted, Predictor, Probe};
 use rayon::prelude::*;
 
 use super::evidence::{Evidence, Row};
@@ -24,7 +24,11 @@ pub(super) fn probes(evidence: &Evidence) -> Vec<Probe> {
 ///
 /// What a probe drew, whole solutions drawn at a temperature have for nothing; what a verifier read of it, the same
 /// verifier need not read again. For all else the probe is paid on top.
-pub(super) fn costs(evidence: &Evidence, tariff: &Tariff, probe: Option<Probe>) -> Vec<Vec<f64>> {
+pub(super) fn costs(
+    evidence: &Evidence,
+    cost_model: &CostModel,
+    probe: Option<Probe>,
+) -> Vec<Vec<f64>> {
     let reader = match probe {
         Some(Probe::Verifier(number)) => Some(evidence.verifiers[number].name.as_str()),
         _ => None,
@@ -35,13 +39,16 @@ pub(super) fn costs(evidence: &Evidence, tariff: &Tariff, probe: Option<Probe>) 
         costs
             .map(|(candidate, cost)| {
                 let (drawing, reading) = (
-                    tariff.drawing(cost),
-                    tariff.reading(cost, candidate.verifier.as_deref()),
+                    cost_model.drawing(cost),
+                    cost_model.reading(cost, candidate.verifier.as_deref()),
                 );
                 let Some(probed) = probed else {
                     return drawing + reading;
                 };
-                let (drawn, read) = (tariff.drawing(&probed), tariff.reading(&probed, reader));
+                let (drawn, read) = (
+                    cost_model.drawing(&probed),
+                    cost_model.reading(&probed, reader),
+                );
                 let reuses = candidate.reuses_probe();
                 let drawing = if reuses {
                     drawing.max(drawn)

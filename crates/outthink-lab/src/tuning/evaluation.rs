@@ -2,7 +2,7 @@
 
 use outthink_core::Selection;
 use outthink_core::method::MAJORITY;
-use outthink_strategy::{Ended, TariffError, Unit};
+use outthink_strategy::{CostModelError, Ended, Unit};
 
 use super::chooser::{bands, costs};
 use super::evidence::{Evidence, EvidenceError};
@@ -22,7 +22,7 @@ pub enum TuneError {
     Evidence(#[from] EvidenceError),
     /// The unit does not fit the models.
     #[error(transparent)]
-    Tariff(#[from] TariffError),
+    CostModel(#[from] CostModelError),
     /// Problems of both.
     #[error(
         "{0} problems are in both studies: a strategy is tested on problems it was not fitted on"
@@ -129,7 +129,7 @@ pub fn budgets(tuning: &Tuning<'_>) -> Vec<f64> {
     let means: Vec<f64> = tuning.allowed.iter().map(mean).collect();
     let low = means.iter().copied().fold(f64::INFINITY, f64::min);
     let high = means.iter().copied().fold(0.0, f64::max);
-    let start = match tuning.tariff.unit() {
+    let start = match tuning.cost_model.unit() {
         Unit::Samples => 1.0,
         // Two digits, rounded up: a number that can be typed.
         _ => {
@@ -263,20 +263,20 @@ pub fn compare(
     split: &Split,
     tuning: &Tuning<'_>,
     tuned: &Tuned,
-) -> Result<Vec<Compared>, TariffError> {
+) -> Result<Vec<Compared>, CostModelError> {
     let all: Vec<usize> = (0..split.tune.rows.len()).collect();
     let test = split.test.as_ref();
     let unseen = test
         .map(|test| {
-            let tariff = test.tariff(tuning.tariff.unit())?;
+            let cost_model = test.cost_model(tuning.cost_model.unit())?;
             let allowed = tuning.allowed.clone();
-            Ok::<_, TariffError>((test, costs(test, &tariff, None), tariff, allowed))
+            Ok::<_, CostModelError>((test, costs(test, &cost_model, None), cost_model, allowed))
         })
         .transpose()?;
     let mut compared = Vec::new();
     for entry in &tuned.entries {
         let budget = entry.budget;
-        let tested = unseen.as_ref().map(|(test, plain, tariff, allowed)| {
+        let tested = unseen.as_ref().map(|(test, plain, cost_model, allowed)| {
             let chosen = super::chooser::best_fixed(
                 &split.tune,
                 &tuning.plain,
@@ -284,14 +284,14 @@ pub fn compare(
                 &tuning.classic(),
                 budget,
             );
-            let deployable = tuned.apply(entry, test, tariff);
+            let deployable = tuned.apply(entry, test, cost_model);
             let fixed = chosen.map(|taken| (taken, fixed(test, plain, taken)));
             let gain = fixed
                 .as_ref()
                 .map(|(_, fixed)| difference(test, &deployable.chances, &fixed.chances));
             Tested {
                 bands: banded(test, plain, &tuning.by_band(&all, budget)),
-                oracle: Tuning::new(test, tariff, allowed.clone(), 2, 0).oracle(budget),
+                oracle: Tuning::new(test, cost_model, allowed.clone(), 2, 0).oracle(budget),
                 fixed,
                 deployable,
                 gain,
@@ -321,10 +321,14 @@ pub struct Rival {
     pub gain: Difference,
 }
 
-/// The strategy against every fixed method and selection at a budget `N`, at equal cost in the tariff's unit.
-pub fn rivals(tuning: &Tuning<'_>, test: &Evidence, n: usize) -> Result<Vec<Rival>, TariffError> {
-    let tariff = test.tariff(tuning.tariff.unit())?;
-    let plain = costs(test, &tariff, None);
+/// The strategy against every fixed method and selection at a budget `N`, at equal cost in the cost model's unit.
+pub fn rivals(
+    tuning: &Tuning<'_>,
+    test: &Evidence,
+    n: usize,
+) -> Result<Vec<Rival>, CostModelError> {
+    let cost_model = test.cost_model(tuning.cost_model.unit())?;
+    let plain = costs(test, &cost_model, None);
     let rows = tuning.plain.len().max(1) as f64;
     let at = |&c: &usize| {
         let own = &tuning.evidence.candidates[c];
@@ -342,7 +346,7 @@ pub fn rivals(tuning: &Tuning<'_>, test: &Evidence, n: usize) -> Result<Vec<Riva
             continue;
         };
         let fixed = fixed(test, &plain, taken);
-        let strategy = tuned.apply(entry, test, &tariff);
+        let strategy = tuned.apply(entry, test, &cost_model);
         let gain = difference(test, &strategy.chances, &fixed.chances);
         rivals.push(Rival {
             taken,

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use outthink_core::ModelInfo;
-use outthink_strategy::{Candidate, Cost, Glimpse, Tariff, TariffError, Unit};
+use outthink_strategy::{Candidate, Cost, CostModel, CostModelError, ProbeFeatures, Unit};
 use rayon::prelude::*;
 
 use super::reading::{Layout, Raw, read_votes};
@@ -30,7 +30,7 @@ pub struct Row {
     /// What a probe costs, read by no verifier, then by each verifier of [`Evidence::verifiers`].
     pub probe_costs: Vec<Cost>,
     /// The first samples without rewards, then with those of each verifier.
-    pub glimpses: Vec<Vec<Glimpse>>,
+    pub glimpses: Vec<Vec<ProbeFeatures>>,
     /// Share of right samples in the pool.
     pub pass: f64,
     /// For every pooled sample: answer class, correctness, and its share of the pool's tokens. Used when a budget is shared
@@ -250,8 +250,8 @@ impl Evidence {
     }
 
     /// The price list in a unit.
-    pub fn tariff(&self, unit: Unit) -> Result<Tariff, TariffError> {
-        Tariff::new(unit, &self.policy, &self.verifiers)
+    pub fn cost_model(&self, unit: Unit) -> Result<CostModel, CostModelError> {
+        CostModel::new(unit, &self.policy, &self.verifiers)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use outthink_core::Selection;
-use outthink_strategy::{Candidate, Cost, Glimpse, PROBE, Standing};
+use outthink_strategy::{Candidate, Cost, PROBE, ProbeFeatures, VoteState};
 
 use super::evidence::Row;
 use super::options::{self, growing, options};
@@ -201,8 +201,8 @@ impl<'a> Layout<'a> {
         for (place, looks) in &self.climbs {
             let stopping = self.candidates[*place].stopping;
             let stops = |look: &&usize| {
-                let standing = Standing::rewarded(values[**look].end.score);
-                stopping.is_some_and(|rule| rule.decided(&standing))
+                let state = VoteState::rewarded(values[**look].end.score);
+                stopping.is_some_and(|rule| rule.decided(&state))
             };
             let last = looks.iter().find(stops).or(looks.last());
             if let Some(&look) = last {
@@ -255,7 +255,7 @@ impl<'a> Layout<'a> {
         let glimpses = std::iter::once(&none).chain(&rewards).map(|rewards| {
             let samples = pool.plain.iter().zip(&first).zip(rewards);
             samples
-                .map(|((vote, &(tokens, logprob)), rewards)| Glimpse {
+                .map(|((vote, &(tokens, logprob)), rewards)| ProbeFeatures {
                     class: vote.class,
                     tokens,
                     logprob,

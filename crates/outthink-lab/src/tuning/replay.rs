@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use outthink_strategy::{Candidate, Cost, PROBE, Standing, Stopping};
+use outthink_strategy::{Candidate, Cost, PROBE, Stopping, VoteState};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -141,23 +141,23 @@ impl<'a> Draws<'a> {
     pub(super) fn climb(
         &mut self,
         candidate: &'a Candidate,
-        mut reached: impl FnMut(usize, &Standing) -> bool,
+        mut reached: impl FnMut(usize, &VoteState) -> bool,
     ) {
-        let mut standing = Standing::default();
+        let mut state = VoteState::default();
         let mut counted = 0;
         let by_reward = candidate.stopping.is_some_and(Stopping::needs_rewards);
         for look in candidate.looks() {
             let look = look.min(self.order.len());
             for &sample in &self.order[counted..look] {
                 if let Some(class) = self.pool.plain[sample].class {
-                    standing.ballot.add(class);
+                    state.ballot.add(class);
                 }
             }
             counted = look;
             if by_reward {
-                standing.reward = self.taken(candidate, look).score;
+                state.reward = self.taken(candidate, look).score;
             }
-            if reached(look, &standing) {
+            if reached(look, &state) {
                 return;
             }
         }
@@ -169,9 +169,9 @@ impl<'a> Draws<'a> {
             return candidate.budget.min(self.order.len());
         };
         let mut last = 0;
-        self.climb(candidate, |look, standing| {
+        self.climb(candidate, |look, state| {
             last = look;
-            stopping.decided(standing)
+            stopping.decided(state)
         });
         last
     }

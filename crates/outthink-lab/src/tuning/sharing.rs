@@ -3,7 +3,7 @@
 
 use outthink_strategy::allocation::{Order, Progress, round};
 use outthink_strategy::multiplier::multiplier;
-use outthink_strategy::{Confidence, Predicted, Standing, Tariff};
+use outthink_strategy::{Confidence, CostModel, Predicted, VoteState};
 use rayon::prelude::*;
 
 use super::chooser::{costs, row_features};
@@ -35,20 +35,20 @@ struct Rung {
 }
 
 /// The looks of a candidate on a row, up to where it is decided or the row's samples are at an end.
-fn ladder(evidence: &Evidence, tariff: &Tariff, row: usize, candidate: usize) -> Vec<Rung> {
+fn ladder(evidence: &Evidence, cost_model: &CostModel, row: usize, candidate: usize) -> Vec<Rung> {
     let own = &evidence.candidates[candidate];
     let row = &evidence.rows[row];
     let verifier = own.verifier.as_deref();
-    let price = |cost| tariff.drawing(&cost) + tariff.reading(&cost, verifier);
+    let price = |cost| cost_model.drawing(&cost) + cost_model.reading(&cost, verifier);
     if own.rungs.is_empty() {
         let order: Vec<usize> = (0..row.pool.plain.len()).collect();
         let factorials = Factorials::to(order.len() as u64);
         let mut draws = Draws::new(&row.pool, &order);
         let mut looks = Vec::new();
-        draws.climb(own, |look, standing| {
+        draws.climb(own, |look, state| {
             let spent = price(row.pool.cost(verifier, look, &factorials));
-            let decided = own.stopping.is_some_and(|rule| rule.decided(standing));
-            looks.push((Progress::new(look, spent, standing), decided));
+            let decided = own.stopping.is_some_and(|rule| rule.decided(state));
+            looks.push((Progress::new(look, spent, state), decided));
             decided || look == order.len()
         });
         let rung = |(progress, decided): (Progress, bool)| Rung {
@@ -61,10 +61,10 @@ fn ladder(evidence: &Evidence, tariff: &Tariff, row: usize, candidate: usize) ->
     let looks = climb(&evidence.candidates, candidate);
     let rung = |(place, look): (usize, usize)| {
         let taken = row.ends[place];
-        let standing = Standing::rewarded(taken.score);
+        let state = VoteState::rewarded(taken.score);
         Rung {
-            decided: own.stopping.is_some_and(|rule| rule.decided(&standing)),
-            progress: Progress::new(look, price(row.costs[place]), &standing),
+            decided: own.stopping.is_some_and(|rule| rule.decided(&state)),
+            progress: Progress::new(look, price(row.costs[place]), &state),
             taken,
         }
     };
@@ -206,7 +206,7 @@ impl Tuning<'_> {
     fn tried(&self, candidate: usize, order: Order, budgets: &[f64]) -> Vec<Vec<(Taken, f64)>> {
         let rows = 0..self.evidence.rows.len();
         let ladders: Vec<Vec<Rung>> = rows
-            .map(|row| ladder(self.evidence, self.tariff, row, candidate))
+            .map(|row| ladder(self.evidence, self.cost_model, row, candidate))
             .collect();
         let looks = self.evidence.candidates[candidate].looks();
         let one = |&budget: &f64| {
@@ -265,14 +265,16 @@ impl Tuned {
         &self,
         entry: &Entry,
         evidence: &Evidence,
-        tariff: &Tariff,
+        cost_model: &CostModel,
         budget: f64,
     ) -> Outcome {
         match &entry.shared {
-            Some(shared) => eliminated(shared.candidate, shared.order, evidence, tariff, budget),
+            Some(shared) => {
+                eliminated(shared.candidate, shared.order, evidence, cost_model, budget)
+            }
             None => {
-                let priced = self.priced(entry, evidence, tariff, budget);
-                priced.unwrap_or_else(|| self.apply(entry, evidence, tariff))
+                let priced = self.priced(entry, evidence, cost_model, budget);
+                priced.unwrap_or_else(|| self.apply(entry, evidence, cost_model))
             }
         }
     }
@@ -282,7 +284,7 @@ impl Tuned {
         &self,
         entry: &Entry,
         evidence: &Evidence,
-        tariff: &Tariff,
+        cost_model: &CostModel,
         budget: f64,
     ) -> Option<Outcome> {
         let Decision::Predicted { predictor, .. } = entry.decision else {
@@ -294,7 +296,7 @@ impl Tuned {
             .map(|row| predictor.predict(&row_features(predictor.probe, row)))
             .collect();
         let price = one_price(&predicted.iter().collect::<Vec<_>>(), budget)?;
-        let costs = costs(evidence, tariff, Some(predictor.probe));
+        let costs = costs(evidence, cost_model, Some(predictor.probe));
         let mut outcome = Outcome::default();
         for (row, own) in predicted.iter().enumerate() {
             let (taken, said) = own.choose(price);
@@ -309,12 +311,12 @@ pub(super) fn eliminated(
     candidate: usize,
     order: Order,
     evidence: &Evidence,
-    tariff: &Tariff,
+    cost_model: &CostModel,
     budget: f64,
 ) -> Outcome {
     let rows = 0..evidence.rows.len();
     let ladders: Vec<Vec<Rung>> = rows
-        .map(|row| ladder(evidence, tariff, row, candidate))
+        .map(|row| ladder(evidence, cost_model, row, candidate))
         .collect();
     let looks = evidence.candidates[candidate].looks();
     let own: Vec<&[Rung]> = ladders.iter().map(Vec::as_slice).collect();
@@ -347,7 +349,7 @@ mod tests {
     #[test]
     fn the_undecided_get_what_the_decided_save_and_the_total_holds() {
         let evidence = synthetic::evidence(40, 1);
-        let tariff = synthetic::samples(&evidence);
+        let cost_model = synthetic::samples(&evidence);
         let voted = |own: &Candidate| {
             own.budget == 64 && own.verifier.is_none() && own.stopping == Some(Stopping::Beta(0.95))
         };
@@ -357,7 +359,7 @@ mod tests {
             .position(voted)
             .unwrap_or_default();
         for order in Order::of(false) {
-            let outcome = eliminated(candidate, *order, &evidence, &tariff, 16.0);
+            let outcome = eliminated(candidate, *order, &evidence, &cost_model, 16.0);
             assert!(outcome.cost() <= 16.0, "{order} {}", outcome.cost());
             assert!(outcome.costs.iter().all(|&cost| cost >= PROBE as f64));
             let mean = |hard: bool| {
@@ -425,7 +427,7 @@ mod tests {
             model: Arc::new(Split),
             sampling: Sampling::at(1.0),
             limits: LIMITS,
-            appetite: 64,
+            target_in_flight: 64,
         };
         let problem = |number| Problem {
             id: format!("p{number}"),
@@ -439,17 +441,17 @@ mod tests {
                 vote.class = class;
             }
         }
-        let tariff = synthetic::samples(&evidence);
+        let cost_model = synthetic::samples(&evidence);
         for share in [8.0, 16.0] {
             let how = strategy.shared(share)?.ok_or("shared by draws")?;
             let place = evidence.place(&how.candidate).ok_or("a candidate")?;
-            let told = eliminated(place, how.order, &evidence, &tariff, share);
+            let told = eliminated(place, how.order, &evidence, &cost_model, share);
             let journal = JournalFile::default();
             let batch = Batch {
                 strategy: &strategy,
                 policy: &policy,
                 verifiers: Vec::new(),
-                tariff: &tariff,
+                cost_model: &cost_model,
                 answers: &ExactAnswers,
                 seed: 1,
                 journal: &journal,
@@ -468,13 +470,13 @@ mod tests {
     #[test]
     fn a_pool_that_is_smaller_than_the_budget_is_drawn_to_its_end() {
         let mut evidence = synthetic::evidence(12, 1);
-        let tariff = synthetic::samples(&evidence);
+        let cost_model = synthetic::samples(&evidence);
         for (row, size) in evidence.rows.iter_mut().zip(1..) {
             row.pool.plain.truncate(size * 5);
         }
         for candidate in 0..evidence.candidates.len() {
             for order in Order::ALL {
-                let outcome = eliminated(candidate, order, &evidence, &tariff, 1e6);
+                let outcome = eliminated(candidate, order, &evidence, &cost_model, 1e6);
                 let pools = evidence.rows.iter().map(|row| row.pool.plain.len() as f64);
                 assert!(
                     outcome
@@ -490,18 +492,18 @@ mod tests {
     #[test]
     fn where_votes_are_all_there_is_draws_show_more_than_predictions() {
         let evidence = synthetic::evidence(400, 4);
-        let tariff = synthetic::samples(&evidence);
+        let cost_model = synthetic::samples(&evidence);
         let votes = |c: &usize| evidence.candidates[*c].verifier.is_none();
         let allowed: Vec<usize> = (0..evidence.candidates.len()).filter(votes).collect();
-        let tuning = Tuning::new(&evidence, &tariff, allowed, 5, 0);
+        let tuning = Tuning::new(&evidence, &cost_model, allowed, 5, 0);
         let mut tuned = tuning.fit(&[12.0]);
         tuning.share(&mut tuned);
         let entry = &tuned.entries[0];
         assert!(entry.shared.is_some());
         let unseen = synthetic::evidence(400, 5);
-        let outcome = tuned.shared(entry, &unseen, &tariff, 12.0);
+        let outcome = tuned.shared(entry, &unseen, &cost_model, 12.0);
         assert!(outcome.cost() <= 12.0 * 1.01, "{}", outcome.cost());
-        let alone = tuned.apply(entry, &unseen, &tariff);
+        let alone = tuned.apply(entry, &unseen, &cost_model);
         assert!(
             outcome.accuracy() > alone.accuracy(),
             "{} {}",

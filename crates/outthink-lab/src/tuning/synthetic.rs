@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use outthink_core::method::{BEST_OF_N, MAJORITY};
 use outthink_core::{ModelCost, ModelInfo, Scoring, Selection, Voting};
-use outthink_strategy::{Candidate, Glimpse, PROBE, Stopping, StrategyFile, Tariff, Unit};
+use outthink_strategy::{Candidate, CostModel, PROBE, ProbeFeatures, Stopping, StrategyFile, Unit};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -127,7 +127,7 @@ fn row(problem: usize, candidates: &[Candidate], rng: &mut ChaCha8Rng) -> Row {
     ]);
     let glimpse = |reader: Option<&str>| {
         let votes = reader.map_or(&plain, |name| &scored[name].0);
-        let glimpses = votes[..PROBE].iter().map(|vote| Glimpse {
+        let glimpses = votes[..PROBE].iter().map(|vote| ProbeFeatures {
             class: vote.class,
             tokens: 10,
             logprob: -5.0,
@@ -136,7 +136,7 @@ fn row(problem: usize, candidates: &[Candidate], rng: &mut ChaCha8Rng) -> Row {
                 .as_ref()
                 .map_or(Vec::new(), |scores| vec![scores[0]]),
         });
-        glimpses.collect::<Vec<Glimpse>>()
+        glimpses.collect::<Vec<ProbeFeatures>>()
     };
     let glimpses = vec![glimpse(None), glimpse(Some(GOOD)), glimpse(Some(BIASED))];
     let pool = Pool {
@@ -166,8 +166,8 @@ fn row(problem: usize, candidates: &[Candidate], rng: &mut ChaCha8Rng) -> Row {
 }
 
 /// Prices in samples.
-pub(super) fn samples(evidence: &Evidence) -> Tariff {
-    Tariff::new(Unit::Samples, &evidence.policy, &evidence.verifiers)
+pub(super) fn samples(evidence: &Evidence) -> CostModel {
+    CostModel::new(Unit::Samples, &evidence.policy, &evidence.verifiers)
         .expect("samples have no price")
 }
 
@@ -193,11 +193,11 @@ pub(super) fn study(evidence: &Evidence) -> crate::study::Study {
 
 /// A strategy fitted on it for 4 to 64 samples, with verifiers or without.
 pub(super) fn strategy(evidence: &Evidence, verified: bool) -> StrategyFile {
-    let tariff = samples(evidence);
+    let cost_model = samples(evidence);
     let open = |c: &usize| verified || evidence.candidates[*c].verifier.is_none();
     let all = (0..evidence.candidates.len()).filter(open).collect();
-    let tuning = super::Tuning::new(evidence, &tariff, all, 5, 0);
+    let tuning = super::Tuning::new(evidence, &cost_model, all, 5, 0);
     let mut tuned = tuning.fit(&[4.0, 8.0, 16.0, 64.0]);
     tuning.share(&mut tuned);
-    super::strategy_file(&study(evidence), evidence, &tariff, &tuned).expect("a strategy")
+    super::strategy_file(&study(evidence), evidence, &cost_model, &tuned).expect("a strategy")
 }

@@ -5,7 +5,7 @@
 
 use outthink_strategy::linear::{Linear, logistic, logit};
 use outthink_strategy::multiplier::{best, multiplier};
-use outthink_strategy::{Confidence, Ended, Predicted, Predictor, Probe, Tariff};
+use outthink_strategy::{Confidence, CostModel, Ended, Predicted, Predictor, Probe};
 
 use super::chooser::{
     bands, best_by_band, best_fixed, costs, fit_predictor, priced, probes, row_features,
@@ -103,7 +103,7 @@ impl Outcome {
 /// A budget and what is done with it.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The budget per problem, in the tariff's unit.
+    /// The budget per problem, in the cost model's unit.
     pub budget: f64,
     /// What is done.
     pub decision: Decision,
@@ -132,7 +132,7 @@ pub struct Tuning<'a> {
     /// Which candidates may be chosen.
     pub allowed: Vec<usize>,
     /// The unit.
-    pub tariff: &'a Tariff,
+    pub cost_model: &'a CostModel,
     /// The fold of each problem.
     pub folds: Vec<usize>,
     /// Costs by themselves.
@@ -145,7 +145,7 @@ impl<'a> Tuning<'a> {
     /// Deals the problems to folds and works out the costs.
     pub fn new(
         evidence: &'a Evidence,
-        tariff: &'a Tariff,
+        cost_model: &'a CostModel,
         allowed: Vec<usize>,
         count: usize,
         seed: u64,
@@ -160,14 +160,14 @@ impl<'a> Tuning<'a> {
         let probes: Vec<Probe> = probes(evidence).into_iter().filter(readers).collect();
         let probed = probes
             .iter()
-            .map(|&probe| costs(evidence, tariff, Some(probe)));
+            .map(|&probe| costs(evidence, cost_model, Some(probe)));
         Self {
             evidence,
             folds: folds(evidence.problems, count, seed),
-            plain: costs(evidence, tariff, None),
+            plain: costs(evidence, cost_model, None),
             probed: probed.collect(),
             probes,
-            tariff,
+            cost_model,
             allowed,
         }
     }
@@ -359,11 +359,11 @@ pub fn calibrate(said: f64, [intercept, slope]: [f64; 2]) -> f64 {
 
 impl Tuned {
     /// What an entry comes to on other evidence, whose candidates are numbered alike.
-    pub fn apply(&self, entry: &Entry, evidence: &Evidence, tariff: &Tariff) -> Outcome {
+    pub fn apply(&self, entry: &Entry, evidence: &Evidence, cost_model: &CostModel) -> Outcome {
         let mut outcome = Outcome::default();
         match entry.decision {
             Decision::Always(taken) => {
-                let costs = costs(evidence, tariff, None);
+                let costs = costs(evidence, cost_model, None);
                 let said = entry.validated.accuracy();
                 for row in 0..evidence.rows.len() {
                     outcome.push(evidence, &costs, row, taken, said);
@@ -374,7 +374,7 @@ impl Tuned {
                 multiplier,
             } => {
                 let predictor = &self.predictors[predictor];
-                let costs = costs(evidence, tariff, Some(predictor.probe));
+                let costs = costs(evidence, cost_model, Some(predictor.probe));
                 for (row, own) in evidence.rows.iter().enumerate() {
                     let predicted = predictor.predict(&row_features(predictor.probe, own));
                     let (taken, said) = predicted.choose(multiplier);
@@ -396,9 +396,9 @@ mod tests {
     fn nothing_of_a_held_out_problem_leaks_into_what_is_said_of_it() {
         let honest = synthetic::evidence(60, 3);
         let mut poisoned = synthetic::evidence(60, 3);
-        let tariff = synthetic::samples(&honest);
+        let cost_model = synthetic::samples(&honest);
         let all = || (0..honest.candidates.len()).collect();
-        let before = Tuning::new(&honest, &tariff, all(), 5, 0);
+        let before = Tuning::new(&honest, &cost_model, all(), 5, 0);
         // The labels of one fold turn over.
         for row in &mut poisoned.rows {
             if before.folds[row.problem] == 2 {
@@ -407,7 +407,7 @@ mod tests {
                     .for_each(|chance| *chance = 1.0 - *chance);
             }
         }
-        let after = Tuning::new(&poisoned, &tariff, all(), 5, 0);
+        let after = Tuning::new(&poisoned, &cost_model, all(), 5, 0);
         let held = |row: &usize| before.folds[honest.rows[*row].problem] == 2;
         let rows = || (0..honest.rows.len()).filter(held);
         for place in 0..before.probes.len() {
@@ -437,12 +437,12 @@ mod tests {
     fn a_biased_verifier_is_avoided_and_a_good_one_is_used() {
         let evidence = synthetic::evidence(80, 5);
         let unseen = synthetic::evidence(80, 6);
-        let tariff = synthetic::samples(&evidence);
+        let cost_model = synthetic::samples(&evidence);
         let of = |allowed: &dyn Fn(Option<&str>) -> bool| {
             let open = |c: &usize| allowed(evidence.candidates[*c].verifier.as_deref());
             let allowed = (0..evidence.candidates.len()).filter(open).collect();
-            let tuned = Tuning::new(&evidence, &tariff, allowed, 5, 0).fit(&[16.0]);
-            let outcome = tuned.apply(&tuned.entries[0], &unseen, &tariff);
+            let tuned = Tuning::new(&evidence, &cost_model, allowed, 5, 0).fit(&[16.0]);
+            let outcome = tuned.apply(&tuned.entries[0], &unseen, &cost_model);
             let with = |name: &str| {
                 let verifier =
                     |c: &&usize| evidence.candidates[**c].verifier.as_deref() == Some(name);
@@ -464,14 +464,14 @@ mod tests {
     fn a_strategy_spends_its_budget_where_it_helps_and_no_more() {
         let evidence = synthetic::evidence(100, 8);
         let unseen = synthetic::evidence(100, 9);
-        let tariff = synthetic::samples(&evidence);
+        let cost_model = synthetic::samples(&evidence);
         let votes = |c: &usize| evidence.candidates[*c].verifier.is_none();
         let allowed: Vec<usize> = (0..evidence.candidates.len()).filter(votes).collect();
-        let tuning = Tuning::new(&evidence, &tariff, allowed, 5, 0);
+        let tuning = Tuning::new(&evidence, &cost_model, allowed, 5, 0);
         let tuned = tuning.fit(&[8.0]);
         let entry = &tuned.entries[0];
         assert!(entry.validated.cost() <= 8.0 * 1.001);
-        let outcome = tuned.apply(entry, &unseen, &tariff);
+        let outcome = tuned.apply(entry, &unseen, &cost_model);
         let fixed = tuning.fixed_validated(&tuning.classic(), 8.0).unwrap();
         assert!(
             outcome.accuracy() > fixed.accuracy(),

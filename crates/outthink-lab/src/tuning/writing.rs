@@ -7,7 +7,7 @@ use outthink_strategy::written::{
     Budgeted, Eliminated, Listed, Model, Origin, Probed, VERSION, Written, names,
 };
 use outthink_strategy::{
-    Candidate, Fitted, PROBE, Probe, Seen, StrategyError, StrategyFile, Tariff, rounded,
+    Candidate, CostModel, Fitted, PROBE, Probe, Seen, StrategyError, StrategyFile, rounded,
 };
 
 use super::evaluation::majority;
@@ -20,14 +20,14 @@ use crate::study::recipe::ModelEntry;
 pub fn strategy_file(
     study: &Study,
     evidence: &Evidence,
-    tariff: &Tariff,
+    cost_model: &CostModel,
     tuned: &Tuned,
 ) -> Result<StrategyFile, StrategyError> {
-    StrategyFile::from_written(written(study, evidence, tariff, tuned))
+    StrategyFile::from_written(written(study, evidence, cost_model, tuned))
 }
 
 /// What was fitted; only what may be taken is written.
-fn written(study: &Study, evidence: &Evidence, tariff: &Tariff, tuned: &Tuned) -> Written {
+fn written(study: &Study, evidence: &Evidence, cost_model: &CostModel, tuned: &Tuned) -> Written {
     let load = |info: &ModelInfo, own: &[ModelInfo], entries: &[ModelEntry]| {
         let place = own.iter().position(|other| other.name == info.name);
         let entry = place.and_then(|place| entries.get(place));
@@ -120,8 +120,8 @@ fn written(study: &Study, evidence: &Evidence, tariff: &Tariff, tuned: &Tuned) -
         .map(|&number| write(&evidence.candidates[number], rounded(mean(number))));
     Written {
         version: VERSION,
-        unit: tariff.unit(),
-        sample: rounded(sample(evidence, tariff)),
+        unit: cost_model.unit(),
+        sample: rounded(sample(evidence, cost_model)),
         probe: PROBE,
         study: Origin {
             name: study.name.clone(),
@@ -147,14 +147,14 @@ fn seen(study: &Study, evidence: &Evidence) -> Option<Seen> {
 }
 
 /// What a whole solution costs on average, drawn alone.
-fn sample(evidence: &Evidence, tariff: &Tariff) -> f64 {
+fn sample(evidence: &Evidence, cost_model: &CostModel) -> f64 {
     let Some(place) = majority(evidence, 1) else {
         return 1.0;
     };
     let costs = evidence
         .rows
         .iter()
-        .map(|row| tariff.drawing(&row.costs[place]));
+        .map(|row| cost_model.drawing(&row.costs[place]));
     costs.sum::<f64>() / evidence.rows.len().max(1) as f64
 }
 

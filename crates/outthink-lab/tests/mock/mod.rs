@@ -169,14 +169,14 @@ pub(crate) const ALL: &str = r#"["cot", "majority", "best-of-n", "beam", "dvts"]
 /// What chooses from pools.
 pub(crate) const POOLS: &str = r#"["majority", "best-of-n"]"#;
 
-pub(crate) fn bench(problems: usize, latency: Duration, appetite: usize) -> Bench {
-    bench_of(problems, latency, appetite, "[8, 16]", ALL, None)
+pub(crate) fn bench(problems: usize, latency: Duration, target_in_flight: usize) -> Bench {
+    bench_of(problems, latency, target_in_flight, "[8, 16]", ALL, None)
 }
 
 pub(crate) fn bench_of(
     problems: usize,
     latency: Duration,
-    appetite: usize,
+    target_in_flight: usize,
     budgets: &str,
     methods: &str,
     fails_on: Option<String>,
@@ -241,7 +241,7 @@ pub(crate) fn bench_of(
             }),
             sampling,
             limits,
-            appetite,
+            target_in_flight,
         }],
         verifiers: vec![VerifierModel {
             info: info("verifier"),

@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use outthink_answer::AnyDomain;
 use outthink_core::{AnyMethod, CountedPolicy, CountedVerifier, Verifier};
 use outthink_lab::{ModelInfo, Question, VerifierModel};
-use outthink_strategy::Hands;
+use outthink_strategy::SolveContext;
 
 use super::ground::{BUDGET, Entry, Ground};
 use super::{Measured, Row};
@@ -77,7 +77,7 @@ impl Mixture {
                 let read = judges.iter().map(|own| own.model.as_ref());
                 let read: Vec<_> = read.map(CountedVerifier::new).collect();
                 let read = read.iter().map(|judge| judge as &dyn Verifier);
-                let hands = Hands {
+                let context = SolveContext {
                     policy: &counted,
                     verifiers: names.iter().copied().zip(read).collect(),
                     sampling: policy.sampling,
@@ -86,7 +86,7 @@ impl Mixture {
                     most: None,
                 };
                 let problem = Arc::clone(&question.problem);
-                let solved = strategy.solve(problem, SAMPLES, seed, &hands).await;
+                let solved = strategy.solve(problem, SAMPLES, seed, &context).await;
                 let solved = solved.map_err(|error| Failure::Run(anyhow!(error)))?;
                 let correct = match &solved.answer {
                     Some(answer) => {

@@ -11,7 +11,7 @@ use crate::tuning::evaluation::{commonest, difference};
 use crate::tuning::evidence::Evidence;
 
 pub(super) fn choosers(text: &mut String, part: &Part<'_>) -> fmt::Result {
-    let unit = part.tuning.tariff.unit();
+    let unit = part.tuning.cost_model.unit();
     writeln!(
         text,
         "\n**In-sample, cross-validated and on the test problems**: % right by budget per problem in {unit}; the paper's chooser takes the best candidate in each band of oracle Pass@1\n\n| budget | tune: paper's, in-sample (oracle) | cross-validated (oracle) | label-free, cross-validated | test: single best | paper's (oracle) | label-free | spent | oracle | label-free − single best | label-free takes most often |\n|---|---|---|---|---|---|---|---|---|---|---|"
@@ -42,7 +42,7 @@ pub(super) fn recipes(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> 
     if unseen.policy.cost.is_none() {
         return Ok(());
     }
-    if part.tuning.tariff.unit() != Unit::Samples {
+    if part.tuning.cost_model.unit() != Unit::Samples {
         return Ok(());
     }
     writeln!(

@@ -25,14 +25,14 @@ pub(super) fn small_against_large(
         text,
         "\n**Small with its strategy minus large alone (greedy), points** (Table 3)\n\n| large policy, CoT | % right | budget | label-free | its full FLOPs | the large one's | label-free − large | majority at that N − large |\n|---|---|---|---|---|---|---|---|"
     )?;
-    let Ok(flops) = unseen.tariff(Unit::Flops) else {
+    let Ok(flops) = unseen.cost_model(Unit::Flops) else {
         return Ok(());
     };
     let plain = costs(unseen, &flops, None);
     for (name, greedy, price) in larger {
         let rows: Vec<f64> = unseen.rows.iter().map(|row| greedy[row.problem]).collect();
         for (entry, compared) in part.tuned.entries.iter().zip(&part.compared) {
-            if part.tuning.tariff.unit() == Unit::Samples && entry.budget < 16.0 {
+            if part.tuning.cost_model.unit() == Unit::Samples && entry.budget < 16.0 {
                 continue;
             }
             let Some(tested) = &compared.tested else {
@@ -61,7 +61,7 @@ pub(super) fn small_against_large(
 }
 
 pub(super) fn gains(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result {
-    if part.tuning.tariff.unit() != Unit::Samples {
+    if part.tuning.cost_model.unit() != Unit::Samples {
         return Ok(());
     }
     let mean = |place: usize| {

@@ -129,7 +129,7 @@ fn points(difference: &Difference) -> String {
 }
 
 fn curves(part: &Part<'_>, unseen: &Evidence) -> Result<Vec<Series>, TuneError> {
-    let flops = unseen.tariff(Unit::Flops)?;
+    let flops = unseen.cost_model(Unit::Flops)?;
     let plain = costs(unseen, &flops, None);
     let point = |flops: f64, accuracy: f64, label: String| Point {
         flops,

@@ -19,9 +19,9 @@ pub(super) fn equal_flops(
     unseen: &Evidence,
     test: &Study,
 ) -> Result<(), TuneError> {
-    let tariff = part.split.tune.tariff(Unit::Flops)?;
+    let cost_model = part.split.tune.cost_model(Unit::Flops)?;
     let all = (0..part.split.tune.candidates.len()).collect();
-    let tuning = Tuning::new(&part.split.tune, &tariff, all, 5, 0);
+    let tuning = Tuning::new(&part.split.tune, &cost_model, all, 5, 0);
     let _ = writeln!(
         text,
         "\n**Against every fixed method and selection at equal full FLOPs**: the strategy fitted to spend what the fixed one costs; of each method and verifier, the selection that is best *on the test problems*\n\n| N | fixed | % right | FLOPs | label-free | its FLOPs | label-free − fixed |\n|---|---|---|---|---|---|---|"

@@ -18,8 +18,8 @@ const N: usize = 64;
 
 /// Every budget as one total over all problems of the test study, and as each problem's own.
 pub(super) fn sharing(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> fmt::Result {
-    let unit = part.tuning.tariff.unit();
-    let Ok(tariff) = unseen.tariff(unit) else {
+    let unit = part.tuning.cost_model.unit();
+    let Ok(cost_model) = unseen.cost_model(unit) else {
         return Ok(());
     };
     writeln!(
@@ -29,7 +29,7 @@ pub(super) fn sharing(text: &mut String, part: &Part<'_>, unseen: &Evidence) -> 
     for (entry, own) in part.tuned.entries.iter().zip(&part.compared) {
         let Some(tested) = &own.tested else { continue };
         let alone = &tested.deployable;
-        let shared = part.tuned.shared(entry, unseen, &tariff, entry.budget);
+        let shared = part.tuned.shared(entry, unseen, &cost_model, entry.budget);
         writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} | {} |",
@@ -64,8 +64,11 @@ pub(super) fn spending(
     unseen: &Evidence,
 ) -> Result<(), TuneError> {
     let tune = &part.split.tune;
-    let (tariff, priced) = (unseen.tariff(Unit::Tokens)?, tune.tariff(Unit::Tokens)?);
-    let (plain, fitted) = (costs(unseen, &tariff, None), costs(tune, &priced, None));
+    let (cost_model, priced) = (
+        unseen.cost_model(Unit::Tokens)?,
+        tune.cost_model(Unit::Tokens)?,
+    );
+    let (plain, fitted) = (costs(unseen, &cost_model, None), costs(tune, &priced, None));
     let mut lines = String::new();
     let mut line = |name: &str, own: &Outcome, uniform: &Outcome| {
         let _ = writeln!(
@@ -120,7 +123,7 @@ pub(super) fn spending(
         let mut tuned = tuning.fit(&[cost / 2.0]);
         tuning.share(&mut tuned);
         if let Some(entry) = tuned.entries.first() {
-            let shared = tuned.shared(entry, unseen, &tariff, total);
+            let shared = tuned.shared(entry, unseen, &cost_model, total);
             let how = way(&tuned, entry, &tune.candidates);
             line(&format!("half over all problems: {how}"), &shared, &base);
         }
@@ -128,9 +131,9 @@ pub(super) fn spending(
         let mut tuned = tuning.fit(&[cost / 2.0]);
         tuning.share(&mut tuned);
         if let Some(entry) = tuned.entries.first() {
-            let alone = tuned.apply(entry, unseen, &tariff);
+            let alone = tuned.apply(entry, unseen, &cost_model);
             line("the strategy, fitted for half of the tokens", &alone, &base);
-            let shared = tuned.shared(entry, unseen, &tariff, total);
+            let shared = tuned.shared(entry, unseen, &cost_model, total);
             let how = way(&tuned, entry, &tune.candidates);
             line(
                 &format!("the strategy, half over all problems: {how}"),
