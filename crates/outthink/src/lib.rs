@@ -1,4 +1,28 @@
-//! The program as a library: [`run`] is its command line, and what a program of one's own needs is re-exported.
+//! Makes a small language model outthink a big one: the library in one place, and its command line as [`run`].
+//!
+//! Load a policy and a verifier by name, search, and let a selection take the answer:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use outthink::{Finished, Maths, Plan, Problem, method, search};
+//!
+//! let policy = outthink::policy("micro-0.3m")?;
+//! let verifier = outthink::verifier("micro-prm-likelihood")?;
+//! let problem = Problem { id: "1".into(), text: r"Evaluate $(17+19)\cdot 4-16$.".into() };
+//! // At most 8 solutions, by beam search of width 4.
+//! let plan = Plan::new(method::BEAM, 8, 4, Finished::default())?;
+//! let (sampling, limits) = (policy.sampling, policy.limits);
+//! let search = search(Arc::new(problem), &plan, sampling, limits, 0, &policy, Some(&verifier));
+//! let tree = futures::executor::block_on(search)?;
+//! let selection = plan.method().selection(None)?;
+//! let chosen = selection.choose(&tree.solutions(), &Maths);
+//! assert_eq!(chosen.map(|chosen| chosen.answer).as_deref(), Some("128"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What most programs need stands here; each crate is here in full, too: [`answer`], [`engine`], [`gateway`], [`lab`],
+//! [`prompt`] and [`remote`].
 
 #[macro_use]
 mod print;
@@ -33,6 +57,29 @@ mod table;
 mod tree;
 mod tune;
 mod wiring;
+
+/// Answers: found in text, read, and compared.
+pub use outthink_answer as answer;
+pub use outthink_core::{
+    AnyMethod, Chosen, Domain, ExactAnswers, Finished, Limits, Method, ModelCost, ModelError,
+    ModelInfo, Plan, Policy, Problem, Sampling, Scoring, Selection, Solution, Spending, Step, Tree,
+    Usage, Verifier, Voting, method, search, selection,
+};
+/// Models in this process.
+pub use outthink_engine as engine;
+/// The OpenAI-compatible server.
+pub use outthink_gateway as gateway;
+/// Problem sets, studies and their store, estimates, reports, audits and strategies.
+pub use outthink_lab as lab;
+pub use outthink_lab::Maths;
+pub use outthink_models::{
+    AnyPolicy, AnyVerifier, LoadError, LoadedPolicy, LoadedVerifier, Loader, ModelSpec, Notice,
+    policy, verifier,
+};
+/// Profiles, chat templates, tokenizers and reward layouts.
+pub use outthink_prompt as prompt;
+/// Models on servers.
+pub use outthink_remote as remote;
 
 use std::ffi::OsString;
 use std::io::Write;
