@@ -188,11 +188,15 @@ fn a_method_a_vote_and_a_domain_of_ones_own_are_known_everywhere() {
     ];
     outthink(&[&batch[..], &["--domain", "parity"], &models].concat());
     let answers = read("answers.jsonl");
-    assert!(answers.contains("\"method\":\"parallel\""), "{answers}");
-    assert!(
-        answers.contains("\"correct\":true"),
-        "15 is odd, as 3 is: {answers}"
-    );
+    let line = answers
+        .lines()
+        .find(|line| line.contains("\"answer\""))
+        .unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["method"], "parallel", "{line}");
+    // Whatever the small model says: it is right where it is odd, as the gold answer is.
+    let answer: i64 = line["answer"].as_str().unwrap().parse().unwrap();
+    assert_eq!(line["correct"], (answer % 2 != 0), "{line}");
 
     // A recipe, and with it the store.
     let recipe = format!(
