@@ -11,6 +11,7 @@ use outthink_core::method::{Allocator, Branch, Grown, Method, Parameters, Plan, 
 use outthink_core::selection::{ScoredAnswer, Vote, Voting};
 use outthink_core::{AnyMethod, Domain, ExactAnswers, ModelError, NodeId, Problem, Stop, Tree};
 use outthink_lab::Store;
+use outthink_lab::tuning::Evidence;
 use serde::{Deserialize, Serialize};
 
 /// Draws `N / fewer` first steps and goes on with each by itself.
@@ -268,12 +269,16 @@ fn a_method_a_vote_and_a_domain_of_ones_own_are_known_everywhere() {
     outthink(&[&tree[..], &["--out", &file("tree.html")]].concat());
     assert!(read("tree.html").contains("parallel at N = 8"));
     outthink(&["tune", "doors", "--store", store, "--out", &file("s.toml")]);
-    let fitted = read("s.toml");
+    assert!(read("s.toml").contains("method = "));
+    let mut stored = Store::read(store).unwrap();
+    let evidence = Evidence::of(&study, &mut stored, "micro-24k").unwrap();
+    let candidates = evidence.candidates.iter().map(ToString::to_string);
+    let candidates: Vec<String> = candidates.collect();
     for part in [
-        "method = \"parallel\"",
-        "method = \"parallel:fewer=2\"",
-        "selection = \"last-squares\"",
+        "parallel N = 8, last-squares, micro-prm",
+        "parallel:fewer=2 N = 4, mean-vote, micro-prm",
+        "best-of-n N = 8, min-squares, micro-prm",
     ] {
-        assert!(fitted.contains(part), "{part}: {fitted}");
+        assert!(candidates.iter().any(|own| own == part), "{part}");
     }
 }
