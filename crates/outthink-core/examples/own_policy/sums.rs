@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
-    Continuation, Extension, Judgement, ModelError, Policy, Prefix, Reply, Step, Stop, Usage,
-    Verifier,
+    Continuation, Extension, Judgement, ModelError, Policy, Prefix, Reply, Step, Stop, Until,
+    Usage, Verifier,
 };
 
 /// The partial sums, and the step that ends an answer.
@@ -15,13 +15,13 @@ const SUMS: [u64; 2] = [5, 9];
 pub(crate) struct Adder;
 
 impl Adder {
-    fn continuation(request: &Extension, seed: u64) -> Continuation {
-        let done = request.steps.len();
-        let slip = u64::from(seed.is_multiple_of(3));
-        let (text, stop) = match SUMS.get(done) {
-            Some(sum) => (format!("The sum is {}.", sum + slip), Stop::Step),
-            None => {
-                let last = &request.steps[done - 1].text;
+    /// The step after those that there are, and whether it ends the answer.
+    fn step(done: &[Arc<Step>], seed: u64) -> (Step, Stop) {
+        let slip = u64::from((seed >> done.len()).is_multiple_of(3));
+        let (text, stop) = match (SUMS.get(done.len()), done.last()) {
+            (Some(sum), _) => (format!("The sum is {}.", sum + slip), Stop::Step),
+            (None, last) => {
+                let last = last.map_or("", |step| step.text.as_str());
                 let sum: String = last.chars().filter(char::is_ascii_digit).collect();
                 (format!(r"The answer is \boxed{{{sum}}}."), Stop::Answer)
             }
@@ -32,9 +32,19 @@ impl Adder {
             logprob: -0.5,
             ..Step::default()
         };
-        Continuation {
-            steps: vec![step],
-            stop,
+        (step, stop)
+    }
+
+    /// What one sample draws: a step, or all up to the answer, as it is asked.
+    fn continuation(request: &Extension, seed: u64) -> Continuation {
+        let (mut path, mut drawn) = (request.steps.clone(), Vec::new());
+        loop {
+            let (step, stop) = Self::step(&path, seed);
+            path.push(Arc::new(step.clone()));
+            drawn.push(step);
+            if stop == Stop::Answer || request.until == Until::Step {
+                return Continuation { steps: drawn, stop };
+            }
         }
     }
 }
@@ -43,12 +53,11 @@ impl Policy for Adder {
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
         let reply = |request: &Extension| {
             let seeds = request.seeds.iter();
-            let drawn: Vec<_> = seeds
+            let drawn: Vec<Continuation> = seeds
                 .map(|&seed| Self::continuation(request, seed))
                 .collect();
-            let generated = drawn.len() as u64;
             let usage = Usage {
-                generated,
+                generated: drawn.iter().map(|own| own.steps.len() as u64).sum(),
                 ..Usage::default()
             };
             (drawn, usage)
