@@ -137,11 +137,16 @@ pub(crate) fn decide(
         solution_tokens,
         max_tokens_total: options.max_tokens_total,
         max_seconds: options.max_seconds,
-        seed: request
-            .seed
-            .unwrap_or_else(|| u64::from(rand::random::<u32>())),
+        seed: request.seed.unwrap_or_else(fresh_seed),
         trace: options.trace,
     })))
+}
+
+/// A seed where the client names none; it is told, so that the search can be made again. Of 32 bits, which every client's
+/// numbers hold.
+#[expect(clippy::disallowed_methods, reason = "the client left it to chance")]
+pub(crate) fn fresh_seed() -> u64 {
+    u64::from(rand::random::<u32>())
 }
 
 /// As the client says: a method, or for `auto` what is usual.

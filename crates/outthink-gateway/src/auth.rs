@@ -157,6 +157,7 @@ impl KeyFile<'_> {
             let reason = format!("{} has a key of the name {name} already", self.0.display());
             return Err(KeyFileError::Name(reason));
         }
+        #[expect(clippy::disallowed_methods, reason = "nobody may draw it again")]
         let secret: [u8; 32] = rand::rng().random();
         let key = format!("ot-{}", hex(&secret));
         if !text.is_empty() {

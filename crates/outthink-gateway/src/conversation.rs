@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use outthink_core::{ModelError, Usage, draw_seed};
 use serde_json::{Value, json};
 
-use crate::ask::LARGEST;
+use crate::ask::{LARGEST, fresh_seed};
 use crate::error::ApiError;
 use crate::models::{Finish, ServedPolicy, Talk, Utterance};
 use crate::reply::Envelope;
@@ -50,7 +50,7 @@ impl Conversation {
         if request.messages.is_empty() {
             return Err(ApiError::invalid("messages", "the conversation is empty"));
         }
-        let seed = request.seed.unwrap_or_else(rand::random);
+        let seed = request.seed.unwrap_or_else(fresh_seed);
         let first = Utterance {
             turns: request.turns()?.into(),
             sampling: request.drawing.over(policy.sampling)?,

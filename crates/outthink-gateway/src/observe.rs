@@ -114,6 +114,7 @@ pub(crate) fn broke(id: &str, Panicked(message): &Panicked) -> ApiError {
     ApiError::internal()
 }
 
+#[expect(clippy::disallowed_methods, reason = "a name, not a draw")]
 fn id(headers: &HeaderMap) -> String {
     let given = headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok());
     let fits =

@@ -6,6 +6,10 @@
 //!
 //! A vLLM in its developer mode forgets its prefixes before what is measured. Prints one JSON object. CPU time is this process's, user and system.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement")]
+#![allow(
+    clippy::disallowed_types,
+    reason = "a mock's hashes last as long as its run"
+)]
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Write};

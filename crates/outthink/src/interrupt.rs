@@ -97,6 +97,10 @@ fn grouped(number: usize) -> String {
     out
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "who interrupts wants the end at once, and what is stored is stored"
+)]
 fn end(standing: &str, status: i32) -> ! {
     use std::io::IsTerminal;
     // Below the ^C, and below a progress bar.

@@ -80,6 +80,10 @@ impl Write for Stdout {
 }
 
 /// Ends the process where standard output cannot be written: quietly where its reader is gone, else as a failure.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nobody is left to say anything to"
+)]
 fn ended(error: std::io::Error) -> std::io::Error {
     match error.kind() {
         ErrorKind::Interrupted => error,

@@ -112,6 +112,7 @@ pub(crate) fn asked_to_stop() -> Result<impl Future<Output = ()>, std::io::Error
     Ok(async move {
         asked().await;
         eprintln!("shutting down; what runs may end, or at once if you ask again");
+        #[expect(clippy::disallowed_methods, reason = "it was asked for twice")]
         tokio::spawn(async move { std::process::exit(asked().await) });
     })
 }

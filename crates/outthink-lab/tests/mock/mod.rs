@@ -1,5 +1,9 @@
 //! Models that answer from a request's seeds alone, and places to store what they say.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::disallowed_types,
+    reason = "a mock's hashes last as long as its run"
+)]
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
