@@ -94,11 +94,11 @@ pub async fn classes(
     Ok(classes)
 }
 
-/// Is each answer right? There is one verdict for each, whatever [`Domain::grade`] returns.
+/// Is each answer right?
 ///
 /// # Errors
 ///
-/// The domain failed.
+/// The domain failed, or returned another number of verdicts: a verdict that is not there is not a wrong answer.
 pub async fn verdicts(
     domain: &dyn Domain,
     problem: &Problem,
@@ -106,9 +106,17 @@ pub async fn verdicts(
     texts: &[&str],
 ) -> Result<Vec<bool>, Error> {
     let found = domain.grade(problem, gold, texts).await;
-    let mut right = found.map_err(|source| Error::domain(problem, source))?;
-    right.resize(texts.len(), false);
-    Ok(right)
+    let right = found.map_err(|source| Error::domain(problem, source))?;
+    match right.len() == texts.len() {
+        true => Ok(right),
+        false => Err(Error::Misshaped {
+            model: "domain",
+            what: "verdicts",
+            expected: texts.len(),
+            got: right.len(),
+            problem: problem.id.clone(),
+        }),
+    }
 }
 
 /// The last closed `\boxed{}`, compared as a string without surrounding space.

@@ -55,10 +55,10 @@ pub enum Error {
         /// Its own words.
         source: ModelError,
     },
-    /// A model answered something else than it was asked.
+    /// A model or a domain answered something else than it was asked.
     #[error("the {model} returned {got} {what} for {expected} on problem {problem}")]
     Misshaped {
-        /// `policy` or `verifier`.
+        /// `policy`, `verifier` or `domain`.
         model: &'static str,
         /// What was counted.
         what: &'static str,
@@ -66,6 +66,16 @@ pub enum Error {
         expected: usize,
         /// How many came.
         got: usize,
+        /// The problem's id.
+        problem: String,
+    },
+    /// The method asked for samples that cannot be drawn.
+    #[error("{method} cannot go on with problem {problem}: {reason}")]
+    Allocation {
+        /// The method's name.
+        method: &'static str,
+        /// What it asked for.
+        reason: String,
         /// The problem's id.
         problem: String,
     },

@@ -100,14 +100,18 @@ pub async fn search(
     };
     let mut allocator = plan.method().start(plan, allocator_seed(seed));
     let mut live = allocator.first();
+    let mut drawn = 0;
     while !live.is_empty() {
+        search.check(plan, &live, &mut drawn)?;
         let grown = search.expand(live, plan.method().until()).await?;
         if let Some(verifier) = verifier {
             search.score(verifier, &grown).await?;
         }
         live = allocator.next(&search.tree, &grown);
     }
-    search.tree.kept = allocator.kept();
+    let kept = allocator.kept();
+    search.known(plan, &kept)?;
+    search.tree.kept = kept;
     Ok(search.tree)
 }
 
@@ -133,6 +137,46 @@ struct Draw {
 }
 
 impl Growth<'_> {
+    /// Anyone may write an allocator: a round draws from nodes that there are, something and no more than the budget, and all
+    /// rounds together no more than the budget has steps.
+    fn check(&self, plan: &Plan, live: &[Branch], drawn: &mut usize) -> Result<(), Error> {
+        let nodes: Vec<NodeId> = live.iter().map(|branch| branch.node).collect();
+        self.known(plan, &nodes)?;
+        let sum = |sum: usize, branch: &Branch| sum.saturating_add(branch.draws);
+        let round = live.iter().fold(0, sum);
+        *drawn = drawn.saturating_add(round);
+        let budget = plan.budget();
+        if round == 0 || round > budget {
+            let reason = format!("a round of {round} samples, with a budget of {budget}");
+            return Err(self.refused(plan, reason));
+        }
+        if *drawn > budget.saturating_mul(self.limits.steps.max(1)) {
+            let steps = self.limits.steps;
+            let reason = format!("more samples than {budget} solutions of {steps} steps have");
+            return Err(self.refused(plan, reason));
+        }
+        Ok(())
+    }
+
+    fn known(&self, plan: &Plan, nodes: &[NodeId]) -> Result<(), Error> {
+        let all = self.tree.nodes().len();
+        match nodes.iter().find(|&&node| node >= all) {
+            Some(node) => {
+                let reason = format!("there is no node {node} in its tree of {all}");
+                Err(self.refused(plan, reason))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn refused(&self, plan: &Plan, reason: String) -> Error {
+        Error::Allocation {
+            method: plan.method().name(),
+            reason,
+            problem: self.tree.problem.id.clone(),
+        }
+    }
+
     async fn expand(&mut self, live: Vec<Branch>, until: Until) -> Result<Vec<Grown>, Error> {
         let mut draws = Vec::new();
         for (

@@ -2,6 +2,7 @@
 
 mod maths;
 
+use std::any::TypeId;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{PoisonError, RwLock};
@@ -15,6 +16,8 @@ pub use maths::Maths;
 pub struct AnyDomain {
     name: &'static str,
     domain: &'static dyn Domain,
+    /// Of which type it is; none of those that come with outthink, which nobody else can register.
+    of: Option<TypeId>,
 }
 
 /// The table of domains; the first is the usual one. A new domain is a file and a line here.
@@ -26,6 +29,7 @@ impl AnyDomain {
     pub const MATHS: Self = Self {
         name: "maths",
         domain: &Maths,
+        of: None,
     };
 
     /// All in the order of their table: those that come with outthink, then those registered.
@@ -34,12 +38,12 @@ impl AnyDomain {
         BUILT_IN.iter().chain(added.iter()).copied().collect()
     }
 
-    /// Adds one's own; where the name is known, it gives the one that has it.
+    /// Adds one's own; the same type under the same name again changes nothing.
     ///
     /// # Errors
     ///
-    /// The name is empty or has other characters than lower-case letters, digits and hyphens.
-    pub fn register(name: &'static str, domain: impl Domain + 'static) -> Result<Self, String> {
+    /// Another domain has the name, or it is empty or has other characters than lower-case letters, digits and hyphens.
+    pub fn register<D: Domain + 'static>(name: &'static str, domain: D) -> Result<Self, String> {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || !name.chars().all(fits) {
             return Err(format!(
@@ -48,11 +52,15 @@ impl AnyDomain {
         }
         let mut added = ADDED.write().unwrap_or_else(PoisonError::into_inner);
         let mut known = BUILT_IN.iter().chain(added.iter());
+        let of = Some(TypeId::of::<D>());
         if let Some(known) = known.find(|own| own.name == name) {
-            return Ok(*known);
+            return match known.of == of {
+                true => Ok(*known),
+                false => Err(format!("there is another domain `{name}` already")),
+            };
         }
         let domain = Box::leak(Box::new(domain));
-        let own = Self { name, domain };
+        let own = Self { name, domain, of };
         added.push(own);
         Ok(own)
     }

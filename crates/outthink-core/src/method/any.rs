@@ -1,5 +1,6 @@
 //! Any method, by its name: the table that everything else goes through.
 
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -23,6 +24,13 @@ pub(super) struct Named {
     pub(super) written: &'static str,
 }
 
+/// A method that was registered, and of which type it is.
+#[derive(Clone, Copy)]
+struct Registered {
+    method: AnyMethod,
+    of: TypeId,
+}
+
 /// Methods that were registered, and those with parameters that somebody named. They last as long as the program, as names do.
 static ADDED: RwLock<Added> = RwLock::new(Added {
     registered: Vec::new(),
@@ -30,7 +38,7 @@ static ADDED: RwLock<Added> = RwLock::new(Added {
 });
 
 struct Added {
-    registered: Vec<AnyMethod>,
+    registered: Vec<Registered>,
     with_parameters: Option<HashMap<String, AnyMethod>>,
 }
 
@@ -46,7 +54,7 @@ impl AnyMethod {
     pub fn all() -> Vec<Self> {
         let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
         let mut all = BUILT_IN.to_vec();
-        all.extend(&added.registered);
+        all.extend(added.registered.iter().map(|own| own.method));
         all
     }
 
@@ -61,7 +69,7 @@ impl AnyMethod {
     /// # Errors
     ///
     /// Another method has the name, or it cannot be a name.
-    pub fn register(method: impl Method + 'static) -> Result<Self, String> {
+    pub fn register<M: Method + 'static>(method: M) -> Result<Self, String> {
         let name = method.name();
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || !name.chars().all(fits) {
@@ -70,18 +78,24 @@ impl AnyMethod {
             ));
         }
         let mut added = ADDED.write().unwrap_or_else(PoisonError::into_inner);
-        let known = BUILT_IN.iter().chain(&added.registered);
-        let taken = |own: &&Self| own.0.written == name || own.0.method.aliases().contains(&name);
-        if let Some(other) = known.copied().find(|own| taken(&own)) {
-            return match format!("{:?}", other.0.method) == format!("{method:?}") {
-                true => Ok(other),
-                false => Err(format!("there is a method `{name}` already")),
+        let of = TypeId::of::<M>();
+        let same = |own: &&Registered| {
+            own.of == of && own.method.0.method.parameters() == method.parameters()
+        };
+        let taken = |own: &Self| own.0.written == name || own.0.method.aliases().contains(&name);
+        if let Some(known) = added.registered.iter().find(|own| taken(&own.method)) {
+            return match same(&known) {
+                true => Ok(known.method),
+                false => Err(format!("there is another method `{name}` already")),
             };
+        }
+        if BUILT_IN.iter().any(taken) {
+            return Err(format!("there is another method `{name}` already"));
         }
         let method: &'static dyn Method = Box::leak(Box::new(method));
         let written = name;
         let own = Self(Box::leak(Box::new(Named { method, written })));
-        added.registered.push(own);
+        added.registered.push(Registered { method: own, of });
         Ok(own)
     }
 
@@ -184,7 +198,7 @@ impl AnyMethod {
         // Sorting looks here often, and what is registered lies behind a lock.
         let place = BUILT_IN.iter().position(named).unwrap_or_else(|| {
             let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
-            let registered = added.registered.iter().position(named);
+            let registered = added.registered.iter().position(|own| named(&own.method));
             registered.map_or(usize::MAX, |place| BUILT_IN.len() + place)
         });
         (place, self.0.written)

@@ -5,6 +5,8 @@ pub(super) struct Entry<T: ?Sized + 'static> {
     pub(super) item: &'static T,
     pub(super) name: &'static str,
     pub(super) place: usize,
+    /// Of which type it is; none of those that come with outthink, which nobody else can register.
+    pub(super) of: Option<std::any::TypeId>,
 }
 
 impl<T: ?Sized> Clone for Entry<T> {
@@ -17,7 +19,13 @@ impl<T: ?Sized> Copy for Entry<T> {}
 
 impl<T: ?Sized> Entry<T> {
     pub(super) const fn built_in(item: &'static T, name: &'static str, place: usize) -> Self {
-        Self { item, name, place }
+        let of = None;
+        Self {
+            item,
+            name,
+            place,
+            of,
+        }
     }
 }
 
@@ -41,12 +49,12 @@ macro_rules! handle {
                 self.0.name
             }
 
-            /// Adds one's own; where the name is known, it gives the one that has it.
+            /// Adds one's own; the same type again changes nothing.
             ///
             /// # Errors
             ///
-            /// The name is not one word of lower-case letters and digits.
-            pub fn register(item: impl $item + 'static) -> Result<Self, String> {
+            /// Another one has the name, or it is not one word of lower-case letters and digits.
+            pub fn register<T: $item + 'static>(item: T) -> Result<Self, String> {
                 let name = item.name();
                 let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
                 if name.is_empty() || !name.chars().all(fits) {
@@ -56,12 +64,21 @@ macro_rules! handle {
                 }
                 let mut added = $added.write().unwrap_or_else(PoisonError::into_inner);
                 let mut known = $built_in.iter().chain(added.iter());
+                let of = Some(std::any::TypeId::of::<T>());
                 if let Some(known) = known.find(|own| own.name() == name) {
-                    return Ok(*known);
+                    return match known.0.of == of {
+                        true => Ok(*known),
+                        false => Err(format!("there is another `{name}` already")),
+                    };
                 }
                 let item: &'static dyn $item = Box::leak(Box::new(item));
                 let place = $built_in.len() + added.len();
-                let own = Self(Box::leak(Box::new(Entry { item, name, place })));
+                let own = Self(Box::leak(Box::new(Entry {
+                    item,
+                    name,
+                    place,
+                    of,
+                })));
                 added.push(own);
                 Ok(own)
             }
