@@ -49,6 +49,6 @@ pub(crate) use seed::allocator_seed;
 pub use seed::{draw_seed, problem_seed};
 pub use selection::{Ballot, Chosen, Scoring, Selection, Voting};
 pub use token_stats::TokenStats;
-pub use tree::{Node, NodeId, Problem, Solution, Step, Tree};
+pub use tree::{Node, NodeId, Problem, Solution, Step, Tree, TreeNode};
 pub use verifier::{Judgement, Prefix, Verifier};
 pub use visible::{visible, visible_line};

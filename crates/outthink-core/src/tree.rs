@@ -110,6 +110,19 @@ impl Solution {
     }
 }
 
+/// A node of a tree that somebody else grew; see [`Tree::grown`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct TreeNode {
+    /// What it continues: [`Tree::ROOT`], or the number of a node before it.
+    pub parent: NodeId,
+    /// The step.
+    pub text: String,
+    /// Its reward.
+    pub reward: Option<f64>,
+    /// Did the search go on from here, or keep it?
+    pub kept: bool,
+}
+
 /// All that a search drew for one problem, equal steps after equal steps merged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
@@ -212,6 +225,46 @@ impl Tree {
             kept: Vec::new(),
             nodes: vec![root],
         }
+    }
+
+    /// A tree that somebody else grew. Nodes are numbered from 1 in their order; a parent stands before its children.
+    ///
+    /// ```
+    /// use outthink_core::{Problem, Tree, TreeNode};
+    ///
+    /// let step = |parent, text: &str| TreeNode { parent, text: text.into(), reward: Some(0.5), kept: true };
+    /// let tree = Tree::grown(Problem::new("1 + 2 + 3"), vec![step(Tree::ROOT, "1 + 2 = 3"), step(1, "3 + 3 = 6")]).unwrap();
+    /// assert_eq!(tree.path(2), [1, 2]);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A node stands before its parent.
+    pub fn grown(problem: Problem, nodes: Vec<TreeNode>) -> Result<Self, &'static str> {
+        let mut tree = Self::new(Arc::new(problem));
+        for node in nodes {
+            let id = tree.nodes.len();
+            if node.parent >= id {
+                return Err("a node stands before its parent");
+            }
+            tree.nodes[node.parent].children.push(id);
+            tree.nodes[node.parent].drawn += 1;
+            tree.nodes[node.parent].led_to.push(id);
+            tree.nodes.push(Node {
+                parent: Some(node.parent),
+                step: Some(Arc::new(Step::written(node.text))),
+                reward: node.reward,
+                draws: 1,
+                finished: None,
+                drawn: 0,
+                led_to: Vec::new(),
+                children: Vec::new(),
+            });
+            if node.kept {
+                tree.kept.push(id);
+            }
+        }
+        Ok(tree)
     }
 
     /// All nodes; a parent comes before its children.

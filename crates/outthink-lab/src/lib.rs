@@ -27,11 +27,12 @@ pub use estimate::votes::{Chance, GradedSample, ceiling, chances};
 pub use exchange::dataset::{
     Columns, Dataset, DatasetError, Golds, read_dataset, read_dataset_from,
 };
+pub use exchange::export::{export_jsonl, export_parquet};
+pub use exchange::formats::{Misfits, Samples, read_samples, samples_of};
+pub use exchange::import::{ImportOptions, Imported, OtherVerdict, PoolSource, Verdicts, import};
 pub use exchange::results::{ResultRow, export_results};
 pub use exchange::rows::{Cells, Place, Row, json_lines, read_rows, rows_of};
-pub use exchange::{
-    ExchangeError, Line, export_jsonl, export_parquet, import, read_lines, read_parquet,
-};
+pub use exchange::{ExchangeError, Line};
 pub use outthink_answer::Maths;
 pub use outthink_core::number::{chance, short};
 pub use outthink_core::{ModelInfo, ModelTable};

@@ -20,8 +20,8 @@ use outthink_core::{
 };
 use outthink_lab::store::Sample;
 use outthink_lab::{
-    Analysis, Caps, Entry, Estimate, Halt, Key, Maths, Rule, RunError, Shard, Status, Store, Study,
-    export_jsonl, import, read_lines, run,
+    Analysis, Caps, Entry, Estimate, Halt, ImportOptions, Key, Maths, Rule, RunError, Shard,
+    Status, Store, Study, export_jsonl, import, run, samples_of,
 };
 
 fn go(bench: &Bench, store: Store, shard: Shard, caps: Caps) -> (Store, Halt, Status) {
@@ -372,11 +372,11 @@ fn a_mixture_of_experts_costs_what_its_tokens_use_in_the_run_the_plan_and_the_re
         let attention =
             |computed: f64, full: f64| full - 2.0 * active.unwrap_or(1000) as f64 * computed;
         let of_run = attention(status.computed as f64, status.flops.unwrap());
-        let of_beam = beam.cost.policy.computed + beam.cost.verifier.computed;
+        let of_beam = beam.cost.unwrap().policy.computed + beam.cost.unwrap().verifier.computed;
         let of_beam = attention(of_beam, full.unwrap());
         // The mock attends to nothing; a unit's own tokens do, to those before them.
         assert!(of_run.abs() < 1e-6 && of_beam > 0.0);
-        let generated = beam.cost.policy.generated;
+        let generated = beam.cost.unwrap().policy.generated;
         assert_eq!(
             paper.unwrap(),
             2.0 * active.unwrap_or(1000) as f64 * generated
@@ -463,9 +463,10 @@ fn exported_pools_come_back_with_the_same_estimates() {
         let mut file = Vec::new();
         let lines = export_jsonl(&bench.study, &mut store, &mut file).unwrap();
         assert!(lines > 6 * 16);
-        let read = read_lines(&mut file.as_slice()).unwrap();
-        assert_eq!(read.len(), lines);
-        let back = import("back", read, &mut store, &Maths).unwrap();
+        let read = samples_of("samples.jsonl", file).unwrap();
+        assert_eq!(read.lines.len(), lines);
+        let options = ImportOptions::new("back", &Maths);
+        let back = import(read, &options, Some(&mut store)).unwrap().study;
         let (before, after) = (
             Analysis::of(bench.study, &mut store).unwrap(),
             Analysis::of(back, &mut store).unwrap(),

@@ -267,6 +267,7 @@ mod tests {
             sampling: Sampling::at(1.0),
             limits: LIMITS,
             target_in_flight: 64,
+            imported: None,
         };
         let judges = testing::verifiers().into_iter().map(|info| VerifierModel {
             info,

@@ -16,6 +16,8 @@ pub struct PolicyModel {
     pub limits: Limits,
     /// How many draws keep it busy.
     pub target_in_flight: usize,
+    /// A hash of the samples that it stands for, where another program drew them.
+    pub imported: Option<String>,
 }
 
 /// A verifier, ready to score.

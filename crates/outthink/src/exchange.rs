@@ -8,14 +8,13 @@ use anyhow::{Context, anyhow};
 use outthink_answer::AnyDomain;
 use outthink_lab::store::shown;
 use outthink_lab::{
-    ExchangeError, Store, Study, export_jsonl, export_parquet, export_results, import, read_lines,
-    read_parquet,
+    Columns, ExchangeError, ImportOptions, ModelInfo, Samples, Store, Study, Verdicts,
+    export_jsonl, export_parquet, export_results, import, read_samples,
 };
 
-use crate::cli::{ExportArguments, Format, ImportArguments};
+use crate::cli::{ExportArguments, Format, ImportArguments, VerdictsOf};
 use crate::failure::Failure;
-use crate::input::Input;
-use crate::stores;
+use crate::{data, stores};
 
 pub(crate) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
     let name = arguments.study.as_deref().or(arguments.name.as_deref());
@@ -108,38 +107,167 @@ fn create(file: &Path) -> Result<File, Failure> {
 }
 
 pub(crate) fn import_samples(arguments: &ImportArguments) -> Result<(), Failure> {
-    let name = arguments.file.display();
-    let read = if arguments
-        .file
-        .extension()
-        .is_some_and(|kind| kind == "parquet")
-    {
-        read_parquet(&arguments.file)
-    } else {
-        read_lines(&mut Input::open(&arguments.file)?.lines)
-    };
-    let read = read
-        .with_context(|| name.to_string())
-        .map_err(Failure::Input)?;
-    let samples = read.len();
-    let mut store = Store::open(&arguments.store)?;
-    let study = match import(
-        &arguments.name,
-        read,
-        &mut store,
-        AnyDomain::default().get(),
-    ) {
-        Err(error @ ExchangeError::Empty) => {
-            return Err(Failure::Input(anyhow!(error).context(name.to_string())));
+    let mut samples: Option<Samples> = None;
+    for file in &arguments.files {
+        let own = read_samples(file).map_err(|error| match error {
+            // Whatever names no file is told with it.
+            error @ ExchangeError::Empty => {
+                Failure::Input(anyhow!(error).context(file.display().to_string()))
+            }
+            error => Failure::input(error),
+        })?;
+        match &mut samples {
+            Some(samples) => samples.append(own),
+            None => samples = Some(own),
         }
-        study => study?,
+    }
+    let Some(samples) = samples else {
+        return Err(Failure::Input(anyhow!("name a file of samples")));
     };
-    println!(
-        "{samples} samples of {} problems as study {}; report: outthink report {} --store {}",
-        study.problems.len(),
-        study.name,
-        study.name,
-        shown(&arguments.store)
+    eprintln!(
+        "{} in {}, read as {}",
+        counted(samples.lines.len(), "sample"),
+        counted(samples.files, "file"),
+        samples.formats.join(" and ")
     );
+    if let Some((file, reason)) = samples.others.first() {
+        eprintln!(
+            "{} left out, for example {file}: {reason}",
+            counted(samples.others.len(), "other file")
+        );
+    }
+    let known = match &arguments.dataset {
+        Some(name) => data::problems(name, &Columns::default())?,
+        None => Vec::new(),
+    };
+    let name = match &arguments.name {
+        Some(name) => name.clone(),
+        None => stem(&arguments.files[0]),
+    };
+    let options = ImportOptions {
+        name: &name,
+        domain: arguments.domain.get(),
+        domain_name: (arguments.domain != AnyDomain::default()).then(|| arguments.domain.name()),
+        policy: arguments.policy.as_deref(),
+        verifier: arguments.verifier.as_deref(),
+        method: arguments.method,
+        verdicts: match arguments.verdicts {
+            VerdictsOf::Ours => Verdicts::Ours,
+            VerdictsOf::File => Verdicts::File,
+        },
+        known: &known,
+        ensembles: &arguments.ensemble,
+    };
+    let own = format!("{name}.sqlite");
+    let place = arguments.store.as_deref().unwrap_or(&own);
+    let mut store = match arguments.check {
+        true => None,
+        false => Some(Store::open(place)?),
+    };
+    if let Some(store) = &mut store
+        && !arguments.replace
+        && let Ok(before) = store.study(Some(&name))
+        && !is_same(&samples, &before)
+    {
+        return Err(Failure::Input(anyhow!(
+            "{} has a study {name} of other samples; choose another --name, or --replace it",
+            shown(place)
+        )));
+    }
+    let imported = import(samples, &options, store.as_mut()).map_err(|error| match error {
+        ExchangeError::Store(error) => Failure::Run(error.into()),
+        error => Failure::input(error),
+    })?;
+    for told in &imported.left_out {
+        eprintln!("left out: {told}");
+    }
+    for warning in &imported.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if let Some(file) = &arguments.differences {
+        let mut out = BufWriter::new(create(file)?);
+        for own in &imported.other_verdicts {
+            serde_json::to_writer(&mut out, own).map_err(std::io::Error::from)?;
+            out.write_all(b"\n")?;
+        }
+        out.flush()?;
+    }
+    if imported.judged > 0 && arguments.verdicts == VerdictsOf::Ours {
+        println!(
+            "{} of the file's {} verdicts differ from ours{}",
+            imported.other_verdicts.len(),
+            imported.judged,
+            match (&arguments.differences, imported.other_verdicts.is_empty()) {
+                (Some(file), _) => format!(": {}", file.display()),
+                (None, true) => String::new(),
+                (None, false) => " (--differences FILE writes them)".into(),
+            }
+        );
+    }
+    let study = &imported.study;
+    println!("{}", rests(study, imported.samples));
+    if !arguments.check {
+        println!(
+            "study {}; report: outthink report {} --store {}",
+            study.name,
+            study.name,
+            shown(place)
+        );
+    }
     Ok(())
+}
+
+/// Is it the study of these very samples?
+fn is_same(samples: &Samples, study: &Study) -> bool {
+    study
+        .source
+        .as_ref()
+        .is_some_and(|source| source.file == samples.fingerprint)
+}
+
+/// What a study of imported samples rests on: whose they are, and how many of how many problems.
+fn rests(study: &Study, samples: usize) -> String {
+    let names = |models: &[ModelInfo]| {
+        let names: Vec<&str> = models.iter().map(|own| own.name.as_str()).collect();
+        match names.len() {
+            0..=4 => names.join(", "),
+            count => format!("{}, … ({count})", names[..3].join(", ")),
+        }
+    };
+    let mut told = format!(
+        "{} of {} by {}",
+        counted(samples, "sample"),
+        counted(study.problems.len(), "problem"),
+        names(&study.policies)
+    );
+    if !study.verifiers.is_empty() {
+        told.push_str(&format!(", with rewards of {}", names(&study.verifiers)));
+    }
+    told
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+/// A file's name without folders and endings.
+fn stem(file: &Path) -> String {
+    let name = file.file_name().map(|name| name.to_string_lossy());
+    let name = name.unwrap_or_default();
+    let mut bare = name.as_ref();
+    while let Some((before, ending)) = bare.rsplit_once('.')
+        && [
+            "gz", "tgz", "tar", "zip", "jsonl", "ndjson", "json", "parquet", "eval",
+        ]
+        .contains(&ending)
+    {
+        bare = before;
+    }
+    match bare {
+        "" | "-" | ".." => "imported".into(),
+        bare => bare.to_owned(),
+    }
 }

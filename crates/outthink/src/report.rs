@@ -28,9 +28,9 @@ struct JsonEntry<'a> {
     ci: [f64; 2],
     problems: usize,
     sampling_error: f64,
-    tokens_drawn: f64,
-    policy_tokens: f64,
-    verifier_tokens: f64,
+    tokens_drawn: Option<f64>,
+    policy_tokens: Option<f64>,
+    verifier_tokens: Option<f64>,
     flops_paper: Option<f64>,
     flops_full: Option<f64>,
 }
@@ -126,7 +126,9 @@ pub(crate) fn summary(analysis: &Analysis) -> String {
             budget.to_string(),
             entry.problems.to_string(),
             share(entry.accuracy, entry.interval),
-            short(entry.cost.policy.generated),
+            entry
+                .cost
+                .map_or("–".into(), |cost| short(cost.policy.generated)),
         ]);
     }
     for own in &analysis.strategies {
@@ -187,9 +189,9 @@ fn json(analysis: &Analysis) -> Result<(), Failure> {
             ci: [entry.interval.low, entry.interval.high],
             problems: entry.problems,
             sampling_error: entry.sampling_error,
-            tokens_drawn: entry.cost.policy.generated,
-            policy_tokens: entry.cost.policy.computed,
-            verifier_tokens: entry.cost.verifier.computed,
+            tokens_drawn: entry.cost.map(|cost| cost.policy.generated),
+            policy_tokens: entry.cost.map(|cost| cost.policy.computed),
+            verifier_tokens: entry.cost.map(|cost| cost.verifier.computed),
             flops_paper,
             flops_full,
         };

@@ -65,6 +65,7 @@ pub(crate) fn resolve(
         info: policy.info.clone(),
         sampling: policy.sampling,
         limits: policy.limits,
+        imported: policy.imported.clone(),
     });
     let infos = verifiers.iter().map(|verifier| verifier.info.clone());
     let parts: Vec<PolicyPart> = parts.collect();
@@ -173,6 +174,7 @@ fn stored_policies(study: &Study) -> Result<(Vec<PolicyModel>, usize), Failure> 
             sampling,
             limits,
             draws,
+            imported,
             ..
         } = cell.config()
         {
@@ -183,6 +185,7 @@ fn stored_policies(study: &Study) -> Result<(Vec<PolicyModel>, usize), Failure> 
                 sampling: *sampling,
                 limits: *limits,
                 target_in_flight: AnyPolicy::EMBEDDED_IN_FLIGHT,
+                imported: imported.clone(),
             });
         }
     }
@@ -255,6 +258,7 @@ pub(crate) fn policy(entry: &ModelTable, methods: &[AnyMethod]) -> Result<Policy
 pub(crate) fn policy_model(loaded: LoadedPolicy) -> PolicyModel {
     PolicyModel {
         target_in_flight: loaded.model.target_in_flight(),
+        imported: None,
         info: loaded.info,
         model: Arc::new(loaded.model),
         sampling: loaded.sampling,

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libfuzzer_sys::fuzz_target;
-use outthink_lab::{Analysis, Maths, Store, StoreError, export_jsonl, export_results, import, json_lines, read_lines, read_parquet};
+use outthink_lab::{Analysis, Maths, Store, StoreError, export_jsonl, export_results, ImportOptions, import, samples_of};
 
 /// In memory where there is such a folder.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -22,11 +22,7 @@ const IMPORTS: usize = 200;
 fuzz_target!(init: std::panic::set_hook(Box::new(|_| ())), |bytes: &[u8]| {
     static DONE: AtomicUsize = AtomicUsize::new(0);
     let file = |kind: &str| FOLDER.join(format!("outthink-fuzz-{}.{kind}", std::process::id()));
-    let read = match bytes.starts_with(b"PAR1") {
-        true => std::fs::write(file("parquet"), bytes).map_or(Ok(Vec::new()), |()| read_parquet(&file("parquet"))),
-        false => json_lines("a", bytes).map_or(Ok(Vec::new()), |mut lines| read_lines(&mut lines)),
-    };
-    let Ok(lines) = read else { return };
+    let Ok(samples) = samples_of("a", bytes.to_vec()) else { return };
     let store = file("sqlite");
     if DONE.fetch_add(1, Ordering::Relaxed).is_multiple_of(IMPORTS) {
         for end in ["", "-wal", "-shm"] {
@@ -36,17 +32,19 @@ fuzz_target!(init: std::panic::set_hook(Box::new(|_| ())), |bytes: &[u8]| {
     let Ok(mut store) = Store::open(&store.display().to_string()) else {
         return;
     };
-    let Ok(study) = import("fuzz", lines, &mut store, &Maths) else {
+    let options = ImportOptions::new("fuzz", &Maths);
+    let Ok(imported) = import(samples, &options, Some(&mut store)) else {
         return;
     };
+    let study = imported.study;
     assert_eq!(store.study(Some("fuzz")).ok().as_ref(), Some(&study));
     let mut out = Vec::new();
     let exported = export_jsonl(&study, &mut store, &mut out);
     assert!(exported.is_ok(), "{exported:?}");
     let results = export_results(&study, &mut store, &mut |_| Ok::<(), StoreError>(()));
     assert!(results.is_ok(), "{results:?}");
-    let again = read_lines(&mut out.as_slice());
-    assert!(again.is_ok(), "{again:?}");
+    let again = samples_of("a", out);
+    assert!(again.is_ok(), "{:?}", again.err());
     let analysis = Analysis::of(study, &mut store);
     assert!(analysis.is_ok());
 });

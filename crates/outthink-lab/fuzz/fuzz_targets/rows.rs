@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use libfuzzer_sys::fuzz_target;
-use outthink_lab::{Columns, Golds, json_lines, read_dataset_from, read_lines};
+use outthink_lab::{Columns, Golds, read_dataset_from, samples_of};
 
 // The parquet crate panics on some damaged files, which the lab catches; libFuzzer's own hook would end the process before that.
 // A panic that nobody catches still does.
@@ -23,7 +23,5 @@ fuzz_target!(init: std::panic::set_hook(Box::new(|_| ())), |bytes: &[u8]| {
         };
         let _ = read_dataset_from(name, bytes, &named, Golds::Needed);
     }
-    if let Ok(mut lines) = json_lines("a", bytes) {
-        let _ = read_lines(&mut lines);
-    }
+    let _ = samples_of("a", bytes.to_vec());
 });

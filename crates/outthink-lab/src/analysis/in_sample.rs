@@ -49,7 +49,7 @@ pub(crate) fn in_sample(
                     continue;
                 }
                 let mut chosen = vec![f64::NAN; study.problems.len() * runs];
-                let mut cost = Cost::default();
+                let mut cost = Some(Cost::default());
                 for (band, problems) in bands.iter().enumerate() {
                     let of = |entry: &Entry| {
                         let rows = &rows[&entry.key];
@@ -76,8 +76,11 @@ pub(crate) fn in_sample(
                     };
                     choices.insert((policy, verifier, budget, band), best.key.method);
                     let share = problems.len() as f64 / study.problems.len() as f64;
-                    cost.policy += best.cost.policy.scaled(share);
-                    cost.verifier += best.cost.verifier.scaled(share);
+                    cost = cost.zip(best.cost).map(|(mut cost, own)| {
+                        cost.policy += own.policy.scaled(share);
+                        cost.verifier += own.verifier.scaled(share);
+                        cost
+                    });
                     for &problem in problems {
                         let range = problem * runs..(problem + 1) * runs;
                         chosen[range.clone()].copy_from_slice(&rows[&best.key][range]);

@@ -99,8 +99,8 @@ pub struct Entry {
     pub sampling_error: f64,
     /// Problems that it rests on.
     pub problems: usize,
-    /// Cost of a problem, by itself.
-    pub cost: Cost,
+    /// Cost of a problem, by itself; none where nobody told how many tokens there were.
+    pub cost: Option<Cost>,
 }
 
 /// A study, analysed.
@@ -133,6 +133,41 @@ struct Column {
     chances: Vec<(usize, usize, Chance)>,
     cost: Cost,
     costed: usize,
+    /// By run: how much its absence changes the chances.
+    without: Vec<Deviation>,
+}
+
+/// What the absence of a run changes, over problems.
+#[derive(Clone, Copy, Default)]
+struct Deviation {
+    sum: f64,
+    squares: f64,
+    count: usize,
+}
+
+impl Column {
+    fn mean_cost(&self) -> Option<Cost> {
+        let share = 1.0 / self.costed as f64;
+        (self.costed > 0).then(|| Cost {
+            policy: self.cost.policy.scaled(share),
+            verifier: self.cost.verifier.scaled(share),
+        })
+    }
+
+    /// What runs add to the variance of the mean that a bootstrap over problems does not see: what samples of one run share in
+    /// every problem, such as a setting. It is the jackknife that leaves out one run at a time, less what would be there if the runs
+    /// had nothing in common from problem to problem (two-way clusters: Cameron, Gelbach and Miller 2011).
+    fn variance_of_runs(&self) -> f64 {
+        let runs = self.without.len() as f64;
+        let problems = self.without.iter().map(|own| own.count).max();
+        let problems = problems.unwrap_or_default() as f64;
+        if runs < 2.0 || problems < 2.0 {
+            return 0.0;
+        }
+        let shared = |own: &Deviation| (own.sum * own.sum - own.squares) / (problems * problems);
+        let together: f64 = self.without.iter().map(shared).sum();
+        (together * (runs - 1.0) / runs).max(0.0)
+    }
 }
 
 impl Analysis {
@@ -203,13 +238,7 @@ impl Analysis {
                     },
                     sampling_error: squares.sqrt() / count,
                     problems: 0,
-                    cost: Cost {
-                        policy: column.cost.policy.scaled(1.0 / column.costed.max(1) as f64),
-                        verifier: column
-                            .cost
-                            .verifier
-                            .scaled(1.0 / column.costed.max(1) as f64),
-                    },
+                    cost: column.mean_cost(),
                 }
             })
             .collect();
@@ -226,9 +255,13 @@ impl Analysis {
             }
         }
         let intervals = values.intervals(BOOTSTRAP, 0);
-        for (series, (entry, interval)) in entries.iter_mut().zip(intervals).enumerate() {
+        // The in-sample choices stand behind what was measured and have no runs of their own.
+        let runs = columns.iter().map(|(_, column)| column.variance_of_runs());
+        let runs = runs.chain(std::iter::repeat(0.0));
+        let told = entries.iter_mut().zip(intervals).zip(runs);
+        for (series, ((entry, interval), runs)) in told.enumerate() {
             entry.accuracy = values.mean(series);
-            entry.interval = interval;
+            entry.interval = interval.widened(entry.accuracy, runs);
             entry.problems = values.present(series);
         }
         let index = entries
@@ -295,7 +328,9 @@ impl Analysis {
     /// Floating-point operations of a problem: the paper's count, and everything, as far as the models' shapes are known. A
     /// verifier that knows the answer is no model and costs nothing.
     pub fn flops(&self, entry: &Entry) -> (Option<f64>, Option<f64>) {
-        let Cost { policy, verifier } = entry.cost;
+        let Some(Cost { policy, verifier }) = entry.cost else {
+            return (None, None);
+        };
         let drawing = (self.study.policies[entry.key.policy].cost, policy);
         let verifiers = entry.key.verifier.iter();
         let reading = verifiers.map(|&number| (self.study.verifiers[number].shape(), verifier));
@@ -330,8 +365,13 @@ type PoolId<'a> = (&'a str, usize, u64);
 /// Pools that are read before they are worked on together.
 const BATCH: usize = 64;
 
+/// Runs of another program that are left out one at a time; more of them are left out in so many groups.
+const RUNS: usize = 16;
+
 /// One pool with the rewards of each verifier, read.
 struct Pool {
+    /// Of each sample the run that it is from, where another program drew them in several.
+    runs: Vec<Option<usize>>,
     cell: usize,
     problem: usize,
     run: usize,
@@ -341,8 +381,71 @@ struct Pool {
     scored: Vec<(usize, Spent, Vec<GradedSample>)>,
 }
 
+impl Pool {
+    /// What the samples that are kept make of each budget.
+    fn curves(
+        &self,
+        kept: &dyn Fn(usize) -> bool,
+        budgets: &[usize],
+        rules: &[Selection],
+        factorials: &Factorials,
+    ) -> Curves {
+        let those = |votes: &[GradedSample]| -> Vec<GradedSample> {
+            let numbered = votes.iter().enumerate();
+            numbered
+                .filter(|(number, _)| kept(*number))
+                .map(|(_, vote)| vote.clone())
+                .collect()
+        };
+        let of = |votes: &[GradedSample], rules: &[Selection]| {
+            chances(votes, rules, budgets, self.seed, factorials)
+        };
+        let votes = those(&self.votes);
+        let majority = of(&votes, &[Selection::Majority]);
+        Curves {
+            without: Vec::new(),
+            ceiling: ceiling(&votes, budgets, factorials),
+            majority: majority.into_iter().next().unwrap_or_default(),
+            scored: self
+                .scored
+                .iter()
+                .map(|(verifier, _, votes)| (*verifier, of(&those(votes), rules)))
+                .collect(),
+        }
+    }
+
+    /// The same without the samples of each run. Budgets are at most half of what is left whichever run is left out: the vote of all
+    /// samples is no smooth function of them, and would make much of little.
+    fn without(
+        &self,
+        budgets: &[usize],
+        rules: &[Selection],
+        factorials: &Factorials,
+    ) -> Vec<Curves> {
+        let Some(last) = self.runs.iter().flatten().max() else {
+            return Vec::new();
+        };
+        let count = |run: usize| self.runs.iter().filter(|own| **own == Some(run)).count();
+        let largest = (0..=*last).map(count).max().unwrap_or_default();
+        let left = self.votes.len() - largest;
+        if left == 0 {
+            return Vec::new();
+        }
+        let most = (left / 2).max(1);
+        let budgets: Vec<usize> = budgets.iter().map(|&n| n.min(most)).collect();
+        let one = |run: usize| {
+            let kept = |number: usize| self.runs[number] != Some(run);
+            self.curves(&kept, &budgets, rules, factorials)
+        };
+        (0..=*last).map(one).collect()
+    }
+}
+
 /// The curves of a pool.
+#[derive(Default)]
 struct Curves {
+    /// The same without the samples of each run.
+    without: Vec<Self>,
     ceiling: Vec<Chance>,
     majority: Vec<Chance>,
     scored: Vec<(usize, Vec<Vec<Chance>>)>,
@@ -365,9 +468,30 @@ impl<'a> Collected<'a> {
             .entry(order(&key))
             .or_insert_with(|| (key, Column::default()));
         column.chances.push((problem, run, chance));
-        column.cost.policy += cost.policy;
-        column.cost.verifier += cost.verifier;
-        column.costed += 1;
+        // Nothing is drawn for nothing: no tokens are tokens that nobody told.
+        if cost.policy.generated > 0.0 {
+            column.cost.policy += cost.policy;
+            column.cost.verifier += cost.verifier;
+            column.costed += 1;
+        }
+    }
+
+    /// What the chances are without each run's samples, of one problem.
+    fn note_without(&mut self, key: Key, chances: &[f64]) {
+        let (_, column) = self
+            .columns
+            .entry(order(&key))
+            .or_insert_with(|| (key, Column::default()));
+        let mean = chances.iter().sum::<f64>() / chances.len() as f64;
+        if column.without.len() < chances.len() {
+            column.without.resize(chances.len(), Deviation::default());
+        }
+        for (own, chance) in column.without.iter_mut().zip(chances) {
+            let change = chance - mean;
+            own.sum += change;
+            own.squares += change * change;
+            own.count += 1;
+        }
     }
 
     fn run_of(&self, seed: u64) -> Option<usize> {
@@ -395,6 +519,7 @@ impl<'a> Collected<'a> {
                 scores.entry(of).or_default().push((verifier, unit));
             }
         }
+        let mut runs: HashMap<(usize, String), usize> = HashMap::new();
         let mut batch = Vec::with_capacity(BATCH);
         for unit in units {
             let Some(&cell) = cells.get(unit.cell.as_str()) else {
@@ -430,7 +555,27 @@ impl<'a> Collected<'a> {
                 let votes = with_rewards(votes.clone(), store.rewards(score.id)?);
                 scored.push((*verifier, took.spent.clone(), votes));
             }
+            let of_runs = match self.study.source {
+                Some(_) => {
+                    let policy = self.study.cells[cell].policy;
+                    let mut of_runs = vec![None; votes.len()];
+                    for (number, told) in store.told(unit.id)? {
+                        let next = runs.keys().filter(|(own, _)| *own == policy).count();
+                        let place = told
+                            .run
+                            .map(|run| *runs.entry((policy, run)).or_insert(next));
+                        if let Ok(number) = usize::try_from(number)
+                            && let Some(own) = of_runs.get_mut(number)
+                        {
+                            *own = place.map(|place| place % RUNS);
+                        }
+                    }
+                    of_runs
+                }
+                None => Vec::new(),
+            };
             batch.push(Pool {
+                runs: of_runs,
                 cell,
                 problem: unit.number,
                 run,
@@ -464,18 +609,10 @@ impl<'a> Collected<'a> {
             .par_iter()
             .zip(&budgets)
             .map(|(pool, budgets)| {
-                let of = |votes: &[GradedSample], rules: &[Selection]| {
-                    chances(votes, rules, budgets, pool.seed, &factorials)
-                };
-                let majority = of(&pool.votes, &[Selection::Majority]);
+                let whole = pool.curves(&|_| true, budgets, &rules, &factorials);
                 Curves {
-                    ceiling: ceiling(&pool.votes, budgets, &factorials),
-                    majority: majority.into_iter().next().unwrap_or_default(),
-                    scored: pool
-                        .scored
-                        .iter()
-                        .map(|(verifier, _, votes)| (*verifier, of(votes, &rules)))
-                        .collect(),
+                    without: pool.without(budgets, &rules, &factorials),
+                    ..whole
                 }
             })
             .collect();
@@ -539,6 +676,29 @@ impl<'a> Collected<'a> {
                 verifier: Expected::default(),
             };
             let ceiling = key(MAJORITY, None, budget, Rule::Ceiling);
+            if !curves.without.is_empty() {
+                let each = |curve: &dyn Fn(&Curves) -> Option<&Vec<Chance>>| -> Vec<f64> {
+                    let chances = curves
+                        .without
+                        .iter()
+                        .filter_map(|own| curve(own)?.get(place));
+                    chances.map(|chance| chance.value).collect()
+                };
+                self.note_without(ceiling, &each(&|own| Some(&own.ceiling)));
+                let voted = each(&|own| Some(&own.majority));
+                for method in self.study.pool_methods(false) {
+                    self.note_without(key(method, None, budget, majority), &voted);
+                }
+                for (number, (verifier, _)) in curves.scored.iter().enumerate() {
+                    for (rule_number, rule) in rules.iter().enumerate() {
+                        let chosen = each(&|own| own.scored.get(number)?.1.get(rule_number));
+                        let rule = Rule::Chosen(Choice(*rule));
+                        for method in self.study.pool_methods(true) {
+                            self.note_without(key(method, Some(*verifier), budget, rule), &chosen);
+                        }
+                    }
+                }
+            }
             self.note(
                 ceiling,
                 pool.problem,

@@ -14,6 +14,21 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl Interval {
+    /// The interval around a value whose variance has a part that the interval does not know of.
+    pub(crate) fn widened(self, value: f64, variance: f64) -> Self {
+        let own = (self.high - self.low) / (2.0 * Z);
+        if variance <= 0.0 || own <= 0.0 || !own.is_finite() {
+            return self;
+        }
+        let wider = (1.0 + variance / (own * own)).sqrt();
+        Self {
+            low: (value - (value - self.low) * wider).max(0.0),
+            high: (value + (self.high - value) * wider).min(1.0),
+        }
+    }
+}
+
 /// `successes` out of `trials`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Proportion {

@@ -367,7 +367,7 @@ fn is_read(gold: &str) -> bool {
 }
 
 /// The answer in a cell. A worked solution ends with it: in a box, behind `####`, or in words.
-fn gold_of(cell: &str, worked: bool) -> String {
+pub(crate) fn gold_of(cell: &str, worked: bool) -> String {
     let whole = || cell.trim().to_owned();
     if !worked {
         return without_unit(&extract_gold(cell).unwrap_or_else(whole)).to_owned();

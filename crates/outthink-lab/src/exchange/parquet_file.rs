@@ -1,7 +1,6 @@
 //! Parquet files: problem sets and pools of samples, read and written row by row as JSON objects.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,14 +16,6 @@ use parquet::schema::parser::parse_message_type;
 use serde_json::{Map, Value};
 
 use crate::exchange::rows::Cells;
-
-pub(crate) fn rows(file: &Path) -> Result<Vec<Cells>, String> {
-    let mut bytes = Vec::new();
-    outthink_core::file::open(file)
-        .and_then(|mut file| file.read_to_end(&mut bytes))
-        .map_err(|error| error.to_string())?;
-    rows_of(bytes)
-}
 
 /// The rows of a file's bytes. The `parquet` crate panics on some damaged files.
 pub(crate) fn rows_of(bytes: Vec<u8>) -> Result<Vec<Cells>, String> {
@@ -229,7 +220,7 @@ mod tests {
             .collect();
         let file = std::env::temp_dir().join(format!("outthink-{}.parquet", std::process::id()));
         write(&file, &rows).expect("written");
-        let read = super::rows(&file).expect("read");
+        let read = super::rows_of(std::fs::read(&file).expect("a file")).expect("read");
         std::fs::remove_file(&file).expect("removed");
         assert_eq!(read, rows);
     }

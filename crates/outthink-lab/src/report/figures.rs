@@ -1,6 +1,5 @@
 //! The paper's figures, for this study.
 
-use outthink_core::method::COT;
 use outthink_core::number::short;
 
 use super::figure::{Bar, COLOURS, Content, Dot, Drawn, Figure, Line, Panel};
@@ -71,10 +70,14 @@ impl Analysis {
                 hint: self.hint(entry),
                 gap: false,
             };
-            if let Some(cot) = self.entry(&self.key(policy, None, COT, 1)) {
-                group.push(bar(cot, 6, &format!("{name}\nCoT")));
+            if let Some(alone) = self.entry(&self.alone(policy)) {
+                let title = match alone.key.method.is_greedy() {
+                    true => "CoT",
+                    false => "single",
+                };
+                group.push(bar(alone, 6, &format!("{name}\n{title}")));
             }
-            if let Some(best) = self.best(policy, verifier, largest) {
+            if let Some(best) = self.best(policy, Some(verifier), largest) {
                 let label = format!("{name}\n{}", best.key.method.title());
                 group.push(bar(best, 0, &label));
             }
@@ -345,7 +348,7 @@ impl Analysis {
         for (method, _) in self.methods() {
             let mut lines = Vec::new();
             for (colour, &policy) in order.iter().enumerate() {
-                let cot = self.key(policy, None, COT, 1);
+                let cot = self.alone(policy);
                 let keys = self.study.budgets.iter();
                 let keys = keys.map(|&budget| self.key(policy, Some(verifier), method, budget));
                 let dots: Vec<Dot> = std::iter::once(cot)

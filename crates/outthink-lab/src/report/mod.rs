@@ -14,9 +14,10 @@ mod view;
 
 use std::fmt::Write;
 
-use outthink_core::method::{COT, MAJORITY};
+use outthink_core::method::MAJORITY;
 
 use crate::analysis::{Analysis, HEADLINE};
+use crate::exchange::import::PoolSource;
 use crate::report::published::{Published, SOURCE};
 use crate::store::shown;
 use figure::Figure;
@@ -414,6 +415,15 @@ fn lead(analysis: &Analysis) -> Vec<String> {
             failures.join("; ")
         ));
     }
+    if let Some(source) = &study.source {
+        lead.push(imported(analysis, source));
+        lead.extend(
+            source
+                .warnings
+                .iter()
+                .map(|own| format!("**Doubtful**: {own}.")),
+        );
+    }
     if let Some(told) = &analysis.old_verdicts {
         lead.push(format!("**Graders**: {told}."));
     }
@@ -421,9 +431,45 @@ fn lead(analysis: &Analysis) -> Vec<String> {
     lead
 }
 
+/// Where imported samples come from, and how many problems have how many of them.
+fn imported(analysis: &Analysis, source: &PoolSource) -> String {
+    let problems = analysis.study.problems.len();
+    let mut parts = Vec::new();
+    for policy in analysis.by_size() {
+        let at = |n: usize| {
+            let entry = analysis.entry(&analysis.key(policy, None, MAJORITY, n));
+            entry.map_or(0, |entry| entry.problems)
+        };
+        let reached = analysis.study.budgets.iter().map(|&n| (n, at(n)));
+        let short: Vec<String> = reached
+            .filter(|(_, reached)| *reached > 0 && *reached < problems)
+            .map(|(n, reached)| format!("{reached} at N = {n}"))
+            .collect();
+        if !short.is_empty() {
+            let name = analysis.policy_name(policy);
+            parts.push(format!("of {name} {}", short.join(", ")));
+        }
+    }
+    let files = match source.files {
+        1 => "1 file".to_owned(),
+        files => format!("{files} files"),
+    };
+    let ragged = match parts.is_empty() {
+        true => String::new(),
+        false => format!(
+            " Not every problem has as many samples: numbers rest, of {problems} problems, {}.",
+            parts.join("; ")
+        ),
+    };
+    format!(
+        "**Imported** from {files} ({}); samples of one run are left out together where intervals are made.{ragged}",
+        source.formats.join("; ")
+    )
+}
+
 /// The smallest policy that, scaled, significantly beats a larger one alone by the most.
 fn headline(analysis: &Analysis) -> Option<String> {
-    let verifier = analysis.main_verifier()?;
+    let verifier = analysis.main_verifier();
     let largest = analysis.largest();
     let order = analysis.by_size();
     let mut found: Option<(f64, String)> = None;
@@ -432,7 +478,7 @@ fn headline(analysis: &Analysis) -> Option<String> {
             let best = analysis.best(small, verifier, largest)?;
             let method = best.key.method;
             let scaled = analysis.place(&best.key)?;
-            let alone = analysis.place(&analysis.key(large, None, COT, 1))?;
+            let alone = analysis.place(&analysis.alone(large))?;
             let (difference, interval) = analysis.difference(scaled, alone);
             let ratio = match (analysis.parameters(small), analysis.parameters(large)) {
                 (Some(small), Some(large)) => large as f64 / small as f64,

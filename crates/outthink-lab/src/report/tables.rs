@@ -56,7 +56,7 @@ impl Analysis {
 
     /// Table 3: small policies with scaling, large ones alone.
     pub(super) fn table_3(&self) -> Option<Table> {
-        let verifier = self.main_verifier()?;
+        let verifier = self.main_verifier();
         let largest = self.largest();
         let mut rows = Vec::new();
         for policy in self.by_size() {
@@ -64,7 +64,7 @@ impl Analysis {
             rows.push(vec![
                 TableCell::text(self.policy_name(policy)),
                 self.size_cell(policy),
-                self.cell(&self.key(policy, None, COT, 1)),
+                self.cell(&self.alone(policy)),
                 self.cell(&self.key(policy, None, MAJORITY, largest)),
                 match best {
                     Some(best) => {
@@ -74,7 +74,10 @@ impl Analysis {
                     None => TableCell::missing("not measured"),
                 },
                 TableCell::text(best.map_or("", |best| best.key.method.title())),
-                self.cell(&self.optimal_key(policy, verifier, largest)),
+                match verifier {
+                    Some(verifier) => self.cell(&self.optimal_key(policy, verifier, largest)),
+                    None => TableCell::missing("no verifier"),
+                },
             ]);
         }
         Some(Table {
@@ -82,7 +85,7 @@ impl Analysis {
             header: header(&[
                 "policy",
                 "parameters",
-                "CoT",
+                self.alone_title(),
                 "majority",
                 "best method",
                 "which",
@@ -92,21 +95,22 @@ impl Analysis {
             rows,
             note: format!(
                 "% right with 95 % intervals. Verifier: {}. \u{201c}Best method\u{201d} and \u{201c}compute-optimal\u{201d} are selected on \
-                 the evaluation problems, as in the paper, and are therefore optimistic.",
-                self.verifier_name(verifier)
+                 the evaluation problems, as in the paper, and are therefore optimistic.{}",
+                self.named(verifier),
+                self.alone_note()
             ),
         })
     }
 
     /// Beside Table 3: does the small policy with scaling beat the larger one alone?
     pub(super) fn table_3_pairs(&self) -> Option<Table> {
-        let verifier = self.main_verifier()?;
+        let verifier = self.main_verifier();
         let order = self.by_size();
         let largest = self.largest();
         let mut rows = Vec::new();
         for (rank, &small) in order.iter().enumerate() {
             for &large in &order[rank + 1..] {
-                let alone = self.place(&self.key(large, None, COT, 1));
+                let alone = self.place(&self.alone(large));
                 let mut row = vec![
                     TableCell::text(self.policy_name(small)),
                     TableCell::text(self.policy_name(large)),
@@ -118,7 +122,7 @@ impl Analysis {
                     }),
                 ];
                 for (method, _) in self.methods() {
-                    let scaled = self.place(&self.key(small, Some(verifier), method, largest));
+                    let scaled = self.place(&self.key(small, verifier, method, largest));
                     row.push(match (scaled, alone) {
                         (Some(scaled), Some(alone)) => {
                             let (difference, interval) = self.difference(scaled, alone);
@@ -131,7 +135,8 @@ impl Analysis {
                 rows.push(row);
             }
         }
-        let mut names = header(&["small policy, scaled", "large policy, CoT", "size"]);
+        let large = format!("large policy, {}", self.alone_title());
+        let mut names = header(&["small policy, scaled", &large, "size"]);
         names.extend(
             self.methods()
                 .iter()
@@ -146,6 +151,11 @@ impl Analysis {
                 "Paired bootstrap over the same problems, 95 %. Bold: the interval is above zero."
                     .into(),
         })
+    }
+
+    /// A verifier's name, or that there is none.
+    fn named(&self, verifier: Option<usize>) -> String {
+        verifier.map_or("none".into(), |own| self.verifier_name(own))
     }
 
     fn size_cell(&self, policy: usize) -> TableCell {
@@ -172,9 +182,11 @@ impl Analysis {
             let training = parameters
                 .zip(tokens)
                 .map(|(parameters, tokens)| training_flops(parameters, tokens));
-            let alone = self.entry(&self.key(policy, None, COT, 1));
-            let best = self.best(policy, verifier, largest);
-            for (entry, how) in [(alone, "CoT".to_owned()), (best, String::new())] {
+            let alone = self.entry(&self.alone(policy));
+            let greedy = alone.is_none_or(|entry| entry.key.method.is_greedy());
+            let title = if greedy { "CoT" } else { "single sample" };
+            let best = self.best(policy, Some(verifier), largest);
+            for (entry, how) in [(alone, title.to_owned()), (best, String::new())] {
                 let Some(entry) = entry else {
                     continue;
                 };
@@ -228,7 +240,7 @@ impl Analysis {
         let budgets = &self.study.budgets;
         let mut rows = Vec::new();
         for policy in self.by_size() {
-            let cot = self.place(&self.key(policy, None, COT, 1));
+            let cot = self.place(&self.alone(policy));
             let places = |key: &dyn Fn(usize) -> Option<usize>| -> Option<Vec<usize>> {
                 budgets.iter().map(|&budget| key(budget)).collect()
             };
@@ -349,7 +361,7 @@ impl Analysis {
 
     /// By difficulty: each method in each band, with the band's method of choice.
     pub(super) fn table_difficulty(&self, predicted: bool) -> Option<Table> {
-        let verifier = self.main_verifier()?;
+        let verifier = self.main_verifier();
         let largest = self.largest();
         let mut rows = Vec::new();
         for policy in self.by_size() {
@@ -382,7 +394,7 @@ impl Analysis {
 
     /// By the fifths of Snell et al.
     pub(super) fn table_quintiles(&self) -> Option<Table> {
-        let verifier = self.main_verifier()?;
+        let verifier = self.main_verifier();
         let largest = self.largest();
         let mut rows = Vec::new();
         for policy in self.by_size() {
@@ -402,7 +414,7 @@ impl Analysis {
 
     /// By the data set's own levels.
     pub(super) fn table_levels(&self) -> Option<Table> {
-        let verifier = self.main_verifier()?;
+        let verifier = self.main_verifier();
         let largest = self.largest();
         let mut levels: Vec<i64> = self
             .study
@@ -432,7 +444,7 @@ impl Analysis {
     }
 
     fn part_header(&self) -> Vec<String> {
-        let mut names = header(&["policy", "part", "n", "CoT"]);
+        let mut names = header(&["policy", "part", "n", self.alone_title()]);
         names.extend(
             self.methods()
                 .iter()
@@ -444,7 +456,7 @@ impl Analysis {
     fn part_row(
         &self,
         policy: usize,
-        verifier: usize,
+        verifier: Option<usize>,
         budget: usize,
         name: &str,
         problems: &[usize],
@@ -454,9 +466,10 @@ impl Analysis {
             TableCell::text(name),
             TableCell::text(problems.len().to_string()),
         ];
-        let methods = std::iter::once(COT).chain(self.study.compared_methods());
-        for method in methods {
-            let place = self.place(&self.key(policy, Some(verifier), method, budget));
+        let methods = self.study.compared_methods().into_iter();
+        let keys = methods.map(|method| self.key(policy, verifier, method, budget));
+        for key in std::iter::once(self.alone(policy)).chain(keys) {
+            let place = self.place(&key);
             let part = place.map(|place| self.part(place, problems));
             row.push(match part {
                 Some((mean, interval, n)) if n > 0 => {
@@ -493,6 +506,7 @@ impl Analysis {
                     .collect::<Vec<_>>()
             };
             let cot = self.key(policy, None, COT, 1);
+            // Where there is none, N = 1 has a column of its own.
             add(
                 "CoT".into(),
                 String::new(),
@@ -537,7 +551,7 @@ impl Analysis {
             words: 3,
             rows,
             note: format!(
-                "% right (95 % interval), n = {}; searches and best-of-N choose by {}. CoT is one greedy solution whatever N.",
+                "% right (95 % interval), n = {} where no other n is told; searches and best-of-N choose by {}. CoT is one greedy solution whatever N.",
                 self.study.problems.len(),
                 crate::analysis::HEADLINE
             ),
@@ -546,7 +560,7 @@ impl Analysis {
 
     /// What everything costs.
     pub(super) fn table_costs(&self) -> Option<Table> {
-        let verifier = self.main_verifier()?;
+        let verifier = self.main_verifier();
         let mut rows = Vec::new();
         for policy in self.by_size() {
             let cot = std::iter::once((COT, 1));
@@ -561,23 +575,27 @@ impl Analysis {
                         .map(move |&budget| (method, budget))
                 });
             for (method, budget) in cot.chain(others) {
-                let key = self.key(policy, Some(verifier), method, budget);
+                let key = self.key(policy, verifier, method, budget);
                 let Some(entry) = self.entry(&key) else {
                     continue;
                 };
                 let (paper, full) = self.flops(entry);
-                let amount = |value: f64| TableCell::text(short(value));
                 let maybe = |value: Option<f64>| match value {
                     Some(value) => TableCell::text(short(value)),
                     None => TableCell::missing("unknown"),
                 };
+                let reads = method.needs_verifier()
+                    && verifier.is_some_and(|own| !self.study.verifiers[own].oracle);
+                // A verifier that read nothing was not counted.
+                let read = entry.cost.map(|cost| cost.verifier.computed);
+                let read = read.filter(|read| !reads || *read > 0.0);
                 rows.push(vec![
                     TableCell::text(self.policy_name(policy)),
                     TableCell::text(method.title()),
                     TableCell::text(budget.to_string()),
-                    amount(entry.cost.policy.generated),
-                    amount(entry.cost.policy.computed),
-                    amount(entry.cost.verifier.computed),
+                    maybe(entry.cost.map(|cost| cost.policy.generated)),
+                    maybe(entry.cost.map(|cost| cost.policy.computed)),
+                    maybe(read),
                     maybe(paper),
                     maybe(full),
                     TableCell::text(percent(entry.accuracy, entry.interval)).hint(self.hint(entry)),
@@ -602,7 +620,7 @@ impl Analysis {
             note: format!(
                 "Means over problems; tokens of policy and verifier are those computed. Each token of a search's tree is counted once, as if the search ran alone; a pool's cost at a smaller N \
                  is its expectation over subsets. Verifier: {}.",
-                self.verifier_name(verifier)
+                self.named(verifier)
             ),
         })
     }

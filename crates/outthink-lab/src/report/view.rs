@@ -1,6 +1,6 @@
 //! What tables and figures ask of an analysis.
 
-use outthink_core::method::{BEST_OF_N, MAJORITY};
+use outthink_core::method::{BEST_OF_N, COT, MAJORITY};
 use outthink_core::number::short;
 use outthink_core::{AnyMethod, Selection};
 
@@ -113,10 +113,15 @@ impl Analysis {
     }
 
     /// The best method of the study at a budget by its headline rule, with the verifier that knows nothing of the answer.
-    pub(super) fn best(&self, policy: usize, verifier: usize, budget: usize) -> Option<&Entry> {
+    pub(super) fn best(
+        &self,
+        policy: usize,
+        verifier: Option<usize>,
+        budget: usize,
+    ) -> Option<&Entry> {
         let mut best: Option<&Entry> = None;
         for method in self.study.compared_methods() {
-            let entry = self.entry(&self.key(policy, Some(verifier), method, budget));
+            let entry = self.entry(&self.key(policy, verifier, method, budget));
             if let Some(entry) = entry
                 && best.is_none_or(|before| entry.accuracy > before.accuracy)
             {
@@ -126,13 +131,47 @@ impl Analysis {
         best
     }
 
-    /// An accuracy as a cell; a missing one says so.
+    /// An accuracy as a cell; a missing one says so, and one that rests on few of the problems on how many.
     pub(super) fn cell(&self, key: &Key) -> TableCell {
         match self.entry(key) {
             Some(entry) if entry.problems > 0 => {
-                TableCell::text(percent(entry.accuracy, entry.interval)).hint(self.hint(entry))
+                let mut text = percent(entry.accuracy, entry.interval);
+                if entry.problems < self.study.problems.len() {
+                    text.push_str(&format!(", n = {}", entry.problems));
+                }
+                TableCell::text(text).hint(self.hint(entry))
             }
             _ => TableCell::missing("not measured"),
+        }
+    }
+
+    /// A policy by itself: its greedy solution, or where none was drawn the mean of its single samples.
+    pub(super) fn alone(&self, policy: usize) -> Key {
+        let greedy = self.key(policy, None, COT, 1);
+        match self.entry(&greedy) {
+            Some(_) => greedy,
+            None => self.key(policy, None, MAJORITY, 1),
+        }
+    }
+
+    /// What a policy by itself is called in tables.
+    pub(super) fn alone_title(&self) -> &'static str {
+        let greedy = |policy| self.entry(&self.key(policy, None, COT, 1)).is_some();
+        let policies = 0..self.study.policies.len();
+        match policies.clone().all(greedy) {
+            true => "CoT",
+            false if policies.into_iter().any(greedy) => "CoT or single sample",
+            false => "single sample",
+        }
+    }
+
+    /// What is to be said of the column of policies by themselves.
+    pub(super) fn alone_note(&self) -> &'static str {
+        match self.alone_title() {
+            "CoT" => "",
+            _ => {
+                " Where no greedy solution was drawn, the mean of single samples (N = 1) stands for it."
+            }
         }
     }
 
@@ -149,6 +188,7 @@ impl Analysis {
         let name = match rule {
             Rule::Ceiling => format!("Pass@{budget}"),
             Rule::Chosen(_) if method.is_greedy() => "one greedy solution".into(),
+            Rule::Chosen(_) if method == MAJORITY && budget == 1 => "single samples".into(),
             Rule::Chosen(Choice(rule)) => {
                 let rule = match method.needs_verifier() {
                     true => format!(", {rule}"),
@@ -185,10 +225,10 @@ impl Analysis {
                 "\nover random subsets, standard error {error:.2} points"
             ));
         }
-        if let (Some(paper), Some(full)) = (paper, full) {
+        if let (Some(paper), Some(full), Some(cost)) = (paper, full, entry.cost) {
             hint.push_str(&format!(
                 "\na problem: {} tokens drawn, {} FLOP by the paper's count, {} in full",
-                short(entry.cost.policy.generated),
+                short(cost.policy.generated),
                 short(paper),
                 short(full)
             ));

@@ -21,7 +21,7 @@ pub use place::{is_url, shown};
 pub use read::{Count, Sample, Took, UnitRow};
 use schema::Held;
 pub(crate) use write::Write;
-pub use write::{Choice, Drawn, FinishedUnit};
+pub use write::{Choice, Drawn, FinishedUnit, Told};
 
 /// A run store.
 pub struct Store {
@@ -139,8 +139,18 @@ impl Store {
         )?;
         match same {
             true => Ok(()),
-            false => self.transaction(|store| store.note(study, spec)),
+            false => self.transaction(|store| store.note(study, spec, None)),
         }
+    }
+
+    /// Notes a study of samples that are there already, and no units but these.
+    pub(crate) fn put_imported(
+        &mut self,
+        study: &Study,
+        units: &std::collections::HashSet<i64>,
+    ) -> Result<(), StoreError> {
+        let spec = serde_json::to_string(study).map_err(StoreError::json("a study"))?;
+        self.transaction(|store| store.note(study, spec, Some(units)))
     }
 
     /// What would be seen of the store if a study was noted; nothing is.
@@ -151,12 +161,17 @@ impl Store {
     ) -> Result<T, StoreError> {
         let spec = serde_json::to_string(study).map_err(StoreError::json("a study"))?;
         self.database.begin()?;
-        let seen = self.note(study, spec).and_then(|()| look(self));
+        let seen = self.note(study, spec, None).and_then(|()| look(self));
         self.database.rollback()?;
         seen
     }
 
-    fn note(&mut self, study: &Study, spec: String) -> Result<(), StoreError> {
+    fn note(
+        &mut self,
+        study: &Study,
+        spec: String,
+        only: Option<&std::collections::HashSet<i64>>,
+    ) -> Result<(), StoreError> {
         self.front = None;
         let problems = study.problems.iter().map(|problem| {
             vec![
@@ -178,7 +193,10 @@ impl Store {
             ]
         });
         database::insert(self.database.as_mut(), "cell", "hash, kind, config", cells)?;
-        let units = study.units();
+        let mut units = study.units();
+        if let Some(only) = only {
+            units.retain(|unit| only.contains(&unit.id));
+        }
         let rows = units.iter().map(|unit| {
             vec![
                 unit.id.into(),

@@ -7,7 +7,7 @@ use flate2::read::DeflateDecoder;
 use outthink_core::{Stop, TokenStats, Tree, Usage};
 
 use super::database::Row;
-use super::write::{Choice, Drawn, stop_name, unpack_stats, unpack_tokens};
+use super::write::{Choice, Drawn, Told, stop_name, unpack_stats, unpack_tokens};
 use super::{Store, StoreError};
 use crate::estimate::spent::Spent;
 use crate::study::{Problem, Study};
@@ -285,6 +285,35 @@ impl Store {
             },
         )?;
         Ok(stats)
+    }
+
+    /// What another program's file says of a unit's solutions, by number.
+    pub fn told(&mut self, unit: i64) -> Result<Vec<(i64, Told)>, StoreError> {
+        let mut told = Vec::new();
+        // A store of an earlier version that is only read does not have it.
+        if !self.has_table("told")? {
+            return Ok(told);
+        }
+        self.database.query(
+            "SELECT idx, run, labels, correct FROM told WHERE unit = $1 ORDER BY idx",
+            &[unit.into()],
+            &mut |row| {
+                let labels = match row.maybe_text(2)? {
+                    Some(labels) => {
+                        serde_json::from_str(&labels).map_err(StoreError::json("labels"))?
+                    }
+                    None => Vec::new(),
+                };
+                let own = Told {
+                    run: row.maybe_text(1)?,
+                    labels,
+                    correct: row.maybe_int(3)?.map(|correct| correct != 0),
+                };
+                told.push((row.int(0)?, own));
+                Ok(())
+            },
+        )?;
+        Ok(told)
     }
 
     fn has_table(&mut self, name: &str) -> Result<bool, StoreError> {

@@ -9,7 +9,7 @@ pub(super) const VERSION: i64 = STEPS.len() as i64;
 
 /// What makes of each version the next, the first of an empty database; one text for both databases, for SQLite takes
 /// PostgreSQL's type names. What has been released is never changed: another version is another step.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE study (name TEXT PRIMARY KEY, spec TEXT NOT NULL);
@@ -43,6 +43,11 @@ CREATE TABLE IF NOT EXISTS choice (
     "
 CREATE TABLE token_stats (
     unit BIGINT NOT NULL, idx BIGINT NOT NULL, stats BYTEA NOT NULL, PRIMARY KEY (unit, idx));
+",
+    // What another program's file says of its samples; -1 is the tree of a unit, with the labels of its nodes.
+    "
+CREATE TABLE told (
+    unit BIGINT NOT NULL, idx BIGINT NOT NULL, run TEXT, labels TEXT, correct BIGINT, PRIMARY KEY (unit, idx));
 ",
 ];
 

@@ -84,6 +84,24 @@ pub struct FinishedUnit {
     pub rewards: Vec<(usize, Vec<f64>)>,
     /// Statistics of the tokens, by the number of the solution; those of a search are in its tree.
     pub stats: Vec<(usize, TokenStats)>,
+    /// What another program's file says of the solutions, by number; [`Told::TREE`] is the unit's tree.
+    pub told: Vec<(i64, Told)>,
+}
+
+/// What another program's file says of a solution beside its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Which run it is from; samples of one run are no independent draws.
+    pub run: Option<String>,
+    /// Is each step right, or each node of a tree, where that is known exactly?
+    pub labels: Vec<Option<bool>>,
+    /// Is the answer right?
+    pub correct: Option<bool>,
+}
+
+impl Told {
+    /// Where a solution's number stands: what is said of the tree's nodes.
+    pub const TREE: i64 = -1;
 }
 
 pub(crate) enum Write {
@@ -180,6 +198,7 @@ impl Store {
             samples,
             rewards,
             stats,
+            told: other,
         } = finished;
         let told = || StoreError::json("a unit");
         let usage = |usage: &Usage| serde_json::to_string(usage).map_err(told());
@@ -234,6 +253,30 @@ impl Store {
             });
             let columns = "unit, idx, stats";
             insert(self.database.as_mut(), "token_stats", columns, rows)?;
+            let mut rows: Vec<Vec<Value>> = Vec::with_capacity(other.len());
+            for (
+                number,
+                Told {
+                    run,
+                    labels,
+                    correct,
+                },
+            ) in other
+            {
+                let labels = match labels.is_empty() {
+                    true => None,
+                    false => Some(serde_json::to_string(&labels).map_err(told())?),
+                };
+                rows.push(vec![
+                    unit.into(),
+                    number.into(),
+                    run.as_deref().into(),
+                    labels.as_deref().into(),
+                    correct.map(i64::from).into(),
+                ]);
+            }
+            let columns = "unit, idx, run, labels, correct";
+            insert(self.database.as_mut(), "told", columns, rows.into_iter())?;
             if let Some(choice) = choice {
                 let row = vec![
                     unit.into(),

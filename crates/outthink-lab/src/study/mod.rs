@@ -19,6 +19,7 @@ use outthink_core::{AnyMethod, Limits, ModelInfo, Plan, Sampling};
 use outthink_strategy::{Strategy, StrategyError, Unit as StrategyUnit};
 use serde::{Deserialize, Serialize};
 
+use crate::exchange::import::PoolSource;
 use crate::study::recipe::{PolicyPart, Recipe};
 
 /// A question whose answer is known.
@@ -72,6 +73,9 @@ pub enum Config {
         limits: Limits,
         /// How many solutions.
         draws: usize,
+        /// A hash of the samples, where another program drew them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        imported: Option<String>,
     },
     /// The rewards of one verifier for a pool.
     Score {
@@ -92,6 +96,9 @@ pub enum Config {
         limits: Limits,
         /// Method, budget and width.
         plan: Plan,
+        /// A hash of the samples, where another program drew them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        imported: Option<String>,
     },
     /// What a strategy makes of a budget.
     Strategy {
@@ -242,6 +249,9 @@ pub struct Study {
     pub budgets: Vec<usize>,
     /// The runs' seeds.
     pub seeds: Vec<u64>,
+    /// Where its samples come from, if another program drew them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<PoolSource>,
     /// What it was made from.
     pub recipe: Recipe,
 }
@@ -461,6 +471,7 @@ mod tests {
             sampling,
             limits,
             draws,
+            imported: None,
         };
         let score = Config::Score {
             pool: "86217243ef392c0e291a98d286f05614".into(),
@@ -472,6 +483,7 @@ mod tests {
             sampling,
             limits,
             plan: Plan::new(outthink_core::method::BEAM, 16, 4, Finished::default()).unwrap(),
+            imported: None,
         };
         let strategy = Config::Strategy {
             policy: policy.clone(),

@@ -171,6 +171,8 @@ pub struct PolicyPart {
     pub sampling: Sampling,
     /// How far.
     pub limits: Limits,
+    /// A hash of the samples that it stands for, where another program drew them.
+    pub imported: Option<String>,
 }
 
 impl Recipe {
@@ -241,6 +243,7 @@ impl Recipe {
                 sampling,
                 limits: policy.limits,
                 draws,
+                imported: policy.imported.clone(),
             };
             if methods.iter().any(|own| own.is_greedy()) {
                 cells.push(Cell::new(index, None, pool(Sampling::GREEDY, 1)));
@@ -269,6 +272,7 @@ impl Recipe {
                             sampling: policy.sampling,
                             limits: policy.limits,
                             plan,
+                            imported: None,
                         };
                         cells.push(Cell::new(index, Some(number), search));
                     }
@@ -287,6 +291,7 @@ impl Recipe {
             cells,
             budgets,
             seeds: (0..self.seeds as u64).map(|run| self.seed + run).collect(),
+            source: None,
             recipe: self,
         })
     }
@@ -420,6 +425,7 @@ mod tests {
                 info,
                 sampling: Sampling::GREEDY,
                 limits,
+                imported: None,
             };
             recipe.resolve(vec![problem], vec![part], Vec::new())
         };

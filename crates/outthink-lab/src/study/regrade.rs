@@ -4,6 +4,7 @@ use futures::executor::block_on;
 use outthink_core::guard::attempt;
 use outthink_core::{Domain, Error, verdicts};
 
+use crate::exchange::import::BY_FILE;
 use crate::store::{Drawn, Sample, Store, StoreError};
 use crate::study::Study;
 use crate::study::unit_runner::grade;
@@ -34,7 +35,8 @@ pub fn regrade(
     let choices = store.choices(study)?;
     for unit in store.units(study)? {
         let Some(took) = unit.took else { continue };
-        if took.grader == grader {
+        // Nothing here grades better where somebody chose the verdicts of a file.
+        if took.grader == grader || took.grader == BY_FILE {
             continue;
         }
         let problem = &study.problems[unit.number];
@@ -86,8 +88,10 @@ pub fn old_verdicts(study: &Study, store: &mut Store) -> Result<Option<String>, 
     let graders = store.graders(&study.name)?;
     let domain = study.recipe.domain().map_err(StoreError::Malformed)?;
     let today = domain.get().identity();
-    if graders.iter().all(|(grader, _)| *grader == today) {
-        return Ok(None);
+    let by_file = |(grader, _): &(String, usize)| grader == BY_FILE;
+    if graders.iter().all(|own| own.0 == today || by_file(own)) {
+        let told = graders.iter().any(by_file);
+        return Ok(told.then(|| format!("verdicts are {BY_FILE}")));
     }
     let told = |(grader, units): &(String, usize)| format!("{grader} ({units} units)");
     let told: Vec<String> = graders.iter().map(told).collect();

@@ -45,6 +45,7 @@ impl UnitRunner<'_> {
             samples: Vec::new(),
             rewards: Vec::new(),
             stats: Vec::new(),
+            told: Vec::new(),
         }
     }
 

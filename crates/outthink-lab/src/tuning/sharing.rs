@@ -428,6 +428,7 @@ mod tests {
             sampling: Sampling::at(1.0),
             limits: LIMITS,
             target_in_flight: 64,
+            imported: None,
         };
         let problem = |number| Problem {
             id: format!("p{number}"),

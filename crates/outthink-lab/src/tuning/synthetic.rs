@@ -184,6 +184,7 @@ pub(super) fn study(evidence: &Evidence) -> crate::study::Study {
         policies: vec![evidence.policy.clone()],
         verifiers: evidence.verifiers.clone(),
         strategies: Vec::new(),
+        source: None,
         cells: Vec::new(),
         budgets: vec![4, 16, 64],
         seeds: vec![0],

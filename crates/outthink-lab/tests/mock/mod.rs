@@ -161,6 +161,7 @@ impl Bench {
             info: policy.info.clone(),
             sampling: policy.sampling,
             limits: policy.limits,
+            imported: None,
         };
         self.study.add_strategy(info, &strategy, &part).unwrap();
         self.models.strategies.push(strategy);
@@ -228,6 +229,7 @@ pub(crate) fn bench_of(
         info: info("policy"),
         sampling,
         limits,
+        imported: None,
     };
     let study = recipe
         .resolve(problems.collect(), vec![part], vec![info("verifier")])
@@ -246,6 +248,7 @@ pub(crate) fn bench_of(
             sampling,
             limits,
             target_in_flight,
+            imported: None,
         }],
         verifiers: vec![VerifierModel {
             info: info("verifier"),

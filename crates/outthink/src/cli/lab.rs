@@ -265,14 +265,68 @@ pub(crate) enum Format {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArguments {
-    /// Samples: .jsonl, or .parquet with search-and-learn's columns
-    pub(crate) file: PathBuf,
-    /// The store; made if it is not there
+    /// Files, folders or archives of samples; `-` is standard input; several become one study
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The store; made if it is not there [default: NAME.sqlite]
     #[arg(long, value_name = "PATH|URL")]
-    pub(crate) store: String,
-    /// What to call the study
+    pub(crate) store: Option<String>,
+    /// What to call the study [default: the first file's name]
     #[arg(long)]
-    pub(crate) name: String,
+    pub(crate) name: Option<String>,
+    /// The policy, where the file does not tell it; models of one name are one model in all studies
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// The verifier of the rewards, where the file does not tell it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) verifier: Option<String>,
+    /// The search that kept the samples (beam, dvts, …), or best-of-n for plain draws [default: what the file says]
+    #[arg(long)]
+    pub(crate) method: Option<AnyMethod>,
+    /// Problem set whose ids, gold answers and levels count; joined by the problems' texts
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) dataset: Option<String>,
+    /// What the problems are about: how answers are found, told apart and graded
+    #[arg(long, default_value = "maths")]
+    pub(crate) domain: AnyDomain,
+    /// Whose verdicts count: ours, or the file's where nothing here can grade its answers
+    #[arg(long, value_enum, default_value = "ours")]
+    pub(crate) verdicts: VerdictsOf,
+    /// A policy made of several: its samples are theirs, in this order
+    #[arg(long, value_name = "NAME=POLICY,POLICY,…", value_parser = ensemble)]
+    pub(crate) ensemble: Vec<(String, Vec<String>)>,
+    /// Write the samples whose verdict differs from the file's as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) differences: Option<PathBuf>,
+    /// Take the place of a study of that name; its samples stay in the store
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Only say what the samples are and what is doubtful; store nothing
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum VerdictsOf {
+    /// Every answer is graded anew
+    Ours,
+    /// What the file says is right; answers of the same text are the same
+    File,
+}
+
+/// `NAME=POLICY,POLICY`.
+fn ensemble(text: &str) -> Result<(String, Vec<String>), String> {
+    let split = text.split_once('=');
+    let (name, members) = split.ok_or("an ensemble is NAME=POLICY,POLICY,…")?;
+    let members: Vec<String> = members
+        .split(',')
+        .map(|member| member.trim().to_owned())
+        .filter(|member| !member.is_empty())
+        .collect();
+    match name.trim().is_empty() || members.is_empty() {
+        true => Err("an ensemble is NAME=POLICY,POLICY,…".into()),
+        false => Ok((name.trim().to_owned(), members)),
+    }
 }
 
 #[derive(Debug, Subcommand)]

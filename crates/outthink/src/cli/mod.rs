@@ -15,7 +15,7 @@ use outthink_micro::domain::{Kind, Level, Split};
 
 pub(crate) use lab::{
     AuditArguments, Data, ExportArguments, Format, ImportArguments, RegradeArguments,
-    ReportArguments, SqlArguments, StudyArguments, TreeArguments, TuneArguments,
+    ReportArguments, SqlArguments, StudyArguments, TreeArguments, TuneArguments, VerdictsOf,
 };
 pub(crate) use model::{PolicyChoice, VerifierChoice};
 
@@ -198,14 +198,27 @@ Example: outthink sql --store micro.sqlite 'select answer, count(*) from sample 
   outthink export --store micro.sqlite --format results --out results.csv
   outthink export --store micro.sqlite --format parquet --out pools.parquet")]
     Export(ExportArguments),
-    /// Read pools of samples into a store, grade them anew, and choose from them: JSON lines or search-and-learn's Parquet
-    #[command(
-        after_help = "Each line of FILE holds at least {\"problem\", \"gold\", \"steps\": [\"…\"]}; as `outthink export` writes them.
+    /// Take in samples that other programs drew, grade them anew, and choose from them
+    #[command(after_help = "FILE is recognised by what it holds:
+  search-and-learn       JSON lines or Parquet with `completions` and `scores`
+  compute-optimal-tts    its folder of `question_i/record_j.jsonl`
+  lm-eval                `samples_*.jsonl`, or the folder of a run
+  Inspect                logs, .eval or .json
+  ZeroEval               `result_dirs/TASK/MODEL.json`
+  TRL                    stepwise records (`prompt`, `completions`, `labels`)
+  outthink               a line per sample (as `outthink export` writes them) or per problem
+  anything else          rows with a problem, an answer and a model's responses
+Folders, .tar.gz and .zip of them are read whole. Before anything is stored, samples that cannot be what they are said to be (answers
+of other problems, rewards of other steps, copies) are told with their numbers.
 
 Examples:
   outthink import samples.jsonl --store pools.sqlite --name theirs
-  outthink study --dataset stored:theirs --policy stored:theirs --verifier ./my-prm --store pools.sqlite --name scored"
-    )]
+  outthink import data/meta-llama/Llama-3.2-1B-Instruct --policy llama-1b --verifier rlhflow
+  outthink import logs/2026-11-25_gsm8k.eval --name inspect-gsm8k
+  outthink import gsm.jsonl.gz --ensemble small=gemma-2-2b-it,Phi-3.5-mini-instruct
+  outthink study --dataset stored:theirs --policy stored:theirs --verifier ./my-prm --store pools.sqlite --name scored
+
+Exit status: 0 if samples were stored; 1 if storing failed; 2 for a file that holds no samples.")]
     Import(ImportArguments),
     /// The benchmarks' problems: fetch them and check them
     #[command(subcommand)]

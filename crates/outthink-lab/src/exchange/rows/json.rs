@@ -8,20 +8,27 @@ use super::{Bad, Cells, Place, Row};
 use crate::exchange::columns;
 
 pub(super) fn rows(text: &str) -> Result<Vec<Row>, Bad> {
+    let rows = plain_rows(text)?;
     if text.trim_start().starts_with('[') {
-        return array(text);
+        return Ok(rows);
     }
-    let first = lines(text).next();
-    let rows = match first {
-        Some((_, line)) if is_object(line) => by_line(text)?,
-        _ => one_after_another(text)?,
-    };
     let [Row { cells, .. }] = rows.as_slice() else {
         return Ok(rows);
     };
     match held(cells)? {
         Some(held) => Ok(held),
         None => Ok(rows),
+    }
+}
+
+/// The objects as they stand there.
+pub(super) fn plain_rows(text: &str) -> Result<Vec<Row>, Bad> {
+    if text.trim_start().starts_with('[') {
+        return array(text);
+    }
+    match lines(text).next() {
+        Some((_, line)) if is_object(line) => by_line(text),
+        _ => one_after_another(text),
     }
 }
 

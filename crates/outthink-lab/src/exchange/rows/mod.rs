@@ -119,6 +119,20 @@ fn rows_within(name: &str, reader: impl Read, most: u64) -> Result<Vec<Row>, Dat
     Ok(rows)
 }
 
+/// The rows of bytes as they stand there: one object is one row, whatever lists it holds.
+pub(crate) fn plain_rows(name: &str, bytes: &[u8]) -> Result<Vec<Row>, DatasetError> {
+    let bytes = encoding::unpacked(name, bytes, LARGEST)?;
+    if bytes.starts_with(b"PAR1") {
+        return parquet(name, bytes);
+    }
+    let text = encoding::text(name, bytes)?;
+    let rows = match text.trim_start().starts_with(['{', '[']) {
+        true => json::plain_rows(&text),
+        false => text_rows(name, &text),
+    };
+    rows.map_err(|bad| bad.of(name))
+}
+
 fn parquet(name: &str, bytes: Vec<u8>) -> Result<Vec<Row>, DatasetError> {
     let rows =
         crate::exchange::parquet_file::rows_of(bytes).map_err(|reason| DatasetError::Parquet {
