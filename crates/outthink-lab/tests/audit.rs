@@ -6,7 +6,7 @@ use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{Judgement, ModelError, Prefix, Usage, Verifier};
 use outthink_lab::audit::{
     Audit, AuditReport, Calibrated, CalibrationFile, Harm, Isotonic, Scored, SolutionRow, hazards,
-    read_process_bench,
+    read_labelled,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -22,6 +22,7 @@ fn scored(problem: &str, rewards: &[f64], first_error: Option<usize>) -> Scored 
         rewards: rewards.to_vec(),
         lengths: vec![1; rewards.len()],
         unit: None,
+        kind: None,
     }
 }
 
@@ -98,6 +99,7 @@ fn planted(bias: impl Fn(usize, usize) -> f64) -> AuditReport {
             rewards: lengths.iter().enumerate().map(reward).collect(),
             lengths,
             unit: None,
+            kind: None,
         });
     }
     audit.report()
@@ -144,7 +146,7 @@ fn two_audits_of_the_same_scores_agree_to_the_last_bit() {
 fn a_malformed_row_is_told_with_its_line() {
     let good = r#"{"id": "gsm8k-0", "problem": "p", "steps": ["a", "b"], "label": 1, "final_answer_correct": false}"#;
     let right = r#"{"problem": "p", "steps": ["a"], "label": -1}"#;
-    let rows: Vec<_> = read_process_bench("f", format!("{good}\n\n{right}").as_bytes())
+    let rows: Vec<_> = read_labelled("f", format!("{good}\n\n{right}").as_bytes())
         .map(Result::unwrap)
         .collect();
     assert_eq!([rows[0].first_error, rows[1].first_error], [Some(1), None]);
@@ -170,7 +172,7 @@ fn a_malformed_row_is_told_with_its_line() {
         ("{", "EOF"),
     ] {
         let text = format!("{good}\n{bad}\n");
-        let error = read_process_bench("rows.jsonl", text.as_bytes())
+        let error = read_labelled("rows.jsonl", text.as_bytes())
             .find_map(Result::err)
             .unwrap()
             .to_string();
@@ -217,6 +219,7 @@ fn a_reward_that_text_can_talk_up_is_told_with_its_size() {
         steps: vec!["a".into(), "b".into()],
         first_error,
         complete: true,
+        ..SolutionRow::default()
     };
     let verifier = Gullible::default();
     // The third solution talks itself up from the start: there is nothing left to gain.
@@ -299,4 +302,46 @@ fn a_map_changes_rewards_and_makes_no_reward_of_what_is_none() {
     let judged = block_on(Calibrated { verifier, map }.score(Vec::new())).unwrap();
     assert_eq!(judged[0].rewards[..5], [0.0, 0.5, 1.0, 1.5, -0.5]);
     assert!(judged[0].rewards[5].is_nan());
+}
+
+/// ProcessBench's own labels with rewards that anyone can make: the figures are those of an independent program.
+#[test]
+fn first_error_accuracy_is_that_of_an_independent_computation() {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/pools/audit");
+    for (set, threshold, expected) in [
+        ("gsm8k", 0.3, [0.202_898_55, 0.031_088_08, 0.053_915_276]),
+        ("gsm8k", 0.5, [0.241_545_89, 0.010_362_69, 0.019_872_814]),
+        ("math", 0.3, [0.188_552_19, 0.012_315_27, 0.023_120_433]),
+        ("math", 0.5, [0.215_488_22, 0.004_926_11, 0.009_632_027]),
+    ] {
+        let Ok(file) = std::fs::read(folder.join(format!("processbench-{set}.jsonl.gz"))) else {
+            return;
+        };
+        let lines = outthink_lab::json_lines(set, std::io::Cursor::new(file)).unwrap();
+        let mut audit = Audit::new("steps");
+        audit.at_threshold(threshold);
+        for (i, row) in read_labelled(set, lines).enumerate() {
+            let row = row.unwrap();
+            let reward = |j: usize| {
+                let late = row.first_error.is_some_and(|error| j >= error);
+                let mixed = i * 7919 + j * 104_729 + usize::from(late) * 50_021;
+                (mixed % 1000) as f64 / 1000.0
+            };
+            let rewards: Vec<f64> = (0..row.steps.len()).map(reward).collect();
+            // Problems repeat in the set; here each row stands for itself.
+            audit.push(Scored {
+                problem: i.to_string(),
+                ..scored("", &rewards, row.first_error)
+            });
+        }
+        let judged = audit.report().judgement.unwrap();
+        let found = [judged.erroneous, judged.correct, judged.f1].map(|own| own.value);
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert!(
+                (found - expected).abs() < 1e-8,
+                "{set} {threshold}: {found} {expected}"
+            );
+        }
+    }
 }

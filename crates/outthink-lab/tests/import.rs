@@ -465,7 +465,7 @@ fn rewards_that_do_not_fit_the_steps_are_left_out_and_counted() {
     let imported = taken("misfit", &rows, &mut store);
     assert_eq!(imported.left_out.len(), 1);
     assert!(
-        imported.left_out[0].contains("the rewards of 1 samples"),
+        imported.left_out[0].contains("the rewards of 1 sample:"),
         "{:?}",
         imported.left_out
     );
@@ -559,5 +559,97 @@ fn real_pools_give_the_figures_that_others_computed() {
             "{} {expected}",
             found(key)
         );
+    }
+}
+
+#[test]
+fn samples_that_nobody_scored_say_nothing_of_a_verifier() {
+    let own = |number: usize, reward: Option<f64>| {
+        let mut sample = answer(number, "a");
+        if let Some(reward) = reward {
+            sample["rewards"] = json!([0.5, reward]);
+        }
+        sample
+    };
+    // Half of the samples are scored, and those right: the verifier is right wherever it was asked.
+    let rows: Vec<Value> = (1..=6)
+        .map(|at| {
+            pool(
+                at,
+                &[
+                    own(100 + at, Some(0.9)),
+                    own(5, Some(0.1)),
+                    own(6, None),
+                    own(7, None),
+                ],
+            )
+        })
+        .collect();
+    let mut store = store("partial");
+    let imported = taken("partial", &rows, &mut store);
+    assert_eq!(imported.scored, [("verifier".to_owned(), 12)]);
+    let analysis = Analysis::of(imported.study, &mut store).unwrap();
+    let best = |n| Key {
+        verifier: Some(0),
+        method: BEST_OF_N,
+        rule: Rule::Chosen(Choice("last-max".parse().unwrap())),
+        ..key(MAJORITY, n)
+    };
+    let right = |n| analysis.entry(&best(n)).map(|entry| entry.accuracy);
+    assert_eq!([right(1), right(2), right(4)], [Some(0.5), Some(1.0), None]);
+}
+
+/// The tool that wrote this had put every problem's replies into other problems' rows: see search-and-learn's issue 28.
+#[test]
+fn a_real_pool_with_its_rows_mixed_up_is_noticed() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/data/pools/math100-llama3.1-8b-samples.jsonl.gz");
+    if !file.is_file() {
+        return;
+    }
+    let sound = read_samples(&file).unwrap().lines;
+    let told = |lines: Vec<Line>| {
+        let rows: Vec<Value> = lines
+            .iter()
+            .map(|line| serde_json::to_value(line).unwrap())
+            .collect();
+        let samples = samples_of("rows.jsonl", lines_of(&rows)).unwrap();
+        import(samples, &ImportOptions::new("x", &Maths), None)
+            .unwrap()
+            .warnings
+            .join("; ")
+    };
+    let first = |n: usize| -> Vec<Line> {
+        sound
+            .iter()
+            .filter(|line| line.index < n)
+            .cloned()
+            .collect()
+    };
+    for n in [1, 4] {
+        let lines = first(n);
+        assert_eq!(told(lines.clone()), "", "{n}");
+        // Reply i·n+j of a batch of 25 problems belongs to problem (i·n+j) mod 25.
+        let mut mixed = lines.clone();
+        for (batch, slots) in mixed.chunks_mut(25 * n).enumerate() {
+            let whole = slots.len() == 25 * n && n > 1;
+            for (place, slot) in slots.iter_mut().enumerate().filter(|_| whole) {
+                let (problem, index) = (place % 25, place / 25);
+                let from = &lines[batch * 25 * n + problem * n + index];
+                slot.steps.clone_from(&from.steps);
+            }
+        }
+        let shifted: Vec<Line> = lines
+            .iter()
+            .zip(lines.iter().cycle().skip(n))
+            .map(|(own, other)| Line {
+                steps: other.steps.clone(),
+                rewards: Default::default(),
+                ..own.clone()
+            })
+            .collect();
+        for mixed in [if n > 1 { mixed } else { shifted.clone() }, shifted] {
+            assert!(told(mixed).contains("wrong rows"), "{n}");
+        }
     }
 }

@@ -141,6 +141,12 @@ CREATE TABLE IF NOT EXISTS choice (
     agreement DOUBLE PRECISION, correct BIGINT NOT NULL, samples BIGINT NOT NULL, solutions BIGINT NOT NULL, work TEXT NOT NULL);
 ";
 
+/// What version 3 added (commit 0d9e51c and after).
+const STATS: &str = "
+CREATE TABLE IF NOT EXISTS token_stats (
+    unit BIGINT NOT NULL, idx BIGINT NOT NULL, stats BYTEA NOT NULL, PRIMARY KEY (unit, idx));
+";
+
 /// A store of an earlier version with all that another one holds, token statistics apart.
 fn earlier(version: u8, with_choices: bool, bench: &Bench, of: &Place) -> Place {
     let old = Place::like(of);
@@ -164,14 +170,17 @@ fn earlier(version: u8, with_choices: bool, bench: &Bench, of: &Place) -> Place 
                 &old,
                 "DROP TABLE meta, study, cell, problem, unit, member, sample, reward, journal CASCADE",
             );
-            script(&old, "DROP TABLE IF EXISTS choice, token_stats");
+            script(&old, "DROP TABLE IF EXISTS choice, token_stats, told");
             done(bench, &old);
             script(&old, "UPDATE meta SET value = '1'; DELETE FROM study");
             if !with_choices {
                 script(&old, "DROP TABLE choice");
             }
-            script(&old, "DROP TABLE token_stats");
+            script(&old, "DROP TABLE token_stats, told");
         }
+    }
+    if version >= 3 {
+        script(&old, STATS);
     }
     script(
         &old,
@@ -190,7 +199,7 @@ fn a_store_of_every_earlier_version_is_read_as_it_is_and_goes_on() {
     for place in Place::all() {
         done(&bench, &place);
         let expected = contents(&bench.study, &mut Store::read(&place.name()).unwrap());
-        for (version, with_choices) in [(1, false), (1, true), (2, true)] {
+        for (version, with_choices) in [(1, false), (1, true), (2, true), (3, true)] {
             let old = earlier(version, with_choices, &bench, &place);
             let before = match &old {
                 Place::File(file) => folder(file),
@@ -212,7 +221,7 @@ fn a_store_of_every_earlier_version_is_read_as_it_is_and_goes_on() {
             let bench = mock::bench(5, Duration::ZERO, 64).with_strategy();
             let mut store = Store::open(&old.name()).unwrap();
             let version = asked(&mut store, "SELECT value FROM meta WHERE name = 'schema'");
-            assert_eq!(version.unwrap(), ["3"]);
+            assert_eq!(version.unwrap(), ["4"]);
             let told = asked(&mut store, "SELECT spec FROM study").unwrap();
             assert!(!told.iter().any(|spec| spec.contains("hunter2")));
             store.put_study(&bench.study).unwrap();
@@ -251,7 +260,7 @@ fn what_is_no_store_or_a_later_ones_is_refused_untouched() {
         script(&place, "DROP TABLE places; DROP TABLE meta");
         drop(Store::open(&place.name()).unwrap());
         script(&place, "UPDATE meta SET value = '99'");
-        refuse("the store has schema 99, and this program knows those up to 3");
+        refuse("the store has schema 99, and this program knows those up to 4");
         script(&place, "UPDATE meta SET value = 'two'");
         refuse("the store has schema two");
     }

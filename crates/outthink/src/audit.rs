@@ -1,5 +1,6 @@
 //! `outthink audit`: what is wrong with a verifier.
 
+mod outcome;
 mod text;
 
 use std::io::{BufRead, BufReader, Write};
@@ -12,8 +13,8 @@ use futures::executor::block_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use outthink_core::{Extension, Policy, Problem, Stop, Until, draw_seed, problem_seed};
 use outthink_lab::audit::{
-    Ability, Audit, Audited, CalibrationFile, Example, Lengths, Measured, POOLED, SolutionRow,
-    hazards, read_process_bench, score, stored,
+    Ability, Audit, Audited, CalibrationFile, Example, Lengths, Measured, POOLED, Scored,
+    SolutionRow, hazards, read_labelled, score, stored,
 };
 use outthink_lab::{Analysis, Report, Store};
 use outthink_micro::domain;
@@ -23,7 +24,7 @@ use crate::cli::{AuditArguments, PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::models::{self, AnyVerifier};
-use crate::{stores, tree, wiring};
+use crate::{data, stores, tree, wiring};
 use outthink_models::limits;
 
 /// Solutions scored at once.
@@ -46,6 +47,14 @@ struct Asked {
 }
 
 pub(crate) fn run(arguments: &AuditArguments) -> Result<ExitCode, Failure> {
+    if let Some(pool) = &arguments.pool {
+        return outcome::run(pool, arguments);
+    }
+    if arguments.store.is_some() && arguments.study.is_none() {
+        return Err(Failure::Input(anyhow!(
+            "--store names the store of --study or --pool; name one of them"
+        )));
+    }
     let mut study = match &arguments.study {
         Some(name) => {
             let mut store = stores::read(arguments.store.as_deref(), Some(name))?;
@@ -55,9 +64,20 @@ pub(crate) fn run(arguments: &AuditArguments) -> Result<ExitCode, Failure> {
         }
         None => None,
     };
-    let asked = asked(arguments, study.as_ref())?;
+    let mut asked = asked(arguments, study.as_ref())?;
     let data = arguments.data.as_deref();
-    let from_file = data.filter(|data| data.as_os_str() != "micro");
+    let named = data.filter(|data| data.as_os_str() != "micro");
+    let found = named.map(labelled_set).transpose()?;
+    let from_file = found.as_deref();
+    // Rewards that stand in the file are what is audited, where nobody names a verifier.
+    if let (Some(file), true) = (from_file, arguments.verifier.is_empty() && study.is_none())
+        && has_rewards(file)?
+    {
+        asked.truncate(1);
+        for own in &mut asked {
+            STORED.clone_into(&mut own.name);
+        }
+    }
     if arguments.problems == 0 {
         return Err(Failure::Input(anyhow!("--problems must be at least 1")));
     }
@@ -87,9 +107,12 @@ pub(crate) fn run(arguments: &AuditArguments) -> Result<ExitCode, Failure> {
             (_, _, Some(file)) => {
                 let count = lines(file)?;
                 let Input { name, lines } = Input::open(file)?;
-                let rows = read_process_bench(&name, lines);
-                let rows = Box::new(rows.map(|row| row.map_err(Failure::from)));
-                audit(asked, name.clone(), rows, count, arguments)?
+                let rows = read_labelled(&name, lines);
+                let rows = rows.map(|row| row.map_err(Failure::from));
+                match asked.name.as_str() {
+                    STORED => of_rewards(&name, rows, arguments)?,
+                    _ => audit(asked, name.clone(), Box::new(rows), count, arguments)?,
+                }
             }
             _ => {
                 let data = format!(
@@ -285,6 +308,66 @@ impl Stored {
     }
 }
 
+/// What the verifier is called whose rewards stand in the file.
+const STORED: &str = "the file's rewards";
+
+/// A file, or one of the labelled sets that are known by name.
+fn labelled_set(data: &Path) -> Result<std::path::PathBuf, Failure> {
+    match data.exists() || data.as_os_str() == "-" {
+        true => Ok(data.to_owned()),
+        false => data::find(&data.display().to_string()),
+    }
+}
+
+/// Do its rows have rewards? A pipe can be read but once.
+fn has_rewards(file: &Path) -> Result<bool, Failure> {
+    if !file.is_file() {
+        return Ok(false);
+    }
+    let Input { name, lines } = Input::open(file)?;
+    let first = read_labelled(&name, lines).next();
+    Ok(matches!(first, Some(Ok(row)) if row.rewards.is_some()))
+}
+
+/// Audits rewards that stand with the solutions.
+fn of_rewards(
+    name: &str,
+    rows: impl Iterator<Item = Result<SolutionRow, Failure>>,
+    arguments: &AuditArguments,
+) -> Result<Audited, Failure> {
+    let mut audit = Audit::new("characters");
+    if let Some(threshold) = arguments.threshold {
+        audit.at_threshold(threshold);
+    }
+    let (mut failed, mut first_failure) = (0, None);
+    for row in rows {
+        let row = row?;
+        let Some(rewards) = row.rewards else {
+            failed += 1;
+            first_failure.get_or_insert_with(|| "a solution has no rewards".to_owned());
+            continue;
+        };
+        audit.push(Scored {
+            problem: row.problem,
+            lengths: row.steps.iter().map(|step| step.chars().count()).collect(),
+            steps: row.steps,
+            first_error: row.first_error,
+            rewards,
+            unit: None,
+            kind: row.kind,
+        });
+    }
+    Ok(Audited {
+        verifier: STORED.into(),
+        data: name.to_owned(),
+        failed,
+        first_failure,
+        hazards: Vec::new(),
+        selection: Vec::new(),
+        report: audit.report(),
+    })
+}
+
 fn make(folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make {}", folder.display()))
@@ -335,6 +418,9 @@ fn audit(
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_prefix(name.clone());
     let mut audit = Audit::new(lengths.unit);
+    if let Some(threshold) = arguments.threshold {
+        audit.at_threshold(threshold);
+    }
     let (mut failed, mut first_failure) = (0, None);
     let mut tried: Vec<SolutionRow> = Vec::new();
     loop {
@@ -443,6 +529,7 @@ fn draw(arguments: &AuditArguments) -> Result<Vec<SolutionRow>, Failure> {
                     problem: problem.problem.clone(),
                     complete: continuation.stop == Stop::Answer,
                     steps,
+                    ..SolutionRow::default()
                 });
             }
         }

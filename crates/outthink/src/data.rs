@@ -23,6 +23,15 @@ pub(crate) fn run(command: Data) -> Result<(), Failure> {
         }
         Data::Get { name } => {
             let file = get(&name)?;
+            if let Some(known) = Known::find(&name).filter(|known| known.labelled) {
+                println!(
+                    "{} solutions with labelled steps in {}: outthink audit --data {}",
+                    known.problems,
+                    file.display(),
+                    known.name
+                );
+                return Ok(());
+            }
             let set = read_dataset(&file, &Columns::default(), Golds::Needed);
             let Dataset {
                 problems,
@@ -69,6 +78,7 @@ fn list() {
             vec![
                 known.name.into(),
                 known.problems.to_string(),
+                if known.labelled { "steps" } else { "answers" }.into(),
                 known.licence.into(),
                 match place(known) {
                     Ok(file) if file.is_file() => file.display().to_string(),
@@ -79,12 +89,14 @@ fn list() {
         .collect();
     print!(
         "{}",
-        render(&["name", "problems", "licence", "here"], 1, &rows)
+        render(&["name", "rows", "labels", "licence", "here"], 1, &rows)
     );
-    println!("micro           any  made fresh: micro, micro:SEED, micro-tune:SEED");
-    println!("grid            any  made fresh: grid, grid:SEED, grid-tune:SEED");
     println!(
-        "both            any  made fresh, in turn from the two: both, both:SEED, both-tune:SEED"
+        "micro                             any  made fresh: micro, micro:SEED, micro-tune:SEED"
+    );
+    println!("grid                              any  made fresh: grid, grid:SEED, grid-tune:SEED");
+    println!(
+        "both                              any  made fresh, in turn from the two: both, both:SEED, both-tune:SEED"
     );
 }
 

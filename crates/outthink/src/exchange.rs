@@ -205,7 +205,7 @@ pub(crate) fn import_samples(arguments: &ImportArguments) -> Result<(), Failure>
         );
     }
     let study = &imported.study;
-    println!("{}", rests(study, imported.samples));
+    println!("{}", rests(study, imported.samples, &imported.scored));
     if !arguments.check {
         println!(
             "study {}; report: outthink report {} --store {}",
@@ -226,7 +226,7 @@ fn is_same(samples: &Samples, study: &Study) -> bool {
 }
 
 /// What a study of imported samples rests on: whose they are, and how many of how many problems.
-fn rests(study: &Study, samples: usize) -> String {
+fn rests(study: &Study, samples: usize, scored: &[(String, usize)]) -> String {
     let names = |models: &[ModelInfo]| {
         let names: Vec<&str> = models.iter().map(|own| own.name.as_str()).collect();
         match names.len() {
@@ -240,8 +240,13 @@ fn rests(study: &Study, samples: usize) -> String {
         counted(study.problems.len(), "problem"),
         names(&study.policies)
     );
-    if !study.verifiers.is_empty() {
-        told.push_str(&format!(", with rewards of {}", names(&study.verifiers)));
+    if !scored.is_empty() {
+        let own = scored.iter().map(|(name, count)| match *count == samples {
+            true => name.clone(),
+            false => format!("{name} on {count} of them"),
+        });
+        let own: Vec<String> = own.collect();
+        told.push_str(&format!(", with rewards of {}", own.join(", ")));
     }
     told
 }

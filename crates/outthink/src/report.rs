@@ -191,7 +191,7 @@ fn json(analysis: &Analysis) -> Result<(), Failure> {
             sampling_error: entry.sampling_error,
             tokens_drawn: entry.cost.map(|cost| cost.policy.generated),
             policy_tokens: entry.cost.map(|cost| cost.policy.computed),
-            verifier_tokens: entry.cost.map(|cost| cost.verifier.computed),
+            verifier_tokens: analysis.verifier_tokens(entry),
             flops_paper,
             flops_full,
         };

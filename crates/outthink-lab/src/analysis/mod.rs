@@ -325,6 +325,16 @@ impl Analysis {
         (0..pairs.len()).map(measured).collect()
     }
 
+    /// Tokens that an entry's verifier computed for a problem; none where nobody counted them. One that knows the answer reads none.
+    pub fn verifier_tokens(&self, entry: &Entry) -> Option<f64> {
+        let reads = entry
+            .key
+            .verifier
+            .is_some_and(|own| !self.study.verifiers[own].oracle);
+        let computed = entry.cost.map(|cost| cost.verifier.computed);
+        computed.filter(|computed| !reads || *computed > 0.0)
+    }
+
     /// Floating-point operations of a problem: the paper's count, and everything, as far as the models' shapes are known. A
     /// verifier that knows the answer is no model and costs nothing.
     pub fn flops(&self, entry: &Entry) -> (Option<f64>, Option<f64>) {
@@ -370,6 +380,8 @@ const RUNS: usize = 16;
 
 /// One pool with the rewards of each verifier, read.
 struct Pool {
+    /// May samples lack rewards that nobody asked for? Then they say nothing of a rule that needs them.
+    partial: bool,
     /// Of each sample the run that it is from, where another program drew them in several.
     runs: Vec<Option<usize>>,
     cell: usize,
@@ -409,9 +421,24 @@ impl Pool {
             scored: self
                 .scored
                 .iter()
-                .map(|(verifier, _, votes)| (*verifier, of(&those(votes), rules)))
+                .map(|(verifier, _, votes)| {
+                    let mut votes = those(votes);
+                    votes.retain(|vote| !self.partial || vote.scores.is_some());
+                    // No curve of nothing.
+                    let curves = match votes.is_empty() {
+                        true => vec![Vec::new(); rules.len()],
+                        false => of(&votes, rules),
+                    };
+                    (*verifier, curves)
+                })
                 .collect(),
         }
+    }
+
+    /// How many samples a rule has that needs the rewards of a verifier.
+    fn rewarded(&self, votes: &[GradedSample]) -> usize {
+        let has = |vote: &&GradedSample| !self.partial || vote.scores.is_some();
+        votes.iter().filter(has).count()
     }
 
     /// The same without the samples of each run. Budgets are at most half of what is left whichever run is left out: the vote of all
@@ -575,6 +602,7 @@ impl<'a> Collected<'a> {
                 None => Vec::new(),
             };
             batch.push(Pool {
+                partial: self.study.source.is_some(),
                 runs: of_runs,
                 cell,
                 problem: unit.number,
@@ -636,7 +664,8 @@ impl<'a> Collected<'a> {
                 StoreError::Malformed(format!("a pool {} that ends too early", pool.seed))
             })
         };
-        let cell = &self.study.cells[pool.cell];
+        let study = self.study;
+        let cell = &study.cells[pool.cell];
         let key = |method, verifier, budget, rule| Key {
             policy: cell.policy,
             verifier,
@@ -677,24 +706,29 @@ impl<'a> Collected<'a> {
             };
             let ceiling = key(MAJORITY, None, budget, Rule::Ceiling);
             if !curves.without.is_empty() {
-                let each = |curve: &dyn Fn(&Curves) -> Option<&Vec<Chance>>| -> Vec<f64> {
-                    let chances = curves
-                        .without
-                        .iter()
-                        .filter_map(|own| curve(own)?.get(place));
-                    chances.map(|chance| chance.value).collect()
+                // Where one run's absence leaves nothing, there is nothing to compare.
+                let each = |curve: &dyn Fn(&Curves) -> Option<&Vec<Chance>>| {
+                    let chances = curves.without.iter().map(|own| curve(own)?.get(place));
+                    let values = chances.map(|chance| Some(chance?.value));
+                    values.collect::<Option<Vec<f64>>>()
                 };
-                self.note_without(ceiling, &each(&|own| Some(&own.ceiling)));
+                let mut note = |key: Key, values: Option<Vec<f64>>| {
+                    if let Some(values) = values {
+                        self.note_without(key, &values);
+                    }
+                };
+                note(ceiling, each(&|own| Some(&own.ceiling)));
                 let voted = each(&|own| Some(&own.majority));
-                for method in self.study.pool_methods(false) {
-                    self.note_without(key(method, None, budget, majority), &voted);
+                for method in study.pool_methods(false) {
+                    note(key(method, None, budget, majority), voted.clone());
                 }
                 for (number, (verifier, _)) in curves.scored.iter().enumerate() {
                     for (rule_number, rule) in rules.iter().enumerate() {
                         let chosen = each(&|own| own.scored.get(number)?.1.get(rule_number));
                         let rule = Rule::Chosen(Choice(*rule));
-                        for method in self.study.pool_methods(true) {
-                            self.note_without(key(method, Some(*verifier), budget, rule), &chosen);
+                        for method in study.pool_methods(true) {
+                            let key = key(method, Some(*verifier), budget, rule);
+                            note(key, chosen.clone());
                         }
                     }
                 }
@@ -711,7 +745,10 @@ impl<'a> Collected<'a> {
                 let key = key(method, None, budget, majority);
                 self.note(key, pool.problem, pool.run, voted, cost);
             }
-            for ((verifier, curves), (_, spent, _)) in curves.scored.iter().zip(&pool.scored) {
+            for ((verifier, curves), (_, spent, votes)) in curves.scored.iter().zip(&pool.scored) {
+                if budget > pool.rewarded(votes) {
+                    continue;
+                }
                 let (_, read) = spent.at(budget as u64, factorials);
                 let cost = Cost {
                     policy,

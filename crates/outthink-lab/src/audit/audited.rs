@@ -83,7 +83,7 @@ impl Audited {
     pub fn measures(&self) -> Vec<(&'static str, String)> {
         let report = &self.report;
         let judged = report.judgement.as_ref();
-        let threshold = judged.map(|judged| format!("{:.4}", judged.threshold));
+        let threshold = report.threshold.map(|threshold| format!("{threshold:.4}"));
         let effect =
             |effect: &Option<Effect>| signed(effect.as_ref().map(|effect| &effect.difference));
         let calibration = report.calibration.as_ref();

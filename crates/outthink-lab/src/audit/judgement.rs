@@ -86,12 +86,51 @@ pub(super) fn best_threshold<'a>(solutions: impl Iterator<Item = &'a Scored>) ->
     Some(found)
 }
 
+/// The judgement of one kind of error, or of one part of a set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct JudgedKind {
+    /// Which.
+    pub kind: String,
+    /// Solutions of it that report.
+    pub solutions: usize,
+    /// Of them with an error.
+    pub errors: usize,
+    /// Share of the erroneous solutions whose first error is named exactly.
+    pub erroneous: Option<Measured>,
+    /// Share of the right solutions that are called right.
+    pub correct: Option<Measured>,
+    /// Harmonic mean of the two; none where there is one kind of solution only.
+    pub f1: Option<Measured>,
+    /// Share of the first wrong steps that are below the threshold, whatever is said of the steps before them.
+    pub caught: Option<Measured>,
+    /// Share of the right steps that are below it.
+    pub criticised: Option<Measured>,
+}
+
 impl Audit {
     pub(super) fn judge(&self) -> Option<Judged> {
-        let threshold = best_threshold(self.choosing().map(|kept| &kept.scored))?;
+        let threshold = match self.threshold {
+            Some(threshold) => threshold,
+            None => best_threshold(self.choosing().map(|kept| &kept.scored))?,
+        };
+        let (erroneous, correct, f1) = self.judged(threshold, &|_| true);
+        Some(Judged {
+            threshold,
+            erroneous: erroneous?,
+            correct: correct?,
+            f1: f1?,
+        })
+    }
+
+    /// Accuracy on erroneous and on right solutions, and their harmonic mean, of those that are wanted.
+    fn judged(
+        &self,
+        threshold: f64,
+        wanted: &dyn Fn(&Scored) -> bool,
+    ) -> (Option<Measured>, Option<Measured>, Option<Measured>) {
         let of_kind = |erroneous: bool| {
             self.sums(self.reporting(), 2, |scored, sums| {
-                if scored.first_error.is_some() == erroneous {
+                if scored.first_error.is_some() == erroneous && wanted(scored) {
                     let hit = first_below(&scored.rewards, threshold) == scored.first_error;
                     sums[0] += f64::from(u8::from(hit));
                     sums[1] += 1.0;
@@ -99,25 +138,71 @@ impl Audit {
             })
             .ratio()
         };
-        let (erroneous, correct) = (of_kind(true)?, of_kind(false)?);
+        let (erroneous, correct) = (of_kind(true), of_kind(false));
         let sums = self.sums(self.reporting(), 4, |scored, sums| {
-            let hit = first_below(&scored.rewards, threshold) == scored.first_error;
-            let kind = 2 * usize::from(scored.first_error.is_none());
-            sums[kind] += f64::from(u8::from(hit));
-            sums[kind + 1] += 1.0;
+            if wanted(scored) {
+                let hit = first_below(&scored.rewards, threshold) == scored.first_error;
+                let kind = 2 * usize::from(scored.first_error.is_none());
+                sums[kind] += f64::from(u8::from(hit));
+                sums[kind + 1] += 1.0;
+            }
         });
-        let mut f1 = sums.measure(|sums| harmonic(sums[0] / sums[1], sums[2] / sums[3]))?;
-        if f1.interval.low == f1.interval.high {
+        let mut f1 = sums.measure(|sums| harmonic(sums[0] / sums[1], sums[2] / sums[3]));
+        if let (Some(f1), Some(erroneous), Some(correct)) = (&mut f1, &erroneous, &correct)
+            && f1.interval.low == f1.interval.high
+        {
             // no draw moves it: what the two shares leave open
             f1.interval.low = harmonic(erroneous.interval.low, correct.interval.low);
             f1.interval.high = harmonic(erroneous.interval.high, correct.interval.high);
         }
-        Some(Judged {
-            threshold,
-            erroneous,
-            correct,
-            f1,
-        })
+        (erroneous, correct, f1)
+    }
+
+    /// The judgement of each kind, where there are several.
+    pub(super) fn kinds(&self, threshold: f64) -> Vec<JudgedKind> {
+        let mut kinds: Vec<&str> = self
+            .kept
+            .iter()
+            .filter_map(|kept| kept.scored.kind.as_deref())
+            .collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        if kinds.len() < 2 {
+            return Vec::new();
+        }
+        let one = |kind: &str| {
+            let wanted = |scored: &Scored| scored.kind.as_deref() == Some(kind);
+            let (erroneous, correct, f1) = self.judged(threshold, &wanted);
+            let own = || self.reporting().filter(|kept| wanted(&kept.scored));
+            let steps = |right: bool| {
+                self.sums(self.reporting(), 2, |scored, sums| {
+                    if !wanted(scored) {
+                        return;
+                    }
+                    for (step, &reward) in scored.rewards.iter().enumerate().take(scored.labelled())
+                    {
+                        if scored.right(step) == right {
+                            sums[0] += f64::from(u8::from(reward < threshold));
+                            sums[1] += 1.0;
+                        }
+                    }
+                })
+                .ratio()
+            };
+            JudgedKind {
+                kind: kind.to_owned(),
+                solutions: own().count(),
+                errors: own()
+                    .filter(|kept| kept.scored.first_error.is_some())
+                    .count(),
+                erroneous,
+                correct,
+                f1,
+                caught: steps(false),
+                criticised: steps(true),
+            }
+        };
+        kinds.into_iter().map(one).collect()
     }
 }
 
@@ -134,6 +219,7 @@ mod tests {
             rewards: rewards.to_vec(),
             lengths: vec![1; rewards.len()],
             unit: None,
+            kind: None,
         }
     }
 

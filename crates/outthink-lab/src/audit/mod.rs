@@ -12,6 +12,7 @@ mod calibration;
 mod findings;
 mod hazards;
 mod judgement;
+mod outcome;
 mod resample;
 mod rows;
 mod score;
@@ -31,10 +32,13 @@ pub use calibrated::{CalibrationError, CalibrationFile};
 pub use calibration::{Calibration, Reliability};
 pub use findings::{Finding, Harm};
 pub use hazards::{Hazard, hazards};
-pub use judgement::Judged;
+pub use judgement::{Judged, JudgedKind};
+pub use outcome::{
+    Course, OutcomeAudit, OutcomeSample, Preference, ScoreAudit, WRONG_PROBLEM, outcome_audits,
+};
 pub use resample::Measured;
 use resample::Sums;
-pub use rows::{RowError, SolutionRow, read_process_bench};
+pub use rows::{RowError, SolutionRow, read_labelled};
 pub use score::{Failed, Lengths, score};
 pub use selection::{Ruled, Sensitivity, Spread};
 pub use stored::{POOLED, StepLabels, stored};
@@ -54,6 +58,8 @@ pub struct Scored {
     pub lengths: Vec<usize>,
     /// The unit of the store that its rewards are from.
     pub unit: Option<i64>,
+    /// The kind of its error, or the part of the set that it is from.
+    pub kind: Option<String>,
 }
 
 impl Scored {
@@ -121,6 +127,8 @@ pub struct LengthTable {
 
 /// Scored solutions of one verifier, and what they say of it.
 pub struct Audit {
+    /// A threshold that was chosen beforehand; then all problems report.
+    threshold: Option<f64>,
     unit: String,
     problems: HashMap<String, usize>,
     kept: Vec<Kept>,
@@ -143,6 +151,8 @@ pub struct AuditReport {
     pub problems: usize,
     /// Lengths of the data.
     pub lengths: LengthTable,
+    /// The first step with a reward below this is called the first error.
+    pub threshold: Option<f64>,
     /// Judgement of steps; none if a half of the problems lacks right or wrong solutions.
     pub judgement: Option<Judged>,
     /// Share of right steps that the threshold calls wrong.
@@ -163,6 +173,9 @@ pub struct AuditReport {
     pub position: Option<Effect>,
     /// Reward against the share of right steps.
     pub calibration: Option<Calibration>,
+    /// The same judgement by kind of error or part of the set, where the set has several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<JudgedKind>,
     /// In plain words, the worst first.
     pub findings: Vec<Finding>,
     /// Right steps with the lowest rewards.
@@ -175,12 +188,19 @@ impl Audit {
     /// Nothing yet; `unit` names what the lengths count, in the plural.
     pub fn new(unit: &str) -> Self {
         Self {
+            threshold: None,
             unit: unit.to_owned(),
             problems: HashMap::new(),
             kept: Vec::new(),
             criticised: Vec::new(),
             neglected: Vec::new(),
         }
+    }
+
+    /// Calls the first step below this the first error, instead of choosing a threshold on one half of the problems; all problems then
+    /// report.
+    pub fn at_threshold(&mut self, threshold: f64) {
+        self.threshold = Some(threshold);
     }
 
     /// Lengths count this, in the plural, after all.
@@ -246,7 +266,14 @@ impl Audit {
     }
 
     fn reporting(&self) -> impl Iterator<Item = &Kept> {
-        self.kept.iter().filter(|kept| kept.reports())
+        let all = self.threshold.is_some();
+        // Where none is chosen, none of the problems is spent on it.
+        let all = all
+            || self
+                .kept
+                .iter()
+                .all(|kept| kept.scored.first_error.is_some());
+        self.kept.iter().filter(move |kept| all || kept.reports())
     }
 
     /// Sums by problem.
@@ -266,7 +293,15 @@ impl Audit {
     /// Everything, measured.
     pub fn report(&self) -> AuditReport {
         let judgement = self.judge();
-        let threshold = judgement.as_ref().map(|judged| judged.threshold);
+        let erroneous = self
+            .kept
+            .iter()
+            .filter(|kept| kept.scored.first_error.is_some());
+        let erroneous = erroneous.count();
+        // A set of erroneous solutions alone leaves no threshold to choose by F1: a half is what such sets are reported at.
+        let usual = (erroneous > 0 && erroneous == self.kept.len()).then_some(0.5);
+        let chosen = judgement.as_ref().map(|judged| judged.threshold);
+        let threshold = self.threshold.or(chosen).or(usual);
         let over_criticism = threshold.and_then(|threshold| {
             self.sums(self.reporting(), 2, |scored, sums| {
                 for (step, &reward) in scored.rewards.iter().enumerate() {
@@ -289,13 +324,11 @@ impl Audit {
         });
         let mut report = AuditReport {
             solutions: self.kept.len(),
-            erroneous: self
-                .kept
-                .iter()
-                .filter(|kept| kept.scored.first_error.is_some())
-                .count(),
+            erroneous,
+            threshold,
             problems: self.problems.len(),
             lengths: self.length_table(),
+            kinds: threshold.map_or_else(Vec::new, |threshold| self.kinds(threshold)),
             judgement,
             over_criticism,
             error_neglect,

@@ -10,7 +10,7 @@ use crate::estimate::bootstrap::percentiles;
 use crate::estimate::interval::{Interval, Proportion};
 
 /// Bootstrap draws.
-const DRAWS: usize = 2_000;
+pub(super) const DRAWS: usize = 2_000;
 
 /// A statistic with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -81,6 +81,7 @@ pub async fn score(
                 problem: row.problem,
                 steps: row.steps,
                 first_error: row.first_error,
+                kind: row.kind,
                 rewards,
                 unit: None,
             }),

@@ -50,6 +50,7 @@ pub fn stored(
                         lengths: drawn.token_ids.iter().map(Vec::len).collect(),
                         steps: drawn.steps,
                         unit: Some(score),
+                        kind: None,
                     });
                 }
             }

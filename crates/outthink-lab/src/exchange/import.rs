@@ -14,8 +14,9 @@ use serde_json::json;
 
 use super::formats::Samples;
 use super::line::fingerprint;
-use super::suspicion::suspicions;
+use super::suspicion::{Outcome, reward_suspicions, suspicions};
 use super::{ExchangeError, GrownTree, Line};
+use crate::audit::WRONG_PROBLEM;
 use crate::estimate::spent::{Spent, Work};
 use crate::exchange::dataset::gold_of;
 use crate::store::{Drawn, FinishedUnit, Store, Told, Write as StoreWrite};
@@ -122,6 +123,8 @@ pub struct Imported {
     pub study: Study,
     /// How many samples it has.
     pub samples: usize,
+    /// How many of them each verifier scored.
+    pub scored: Vec<(String, usize)>,
     /// Samples that were left out, and why.
     pub left_out: Vec<String>,
     /// What makes the samples doubtful.
@@ -167,6 +170,7 @@ pub fn import(
         files,
         misfits,
         fingerprint: file,
+        empty,
         ..
     } = samples;
     let mut left_out = Vec::new();
@@ -182,16 +186,43 @@ pub fn import(
             before - lines.len()
         ));
     }
-    if misfits.samples > 0
-        && let Some((problem, rewards, steps)) = &misfits.first
-    {
+    let mut doubts = Vec::new();
+    let misfit: usize = misfits.samples.values().sum();
+    for (verifier, &count) in &misfits.samples {
+        let kept = lines
+            .iter()
+            .filter(|line| line.rewards.contains_key(verifier));
+        let kept = kept.count();
+        // Those that fit then fit by chance.
+        if count > kept {
+            lines
+                .iter_mut()
+                .for_each(|line| drop(line.rewards.remove(verifier)));
+            let name = if verifier.is_empty() {
+                "the verifier"
+            } else {
+                verifier
+            };
+            doubts.push(format!(
+                "the rewards of {name} do not belong to the steps: {count} of {} samples have another number of rewards than of steps; none of them is used",
+                count + kept
+            ));
+        }
+    }
+    if empty > 0 {
+        left_out.push(format!("{} without any sample", counted(empty, "problem")));
+    }
+    if let Some((problem, rewards, steps)) = &misfits.first {
         left_out.push(format!(
-            "the rewards of {} samples: there is not one for each step (for example {rewards} for {steps} steps of {problem})",
-            misfits.samples
+            "the rewards of {}: there is not one number for each step (for example {rewards} for {steps} steps of {problem})",
+            counted(misfit, "sample")
         ));
     }
     named(&mut lines, options);
-    let (problems, mut of) = problems(&mut lines, options)?;
+    let (problems, mut of) = problems(&mut lines, options, &mut doubts)?;
+    if options.verdicts == Verdicts::Ours {
+        left_out.extend(golden(&mut lines, &mut of, &problems));
+    }
     if lines.is_empty() {
         return Err(ExchangeError::Empty);
     }
@@ -204,7 +235,8 @@ pub fn import(
         }
     }
     greedy(&mut lines);
-    let warnings = suspicions(&lines);
+    doubts.extend(suspicions(&lines));
+    let mut warnings = doubts;
     ensembles(&mut lines, &mut of, options)?;
     let mut roster = Roster::of(&lines, options.name);
     let grown = Grown::of(&trees, &mut roster, options);
@@ -234,7 +266,7 @@ pub fn import(
         samples: fingerprint,
         warnings: warnings.clone(),
     };
-    let (study, pools) = study(options, problems, &roster, &groups, source);
+    let (mut study, pools) = study(options, problems, &roster, &groups, source);
     let finished: Vec<(Vec<StoreWrite>, Judged)> = groups
         .into_iter()
         .collect::<Vec<_>>()
@@ -243,6 +275,21 @@ pub fn import(
         .collect::<Result<_, _>>()?;
     let (mut judged, mut other_verdicts) = (0, Vec::new());
     let mut batch = Vec::new();
+    let mut outcomes: BTreeMap<String, Vec<Outcome>> = BTreeMap::new();
+    for (_, own) in &finished {
+        for (verifier, outcome) in &own.outcomes {
+            outcomes.entry(verifier.clone()).or_default().push(*outcome);
+        }
+    }
+    for (verifier, outcomes) in &outcomes {
+        warnings.extend(reward_suspicions(verifier, outcomes));
+    }
+    warnings.extend(disagreement(&finished, samples));
+    let scored = outcomes.into_iter().map(|(name, own)| (name, own.len()));
+    let scored = scored.collect();
+    if let Some(source) = &mut study.source {
+        source.warnings.clone_from(&warnings);
+    }
     if let Some(store) = &mut store {
         let made = finished.iter().flat_map(|(writes, _)| writes);
         let units = made.filter_map(|write| match write {
@@ -267,11 +314,19 @@ pub fn import(
     Ok(Imported {
         study,
         samples,
+        scored,
         left_out,
         warnings,
         judged,
         other_verdicts,
     })
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
 }
 
 /// Names policies and verifiers that the file does not.
@@ -285,6 +340,11 @@ fn named(lines: &mut [Line], options: &ImportOptions<'_>) {
         {
             line.rewards.insert(verifier.to_owned(), own);
         }
+        if let Some(own) = line.rewards.remove(WRONG_PROBLEM) {
+            let verifier = options.verifier.unwrap_or("verifier");
+            line.rewards
+                .insert(format!("{verifier}{WRONG_PROBLEM}"), own);
+        }
     }
 }
 
@@ -292,6 +352,7 @@ fn named(lines: &mut [Line], options: &ImportOptions<'_>) {
 fn problems(
     lines: &mut [Line],
     options: &ImportOptions<'_>,
+    doubts: &mut Vec<String>,
 ) -> Result<(Vec<Problem>, Vec<usize>), ExchangeError> {
     let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let known: HashMap<String, &Problem> = options
@@ -302,6 +363,7 @@ fn problems(
     let mut found: Vec<Problem> = Vec::new();
     let mut numbers: HashMap<(String, String), usize> = HashMap::new();
     let mut of = Vec::with_capacity(lines.len());
+    let mut twice = Twice::default();
     for line in lines {
         let asked = (line.problem_id.clone(), line.problem.clone());
         let number = match numbers.get(&asked) {
@@ -328,7 +390,7 @@ fn problems(
                     .iter()
                     .position(|own| own.id == problem.id && own.text == problem.text);
                 let number = same.unwrap_or_else(|| {
-                    found.push(problem);
+                    found.push(twice.told_apart(problem, &found));
                     found.len() - 1
                 });
                 numbers.insert(asked, number);
@@ -343,14 +405,78 @@ fn problems(
         .iter()
         .filter(|problem| problem.gold.trim().is_empty())
         .collect();
+    doubts.extend(twice.told());
     match blank.first() {
-        Some(example) if options.verdicts == Verdicts::Ours => Err(ExchangeError::NoGold {
-            count: blank.len(),
-            all: found.len(),
-            example: example.id.clone(),
-        }),
+        Some(example) if options.verdicts == Verdicts::Ours && blank.len() == found.len() => {
+            Err(ExchangeError::NoGold {
+                count: blank.len(),
+                all: found.len(),
+                example: example.id.clone(),
+            })
+        }
         _ => Ok((found, of)),
     }
+}
+
+/// Problems that share an id or a text.
+#[derive(Default)]
+struct Twice {
+    ids: Vec<String>,
+    golds: Vec<String>,
+}
+
+impl Twice {
+    /// The problem, under another id if its own is taken.
+    fn told_apart(&mut self, mut problem: Problem, known: &[Problem]) -> Problem {
+        let other = |own: &Problem| own.text == problem.text && own.gold != problem.gold;
+        if known.iter().any(other) {
+            self.golds.push(problem.id.clone());
+        }
+        let id = problem.id.clone();
+        let mut count = 1;
+        while known.iter().any(|own| own.id == problem.id) {
+            count += 1;
+            problem.id = format!("{id}#{count}");
+        }
+        if count > 1 {
+            self.ids.push(id);
+        }
+        problem
+    }
+
+    fn told(self) -> Vec<String> {
+        let mut told = Vec::new();
+        if let Some(first) = self.ids.first() {
+            told.push(format!(
+                "{} problems have the id of another one and are told apart by a number, for example {first}",
+                self.ids.len()
+            ));
+        }
+        if let Some(first) = self.golds.first() {
+            told.push(format!(
+                "{} problems ask what another one asks and have another gold answer, for example {first}; not both can be right",
+                self.golds.len()
+            ));
+        }
+        told
+    }
+}
+
+/// Leaves out samples of problems without a gold answer, where others have one; says how many.
+fn golden(lines: &mut Vec<Line>, of: &mut Vec<usize>, problems: &[Problem]) -> Option<String> {
+    let blank = |number: &usize| problems[*number].gold.trim().is_empty();
+    let count = of.iter().filter(|own| blank(own)).count();
+    if count == 0 {
+        return None;
+    }
+    let both = std::mem::take(lines).into_iter().zip(std::mem::take(of));
+    (*lines, *of) = both.filter(|(_, number)| !blank(number)).unzip();
+    let without = problems.iter().filter(|own| own.gold.trim().is_empty());
+    Some(format!(
+        "{} of {} without a gold answer",
+        counted(count, "sample"),
+        counted(without.count(), "problem")
+    ))
 }
 
 /// The answer that a worked solution ends with; what is none stays as it is.
@@ -705,6 +831,23 @@ fn budgets(draws: impl Iterator<Item = usize>) -> Vec<usize> {
 struct Judged {
     judged: usize,
     others: Vec<OtherVerdict>,
+    /// Of each verifier's samples, what it said and what became of them.
+    outcomes: Vec<(String, Outcome)>,
+}
+
+/// Where the file judges otherwise too often, nothing here can grade such answers.
+fn disagreement(finished: &[(Vec<StoreWrite>, Judged)], samples: usize) -> Option<String> {
+    let judged: usize = finished.iter().map(|(_, own)| own.judged).sum();
+    let others: usize = finished.iter().map(|(_, own)| own.others.len()).sum();
+    (judged >= 20 && others * 20 > judged).then(|| {
+        let all = match judged == samples {
+            true => String::new(),
+            false => format!(" of {samples} samples"),
+        };
+        format!(
+            "{others} of the file's {judged} verdicts{all} differ from ours: these answers may not be what this domain grades. The file's own count with --verdicts file"
+        )
+    })
 }
 
 /// A group of samples as finished units: the pool, and what each verifier said of it; or the search.
@@ -746,6 +889,22 @@ fn units(
                 their_answer: line.answer.clone(),
                 correct: sample.correct,
             });
+        }
+    }
+    for (line, sample) in lines.iter().zip(&samples) {
+        for (verifier, rewards) in &line.rewards {
+            if let (Some(&first), Some(&last)) = (rewards.first(), rewards.last())
+                && !verifier.ends_with(WRONG_PROBLEM)
+            {
+                let name = if verifier.is_empty() {
+                    "verifier"
+                } else {
+                    verifier
+                };
+                judged
+                    .outcomes
+                    .push((name.to_owned(), (first, last, sample.correct)));
+            }
         }
     }
     let grown = grown.trees.get(&(policy, problem.text.as_str()));

@@ -201,7 +201,7 @@ pub(crate) fn unpacked(name: &str, mut bytes: Vec<u8>) -> Result<Vec<SourceFile>
         bare = bare.strip_suffix(".gz").unwrap_or(bare);
     }
     if bytes.starts_with(b"PK\x03\x04") {
-        return zipped("", &bytes);
+        return zipped(name, &bytes);
     }
     if bytes.get(257..262) == Some(b"ustar") {
         return tarred(name, &bytes);
@@ -255,12 +255,8 @@ fn zipped(below: &str, bytes: &[u8]) -> Result<Vec<SourceFile>, ExchangeError> {
                 source,
             })?;
             left -= content.len() as u64;
-            let name = match below {
-                "" => own,
-                below => format!("{below}/{own}"),
-            };
             found.push(SourceFile {
-                name,
+                name: format!("{below}/{own}"),
                 content: Content::Here(content),
             });
         }

@@ -4,7 +4,9 @@ use super::figure::{Content, Dot, Drawn, Figure, Line, Panel};
 use super::table::{Table, TableCell, percent, points};
 use super::view::coloured;
 use super::{Item, Report, Section, number, titled};
-use crate::audit::{Ability, Audited, Effect, Example, Measured, Ruled, Sensitivity, signed, size};
+use crate::audit::{
+    Ability, Audited, Effect, Example, JudgedKind, Measured, Ruled, Sensitivity, signed, size,
+};
 use crate::study::compared;
 
 const READING: [&str; 4] = [
@@ -121,6 +123,9 @@ fn verifier(audited: &Audited) -> Vec<Item> {
         3,
         findings.collect(),
     ))];
+    if !report.kinds.is_empty() {
+        items.push(Item::Table(kinds(&report.kinds)));
+    }
     for (title, unit, effect) in [
         ("length", report.lengths.unit.as_str(), &report.length),
         ("place", "the step's number", &report.position),
@@ -153,6 +158,40 @@ fn verifier(audited: &Audited) -> Vec<Item> {
         }
     }
     items
+}
+
+fn kinds(kinds: &[JudgedKind]) -> Table {
+    let share = |own: &Option<Measured>| match own {
+        Some(own) => TableCell::text(percent(own.value, own.interval)),
+        None => TableCell::missing("none of these"),
+    };
+    let rows = kinds.iter().map(|own| {
+        vec![
+            TableCell::text(own.kind.clone()),
+            TableCell::text(own.solutions.to_string()),
+            TableCell::text(own.errors.to_string()),
+            share(&own.erroneous),
+            share(&own.correct),
+            share(&own.f1),
+            share(&own.caught),
+            share(&own.criticised),
+        ]
+    });
+    table(
+        "By kind of error or part of the set, %",
+        &[
+            "kind",
+            "solutions",
+            "erroneous",
+            "first error named exactly",
+            "right solutions passed",
+            "F1",
+            "first errors below the threshold",
+            "right steps below it",
+        ],
+        1,
+        rows.collect(),
+    )
 }
 
 fn bins(title: &str, unit: &str, effect: &Effect) -> Table {

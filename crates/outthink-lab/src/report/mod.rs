@@ -6,6 +6,7 @@ mod audit;
 pub(crate) mod chart;
 mod figure;
 mod figures;
+mod outcome;
 pub(crate) mod published;
 mod strategies;
 mod table;

@@ -252,6 +252,15 @@ impl Analysis {
                 rows.push(row);
                 continue;
             };
+            let all = majority.iter().chain(&optimal).chain([&cot]);
+            let mut counts: Vec<usize> = all.map(|&place| self.entries[place].problems).collect();
+            counts.dedup();
+            if counts.len() > 1 {
+                // A gain between different problems is none.
+                row.extend((0..5).map(|_| TableCell::missing("fewer problems at some N")));
+                rows.push(row);
+                continue;
+            }
             let highest = |places: &[usize]| {
                 let by = |a: &&usize, b: &&usize| {
                     self.entries[**a]
@@ -584,11 +593,7 @@ impl Analysis {
                     Some(value) => TableCell::text(short(value)),
                     None => TableCell::missing("unknown"),
                 };
-                let reads = method.needs_verifier()
-                    && verifier.is_some_and(|own| !self.study.verifiers[own].oracle);
-                // A verifier that read nothing was not counted.
-                let read = entry.cost.map(|cost| cost.verifier.computed);
-                let read = read.filter(|read| !reads || *read > 0.0);
+                let read = self.verifier_tokens(entry);
                 rows.push(vec![
                     TableCell::text(self.policy_name(policy)),
                     TableCell::text(method.title()),

@@ -17,6 +17,9 @@ use crate::study::{Cell, Config, Study};
 pub(super) struct Layout<'a> {
     pub(super) candidates: Vec<Candidate>,
     pub(super) verifiers: Vec<usize>,
+    /// Samples of another program: fewer of some problems, perhaps, and not all of them scored.
+    partial: bool,
+    draws: usize,
     names: Vec<String>,
     pool: &'a Cell,
     greedy: Option<&'a Cell>,
@@ -97,6 +100,8 @@ impl<'a> Layout<'a> {
         let climbs = climbs.map(|own| (own, climb(&candidates, own))).collect();
         Self {
             climbs,
+            partial: study.source.is_some(),
+            draws,
             candidates,
             verifiers,
             names,
@@ -125,6 +130,10 @@ impl<'a> Layout<'a> {
             return Ok(None);
         }
         let plain: Vec<GradedSample> = read_votes(store, row.id)?;
+        // A ragged pool has no value of the larger budgets here.
+        if self.partial && plain.len() < self.draws {
+            return Ok(None);
+        }
         let mut pool = Pool {
             plain,
             spent: took.spent.clone(),
@@ -148,6 +157,10 @@ impl<'a> Layout<'a> {
             }
             first_rewards.push(firsts);
             let votes = with_rewards(pool.plain.clone(), rewards);
+            // Samples of another program that were never scored leave nothing to choose by.
+            if self.partial && votes.iter().any(|vote| vote.scores.is_none()) {
+                return Ok(None);
+            }
             let of = (votes, took.spent.clone(), took.seconds);
             pool.scored.insert(name.clone(), of);
         }

@@ -31,6 +31,43 @@ pub(crate) fn plain(audited: &Audited) -> String {
     for (name, value) in audited.measures() {
         let _ = writeln!(out, "  {name:<40} {value}");
     }
+    if !audited.report.kinds.is_empty() {
+        let share = |measured: &Option<Measured>| {
+            measured
+                .as_ref()
+                .map_or("–".into(), |Measured { value, interval }| {
+                    let [value, low, high] =
+                        [*value, interval.low, interval.high].map(|share| 100.0 * share);
+                    format!("{value:.1} ({low:.1} to {high:.1})")
+                })
+        };
+        let rows: Vec<Vec<String>> = audited
+            .report
+            .kinds
+            .iter()
+            .map(|own| {
+                vec![
+                    format!("  {}", own.kind),
+                    own.solutions.to_string(),
+                    own.errors.to_string(),
+                    share(&own.erroneous),
+                    share(&own.correct),
+                    share(&own.f1),
+                    share(&own.caught),
+                ]
+            })
+            .collect();
+        let header = [
+            "  kind",
+            "solutions",
+            "erroneous",
+            "% named exactly",
+            "% right ones passed",
+            "F1",
+            "% first errors below the threshold",
+        ];
+        let _ = write!(out, "\n{}", table::render(&header, 1, &rows));
+    }
     if !audited.hazards.is_empty() {
         out.push_str("\n  change of a step's reward by irrelevant changes to a text\n");
     }

@@ -152,15 +152,23 @@ pub(crate) struct AuditArguments {
     /// Score solutions longer than the verifier's context in overlapping windows [default: they fail]
     #[arg(long)]
     pub(crate) verifier_windows: bool,
-    /// Solutions with labels, as JSON lines; `-` is standard input, `micro` draws them [default: micro, or what --study holds]
-    #[arg(long, value_name = "FILE|micro")]
+    /// Solutions with labels: a known set (`outthink data list`), or JSON lines as ProcessBench, PRMBench, BIG-Bench-Mistake, MR-GSM8K or TRL
+    /// have them; `-` is standard input, `micro` draws them [default: micro, or what --study holds]
+    #[arg(long, value_name = "NAME|FILE|micro")]
     pub(crate) data: Option<PathBuf>,
+    /// Call the first step below this the first error [default: chosen on one half of the problems, measured on the other]
+    #[arg(long, value_name = "REWARD", conflicts_with = "pool")]
+    pub(crate) threshold: Option<f64>,
     /// A stored study of the verifiers: what rules of selection make of their rewards, and what judging well is worth there; without
     /// --data its solutions and rewards are audited, and no model is asked
     #[arg(long, value_name = "STUDY")]
     pub(crate) study: Option<String>,
+    /// A stored study, or a file of samples as `outthink import` reads it: what its rewards and outcomes say of their verifiers without
+    /// labels of steps; no model is asked
+    #[arg(long, value_name = "STUDY|FILE", conflicts_with_all = ["data", "study", "save_calibration"])]
+    pub(crate) pool: Option<String>,
     /// The study's store [default: STUDY.sqlite, or the only one in this folder]
-    #[arg(long, value_name = "PATH|URL", requires = "study")]
+    #[arg(long, value_name = "PATH|URL")]
     pub(crate) store: Option<String>,
     /// micro: how many problems
     #[arg(long, default_value_t = 400, value_name = "COUNT")]

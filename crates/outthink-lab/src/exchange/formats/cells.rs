@@ -58,6 +58,14 @@ pub(super) fn numbers(value: &Value) -> Option<Vec<f64>> {
     value.as_array()?.iter().map(Value::as_f64).collect()
 }
 
+/// The rewards of one sample: none where there are none, and one that is no number where they are no list of numbers.
+pub(super) fn rewards(value: Option<&Value>) -> Vec<f64> {
+    match value {
+        None | Some(Value::Null) => Vec::new(),
+        Some(all) => numbers(all).unwrap_or_else(|| vec![f64::NAN]),
+    }
+}
+
 /// A count that is known: 0 and below stand for one that was not kept.
 pub(super) fn count(value: Option<&Value>) -> usize {
     value

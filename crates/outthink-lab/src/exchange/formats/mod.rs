@@ -12,7 +12,7 @@ mod steps;
 mod stepwise;
 mod zero_eval;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use serde_json::Value;
@@ -93,20 +93,24 @@ pub(crate) struct Found {
     pub(crate) trees: Vec<GrownTree>,
     /// Samples whose rewards do not fit their steps: how many, and the first.
     pub(crate) misfits: Misfits,
+    /// Rows of a problem without any sample.
+    pub(crate) empty: usize,
 }
 
 /// Rewards that were left out, as there are not as many as steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Misfits {
-    /// How many samples.
-    pub samples: usize,
+    /// How many samples, by verifier.
+    pub samples: BTreeMap<String, usize>,
     /// Of the first: its problem, the rewards and the steps.
     pub first: Option<(String, usize, usize)>,
 }
 
 impl Misfits {
     fn append(&mut self, other: Self) {
-        self.samples += other.samples;
+        for (verifier, samples) in other.samples {
+            *self.samples.entry(verifier).or_default() += samples;
+        }
         self.first = self.first.take().or(other.first);
     }
 }
@@ -116,11 +120,16 @@ impl Found {
         self.lines.extend(other.lines);
         self.trees.extend(other.trees);
         self.misfits.append(other.misfits);
+        self.empty += other.empty;
     }
 
     /// Takes in a sample's text with the rewards that a verifier gave its steps.
     pub(crate) fn push(&mut self, mut line: Line, text: &str, rewards: Vec<(String, Vec<f64>)>) {
-        let counts = rewards.iter().map(|(_, own)| own.len());
+        // What is no number fits no step.
+        let sound = rewards
+            .iter()
+            .filter(|(_, own)| own.iter().all(|reward| reward.is_finite()));
+        let counts = sound.map(|(_, own)| own.len());
         let cut = steps::cut(text, counts.max());
         line.steps = cut.steps;
         for (verifier, own) in rewards {
@@ -148,8 +157,12 @@ impl Found {
                 line.rewards.insert(verifier, own);
             }
             _ => {
-                self.misfits.samples += 1;
-                let told = (line.problem_id.clone(), rewards.len(), line.steps.len());
+                *self.misfits.samples.entry(verifier).or_default() += 1;
+                let problem = match line.problem_id.is_empty() {
+                    true => line.problem.chars().take(40).collect(),
+                    false => line.problem_id.clone(),
+                };
+                let told = (problem, rewards.len(), line.steps.len());
                 self.misfits.first.get_or_insert(told);
             }
         }
@@ -191,6 +204,8 @@ pub struct Samples {
     pub others: Vec<(String, String)>,
     /// Rewards that were left out.
     pub misfits: Misfits,
+    /// Problems without any sample.
+    pub empty: usize,
     /// A hash of them all.
     pub fingerprint: String,
 }
@@ -208,6 +223,7 @@ impl Samples {
         }
         self.files += other.files;
         self.others.extend(other.others);
+        self.empty += other.empty;
         self.misfits.append(other.misfits);
     }
 }
@@ -246,7 +262,7 @@ fn read(name: &str, files: &[SourceFile]) -> Result<Samples, ExchangeError> {
             Ok(rows) => rows,
             Err(error) if alone => return Err(error.into()),
             Err(error) => {
-                others.push((file.name.clone(), error.to_string()));
+                others.push((file.name.clone(), without_name(&error.to_string(), file)));
                 continue;
             }
         };
@@ -276,7 +292,7 @@ fn read(name: &str, files: &[SourceFile]) -> Result<Samples, ExchangeError> {
             Ok(own) => found.append(own),
             Err(error) if alone => return Err(error),
             Err(error) => {
-                others.push((file.name.clone(), error.to_string()));
+                others.push((file.name.clone(), without_name(&error.to_string(), file)));
                 continue;
             }
         }
@@ -293,10 +309,6 @@ fn read(name: &str, files: &[SourceFile]) -> Result<Samples, ExchangeError> {
             None => ExchangeError::Empty,
         });
     }
-    for (line, number) in found.lines.iter().zip(1usize..) {
-        line.countable()
-            .map_err(|reason| ExchangeError::Format(format!("sample {number}: {reason}")))?;
-    }
     Ok(Samples {
         fingerprint: fingerprint(&found.lines),
         lines: found.lines,
@@ -305,7 +317,14 @@ fn read(name: &str, files: &[SourceFile]) -> Result<Samples, ExchangeError> {
         files: read,
         others,
         misfits: found.misfits,
+        empty: found.empty,
     })
+}
+
+/// What an error says beside the file's name.
+fn without_name(told: &str, file: &SourceFile) -> String {
+    let bare = told.strip_prefix(&file.name).unwrap_or(told);
+    bare.trim_start().to_owned()
 }
 
 /// The samples of one file.
@@ -319,8 +338,13 @@ fn one(format: &dyn Format, rows: &[Row], place: &Place<'_>) -> Result<Found, Ex
         if again {
             continue;
         }
+        let before = found.lines.len();
         let result = format.read(&row.cells, place, &mut found);
-        result.map_err(|reason| ExchangeError::Row {
+        let counted = result.and_then(|()| {
+            let mut new = found.lines[before..].iter();
+            new.try_for_each(Line::countable)
+        });
+        counted.map_err(|reason| ExchangeError::Row {
             file: place.file.to_owned(),
             place: row.place,
             reason,

@@ -6,7 +6,7 @@ use super::super::columns;
 use super::super::dataset::Columns;
 use super::super::line::Line;
 use super::super::rows::{Cells, Place as RowPlace, Row};
-use super::cells::{base_name, level, numbers, said, text, texts};
+use super::cells::{base_name, level, rewards as rewards_of, said, text, texts};
 use super::{Format, Found, Place};
 
 pub(super) struct Plain;
@@ -75,9 +75,7 @@ impl Format for Plain {
                 false => value.and_then(|all| all.get(index)).cloned(),
             };
             let verdict = of(verdicts).and_then(|own| own.as_bool());
-            let rewards = of(rewards)
-                .and_then(|own| numbers(&own))
-                .unwrap_or_default();
+            let rewards = rewards_of(of(rewards).as_ref());
             let line = Line {
                 index,
                 correct: verdict,

@@ -8,6 +8,7 @@ use super::super::line::Line;
 use super::super::rows::Cells;
 use super::cells::{count, level, numbers, text, texts};
 use super::{Format, Found, Place};
+use crate::audit::WRONG_PROBLEM;
 
 pub(super) struct Pool;
 
@@ -29,6 +30,7 @@ impl Format for Pool {
         let gold = text(row, &["gold", "answer", "target"]).unwrap_or_default();
         let samples = row.get("samples").and_then(Value::as_array);
         let samples = samples.ok_or("it has no samples")?;
+        found.empty += usize::from(samples.is_empty());
         let about = Line {
             policy: text(row, &["policy", "model"]).unwrap_or_default(),
             problem_id: text(row, &["problem_id", "unique_id", "id"]).unwrap_or_default(),
@@ -61,8 +63,22 @@ impl Format for Pool {
             if let Some(policy) = text(cells, &["policy", "model"]) {
                 line.policy = policy;
             }
-            let rewards = rewards(cells, &verifier)?;
-            match (cells.get("steps").and_then(texts), text(cells, &["text"])) {
+            let mut rewards = rewards(cells, &verifier)?;
+            // A control: what the verifier said where it read another problem.
+            let wrong = cells
+                .get("wrong_problem")
+                .and_then(|own| own.get("rewards"));
+            if let Some(wrong) = wrong.and_then(numbers) {
+                rewards.push((format!("{verifier}{WRONG_PROBLEM}"), wrong));
+            }
+            let steps = match cells.get("steps") {
+                None | Some(Value::Null) => None,
+                Some(own) => Some(texts(own).ok_or("`steps` of a sample is no list of texts")?),
+            };
+            if steps.is_none() && !cells.get("text").is_some_and(Value::is_string) {
+                return Err("a sample has neither `steps` nor a `text`".into());
+            }
+            match (steps, text(cells, &["text"])) {
                 (Some(steps), _) if !steps.is_empty() => {
                     line.steps = steps.into_iter().map(str::to_owned).collect();
                     line.step_labels = labels(cells, line.steps.len());

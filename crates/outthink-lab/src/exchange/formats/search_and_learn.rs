@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::line::Line;
 use super::super::rows::Cells;
-use super::cells::{count, level, numbers, text, texts};
+use super::cells::{count, level, rewards, text, texts};
 use super::{Format, Found, Place};
 
 pub(super) struct SearchAndLearn;
@@ -22,9 +22,10 @@ impl Format for SearchAndLearn {
     fn read(&self, row: &Cells, place: &Place<'_>, found: &mut Found) -> Result<(), String> {
         let problem = text(row, &["problem"]).ok_or("it has no problem")?;
         let completions = row.get("completions").and_then(texts);
-        let completions = completions.ok_or("`completions` is no list of texts")?;
+        let completions = completions.ok_or("`completions` is not there, or no list of texts")?;
         let gold = text(row, &["answer", "gold", "solution"]);
-        let gold = gold.ok_or("it has no `answer`")?;
+        let gold = gold.ok_or("`answer` is not there, or no text")?;
+        found.empty += usize::from(completions.is_empty());
         let list = |name: &str, index: usize| row.get(name)?.get(index);
         // Our own export writes the scores of each verifier by name, and those of the first again as search-and-learn does.
         let named: Vec<&String> = row
@@ -45,8 +46,8 @@ impl Format for SearchAndLearn {
             ..Line::default()
         };
         for (index, completion) in completions.iter().enumerate() {
-            let of = |name: &str| list(name, index).and_then(numbers).unwrap_or_default();
-            let rewards = match named.is_empty() {
+            let of = |name: &str| rewards(list(name, index));
+            let scored = match named.is_empty() {
                 true => vec![(String::new(), of("scores"))],
                 false => {
                     let own = named.iter();
@@ -63,7 +64,7 @@ impl Format for SearchAndLearn {
                     .to_owned(),
                 ..about.clone()
             };
-            found.push(line, completion, rewards);
+            found.push(line, completion, scored);
         }
         Ok(())
     }
@@ -77,8 +78,8 @@ fn by_path(place: &Place<'_>) -> (String, String) {
         Some(name) if name.starts_with("dvts") => "dvts",
         _ => "pool",
     };
-    let policy = known
-        .and_then(|_| place.folder(1))
-        .filter(|own| *own != "data");
+    // Models have a number in their names; other folders are no policy.
+    let policy = known.and_then(|_| place.folder(1));
+    let policy = policy.filter(|own| own.contains(|c: char| c.is_ascii_digit()));
     (policy.unwrap_or_default().to_owned(), method.to_owned())
 }
