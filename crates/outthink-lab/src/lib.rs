@@ -39,6 +39,7 @@ pub use outthink_core::{ModelInfo, ModelTable};
 pub use outthink_strategy::{JournalError, JournalFile, PolicyModel, VerifierModel};
 pub use report::Report;
 pub use report::chart::{Chart, Point, Series};
+pub use report::pools::{PoolEntry, PoolResult, PoolsRecipe, PublishedFigure, VerdictsEntry};
 pub use report::published::{Published, PublishedModel, PublishedTable, training_flops};
 pub use store::{Shard, Store, StoreError};
 pub use study::cost_estimate::Estimate;

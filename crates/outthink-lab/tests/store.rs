@@ -485,14 +485,11 @@ fn exported_pools_come_back_with_the_same_estimates() {
                 entry.key
             );
         }
-        assert_eq!(
-            after
-                .entries
-                .iter()
-                .filter(|entry| entry.key.budget == 16)
-                .count(),
-            11
-        );
+        // Searches and greedy solutions come back as what they were.
+        let own = before.entries.iter();
+        for entry in own.filter(|entry| entry.key.rule != Rule::InSample) {
+            assert!(after.entry(&entry.key).is_some(), "{:?}", entry.key);
+        }
     }
 }
 

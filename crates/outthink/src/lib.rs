@@ -38,6 +38,7 @@ mod interrupt;
 mod micro;
 mod models;
 mod out;
+mod pools;
 mod prm_serve;
 mod report;
 mod score;
@@ -118,6 +119,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Regrade(arguments) => report::grade_anew(&arguments),
         Command::Export(arguments) => exchange::export(&arguments),
         Command::Import(arguments) => exchange::import_samples(&arguments),
+        Command::Pools(arguments) => pools::run(&arguments),
         Command::Data(command) => data::run(command),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Keys(KeysCommand::Add { name, file }) => add_key(&name, &file),

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::method::BEST_OF_N;
+use outthink_core::AnyMethod;
+use outthink_core::method::{BEAM, BEST_OF_N};
 use outthink_core::{Prefix, Problem, Step, Stop};
+use outthink_lab::store::Told;
 use outthink_lab::tree_page::{CaseTree, stored_solutions};
 use outthink_lab::{Cell, Config, Store, Study, unit_id};
 use outthink_micro::domain;
@@ -27,7 +29,9 @@ pub(crate) fn run(arguments: &TreeArguments) -> Result<(), Failure> {
         .study(Some(&arguments.study))
         .map_err(Failure::input)?;
     let mut tree = stored(&mut store, &study, arguments)?;
-    check(&mut tree);
+    if tree.nodes.iter().all(|node| node.right.is_none()) {
+        check(&mut tree);
+    }
     if let Some(name) = &arguments.compare {
         compare(&mut tree, name)?;
     }
@@ -96,7 +100,7 @@ pub(crate) fn of_scores(
 }
 
 /// Does a cell hold what is asked for?
-fn fits(study: &Study, cell: &Cell, arguments: &TreeArguments) -> bool {
+fn fits(study: &Study, cell: &Cell, wanted: Option<AnyMethod>, arguments: &TreeArguments) -> bool {
     let (method, budget) = match cell.config() {
         Config::Search { plan, .. } => (plan.method(), plan.budget()),
         Config::Pool { draws, .. } => (BEST_OF_N, *draws),
@@ -107,7 +111,7 @@ fn fits(study: &Study, cell: &Cell, arguments: &TreeArguments) -> bool {
     };
     let verifier = cell.verifier.map(|at| study.verifiers[at].name.as_str());
     let pool = matches!(cell.config(), Config::Pool { .. });
-    method == arguments.method
+    wanted.is_none_or(|wanted| method == wanted)
         && !cell.is_greedy()
         && arguments.budget.is_none_or(|wanted| wanted == budget)
         && named(&arguments.policy, Some(&study.policies[cell.policy].name))
@@ -139,11 +143,16 @@ fn stored(
         (Some(seed), _) | (None, Some(&seed)) => seed,
         (None, None) => 0,
     };
-    let cells: Vec<&Cell> = study
-        .cells
-        .iter()
-        .filter(|cell| fits(study, cell, arguments))
-        .collect();
+    let of = |wanted: Option<AnyMethod>| -> Vec<&Cell> {
+        let cells = study.cells.iter();
+        cells
+            .filter(|cell| fits(study, cell, wanted, arguments))
+            .collect()
+    };
+    let mut cells = of(arguments.method.or(Some(BEAM)));
+    if cells.is_empty() && arguments.method.is_none() {
+        cells = of(None);
+    }
     if cells.is_empty() {
         return Err(Failure::Input(anyhow!(
             "the study {} has no such search; it has {}",
@@ -157,7 +166,7 @@ fn stored(
         let title = |verifier: Option<&str>| {
             let (method, budget) = match cell.config() {
                 Config::Pool { draws, .. } => (BEST_OF_N, *draws),
-                _ => cell.plan().unwrap_or((arguments.method, 0)),
+                _ => cell.plan().unwrap_or((BEST_OF_N, 0)),
             };
             let with = verifier.map_or(String::new(), |name| format!(" with {name}"));
             let policy = &study.policies[cell.policy].name;
@@ -181,15 +190,41 @@ fn stored(
                 .and_then(|other| other.verifier)
                 .map(|at| study.verifiers[at].name.clone());
             let score = scored.map(|other| unit_id(other.hash(), problem.key(), seed));
+            let told = store.told(unit)?;
+            // The tree that another program grew.
+            if let Some(grown) = store.tree(unit)? {
+                let title = format!(
+                    "{}: the search of {}",
+                    problem.id, study.policies[cell.policy].name
+                );
+                let mut tree = CaseTree::of(&grown, title, problem.gold.clone(), verifier);
+                let labels = told.iter().find(|(number, _)| *number == Told::TREE);
+                for (node, label) in tree
+                    .nodes
+                    .iter_mut()
+                    .zip(labels.iter().flat_map(|own| &own.1.labels))
+                {
+                    node.right = *label;
+                }
+                return Ok(tree);
+            }
             let solutions = stored_solutions(store, unit, score, usize::MAX)?;
             if !solutions.is_empty() {
-                return Ok(CaseTree::of_solutions(
+                let mut tree = CaseTree::of_solutions(
                     &solutions,
                     title(verifier.as_deref()),
                     problem.text.clone(),
                     problem.gold.clone(),
                     verifier,
-                ));
+                );
+                for (number, own) in &told {
+                    let solution = usize::try_from(*number)
+                        .ok()
+                        .and_then(|at| solutions.get(at));
+                    let steps = solution.map_or(&[][..], |own| &own.steps);
+                    tree.label(steps, &own.labels);
+                }
+                return Ok(tree);
             }
         } else if let Some(tree) = store.tree(unit)? {
             let verifier = cell.verifier.map(|at| study.verifiers[at].name.clone());

@@ -723,6 +723,10 @@ impl<'a> Collected<'a> {
                     note(key(method, None, budget, majority), voted.clone());
                 }
                 for (number, (verifier, _)) in curves.scored.iter().enumerate() {
+                    let (.., votes) = &pool.scored[number];
+                    if budget > pool.rewarded(votes) {
+                        continue;
+                    }
                     for (rule_number, rule) in rules.iter().enumerate() {
                         let chosen = each(&|own| own.scored.get(number)?.1.get(rule_number));
                         let rule = Rule::Chosen(Choice(*rule));

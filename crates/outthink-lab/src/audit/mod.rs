@@ -35,6 +35,7 @@ pub use hazards::{Hazard, hazards};
 pub use judgement::{Judged, JudgedKind};
 pub use outcome::{
     Course, OutcomeAudit, OutcomeSample, Preference, ScoreAudit, WRONG_PROBLEM, outcome_audits,
+    tree_judgement,
 };
 pub use resample::Measured;
 use resample::Sums;

@@ -17,8 +17,8 @@ use super::resample::{DRAWS, Sums};
 use super::{LengthTable, Measured, Reliability, Sensitivity};
 use crate::analysis::Analysis;
 use crate::estimate::bootstrap::percentiles;
-use crate::store::{Store, StoreError};
-use crate::study::{Config, unit_id};
+use crate::store::{Store, StoreError, Told};
+use crate::study::{Config, Study, unit_id};
 
 /// What the name of a verifier ends with where it read another problem than the solution's: a control.
 pub const WRONG_PROBLEM: &str = " (wrong problem)";
@@ -244,6 +244,42 @@ pub fn outcome_audits(
         audits.push(OutcomeAudit::of(about, &samples, selection));
     }
     Ok(audits)
+}
+
+/// How well the values of the trees that other programs grew tell the steps from which the goal can be reached from those from which
+/// it cannot: the area under the curve with its interval over problems, and of how many steps. None without labelled trees.
+///
+/// # Errors
+///
+/// The store failed.
+pub fn tree_judgement(
+    study: &Study,
+    store: &mut Store,
+) -> Result<Option<(Measured, usize)>, StoreError> {
+    let mut nodes = Vec::new();
+    for unit in store.units(study)? {
+        let Some(tree) = store.tree(unit.id)? else {
+            continue;
+        };
+        let told = store.told(unit.id)?;
+        let labels = told.into_iter().find(|(number, _)| *number == Told::TREE);
+        let Some((_, Told { labels, .. })) = labels else {
+            continue;
+        };
+        for (node, label) in tree.nodes().iter().zip(labels) {
+            if let (Some(reward), Some(right)) = (node.reward, label) {
+                nodes.push(OutcomeSample {
+                    problem: unit.number,
+                    rewards: vec![reward],
+                    characters: Vec::new(),
+                    tokens: 0,
+                    right,
+                });
+            }
+        }
+    }
+    let rewards: Vec<f64> = nodes.iter().map(|own| own.rewards[0]).collect();
+    Ok(auc(&nodes, &rewards).map(|area| (area, nodes.len())))
 }
 
 fn sums(
@@ -678,17 +714,19 @@ fn findings(audit: &OutcomeAudit) -> Vec<Finding> {
             interval if interval.high > 0.0 => Harm::Slight,
             _ => Harm::None,
         };
-        let way = if change.value > 0.0 { "rise" } else { "fall" };
+        let (way, says) = match change.interval {
+            interval if interval.low > 0.0 => {
+                ("they rise", ": what went wrong is forgotten by the end")
+            }
+            interval if interval.high < 0.0 => ("they fall", ": errors are remembered"),
+            _ => ("they change", ", which is nothing certain"),
+        };
         push(
             "rewards of wrong solutions",
             harm,
             format!(
-                "they {way} from the first step to the last by {}: {}",
-                told(change),
-                match change.value > 0.0 {
-                    true => "what went wrong is forgotten by the end",
-                    false => "errors are remembered",
-                }
+                "{way} from the first step to the last by {}{says}",
+                told(change)
             ),
         );
     }
@@ -697,6 +735,7 @@ fn findings(audit: &OutcomeAudit) -> Vec<Finding> {
             .rules
             .iter()
             .filter_map(|rule| Some((rule, rule.over_majority?)))
+            .filter(|(_, over)| over.value.is_finite() && over.interval.low.is_finite())
             .max_by(|a, b| a.1.value.total_cmp(&b.1.value));
         if let Some((rule, over)) = best {
             let harm = match over.interval {

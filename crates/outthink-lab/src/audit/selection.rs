@@ -86,7 +86,12 @@ impl Analysis {
         verifier: usize,
         method: AnyMethod,
     ) -> Option<Sensitivity> {
-        let budget = self.largest();
+        // Of a pool only some samples may have its rewards.
+        let has = |&&budget: &&usize| {
+            let key = self.key(policy, Some(verifier), method, budget);
+            self.entry(&key).is_some_and(|own| own.problems > 0)
+        };
+        let budget = *self.study.budgets.iter().rev().find(has)?;
         // The pool's own majority is no verifier's.
         let key = |verifier: usize, rule: Selection| -> Key {
             let method = match rule {

@@ -93,6 +93,9 @@ pub struct PoolSource {
     pub file: String,
     /// And with the names and golds that they were taken in with.
     pub samples: String,
+    /// Policies that are several others together: one of their samples by itself is one member's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ensembles: Vec<String>,
     /// What should be known before anything is concluded from them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -237,11 +240,11 @@ pub fn import(
     greedy(&mut lines);
     doubts.extend(suspicions(&lines));
     let mut warnings = doubts;
+    let samples = lines.len();
     ensembles(&mut lines, &mut of, options)?;
     let mut roster = Roster::of(&lines, options.name);
     let grown = Grown::of(&trees, &mut roster, options);
     let mut groups: BTreeMap<GroupId, Vec<Line>> = BTreeMap::new();
-    let samples = lines.len();
     let judge = match options.verdicts {
         Verdicts::Ours => options.domain.identity(),
         Verdicts::File => BY_FILE.into(),
@@ -264,6 +267,11 @@ pub fn import(
         files,
         file,
         samples: fingerprint,
+        ensembles: options
+            .ensembles
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect(),
         warnings: warnings.clone(),
     };
     let (mut study, pools) = study(options, problems, &roster, &groups, source);
@@ -816,14 +824,19 @@ fn study(
     (study, hashes)
 }
 
-/// Powers of two up to the largest number of samples, and that.
+/// Powers of two up to the largest number of samples, and the policies' own.
 fn budgets(draws: impl Iterator<Item = usize>) -> Vec<usize> {
     let all: BTreeSet<usize> = draws.collect();
     let largest = all.last().copied().unwrap_or(1);
     let powers = (0..usize::BITS).map(|power| 1usize << power);
-    let mut budgets: Vec<usize> = powers.take_while(|&n| n < largest).collect();
-    budgets.push(largest);
-    budgets
+    // A few sizes of their own are looked at; of many, the largest.
+    let own = if all.len() <= 4 {
+        all
+    } else {
+        BTreeSet::from([largest])
+    };
+    let budgets: BTreeSet<usize> = powers.take_while(|&n| n < largest).chain(own).collect();
+    budgets.into_iter().collect()
 }
 
 /// How the file's verdicts compare.
@@ -876,7 +889,11 @@ fn units(
         }
     }
     let mut judged = Judged::default();
-    for (index, (line, sample)) in lines.iter().zip(&samples).enumerate() {
+    // The members of an ensemble are compared as what they are.
+    let name = &study.policies[policy].name;
+    let is_ensemble = options.ensembles.iter().any(|(own, _)| own == name);
+    let compared = lines.iter().zip(&samples).enumerate();
+    for (index, (line, sample)) in compared.filter(|_| !is_ensemble) {
         let Some(theirs) = line.correct else { continue };
         judged.judged += 1;
         if theirs != sample.correct {
@@ -895,6 +912,7 @@ fn units(
         for (verifier, rewards) in &line.rewards {
             if let (Some(&first), Some(&last)) = (rewards.first(), rewards.last())
                 && !verifier.ends_with(WRONG_PROBLEM)
+                && !is_ensemble
             {
                 let name = if verifier.is_empty() {
                     "verifier"

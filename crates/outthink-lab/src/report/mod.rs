@@ -7,6 +7,7 @@ pub(crate) mod chart;
 mod figure;
 mod figures;
 mod outcome;
+pub(crate) mod pools;
 pub(crate) mod published;
 mod strategies;
 mod table;
@@ -338,11 +339,46 @@ impl Benchmark {
     }
 }
 
+/// Links to other reports, which have a page beside their Markdown.
+fn linked(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[')
+        && let Some((name, target)) = after.split_once("](")
+        && let Some((place, after)) = target.split_once(')')
+        && !name.contains('[')
+    {
+        let place = place.replace("README.md", "index.html");
+        let _ = write!(
+            out,
+            "{}<a href=\"{}\">{}</a>",
+            escape(before),
+            escape(&place),
+            escape(name)
+        );
+        rest = after;
+    }
+    out.push_str(&escape(rest));
+    out
+}
+
 /// The commands, and the recipe in full.
 fn made(analysis: &Analysis) -> Vec<Item> {
     let Analysis { study, count, .. } = analysis;
     let place = study.recipe.store.as_deref();
     let store = place.map_or_else(|| format!("{}.sqlite", study.name), shown);
+    if let Some(source) = &study.source {
+        let commands = format!(
+            "outthink import FILE --name {0} --store {store}\noutthink report {0} --store {store}",
+            study.name
+        );
+        let told = format!(
+            "Samples of another program ({}; their hash is {}), by these commands:",
+            source.formats.join("; "),
+            source.file
+        );
+        return vec![Item::Text(told), Item::Code(commands)];
+    }
     let commands = format!(
         "outthink study recipe.toml --store {store}\noutthink report {} --store {store}",
         study.name
@@ -473,10 +509,23 @@ fn headline(analysis: &Analysis) -> Option<String> {
     let verifier = analysis.main_verifier();
     let largest = analysis.largest();
     let order = analysis.by_size();
+    if order.len() < 2 && analysis.study.source.is_some() {
+        return None;
+    }
     let mut found: Option<(f64, String)> = None;
     for (rank, &small) in order.iter().enumerate() {
         for &large in &order[rank + 1..] {
-            let best = analysis.best(small, verifier, largest)?;
+            // Nobody is an ensemble alone.
+            if analysis.is_ensemble(large) {
+                continue;
+            }
+            let n = match analysis.study.source {
+                Some(_) => analysis.largest_of(small),
+                None => largest,
+            };
+            let Some(best) = analysis.best(small, verifier, n).filter(|_| n > 1) else {
+                continue;
+            };
             let method = best.key.method;
             let scaled = analysis.place(&best.key)?;
             let alone = analysis.place(&analysis.alone(large))?;
@@ -488,13 +537,13 @@ fn headline(analysis: &Analysis) -> Option<String> {
             if interval.low <= 0.0 || found.as_ref().is_some_and(|(best, _)| ratio <= *best) {
                 continue;
             }
-            let voted = analysis.place(&analysis.key(small, None, MAJORITY, largest));
+            let voted = analysis.place(&analysis.key(small, None, MAJORITY, n));
             let vote = voted.map_or(String::new(), |voted| {
                 let (difference, interval) = analysis.difference(voted, alone);
                 format!("; majority at the same N: {}", points(difference, interval))
             });
             let text = format!(
-                "**{} with {} at N = {largest} beats {}, {ratio:.1} times its size, alone: {} points** \
+                "**{} with {} at N = {n} beats {}, {ratio:.1} times its size, alone: {} points** \
                  (paired 95 % interval; method chosen on these problems){vote}.",
                 analysis.policy_name(small),
                 method.title(),
@@ -508,12 +557,12 @@ fn headline(analysis: &Analysis) -> Option<String> {
     Some(found.map_or(none, |(_, text)| text))
 }
 
-/// `**bold**` as HTML.
+/// `**bold**` and `[links](folder/README.md)` as HTML.
 fn emphasised(text: &str) -> String {
     let mut out = String::new();
     for (index, part) in text.split("**").enumerate() {
         match index % 2 {
-            0 => out.push_str(&escape(part)),
+            0 => out.push_str(&linked(part)),
             _ => {
                 let _ = write!(out, "<strong>{}</strong>", escape(part));
             }

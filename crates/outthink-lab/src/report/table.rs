@@ -61,6 +61,9 @@ pub(crate) struct Table {
     pub(crate) note: String,
 }
 
+/// Words of more characters than this are a sentence.
+const PROSE: usize = 60;
+
 impl Table {
     pub(crate) fn html(&self) -> String {
         let mut out = String::new();
@@ -101,6 +104,10 @@ impl Table {
                 let mut classes = Vec::new();
                 if column < self.words {
                     classes.push("word");
+                    // A sentence is broken; a name is not.
+                    if cell.text.chars().count() > PROSE {
+                        classes.push("prose");
+                    }
                 }
                 if cell.strong {
                     classes.push("strong");

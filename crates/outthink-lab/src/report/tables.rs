@@ -60,12 +60,17 @@ impl Analysis {
         let largest = self.largest();
         let mut rows = Vec::new();
         for policy in self.by_size() {
-            let best = self.best(policy, verifier, largest);
+            // Of other programs' samples some policies have fewer.
+            let n = match self.study.source {
+                Some(_) => self.largest_of(policy),
+                None => largest,
+            };
+            let best = self.best(policy, verifier, n);
             rows.push(vec![
                 TableCell::text(self.policy_name(policy)),
                 self.size_cell(policy),
                 self.cell(&self.alone(policy)),
-                self.cell(&self.key(policy, None, MAJORITY, largest)),
+                self.cell(&self.key(policy, None, MAJORITY, n)),
                 match best {
                     Some(best) => {
                         let text = percent(best.accuracy, best.interval);
@@ -75,13 +80,16 @@ impl Analysis {
                 },
                 TableCell::text(best.map_or("", |best| best.key.method.title())),
                 match verifier {
-                    Some(verifier) => self.cell(&self.optimal_key(policy, verifier, largest)),
+                    Some(verifier) => self.cell(&self.optimal_key(policy, verifier, n)),
                     None => TableCell::missing("no verifier"),
                 },
             ]);
         }
         Some(Table {
-            title: format!("Policies alone and with test-time scaling, N = {largest}"),
+            title: match self.study.source {
+                Some(_) => "Policies alone and with all their samples".into(),
+                None => format!("Policies alone and with test-time scaling, N = {largest}"),
+            },
             header: header(&[
                 "policy",
                 "parameters",
@@ -121,8 +129,15 @@ impl Analysis {
                         _ => "?".into(),
                     }),
                 ];
+                let n = match self.study.source {
+                    Some(_) => self.largest_of(small),
+                    None => largest,
+                };
+                if (n < 2 && self.study.source.is_some()) || self.is_ensemble(large) {
+                    continue;
+                }
                 for (method, _) in self.methods() {
-                    let scaled = self.place(&self.key(small, verifier, method, largest));
+                    let scaled = self.place(&self.key(small, verifier, method, n));
                     row.push(match (scaled, alone) {
                         (Some(scaled), Some(alone)) => {
                             let (difference, interval) = self.difference(scaled, alone);
@@ -475,8 +490,8 @@ impl Analysis {
             TableCell::text(name),
             TableCell::text(problems.len().to_string()),
         ];
-        let methods = self.study.compared_methods().into_iter();
-        let keys = methods.map(|method| self.key(policy, verifier, method, budget));
+        let methods = self.methods().into_iter();
+        let keys = methods.map(|(method, _)| self.key(policy, verifier, method, budget));
         for key in std::iter::once(self.alone(policy)).chain(keys) {
             let place = self.place(&key);
             let part = place.map(|place| self.part(place, problems));
@@ -533,7 +548,7 @@ impl Analysis {
             );
             for verifier in 0..self.study.verifiers.len() {
                 let name = self.verifier_name(verifier);
-                for (method, _) in &self.methods()[1..] {
+                for (method, _) in self.methods().iter().skip(1) {
                     add(
                         method.title().into(),
                         name.clone(),

@@ -14,7 +14,7 @@ const PART_DRAWS: usize = 2_000;
 
 impl Analysis {
     /// The verifier that the tables lead with: the first that does not know the answer.
-    pub(super) fn main_verifier(&self) -> Option<usize> {
+    pub(crate) fn main_verifier(&self) -> Option<usize> {
         let verifiers = &self.study.verifiers;
         verifiers
             .iter()
@@ -58,7 +58,36 @@ impl Analysis {
 
     /// The methods that tables and figures compare, in the colours that they have in all figures.
     pub(super) fn methods(&self) -> Vec<(AnyMethod, usize)> {
-        coloured(self.study.compared_methods())
+        let mut methods = coloured(self.study.compared_methods());
+        // Of other programs' samples only what is there: the rest will never be measured.
+        if self.study.source.is_some() {
+            let has = |method: AnyMethod| self.entries.iter().any(|own| own.key.method == method);
+            methods.retain(|(method, _)| has(*method));
+        }
+        methods
+    }
+
+    /// Is it several policies together?
+    pub(super) fn is_ensemble(&self, policy: usize) -> bool {
+        let name = &self.study.policies[policy].name;
+        let source = self.study.source.as_ref();
+        source.is_some_and(|source| source.ensembles.contains(name))
+    }
+
+    /// The largest budget at which a policy was measured.
+    pub(super) fn largest_of(&self, policy: usize) -> usize {
+        let at = |budget: usize| {
+            let own = |entry: &&Entry| entry.key.policy == policy && entry.key.budget == budget;
+            self.entries
+                .iter()
+                .find(own)
+                .is_some_and(|entry| entry.problems > 0)
+        };
+        let budgets = self.study.budgets.iter().rev().copied();
+        budgets
+            .into_iter()
+            .find(|&n| at(n))
+            .unwrap_or(self.largest())
     }
 
     /// The key of a method at its headline rule.

@@ -106,16 +106,21 @@ impl CaseTree {
             Some(_) => " ▪",
             None => "",
         };
+        // Unknown is not 0.
+        let tokens = match node.tokens {
+            0 => String::new(),
+            tokens => format!("{tokens} tokens, "),
+        };
         let _ = writeln!(
             out,
             "<div role=\"treeitem\" id=\"step-{id}\" class=\"{class}\" aria-level=\"{level}\" aria-posinset=\"{place}\" \
              aria-setsize=\"{siblings}\"{expanded} tabindex=\"-1\" style=\"--level:{}\"><span class=\"meta\">{}{}{verdict}\
-             <span class=\"small\">{} tokens, ×{}{}{end}</span> <a href=\"#step-{id}\" tabindex=\"-1\" aria-hidden=\"true\">#</a></span>\
+             <span class=\"small\">{}×{}{}{end}</span> <a href=\"#step-{id}\" tabindex=\"-1\" aria-hidden=\"true\">#</a></span>\
              <span class=\"text\">{}</span></div>",
             (level - 1).min(INDENT),
             bar(node.reward, "first"),
             bar(node.other, "second"),
-            node.tokens,
+            tokens,
             node.draws,
             if node.kept { "" } else { ", pruned" },
             html(&node.text),

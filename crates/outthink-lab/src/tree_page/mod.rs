@@ -162,6 +162,20 @@ impl CaseTree {
         })
     }
 
+    /// Marks the steps of a solution, from the first, as right or wrong.
+    pub fn label(&mut self, steps: &[std::sync::Arc<Step>], labels: &[Option<bool>]) {
+        let mut at = Tree::ROOT;
+        for (step, label) in steps.iter().zip(labels) {
+            let children = self.nodes[at].children.iter().copied();
+            let same = |&child: &NodeId| self.nodes[child].text == step.text;
+            let Some(child) = children.into_iter().find(same) else {
+                return;
+            };
+            self.nodes[child].right = *label;
+            at = child;
+        }
+    }
+
     /// Nodes without children.
     pub fn leaves(&self) -> impl Iterator<Item = NodeId> + '_ {
         (1..self.nodes.len()).filter(|&id| self.nodes[id].children.is_empty())

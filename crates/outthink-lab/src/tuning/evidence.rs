@@ -48,6 +48,7 @@ impl Row {
 }
 
 /// All rows of a policy.
+#[derive(Clone)]
 pub struct Evidence {
     /// The policy.
     pub policy: ModelInfo,
@@ -117,7 +118,17 @@ fn is_pool(cell: &Cell, policy: usize) -> bool {
 impl Evidence {
     /// Reads what a study says of a policy.
     pub fn of(study: &Study, store: &mut Store, policy: &str) -> Result<Self, EvidenceError> {
-        Self::read(study, store, policy, None)
+        Self::read(study, store, policy, None, None)
+    }
+
+    /// The same with the samples of each pool in another order.
+    pub(super) fn shuffled(
+        study: &Study,
+        store: &mut Store,
+        policy: &str,
+        seed: u64,
+    ) -> Result<Self, EvidenceError> {
+        Self::read(study, store, policy, None, Some(seed))
     }
 
     /// Reads it for the candidates of other evidence, as far as the study has what they are made of.
@@ -127,7 +138,7 @@ impl Evidence {
         store: &mut Store,
         policy: &str,
     ) -> Result<Self, EvidenceError> {
-        Self::read(study, store, policy, Some(&other.candidates))
+        Self::read(study, store, policy, Some(&other.candidates), None)
     }
 
     fn read(
@@ -135,6 +146,7 @@ impl Evidence {
         store: &mut Store,
         policy: &str,
         candidates: Option<&[Candidate]>,
+        shuffle: Option<u64>,
     ) -> Result<Self, EvidenceError> {
         let names: Vec<&str> = study.policies.iter().map(|own| own.name.as_str()).collect();
         let index = names.iter().position(|own| *own == policy);
@@ -170,7 +182,7 @@ impl Evidence {
                     let seed = if cell.is_greedy() { first } else { seed };
                     done.get(&(cell.hash().to_owned(), problem, seed))
                 };
-                match layout.read(store, (problem, run), &unit)? {
+                match layout.read(store, (problem, run), &unit, shuffle)? {
                     Some(row) => read.push(row),
                     None => missing += 1,
                 }

@@ -10,6 +10,7 @@ mod chooser;
 mod evaluation;
 mod evidence;
 mod folds;
+mod halves;
 mod options;
 mod reading;
 mod replay;
@@ -25,6 +26,7 @@ pub use evaluation::{
     fixed, majority, reliability, rivals,
 };
 pub use evidence::{Evidence, EvidenceError, Row, chains_of_thought, tunable};
+pub use halves::{Chooser, HeldOut, held_out};
 pub use report::{Alone, Part, report};
 pub use sharing::Shared;
 pub use tune::{Decision, Entry, Outcome, Tuned, Tuning, calibrate};

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use outthink_core::Selection;
 use outthink_strategy::{Candidate, Cost, PROBE, ProbeFeatures, VoteState};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 
 use super::evidence::Row;
 use super::options::{self, growing, options};
@@ -117,6 +120,7 @@ impl<'a> Layout<'a> {
         store: &mut Store,
         (problem, run): (usize, usize),
         unit: &dyn Fn(&Cell) -> Option<&'u UnitRow>,
+        shuffle: Option<u64>,
     ) -> Result<Option<Raw>, StoreError> {
         let cells = self.scores.iter().chain(&self.searches);
         let all = cells
@@ -130,6 +134,16 @@ impl<'a> Layout<'a> {
             return Ok(None);
         }
         let plain: Vec<GradedSample> = read_votes(store, row.id)?;
+        // Which of the stored samples stands where.
+        let mut order: Vec<usize> = (0..plain.len()).collect();
+        if let Some(seed) = shuffle {
+            order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed ^ row.id as u64));
+        }
+        let mut place = vec![0; order.len()];
+        for (at, &sample) in order.iter().enumerate() {
+            place[sample] = at;
+        }
+        let plain: Vec<GradedSample> = order.iter().map(|&at| plain[at].clone()).collect();
         // A ragged pool has no value of the larger budgets here.
         if self.partial && plain.len() < self.draws {
             return Ok(None);
@@ -141,14 +155,24 @@ impl<'a> Layout<'a> {
             scored: BTreeMap::new(),
             seed: row.id as u64,
         };
-        let first = store.first_drawn(row.id, PROBE)?;
+        let first = match shuffle {
+            None => store.first_drawn(row.id, PROBE)?,
+            Some(_) => {
+                let all = store.first_drawn(row.id, order.len())?;
+                let first = order.iter().take(PROBE);
+                first.filter_map(|&at| all.get(at).copied()).collect()
+            }
+        };
         let mut first_rewards = Vec::new();
         for (cell, name) in self.scores.iter().zip(&self.names) {
             let Some((row, took)) = unit(cell).and_then(|row| Some((row, row.took.as_ref()?)))
             else {
                 return Ok(None);
             };
-            let rewards = store.rewards(row.id)?;
+            let mut rewards = store.rewards(row.id)?;
+            for (number, _) in &mut rewards {
+                *number = place.get(*number).copied().unwrap_or(usize::MAX);
+            }
             let mut firsts = vec![Vec::new(); PROBE.min(pool.plain.len())];
             for (number, rewards) in &rewards {
                 if let Some(first) = firsts.get_mut(*number) {

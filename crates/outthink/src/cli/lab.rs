@@ -199,9 +199,9 @@ pub(crate) struct TreeArguments {
     /// The store [default: STUDY.sqlite, or the only one in this folder]
     #[arg(long, value_name = "PATH|URL")]
     pub(crate) store: Option<String>,
-    /// A method of the study; the pool of majority and best-of-n is best-of-n's
-    #[arg(long, default_value = "beam")]
-    pub(crate) method: AnyMethod,
+    /// A method of the study; the pool of majority and best-of-n is best-of-n's [default: beam, or else what the study has]
+    #[arg(long)]
+    pub(crate) method: Option<AnyMethod>,
     /// N [default: the largest]
     #[arg(long, value_name = "N")]
     pub(crate) budget: Option<usize>,
@@ -312,6 +312,22 @@ pub(crate) struct ImportArguments {
     /// Only say what the samples are and what is doubtful; store nothing
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PoolsArguments {
+    /// The list of pools
+    #[arg(value_name = "RECIPE.toml")]
+    pub(crate) recipe: PathBuf,
+    /// The folder with their files
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Folder to write the report to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// A store to keep the studies in [default: none is kept]
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -14,8 +14,9 @@ use outthink_core::{AnyMethod, Finished, Selection};
 use outthink_micro::domain::{Kind, Level, Split};
 
 pub(crate) use lab::{
-    AuditArguments, Data, ExportArguments, Format, ImportArguments, RegradeArguments,
-    ReportArguments, SqlArguments, StudyArguments, TreeArguments, TuneArguments, VerdictsOf,
+    AuditArguments, Data, ExportArguments, Format, ImportArguments, PoolsArguments,
+    RegradeArguments, ReportArguments, SqlArguments, StudyArguments, TreeArguments, TuneArguments,
+    VerdictsOf,
 };
 pub(crate) use model::{PolicyChoice, VerifierChoice};
 
@@ -220,6 +221,13 @@ Examples:
 
 Exit status: 0 if samples were stored; 1 if storing failed; 2 for a file that holds no samples.")]
     Import(ImportArguments),
+    /// Pools that others published, from their files to one report: every rule at every N, audits, choices held out
+    #[command(
+        after_help = "RECIPE lists pools: files, names, sources, terms, and what others published of them. The report has a page for each pool and audit.
+
+Example: outthink pools recipes/real-pools.toml --data pools --out docs/real-pools"
+    )]
+    Pools(PoolsArguments),
     /// The benchmarks' problems: fetch them and check them
     #[command(subcommand)]
     Data(Data),
