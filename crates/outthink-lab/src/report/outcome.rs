@@ -48,19 +48,7 @@ fn items(audit: &OutcomeAudit, place: usize) -> Vec<Item> {
         "{} samples of {} problems, {} of which have right and wrong ones.",
         audit.samples, audit.problems, audit.mixed
     ))];
-    let findings = audit.findings.iter().map(|own| {
-        vec![
-            TableCell::text(own.harm.name()),
-            TableCell::text(own.name),
-            TableCell::text(own.verdict.clone()),
-        ]
-    });
-    items.push(table(
-        "Findings",
-        &["", "what", "how much"],
-        3,
-        findings.collect(),
-    ));
+    items.push(findings(audit, "Findings"));
     let scores = audit.scores.iter().map(|own| {
         vec![
             TableCell::text(own.score.clone()),
@@ -176,6 +164,18 @@ fn items(audit: &OutcomeAudit, place: usize) -> Vec<Item> {
         ));
     }
     items
+}
+
+/// What is wrong with a verifier and how much, the worst first.
+pub(super) fn findings(audit: &OutcomeAudit, title: &str) -> Item {
+    let rows = audit.findings.iter().map(|own| {
+        vec![
+            TableCell::text(own.harm.name()),
+            TableCell::text(own.name),
+            TableCell::text(own.verdict.clone()),
+        ]
+    });
+    table(title, &["", "what", "how much"], 3, rows.collect())
 }
 
 fn measured(own: Option<&Measured>) -> TableCell {

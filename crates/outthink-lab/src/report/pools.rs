@@ -6,6 +6,7 @@ use outthink_core::{AnyMethod, Selection};
 use serde::{Deserialize, Serialize};
 
 use super::figure::{Content, Dot, Drawn, Figure, Line, Panel};
+use super::outcome::findings;
 use super::table::{Table, TableCell, percent, points};
 use super::{Item, Report, Section, number};
 use crate::analysis::{Analysis, Choice, Entry, Key, Rule};
@@ -227,22 +228,11 @@ impl PoolResult {
             items.push(Item::Text(self.efficiency(policy, held_out)));
         }
         for audit in &self.audits {
-            let rows = audit.findings.iter().map(|own| {
-                vec![
-                    TableCell::text(own.harm.name()),
-                    TableCell::text(own.name),
-                    TableCell::text(own.verdict.clone()),
-                ]
-            });
-            items.push(table(
-                &format!(
-                    "What {} is like on these {} samples",
-                    audit.verifier, audit.samples
-                ),
-                &["", "what", "how much"],
-                3,
-                rows.collect(),
-            ));
+            let title = format!(
+                "What {} is like on these {} samples",
+                audit.verifier, audit.samples
+            );
+            items.push(findings(audit, &title));
         }
         items.extend(self.labelled.iter().cloned().map(Item::Text));
         items.push(Item::Text(format!(
@@ -625,16 +615,6 @@ fn chosen(policy: &str, held_out: &[HeldOut]) -> Table {
         rows: rows.collect(),
         note: "* needs the right answers. Differences are paired, in points. Bold: the interval is above zero.".into(),
     }
-}
-
-fn table(title: &str, header: &[&str], words: usize, rows: Vec<Vec<TableCell>>) -> Item {
-    Item::Table(Table {
-        title: title.to_owned(),
-        header: header.iter().map(|own| (*own).to_owned()).collect(),
-        words,
-        rows,
-        note: String::new(),
-    })
 }
 
 impl Report {
