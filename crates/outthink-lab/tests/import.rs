@@ -374,11 +374,14 @@ fn a_ragged_pool_is_told_as_it_is() {
     let report = outthink_lab::Report::new(&analysis, &outthink_lab::Published::load().unwrap());
     let page = report.markdown();
     assert!(
-        page.contains("of 10 problems, of small 1 at N = 2, 1 at N = 3"),
+        page.contains("small reaches N = 2 in 1, N = 3 in 1"),
         "{page}"
     );
-    assert!(page.contains(", n = 1 |"), "{page}");
     assert!(page.contains("| single sample |"), "{page}");
+    // One problem's three samples say nothing of ten problems.
+    assert!(!page.contains("(0.0 to 79.3) |"), "{page}");
+    let small = page.lines().find(|line| line.starts_with("| small |"));
+    assert_eq!(small.map(|line| line.matches("93.3").count()), Some(3));
 }
 
 #[test]

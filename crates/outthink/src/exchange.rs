@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow};
 use outthink_answer::AnyDomain;
 use outthink_lab::store::shown;
 use outthink_lab::{
-    Columns, ExchangeError, ImportOptions, ModelInfo, Samples, Store, Study, Verdicts,
+    Columns, ExchangeError, ImportOptions, Imported, ModelInfo, Samples, Store, Study, Verdicts,
     export_jsonl, export_parquet, export_results, import, read_samples,
 };
 
@@ -157,6 +157,7 @@ pub(crate) fn import_samples(arguments: &ImportArguments) -> Result<(), Failure>
         },
         known: &known,
         ensembles: &arguments.ensemble,
+        budgets: &[],
     };
     let own = format!("{name}.sqlite");
     let place = arguments.store.as_deref().unwrap_or(&own);
@@ -205,7 +206,7 @@ pub(crate) fn import_samples(arguments: &ImportArguments) -> Result<(), Failure>
         );
     }
     let study = &imported.study;
-    println!("{}", rests(study, imported.samples, &imported.scored));
+    println!("{}", rests(&imported));
     if !arguments.check {
         println!(
             "study {}; report: outthink report {} --store {}",
@@ -226,7 +227,13 @@ fn is_same(samples: &Samples, study: &Study) -> bool {
 }
 
 /// What a study of imported samples rests on: whose they are, and how many of how many problems.
-fn rests(study: &Study, samples: usize, scored: &[(String, usize)]) -> String {
+fn rests(imported: &Imported) -> String {
+    let Imported {
+        study,
+        samples,
+        scored,
+        ..
+    } = imported;
     let names = |models: &[ModelInfo]| {
         let names: Vec<&str> = models.iter().map(|own| own.name.as_str()).collect();
         match names.len() {
@@ -234,14 +241,18 @@ fn rests(study: &Study, samples: usize, scored: &[(String, usize)]) -> String {
             count => format!("{}, … ({count})", names[..3].join(", ")),
         }
     };
+    let each = match imported.of_a_problem {
+        (fewest, most) if fewest == most => format!("{most} each"),
+        (fewest, most) => format!("{fewest} to {most} each"),
+    };
     let mut told = format!(
-        "{} of {} by {}",
-        counted(samples, "sample"),
+        "{} of {} ({each}) by {}",
+        counted(*samples, "sample"),
         counted(study.problems.len(), "problem"),
         names(&study.policies)
     );
     if !scored.is_empty() {
-        let own = scored.iter().map(|(name, count)| match *count == samples {
+        let own = scored.iter().map(|(name, count)| match count == samples {
             true => name.clone(),
             false => format!("{name} on {count} of them"),
         });

@@ -7,8 +7,8 @@ use outthink_answer::AnyDomain;
 use outthink_lab::audit::{OutcomeAudit, outcome_audits, tree_judgement};
 use outthink_lab::tuning::{held_out, tunable};
 use outthink_lab::{
-    Analysis, ImportOptions, PoolEntry, PoolResult, PoolsRecipe, Published, Report, Store,
-    Verdicts, VerdictsEntry, import, read_samples,
+    Analysis, ImportOptions, Imported, PoolEntry, PoolResult, PoolsRecipe, Published, Report,
+    Store, Verdicts, VerdictsEntry, import, read_samples,
 };
 
 use crate::cli::PoolsArguments;
@@ -91,7 +91,9 @@ fn one(
         .iter()
         .map(|(name, members)| (name.clone(), members.clone()))
         .collect();
+    let budgets: Vec<usize> = entry.published.iter().map(|own| own.n).collect();
     let options = ImportOptions {
+        budgets: &budgets,
         verifier: entry.verifier.as_deref(),
         verdicts: match entry.verdicts {
             VerdictsEntry::Ours => Verdicts::Ours,
@@ -104,6 +106,7 @@ fn one(
     for warning in &imported.warnings {
         eprintln!("{}: warning: {warning}", entry.name);
     }
+    known_policies(entry, &imported)?;
     let mut study = imported.study.clone();
     study.dataset.clone_from(&entry.dataset);
     let analysis = Analysis::of(study.clone(), store)?;
@@ -134,6 +137,24 @@ fn one(
         held_out: chosen,
         labelled,
     })
+}
+
+/// A number of a policy that the pool lacks could never stand beside ours.
+fn known_policies(entry: &PoolEntry, imported: &Imported) -> Result<(), Failure> {
+    let policies = &imported.study.policies;
+    for own in &entry.published {
+        let Some(name) = &own.policy else { continue };
+        if !policies.iter().any(|policy| policy.name == *name) {
+            let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+            return Err(Failure::Input(anyhow!(
+                "pool {:?}, published {:?}: no policy is called {name:?}; there are {}",
+                entry.name,
+                own.what,
+                names.join(", ")
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Writes a report into a folder: the page, the same as Markdown, and its figures.

@@ -226,6 +226,19 @@ fn stored(
                 }
                 return Ok(tree);
             }
+        } else if study.source.is_some() {
+            // Of another program's search there is what it kept.
+            let solutions = stored_solutions(store, unit, Some(unit), usize::MAX)?;
+            if !solutions.is_empty() {
+                let verifier = cell.verifier.map(|at| study.verifiers[at].name.clone());
+                return Ok(CaseTree::of_solutions(
+                    &solutions,
+                    title(verifier.as_deref()),
+                    problem.text.clone(),
+                    problem.gold.clone(),
+                    verifier,
+                ));
+            }
         } else if let Some(tree) = store.tree(unit)? {
             let verifier = cell.verifier.map(|at| study.verifiers[at].name.clone());
             return Ok(CaseTree::of(

@@ -143,7 +143,7 @@ fn few(split: &Split) -> Result<(), Failure> {
         tune.rows.iter().map(|row| row.problem).collect();
     match finished.len() {
         few if few < LEAST && tune.missing > 0 => Err(Failure::Input(anyhow!(
-            "only {few} of {} problems are finished for every method; finish the study first (outthink study …)",
+            "only {few} of {} problems have all that is chosen among (every method, enough samples, all rewards); finish the study, or take in more samples",
             tune.problems
         ))),
         few if few < ENOUGH => {
@@ -303,7 +303,7 @@ fn summary(
         })
         .collect();
     format!(
-        "{policy}: accuracy in % by the budget per problem in {}; {} runs of {} problems, {} left out as unfinished\n\n{}\nfixed: one method for all problems; label-free: this strategy; spent: what it takes on average. All by cross-validation: chosen\non other folds (CV) of the study's problems. * needs the right answers (an oracle){}",
+        "{policy}: accuracy in % by the budget per problem in {}; {} runs of {} problems, {} left out as unfinished or too few\n\n{}\nfixed: one method for all problems; label-free: this strategy; spent: what it takes on average. All by cross-validation: chosen\non other folds (CV) of the study's problems. * needs the right answers (an oracle){}",
         arguments.unit,
         split.tune.rows.len(),
         split.tune.problems,

@@ -56,7 +56,7 @@ fn samples_are_taken_in_reported_audited_and_a_strategy_of_one_pool_is_tested_on
         "{done}"
     );
     assert!(
-        done.contains("360 samples of 60 problems by small, with rewards of prm"),
+        done.contains("360 samples of 60 problems (6 each) by small, with rewards of prm"),
         "{done}"
     );
     // The same again is the same study; other samples of its name are not.
@@ -167,16 +167,35 @@ rule = "single"
     ] {
         assert!(Path::new(&folder.file(file)).is_file(), "{file}");
     }
-    std::fs::write(
-        folder.file("pools.toml"),
-        recipe.replace("one.jsonl", "gone.jsonl"),
-    )
-    .unwrap();
-    let (_, lacks) = fails(
-        &["pools", "pools.toml", "--data", "data", "--out", "out"],
-        &folder,
-    );
-    assert!(lacks.contains("data lacks gone.jsonl"), "{lacks}");
+    // A list that says what cannot be is told so, with what and where.
+    let twice = format!("{recipe}{}", &recipe[recipe.find("[[pool]]").unwrap()..]);
+    let wrong = [
+        (
+            recipe.replace("one.jsonl", "gone.jsonl"),
+            "data lacks gone.jsonl",
+        ),
+        (twice, "two pools are called \"one\""),
+        (
+            recipe.replace("\"single\"", "\"last-mx\""),
+            "published \"one sample\": rule \"last-mx\"",
+        ),
+        (
+            format!("{recipe}policy = \"large\""),
+            "no policy is called \"large\"; there are small",
+        ),
+        (
+            recipe.replace("name = \"one\"", "name = \"../one\""),
+            "cannot be a pool's name",
+        ),
+    ];
+    for (recipe, reason) in wrong {
+        std::fs::write(folder.file("pools.toml"), recipe).unwrap();
+        let (_, told) = fails(
+            &["pools", "pools.toml", "--data", "data", "--out", "out"],
+            &folder,
+        );
+        assert!(told.contains(reason), "{reason}: {told}");
+    }
 }
 
 #[test]

@@ -17,7 +17,9 @@ use crate::estimate::bootstrap::{BOOTSTRAP, Values};
 use crate::estimate::difficulty::Difficulty;
 use crate::estimate::interval::Interval;
 use crate::estimate::spent::Spent;
-use crate::estimate::votes::{Chance, GradedSample, ceiling, chances, with_rewards};
+use crate::estimate::votes::{
+    Chance, GradedSample, ceiling, chances, chances_in_any_order, with_rewards,
+};
 use crate::store::{Count, Store, StoreError, UnitRow};
 use crate::study::regrade::old_verdicts;
 use crate::study::{Cell, Config, Study};
@@ -410,7 +412,13 @@ impl Pool {
                 .collect()
         };
         let of = |votes: &[GradedSample], rules: &[Selection]| {
-            chances(votes, rules, budgets, self.seed, factorials)
+            // How another program sorted its samples is its business.
+            let of = if self.partial {
+                chances_in_any_order
+            } else {
+                chances
+            };
+            of(votes, rules, budgets, self.seed, factorials)
         };
         let votes = those(&self.votes);
         let majority = of(&votes, &[Selection::Majority]);

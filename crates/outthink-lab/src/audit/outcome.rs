@@ -193,8 +193,13 @@ pub fn outcome_audits(
     let study = &analysis.study;
     let mut audits = Vec::new();
     for cell in &study.cells {
-        let (Config::Score { pool, .. }, Some(verifier)) = (cell.config(), cell.verifier) else {
-            continue;
+        // A search has its samples and rewards in one unit, a pool in two.
+        let (pool, verifier) = match (cell.config(), cell.verifier) {
+            (Config::Score { pool, .. }, Some(verifier)) => (pool.as_str(), verifier),
+            (Config::Search { .. }, Some(verifier)) if study.source.is_some() => {
+                (cell.hash(), verifier)
+            }
+            _ => continue,
         };
         let model = &study.verifiers[verifier];
         let wanted = match named.is_empty() {
@@ -502,12 +507,13 @@ fn preferences(samples: &[OutcomeSample], scores: &[(String, Vec<f64>)]) -> Vec<
 impl Course {
     fn of(samples: &[OutcomeSample], right: bool) -> Option<Self> {
         const FIFTHS: usize = 5;
+        // Of each solution the step that stands at the middle of each fifth, so that short ones count everywhere.
         let mut fifths = vec![(0.0, 0.0); FIFTHS];
         for own in samples.iter().filter(|own| own.right == right) {
             let steps = own.rewards.len();
-            for (step, reward) in own.rewards.iter().enumerate() {
-                let fifth = &mut fifths[step * FIFTHS / steps];
-                *fifth = (fifth.0 + reward, fifth.1 + 1.0);
+            for (place, fifth) in fifths.iter_mut().enumerate() {
+                let at = (2 * place + 1) * steps / (2 * FIFTHS);
+                *fifth = (fifth.0 + own.rewards[at.min(steps - 1)], fifth.1 + 1.0);
             }
         }
         let change = sums(samples, 2, |_, own, sums| {
@@ -612,10 +618,11 @@ fn findings(audit: &OutcomeAudit) -> Vec<Finding> {
                 _ => Harm::Harmful,
             };
             let over = own.auc.as_ref().map_or(String::new(), |all| {
-                format!(
-                    "; over all problems {}, much of which is how hard they are",
-                    told(all)
-                )
+                let why = match all.value > within.value + 0.02 {
+                    true => ", much of which is how hard they are",
+                    false => "",
+                };
+                format!("; over all problems {}{why}", told(all))
             });
             push(
                 "ranking within problems",
@@ -711,23 +718,17 @@ fn findings(audit: &OutcomeAudit) -> Vec<Finding> {
     {
         let harm = match change.interval {
             interval if interval.low > 0.0 => Harm::Harmful,
-            interval if interval.high > 0.0 => Harm::Slight,
             _ => Harm::None,
         };
-        let (way, says) = match change.interval {
-            interval if interval.low > 0.0 => {
-                ("they rise", ": what went wrong is forgotten by the end")
-            }
-            interval if interval.high < 0.0 => ("they fall", ": errors are remembered"),
-            _ => ("they change", ", which is nothing certain"),
+        let says = match change.interval {
+            interval if interval.low > 0.0 => "they rise: what went wrong is forgotten by the end",
+            interval if interval.high < 0.0 => "they fall: errors are remembered",
+            _ => "no certain change",
         };
         push(
             "rewards of wrong solutions",
             harm,
-            format!(
-                "{way} from the first step to the last by {}{says}",
-                told(change)
-            ),
+            format!("last minus first step {}: {says}", told(change)),
         );
     }
     for own in &audit.selection {
@@ -747,10 +748,11 @@ fn findings(audit: &OutcomeAudit) -> Vec<Finding> {
                 "worth over majority",
                 harm,
                 format!(
-                    "the best rule at N = {}, {}, is right {} points more often than majority, chosen on these problems",
+                    "the best rule at N = {}, {}, minus majority: {} points ({} problems; chosen on these)",
                     own.budget,
                     rule.rule,
-                    points(&over)
+                    points(&over),
+                    own.problems
                 ),
             );
         }

@@ -62,9 +62,14 @@ impl Sums {
             })
             .filter(|value| value.is_finite())
             .collect();
+        // A bootstrap of a distance is biased upwards; an interval that does not hold its own estimate would confuse.
+        let Interval { low, high } = percentiles(&mut values);
         Some(Measured {
             value,
-            interval: percentiles(&mut values),
+            interval: Interval {
+                low: low.min(value),
+                high: high.max(value),
+            },
         })
     }
 

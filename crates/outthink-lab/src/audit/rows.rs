@@ -128,9 +128,10 @@ const LAYOUTS: [Layout; 5] = [
 ];
 
 /// Columns that tell a kind of error, or a part of a set, by themselves.
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 7] = [
     "classification",
     "error_type",
+    "question_type",
     "kind",
     "task",
     "subset",
@@ -158,18 +159,33 @@ impl Layout {
         if steps.is_empty() {
             return Err("there are no steps".into());
         }
-        if let Some(blank) = steps.iter().position(|step| step.trim().is_empty()) {
-            return Err(format!("step {blank} (from 0) is blank"));
-        }
         let label = row.get(self.label).unwrap_or(&Value::Null);
-        let first_error = (self.read)(label, &steps)?;
+        let mut first_error = (self.read)(label, &steps)?;
+        let blank = |step: &String| step.trim().is_empty();
+        let (mut steps, count) = (steps.clone(), steps.len());
+        let mut kept: Vec<usize> = (0..steps.len()).collect();
+        if let Some(at) = steps.iter().position(blank) {
+            // Written by machines elsewhere; here somebody meant a step.
+            if self.label == LAYOUTS[0].label {
+                return Err(format!("step {at} (from 0) is blank"));
+            }
+            kept.retain(|&at| !blank(&steps[at]));
+            if let Some(error) = first_error {
+                let place = kept.iter().position(|&at| at == error);
+                first_error = Some(place.ok_or("its first wrong step is blank")?);
+            }
+            steps = kept.iter().map(|&at| steps[at].clone()).collect();
+            if steps.is_empty() {
+                return Err("all its steps are blank".into());
+            }
+        }
         let rewards = match row.get("rewards").or_else(|| row.get("scores")) {
             None | Some(Value::Null) => None,
             Some(own) => {
                 let all = own.as_array().into_iter().flatten().map(Value::as_f64);
                 let all: Option<Vec<f64>> = all.collect();
-                match all.filter(|all| all.len() == steps.len()) {
-                    Some(all) => Some(all),
+                match all.filter(|all| all.len() == count) {
+                    Some(all) => Some(kept.iter().map(|&at| all[at]).collect()),
                     None => return Err(format!("`rewards` are not {} numbers", steps.len())),
                 }
             }

@@ -86,11 +86,13 @@ impl Analysis {
         verifier: usize,
         method: AnyMethod,
     ) -> Option<Sensitivity> {
-        // Of a pool only some samples may have its rewards.
-        let has = |&&budget: &&usize| {
+        // Of a pool only some samples may have its rewards: N is the largest that nine of ten of the problems reach.
+        let reached = |budget: usize| {
             let key = self.key(policy, Some(verifier), method, budget);
-            self.entry(&key).is_some_and(|own| own.problems > 0)
+            self.entry(&key).map_or(0, |own| own.problems)
         };
+        let most = self.study.budgets.iter().map(|&n| reached(n)).max()?;
+        let has = |budget: &&usize| reached(**budget) * 10 >= most * 9 && most > 0;
         let budget = *self.study.budgets.iter().rev().find(has)?;
         // The pool's own majority is no verifier's.
         let key = |verifier: usize, rule: Selection| -> Key {
@@ -127,16 +129,27 @@ impl Analysis {
             worst: worst.0.to_string(),
             difference: differences.next()?,
         };
+        let runs = 0..self.study.seeds.len();
+        let measured = |problem: &usize| {
+            let mut runs = runs.clone();
+            runs.any(|run| !self.values.get(*problem, run, best.1).is_nan())
+        };
+        let shared: Vec<usize> = (0..self.study.problems.len()).filter(measured).collect();
         let mut rules = Vec::with_capacity(places.len());
         for (rule, place) in places {
             let (over_majority, over_bare) = (differences.next()?, differences.next()?);
             let entry = &self.entries[place];
+            // Majority has a value of every problem; beside a rule that has not, it is that of the same ones.
+            let (value, interval) = match entry.problems > shared.len() {
+                true => {
+                    let (value, interval, _) = self.part(place, &shared);
+                    (value, interval)
+                }
+                false => (entry.accuracy, entry.interval),
+            };
             rules.push(Ruled {
                 rule: rule.to_string(),
-                accuracy: Measured {
-                    value: entry.accuracy,
-                    interval: entry.interval,
-                },
+                accuracy: Measured { value, interval },
                 over_majority: (rule != Selection::Majority).then_some(over_majority),
                 over_bare: bare(rule).filter(|bare| *bare != place).map(|_| over_bare),
             });
@@ -145,7 +158,7 @@ impl Analysis {
             policy: self.policy_name(policy),
             method,
             budget,
-            problems: self.entries[majority].problems,
+            problems: shared.len(),
             rules,
             spread: Some(spread),
         })

@@ -60,10 +60,39 @@ pub fn chances(
     seed: u64,
     factorials: &Factorials,
 ) -> Vec<Vec<Chance>> {
+    in_order_or_not(votes, rules, budgets, seed, factorials, true)
+}
+
+/// The same where the order of the pool means nothing, or too much: a file may be sorted by reward, and the first of tied answers
+/// would be the verifier's. Ties at the whole pool go to each of the tied answers alike.
+pub(crate) fn chances_in_any_order(
+    votes: &[GradedSample],
+    rules: &[Selection],
+    budgets: &[usize],
+    seed: u64,
+    factorials: &Factorials,
+) -> Vec<Vec<Chance>> {
+    in_order_or_not(votes, rules, budgets, seed, factorials, false)
+}
+
+fn in_order_or_not(
+    votes: &[GradedSample],
+    rules: &[Selection],
+    budgets: &[usize],
+    seed: u64,
+    factorials: &Factorials,
+    in_order: bool,
+) -> Vec<Vec<Chance>> {
     let (votes, classes) = numbered(votes);
+    // From this size on the pool is taken in its order.
+    let whole = if in_order {
+        votes.len()
+    } else {
+        votes.len() + 1
+    };
     let mut table: Vec<Vec<Option<Chance>>> = rules
         .iter()
-        .map(|rule| exact_curve(&votes, classes, *rule, budgets, factorials))
+        .map(|rule| exact_curve(&votes, classes, *rule, budgets, whole, factorials))
         .collect();
     let mut tally = Tally::new(classes);
     let order: Vec<usize> = (0..votes.len()).collect();
@@ -76,7 +105,7 @@ pub fn chances(
     // The same shuffles for all budgets and rules: what is compared is compared on the same subsets.
     let wanted: Vec<Vec<usize>> = (0..budgets.len()).map(|b| missing(&table, b)).collect();
     let mut sums = vec![vec![(0.0f64, 0.0f64, 0usize); budgets.len()]; rules.len()];
-    let sampled = |b: usize| !wanted[b].is_empty() && budgets[b] < votes.len();
+    let sampled = |b: usize| !wanted[b].is_empty() && budgets[b] < whole;
     if (0..budgets.len()).any(sampled) {
         for _ in 0..SHUFFLES {
             let mut order = order.clone();
@@ -100,7 +129,7 @@ pub fn chances(
     }
     for (b, &budget) in budgets.iter().enumerate() {
         for &rule in &wanted[b] {
-            table[rule][b] = Some(if budget >= votes.len() {
+            table[rule][b] = Some(if budget >= whole {
                 tally.count(&votes, &order);
                 Chance::exact(f64::from(u8::from(tally.right(rules[rule]))))
             } else {
@@ -125,10 +154,11 @@ fn exact_curve(
     classes: usize,
     rule: Selection,
     budgets: &[usize],
+    whole: usize,
     factorials: &Factorials,
 ) -> Vec<Option<Chance>> {
     let at = |chance: &dyn Fn(usize) -> Option<f64>| {
-        let below = |&k: &usize| (k < votes.len()).then(|| chance(k)).flatten();
+        let below = |&k: &usize| (k < whole).then(|| chance(k)).flatten();
         budgets
             .iter()
             .map(|k| below(k).map(Chance::exact))
@@ -158,16 +188,19 @@ fn exact_curve(
                     Some((vote.scores.as_ref()?[place], vote.right))
                 })
                 .collect();
-            at(&|k| best_at(&scored, k, factorials))
+            at(&|k| match k {
+                1 => Some(alone(votes)),
+                k => best_at(&scored, k, factorials),
+            })
         }
-        Selection::Scored(..) => {
-            // One sample alone is what every rule takes.
-            let own =
-                |vote: &&GradedSample| vote.class.is_some() && vote.scores.is_some() && vote.right;
-            let right = votes.iter().filter(own).count() as f64;
-            at(&|k| (k == 1).then(|| right / votes.len() as f64))
-        }
+        Selection::Scored(..) => at(&|k| (k == 1).then(|| alone(votes))),
     }
+}
+
+/// One sample alone is what every rule takes that has its rewards.
+fn alone(votes: &[GradedSample]) -> f64 {
+    let own = |vote: &&GradedSample| vote.class.is_some() && vote.scores.is_some() && vote.right;
+    votes.iter().filter(own).count() as f64 / votes.len() as f64
 }
 
 /// The same votes with classes numbered without gaps, and how many there are.

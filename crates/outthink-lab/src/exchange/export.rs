@@ -44,46 +44,59 @@ pub fn export_parquet(
 fn sal_rows(study: &Study, store: &mut Store) -> Result<Vec<Map<String, Value>>, ExchangeError> {
     let mut rows = Vec::new();
     each(study, store, &mut |group| {
-        let Some(first) = group.first().filter(|line| line.method == "pool") else {
-            return Ok(());
-        };
-        let completions: Vec<String> = group.iter().map(|line| line.steps.join("\n\n")).collect();
-        let mut row = Map::new();
-        row.insert("problem".into(), json!(first.problem));
-        row.insert("answer".into(), json!(first.gold));
-        row.insert("unique_id".into(), json!(first.problem_id));
-        row.insert("level".into(), json!(first.level));
-        row.insert("subject".into(), json!(first.subject));
-        row.insert("policy".into(), json!(first.policy));
-        row.insert("seed".into(), json!(first.seed));
-        row.insert("completions".into(), json!(completions));
-        // Unknown is not 0.
-        let known = |line: &Line| (line.tokens > 0).then_some(line.tokens);
-        let tokens: Vec<Option<usize>> = group.iter().map(known).collect();
-        row.insert("completion_tokens".into(), json!(tokens));
-        let finishes: Vec<&str> = group.iter().map(|line| line.finish.as_str()).collect();
-        row.insert("finish".into(), json!(finishes));
-        // The first verifier's under the name that search-and-learn gives its only one.
-        for (number, verifier) in study.verifiers.iter().enumerate() {
-            let scores: Vec<&[f64]> = group
-                .iter()
-                .map(|line| {
-                    line.rewards
-                        .get(&verifier.name)
-                        .map_or(&[][..], Vec::as_slice)
-                })
-                .collect();
-            if scores.iter().any(|scores| !scores.is_empty()) {
-                if number == 0 {
-                    row.insert("scores".into(), json!(scores));
-                }
-                row.insert(format!("scores_{}", verifier.name), json!(scores));
-            }
+        // A row per run, where another program drew them in several.
+        let mut runs: BTreeMap<Option<String>, Vec<Line>> = BTreeMap::new();
+        for line in group.into_iter().filter(|line| line.method == "pool") {
+            runs.entry(line.run.clone()).or_default().push(line);
         }
-        rows.push(row);
+        rows.extend(
+            runs.into_values()
+                .filter_map(|group| sal_row(study, &group)),
+        );
         Ok(())
     })?;
     Ok(rows)
+}
+
+fn sal_row(study: &Study, group: &[Line]) -> Option<Map<String, Value>> {
+    let first = group.first()?;
+    let completions: Vec<String> = group.iter().map(|line| line.steps.join("\n\n")).collect();
+    let mut row = Map::new();
+    row.insert("problem".into(), json!(first.problem));
+    row.insert("answer".into(), json!(first.gold));
+    row.insert("unique_id".into(), json!(first.problem_id));
+    row.insert("level".into(), json!(first.level));
+    row.insert("subject".into(), json!(first.subject));
+    row.insert("policy".into(), json!(first.policy));
+    row.insert("seed".into(), json!(first.seed));
+    if let Some(run) = &first.run {
+        row.insert("run".into(), json!(run));
+    }
+    row.insert("completions".into(), json!(completions));
+    // Unknown is not 0.
+    let known = |line: &Line| (line.tokens > 0).then_some(line.tokens);
+    let tokens: Vec<Option<usize>> = group.iter().map(known).collect();
+    row.insert("completion_tokens".into(), json!(tokens));
+    let finishes: Vec<&str> = group.iter().map(|line| line.finish.as_str()).collect();
+    row.insert("finish".into(), json!(finishes));
+    // The first verifier's under the name that search-and-learn gives its only one.
+    for (number, verifier) in study.verifiers.iter().enumerate() {
+        let scores: Vec<&[f64]> = group
+            .iter()
+            .map(|line| {
+                line.rewards
+                    .get(&verifier.name)
+                    .map_or(&[][..], Vec::as_slice)
+            })
+            .collect();
+        if scores.iter().any(|scores| !scores.is_empty()) {
+            if number == 0 {
+                row.insert("scores".into(), json!(scores));
+            }
+            row.insert(format!("scores_{}", verifier.name), json!(scores));
+        }
+    }
+    Some(row)
 }
 
 /// Hands on the samples of each unit that is done.
@@ -147,7 +160,7 @@ fn each(
                     Stop::Length => "length".into(),
                     Stop::Step | Stop::Answer => "answer".into(),
                 },
-                logprob: (drawn.tokens > 0).then_some(drawn.logprob),
+                logprob: (drawn.tokens > 0 && drawn.logprob < 0.0).then_some(drawn.logprob),
                 answer: drawn.answer,
                 correct: Some(drawn.correct),
                 step_labels: told.labels.into_iter().map_while(|own| own).collect(),

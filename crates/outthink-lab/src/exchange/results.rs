@@ -50,10 +50,10 @@ pub struct ResultRow {
     pub accuracy: f64,
     /// The share of the first `n` samples that gave this answer.
     pub agreement: Option<f64>,
-    /// The tokens that the policy generated.
-    pub tokens_drawn: u64,
-    /// The tokens that all verifiers computed.
-    pub verifier_tokens: u64,
+    /// The tokens that the policy generated; none where nobody counted them.
+    pub tokens_drawn: Option<u64>,
+    /// The tokens that all verifiers computed; none where nobody counted them.
+    pub verifier_tokens: Option<u64>,
     /// Floating-point operations of policy and verifiers in full; none where a model's shape is unknown.
     pub flops_full: Option<f64>,
     /// Floating-point operations as the paper counts them: the policy's alone.
@@ -155,9 +155,17 @@ impl Done<'_> {
             read.iter().copied(),
         );
         let computed: f64 = read.iter().map(|(_, work)| work.computed).sum();
+        // Files of others often have texts and rewards without a count of tokens.
+        let counted = |tokens: f64| {
+            let known = self.study.source.is_none() || tokens > 0.0;
+            known.then_some(tokens.round() as u64)
+        };
         ResultRow {
-            tokens_drawn: policy.generated.round() as u64,
-            verifier_tokens: computed.round() as u64,
+            tokens_drawn: counted(policy.generated),
+            verifier_tokens: match read.is_empty() {
+                true => Some(0),
+                false => counted(computed),
+            },
             flops_full: full,
             flops_paper: paper,
             ..row

@@ -93,9 +93,10 @@ impl Analysis {
             id: "figure-1".into(),
             title: "Small policies with test-time scaling, large ones alone".into(),
             caption: format!(
-                "Accuracy with one greedy solution, with the best single method at N = {largest} and with the compute-optimal choice \
+                "Accuracy with {alone}, with the best single method at N = {largest} and with the compute-optimal choice \
                  (best method in each band of difficulty, chosen on these problems, as the paper does). Verifier: {}.",
-                self.verifier_name(verifier)
+                self.verifier_name(verifier),
+                alone = self.alone_in_words()
             ),
             axis: String::new(),
             vertical: "% right",
@@ -106,7 +107,7 @@ impl Analysis {
                 content: Content::Bars(bars),
             }],
             legend: vec![
-                (6, false, "one greedy solution".into()),
+                (6, false, self.alone_in_words().into()),
                 (0, false, format!("best method, N = {largest}")),
                 (
                     5,
@@ -397,9 +398,10 @@ impl Analysis {
             id: "figure-flops".into(),
             title: "Accuracy against computation".into(),
             caption: format!(
-                "Operations per problem of policy and verifier, attention included; the leftmost point of a line is one greedy solution. \
+                "Operations per problem of policy and verifier, attention included; the leftmost point of a line is {alone}. \
                  Verifier: {}.",
-                self.verifier_name(verifier)
+                self.verifier_name(verifier),
+                alone = self.alone_in_words()
             ),
             axis: "floating-point operations per problem, verifier included".into(),
             vertical: "% right",

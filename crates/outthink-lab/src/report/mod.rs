@@ -480,11 +480,11 @@ fn imported(analysis: &Analysis, source: &PoolSource) -> String {
         let reached = analysis.study.budgets.iter().map(|&n| (n, at(n)));
         let short: Vec<String> = reached
             .filter(|(_, reached)| *reached > 0 && *reached < problems)
-            .map(|(n, reached)| format!("{reached} at N = {n}"))
+            .map(|(n, reached)| format!("N = {n} in {reached}"))
             .collect();
         if !short.is_empty() {
             let name = analysis.policy_name(policy);
-            parts.push(format!("of {name} {}", short.join(", ")));
+            parts.push(format!("{name} reaches {}", short.join(", ")));
         }
     }
     let files = match source.files {
@@ -494,7 +494,7 @@ fn imported(analysis: &Analysis, source: &PoolSource) -> String {
     let ragged = match parts.is_empty() {
         true => String::new(),
         false => format!(
-            " Not every problem has as many samples: numbers rest, of {problems} problems, {}.",
+            " Not every one of the {problems} problems has as many samples: {}.",
             parts.join("; ")
         ),
     };

@@ -1,6 +1,8 @@
 //! The report of pools that others published: what each says at every N, beside what its own tool or the paper says, what its verifier is
 //! worth, and what choosing is worth on problems that nobody has seen.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use outthink_core::method::{BEST_OF_N, MAJORITY};
 use outthink_core::{AnyMethod, Selection};
 use serde::{Deserialize, Serialize};
@@ -35,9 +37,38 @@ impl PoolsRecipe {
     ///
     /// # Errors
     ///
-    /// It is none, or lacks something: where and what.
+    /// It is none, lacks something, names two pools alike or a rule that there is not: where and what.
     pub fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| error.to_string())
+        let recipe: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut names = BTreeSet::new();
+        for pool in &recipe.pools {
+            if !names.insert(pool.name.as_str()) {
+                return Err(format!("two pools are called {:?}", pool.name));
+            }
+            // Each has a folder of its name.
+            let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+            if !pool.name.chars().all(plain) || pool.name.trim_matches('.').is_empty() {
+                return Err(format!(
+                    "{:?} cannot be a pool's name: use letters, digits, '-', '_' and '.'",
+                    pool.name
+                ));
+            }
+            for own in &pool.published {
+                let place = format!("pool {:?}, published {:?}", pool.name, own.what);
+                if let Some(rule) = &own.rule
+                    && !["pass", "single", "majority"].contains(&rule.as_str())
+                {
+                    let known = rule.parse::<Selection>();
+                    known.map_err(|error| {
+                        format!("{place}: rule {rule:?}: {error}; or pass, single, majority")
+                    })?;
+                }
+                if own.n == 0 {
+                    return Err(format!("{place}: n is at least 1"));
+                }
+            }
+        }
+        Ok(recipe)
     }
 }
 
@@ -133,13 +164,15 @@ pub struct PoolResult {
 }
 
 const READING: [&str; 5] = [
-    "**N = k** is the average over all subsets of k samples; at the largest N the pool is voted on in its order. **single** is the mean of single samples.",
+    "**N = k** is the average over all subsets of k samples, with ties split. **single** is the mean of single samples. Bold: the best rule of each N.",
     "**Intervals** are 95 % and over problems; what samples of one run share in every problem is added where a pool has runs.",
     "**Rules** make one score of a solution's rewards (min, last, mean, product) and take the answer of the best solution (max) or the one whose solutions' \
-     scores add up highest (vote). Ties go to the answer with more votes, then to the one drawn first.",
-    "**Held out**: everything is chosen on one half of the problems and measured on the other, both ways, over several deals of problems and orders of samples. \
+     scores add up highest (vote). Ties go to the answer with more votes; what is then still tied is split.",
+    "**Held out**: everything is chosen on one half of the problems and measured on the other, both ways, over several deals of problems and orders of samples; each order is cut at N, so its N = 1 \
+     is one sample a problem and not the mean of all. \
      *blind* is the best choice without rewards, *single best* the best one for all problems, *bands* the paper's choice by bands of oracle difficulty, *strategy* what \
-     `outthink tune` fits and anyone can use, *oracle* knows everything. Gains are paired, against the single best.",
+     `outthink tune` fits and anyone can use, *oracle* knows what \
+     each choice comes to on each problem; as every N is a mean over problems, it spends little on most and is soon at its ceiling. Gains are paired, against the single best.",
     "**Published** numbers are what others printed, with their graders, subsets and ties.",
 ];
 
@@ -220,6 +253,9 @@ impl PoolResult {
         for &policy in &self.pooled() {
             items.push(Item::Table(self.curves(policy)));
         }
+        if entry.verdicts == VerdictsEntry::Ours {
+            items.extend(self.other_verdicts().map(Item::Table));
+        }
         items.extend(self.alone().map(Item::Table));
         items.extend(self.ensembles().map(Item::Table));
         items.extend(self.published().map(Item::Table));
@@ -247,6 +283,59 @@ impl PoolResult {
             }
         )));
         items
+    }
+
+    /// Answers that the file judges otherwise, each once.
+    fn other_verdicts(&self) -> Option<Table> {
+        /// More of them are left to `outthink import --differences`.
+        const SHOWN: usize = 80;
+        let mut counts: BTreeMap<(&str, &str, String, String, bool), usize> = BTreeMap::new();
+        let shown = |answer: &Option<String>| answer.clone().unwrap_or_else(|| "–".into());
+        for own in &self.imported.other_verdicts {
+            let key = (
+                own.problem_id.as_str(),
+                own.gold.as_str(),
+                shown(&own.answer),
+                shown(&own.their_answer),
+                own.correct,
+            );
+            *counts.entry(key).or_default() += 1;
+        }
+        let all = counts.len();
+        let rows = counts.into_iter().take(SHOWN);
+        let rows = rows.map(|((problem, gold, answer, theirs, right), count)| {
+            let code = |text: &str| {
+                let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                let start: String = flat.chars().take(40).collect();
+                TableCell::text(if start.len() < flat.len() {
+                    format!("{start}…")
+                } else {
+                    start
+                })
+            };
+            vec![
+                TableCell::text(problem),
+                code(gold),
+                code(&answer),
+                code(&theirs),
+                TableCell::text(if right { "right" } else { "wrong" }),
+                TableCell::text(if right { "wrong" } else { "right" }),
+                TableCell::text(count.to_string()),
+            ]
+        });
+        let rows: Vec<Vec<TableCell>> = rows.collect();
+        (!rows.is_empty()).then(|| Table {
+            title: "Answers that the file judges otherwise".into(),
+            header: ["problem", "gold", "answer, as read here", "as read there", "here", "there", "samples"]
+                .map(str::to_owned)
+                .to_vec(),
+            words: 6,
+            rows,
+            note: match all > SHOWN {
+                true => format!("{} more are left out.", all - SHOWN),
+                false => "A dash stands for no answer: what others read only in a box stands in the text, too.".into(),
+            },
+        })
     }
 
     fn curves(&self, policy: usize) -> Table {
@@ -278,7 +367,8 @@ impl PoolResult {
             rows.push(row);
         }
         // The best rule of each N; Pass@N is no rule.
-        for column in 1..=budgets.len() {
+        // One sample is one sample by every rule.
+        for column in (1..=budgets.len()).filter(|column| budgets[column - 1] > 1) {
             let value = |row: &Vec<TableCell>| -> Option<f64> {
                 row[column].text.split(' ').next()?.parse().ok()
             };
@@ -379,12 +469,19 @@ impl PoolResult {
                 .iter()
                 .copied()
                 .max_by(|a, b| accuracy(a).total_cmp(&accuracy(b)))?;
-            let total: u64 = members.iter().map(|own| size(*own)).sum();
+            // One member of unknown size makes the sum unknown.
+            let sizes = members
+                .iter()
+                .map(|own| study.policies[*own].cost.map(|cost| cost.parameters));
+            let total: Option<u64> = sizes.sum();
             let none = || TableCell::missing("not measured");
             rows.push(vec![
                 TableCell::text(name.clone()),
                 TableCell::text(n.to_string()),
-                TableCell::text(billions(total)),
+                match total {
+                    Some(total) => TableCell::text(billions(total)),
+                    None => TableCell::missing("unknown"),
+                },
                 TableCell::text(percent(entry.accuracy, entry.interval)),
                 minus(largest).unwrap_or_else(none),
                 minus(best).unwrap_or_else(none),
@@ -393,7 +490,7 @@ impl PoolResult {
         }
         let large = format!("minus {}, points", study.policies[largest].name);
         (!rows.is_empty()).then(|| Table {
-            title: "Votes of several policies, one greedy answer each".into(),
+            title: "Votes of several policies, one answer each".into(),
             header: [
                 "ensemble",
                 "members",

@@ -174,11 +174,13 @@ impl Table {
 
 /// An interval in brackets is smaller than the number before it.
 fn spaced(text: &str) -> String {
-    match text.find(" (") {
-        Some(at) if text.ends_with(')') => {
-            format!("{}<span class=\"ci\">{}</span>", &text[..at], &text[at..])
-        }
-        _ => text.to_owned(),
+    let interval = text.find(" (").filter(|&at| {
+        let number = text[..at].replace('−', "-");
+        text.contains(" to ") && number.parse::<f64>().is_ok()
+    });
+    match interval {
+        Some(at) => format!("{}<span class=\"ci\">{}</span>", &text[..at], &text[at..]),
+        None => text.to_owned(),
     }
 }
 

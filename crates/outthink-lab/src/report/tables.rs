@@ -72,10 +72,7 @@ impl Analysis {
                 self.cell(&self.alone(policy)),
                 self.cell(&self.key(policy, None, MAJORITY, n)),
                 match best {
-                    Some(best) => {
-                        let text = percent(best.accuracy, best.interval);
-                        TableCell::text(text).hint(self.hint(best))
-                    }
+                    Some(best) => self.cell(&best.key),
                     None => TableCell::missing("not measured"),
                 },
                 TableCell::text(best.map_or("", |best| best.key.method.title())),
@@ -133,7 +130,10 @@ impl Analysis {
                     Some(_) => self.largest_of(small),
                     None => largest,
                 };
-                if (n < 2 && self.study.source.is_some()) || self.is_ensemble(large) {
+                // Who is small is known by size, or not at all.
+                let unsized_ = self.parameters(small).is_none() || self.parameters(large).is_none();
+                let imported = self.study.source.is_some();
+                if (imported && (n < 2 || unsized_)) || self.is_ensemble(large) {
                     continue;
                 }
                 for (method, _) in self.methods() {
@@ -618,7 +618,7 @@ impl Analysis {
                     maybe(read),
                     maybe(paper),
                     maybe(full),
-                    TableCell::text(percent(entry.accuracy, entry.interval)).hint(self.hint(entry)),
+                    self.cell(&key),
                 ]);
             }
         }

@@ -24,7 +24,12 @@ impl Analysis {
 
     /// The largest budget.
     pub(crate) fn largest(&self) -> usize {
-        self.study.budgets.last().copied().unwrap_or(1)
+        let last = self.study.budgets.last().copied().unwrap_or(1);
+        if self.study.source.is_none() {
+            return last;
+        }
+        // Of other programs' samples, the largest that half of the problems reach.
+        self.largest_where(|_| true).unwrap_or(last)
     }
 
     /// The policies, smallest first; those of unknown size stand as they are, after the others.
@@ -74,20 +79,26 @@ impl Analysis {
         source.is_some_and(|source| source.ensembles.contains(name))
     }
 
-    /// The largest budget at which a policy was measured.
+    /// The largest budget at which a policy was measured; of other programs' samples, on at least half of its problems.
     pub(super) fn largest_of(&self, policy: usize) -> usize {
-        let at = |budget: usize| {
-            let own = |entry: &&Entry| entry.key.policy == policy && entry.key.budget == budget;
-            self.entries
+        self.largest_where(|key| key.policy == policy)
+            .unwrap_or_else(|| self.largest())
+    }
+
+    fn largest_where(&self, own: impl Fn(&Key) -> bool) -> Option<usize> {
+        let reached = |budget: usize| {
+            let own = self
+                .entries
                 .iter()
-                .find(own)
-                .is_some_and(|entry| entry.problems > 0)
+                .filter(|entry| entry.key.budget == budget && own(&entry.key));
+            own.map(|entry| entry.problems).max().unwrap_or_default()
         };
-        let budgets = self.study.budgets.iter().rev().copied();
-        budgets
-            .into_iter()
-            .find(|&n| at(n))
-            .unwrap_or(self.largest())
+        let budgets = || self.study.budgets.iter().copied();
+        let least = match self.study.source {
+            Some(_) => budgets().map(reached).max().unwrap_or_default().div_ceil(2),
+            None => 1,
+        };
+        budgets().rev().find(|&n| reached(n) >= least.max(1))
     }
 
     /// The key of a method at its headline rule.
@@ -194,6 +205,15 @@ impl Analysis {
         }
     }
 
+    /// What a policy by itself is called in captions.
+    pub(super) fn alone_in_words(&self) -> &'static str {
+        match self.alone_title() {
+            "CoT" => "one greedy solution",
+            "single sample" => "one sample",
+            _ => "one greedy solution (or one sample)",
+        }
+    }
+
     /// What is to be said of the column of policies by themselves.
     pub(super) fn alone_note(&self) -> &'static str {
         match self.alone_title() {
@@ -266,7 +286,7 @@ impl Analysis {
     }
 
     /// Mean and interval of an entry over some of the problems; how many of them have a value.
-    pub(super) fn part(&self, place: usize, problems: &[usize]) -> (f64, Interval, usize) {
+    pub(crate) fn part(&self, place: usize, problems: &[usize]) -> (f64, Interval, usize) {
         let runs = self.study.seeds.len();
         let mut values = Values::new(problems.len(), runs, 1);
         for (row, &problem) in problems.iter().enumerate() {

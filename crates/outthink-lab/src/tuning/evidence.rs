@@ -165,9 +165,23 @@ impl Evidence {
                 policy: policy.to_owned(),
             });
         };
-        let layout = Layout::new(study, &own, pool, draws, candidates);
         let mut done = HashMap::new();
-        for unit in store.units(study)? {
+        let units = store.units(study)?;
+        // Of another program's samples, as many as half of the problems have.
+        let draws = match study.source {
+            Some(_) => {
+                let own = units.iter().filter(|unit| unit.cell == pool.hash());
+                let mut sizes: Vec<u64> = own
+                    .filter_map(|unit| Some(unit.took.as_ref()?.spent.draws))
+                    .collect();
+                sizes.sort_unstable();
+                let middle = sizes.get((sizes.len().max(1) - 1) / 2);
+                middle.map_or(draws, |&size| draws.min(size as usize))
+            }
+            None => draws,
+        };
+        let layout = Layout::new(study, &own, pool, draws, candidates);
+        for unit in units {
             if unit.took.is_some() {
                 done.insert((unit.cell.clone(), unit.number, unit.seed), unit);
             }

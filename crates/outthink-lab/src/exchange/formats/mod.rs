@@ -17,6 +17,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use self::cells::base_name;
 use super::line::{Line, fingerprint};
 use super::rows::{Cells, Row};
 use super::source::{SourceFile, files, unpacked};
@@ -200,6 +201,8 @@ pub struct Samples {
     pub formats: Vec<&'static str>,
     /// In how many files.
     pub files: usize,
+    /// What they, or the folders that hold them, are called.
+    pub names: Vec<String>,
     /// Files with JSON in them that are no samples, and why.
     pub others: Vec<(String, String)>,
     /// Rewards that were left out.
@@ -222,6 +225,7 @@ impl Samples {
             }
         }
         self.files += other.files;
+        self.names.extend(other.names);
         self.others.extend(other.others);
         self.empty += other.empty;
         self.misfits.append(other.misfits);
@@ -314,6 +318,7 @@ fn read(name: &str, files: &[SourceFile]) -> Result<Samples, ExchangeError> {
         lines: found.lines,
         trees: found.trees,
         formats,
+        names: vec![base_name(name)],
         files: read,
         others,
         misfits: found.misfits,

@@ -37,6 +37,7 @@ impl Format for SearchAndLearn {
             policy: text(row, &["policy"]).unwrap_or(policy),
             method,
             n: completions.len(),
+            run: text(row, &["run"]),
             seed: row.get("seed").and_then(Value::as_u64).unwrap_or_default(),
             problem_id: text(row, &["unique_id", "id"]).unwrap_or_default(),
             level: level(row),

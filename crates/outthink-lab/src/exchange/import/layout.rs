@@ -80,7 +80,9 @@ pub(super) fn study(
                 pools.push(pool);
             }
             Kind::Search(method, budget) => {
-                let width = WIDTH.min(budget);
+                // The widest that the budget is a multiple of.
+                let fits = |width: &usize| budget.is_multiple_of(*width);
+                let width = (1..=WIDTH.min(budget)).rev().find(fits).unwrap_or(1);
                 let Ok(plan) = Plan::new(method, budget, width, Finished::default()) else {
                     continue;
                 };
@@ -98,10 +100,23 @@ pub(super) fn study(
             }
         }
     }
-    let budgets = budgets(largest.iter().map(|((_, kind), draws)| match kind {
+    let sizes = largest.iter().map(|((_, kind), draws)| match kind {
         Kind::Search(_, budget) => *budget,
         _ => *draws,
-    }));
+    });
+    let budgets = budgets(sizes, options.budgets);
+    let plans = searches
+        .iter()
+        .filter_map(|cell: &Cell| match cell.config() {
+            Config::Search { plan, .. } => Some(plan.width()),
+            _ => None,
+        });
+    let mut widths: Vec<usize> = plans.collect();
+    widths.sort_unstable_by(|a, b| b.cmp(a));
+    widths.dedup();
+    if widths.is_empty() {
+        widths.push(WIDTH);
+    }
     let mut methods = vec![MAJORITY];
     if !scores.is_empty() {
         methods.push(BEST_OF_N);
@@ -141,7 +156,7 @@ pub(super) fn study(
             methods,
             strategies: Vec::new(),
             budgets,
-            widths: vec![WIDTH],
+            widths,
             finished: Finished::default(),
             seed: 0,
             seeds: 1,
@@ -151,8 +166,8 @@ pub(super) fn study(
     (study, hashes)
 }
 
-/// Powers of two up to the largest number of samples, and the policies' own.
-fn budgets(draws: impl Iterator<Item = usize>) -> Vec<usize> {
+/// Powers of two up to the largest number of samples, the policies' own, and those that somebody wants to see.
+fn budgets(draws: impl Iterator<Item = usize>, wanted: &[usize]) -> Vec<usize> {
     let all: BTreeSet<usize> = draws.collect();
     let largest = all.last().copied().unwrap_or(1);
     let powers = (0..usize::BITS).map(|power| 1usize << power);
@@ -162,6 +177,8 @@ fn budgets(draws: impl Iterator<Item = usize>) -> Vec<usize> {
     } else {
         BTreeSet::from([largest])
     };
-    let budgets: BTreeSet<usize> = powers.take_while(|&n| n < largest).chain(own).collect();
+    let wanted = wanted.iter().copied().filter(|n| (1..=largest).contains(n));
+    let powers = powers.take_while(|&n| n < largest);
+    let budgets: BTreeSet<usize> = powers.chain(own).chain(wanted).collect();
     budgets.into_iter().collect()
 }

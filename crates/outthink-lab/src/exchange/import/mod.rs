@@ -60,6 +60,8 @@ pub struct ImportOptions<'a> {
     pub known: &'a [Problem],
     /// Policies that are several others together, by name: their samples are those of the members, in order.
     pub ensembles: &'a [(String, Vec<String>)],
+    /// Budgets to look at besides powers of two.
+    pub budgets: &'a [usize],
 }
 
 impl<'a> ImportOptions<'a> {
@@ -75,6 +77,7 @@ impl<'a> ImportOptions<'a> {
             verdicts: Verdicts::Ours,
             known: &[],
             ensembles: &[],
+            budgets: &[],
         }
     }
 }
@@ -86,6 +89,9 @@ pub struct PoolSource {
     pub formats: Vec<String>,
     /// How many files.
     pub files: usize,
+    /// What they are called, folders left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// A hash of all samples, as the files have them.
     pub file: String,
     /// And with the names and golds that they were taken in with.
@@ -123,6 +129,8 @@ pub struct Imported {
     pub study: Study,
     /// How many samples it has.
     pub samples: usize,
+    /// The fewest and the most that a policy, or a search, has of one problem: 0 where it lacks one.
+    pub of_a_problem: (usize, usize),
     /// How many of them each verifier scored.
     pub scored: Vec<(String, usize)>,
     /// Samples that were left out, and why.
@@ -167,6 +175,7 @@ pub fn import(
         files,
         misfits,
         fingerprint: file,
+        names,
         empty,
         ..
     } = samples;
@@ -245,9 +254,14 @@ pub fn import(
     };
     // Other verdicts of the same samples are other units.
     let fingerprint = sha256(format!("{} {judge}", fingerprint(&lines)).as_bytes());
+    let searched: BTreeSet<(String, String)> = lines
+        .iter()
+        .filter(|line| !line.rewards.is_empty())
+        .map(|line| (line.policy.clone(), line.method.clone()))
+        .collect();
     for (line, number) in lines.into_iter().zip(of) {
         let policy = roster.policy(&line);
-        let kind = kind(&line);
+        let kind = kind(&line, &searched);
         groups
             .entry((policy, kind, line.seed, number))
             .or_default()
@@ -259,6 +273,7 @@ pub fn import(
     let source = PoolSource {
         formats: formats.iter().map(|name| (*name).to_owned()).collect(),
         files,
+        names,
         file,
         samples: fingerprint,
         ensembles: options
@@ -268,6 +283,7 @@ pub fn import(
             .collect(),
         warnings: warnings.clone(),
     };
+    let of_a_problem = spread(&groups, problems.len());
     let (mut study, pools) = study(options, problems, &roster, &groups, source);
     let finished: Vec<(Vec<StoreWrite>, Judged)> = groups
         .into_iter()
@@ -316,12 +332,26 @@ pub fn import(
     Ok(Imported {
         study,
         samples,
+        of_a_problem,
         scored,
         left_out,
         warnings,
         judged,
         other_verdicts,
     })
+}
+
+/// The fewest and the most samples that one policy, drawn in one way, has of a problem.
+fn spread(groups: &BTreeMap<GroupId, Vec<Line>>, problems: usize) -> (usize, usize) {
+    let mut counts: BTreeMap<(usize, Kind), BTreeMap<usize, usize>> = BTreeMap::new();
+    for ((policy, kind, _, number), lines) in groups {
+        let own = counts.entry((*policy, *kind)).or_default();
+        *own.entry(*number).or_default() += lines.len();
+    }
+    let lacks = counts.values().any(|own| own.len() < problems);
+    let each = || counts.values().flat_map(BTreeMap::values).copied();
+    let fewest = if lacks { 0 } else { each().min().unwrap_or(0) };
+    (fewest, each().max().unwrap_or(0))
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -425,10 +455,13 @@ fn ensembles(
     Ok(())
 }
 
-fn kind(line: &Line) -> Kind {
+fn kind(line: &Line, scored: &BTreeSet<(String, String)>) -> Kind {
     match line.method.parse::<AnyMethod>().ok() {
-        // A search without rewards was none that could be laid out again.
-        Some(method) if method.is_stepwise() && !line.rewards.is_empty() => {
+        // A search without any rewards was none that could be laid out again.
+        Some(method)
+            if method.is_stepwise()
+                && scored.contains(&(line.policy.clone(), line.method.clone())) =>
+        {
             Kind::Search(method, line.n.max(1))
         }
         Some(method) if method.is_greedy() => Kind::Greedy,
