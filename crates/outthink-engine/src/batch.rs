@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use outthink_core::Usage;
 
-use crate::tree::{Slot, TokenTree};
+use crate::cache::Slot;
+use crate::tree::TokenTree;
 
 /// The usage of a request that has just come. Its whole prefix counts as cached until a token has to be computed on its
 /// account: whether another request computed it before or beside this one is a matter of timing, which must not show.

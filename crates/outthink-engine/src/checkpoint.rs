@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use candle_core::Device;
 use outthink_prompt::Tokenizer;
 
 use crate::Error;
@@ -66,13 +65,13 @@ impl Checkpoint {
 
     /// Estimate of the memory that the weights take once loaded, in bytes.
     pub fn memory(&self) -> Result<u64, Error> {
-        let weights = self.weights.open(&Device::Cpu)?;
+        let weights = self.weights.open()?;
         Ok(self.kept_bytes(&weights, &self.spec()?, self.precision))
     }
 
-    /// How the model's memory would be divided if it were loaded on the CPU now. Fails if it does not fit.
+    /// How the model's memory would be divided if it were loaded now. Fails if it does not fit.
     pub fn memory_plan(&self) -> Result<MemoryPlan, Error> {
-        self.plan(&self.weights.open(&Device::Cpu)?, &self.spec()?)
+        self.plan(&self.weights.open()?, &self.spec()?)
     }
 
     fn kept_bytes(
@@ -84,17 +83,14 @@ impl Checkpoint {
         weights.kept_bytes(spec, PrecisionRule::new(precision, weights.parameters()))
     }
 
-    /// Divides the memory that is free now. `weights` are this checkpoint's, opened on the device that will keep them.
+    /// Divides the memory that is free now. `weights` are this checkpoint's.
     pub(crate) fn plan(
         &self,
         weights: &OpenWeights<'_>,
         spec: &DecoderSpec,
     ) -> Result<MemoryPlan, Error> {
         weights.check_sizes(spec)?;
-        let bytes = |precision| match weights.is_on_host() {
-            true => self.kept_bytes(weights, spec, precision),
-            false => 0,
-        };
+        let bytes = |precision| self.kept_bytes(weights, spec, precision);
         let other = [Precision::Stored, Precision::Q8].map(|other| (other, bytes(other)));
         MemoryPlan::new(
             spec,

@@ -1,19 +1,20 @@
 //! A decoder over a batch of tree nodes, for every architecture: prefill, decoding and scoring are the same pass.
 
-use candle_core::{DType, Device, Tensor};
-
 use crate::Error;
 use crate::architectures::DecoderSpec;
+use crate::cache::{LayerCache, Slot};
 use crate::checkpoint::Checkpoint;
+use crate::kernels::rows;
 use crate::layers::attention::{Attention, PassNodes};
+use crate::layers::buffers::Buffers;
 use crate::layers::head::{Head, OutputHead};
-use crate::layers::linear::ROWS;
+use crate::layers::linear::Linear;
 use crate::layers::mlp::GatedMlp;
 use crate::layers::norm::Norm;
 use crate::layers::rotary::RotaryTable;
 use crate::memory::MemoryPlan;
-use crate::precision::PrecisionRule;
-use crate::tree::{Slot, TokenTree};
+use crate::precision::{Precision, PrecisionRule};
+use crate::tree::TokenTree;
 
 /// Attention and a feed-forward part, each after a norm and added to what it was given.
 struct DecoderBlock {
@@ -25,55 +26,30 @@ struct DecoderBlock {
 
 /// A loaded model.
 pub(crate) struct Decoder {
-    /// `[vocabulary, hidden]`; none if the output layer is it.
-    embedding: Option<Tensor>,
+    /// Its rows are looked up; none if the output layer is it.
+    embedding: Option<Linear>,
     blocks: Vec<DecoderBlock>,
     norm: Norm,
     head: OutputHead,
     rotary: RotaryTable,
-    /// Where matrices are multiplied.
-    device: Device,
+    /// Are keys and values kept in half precision?
+    halves_keys: bool,
     pub(crate) spec: DecoderSpec,
     pub(crate) parameters: u64,
     pub(crate) plan: MemoryPlan,
 }
 
-/// Embeddings of up to this many numbers are kept beside an output layer that is tied to them.
-const SMALL: usize = 1 << 22;
-
-/// The first GPU, if this was built with its feature and there is one; else the CPU.
-fn device() -> Result<Device, Error> {
-    Ok(if candle_core::utils::cuda_is_available() {
-        Device::new_cuda(0)?
-    } else if candle_core::utils::metal_is_available() {
-        Device::new_metal(0)?
-    } else {
-        Device::Cpu
-    })
-}
-
 impl Decoder {
-    /// Loads a checkpoint. Activations are f32 whatever the weights are stored in. On a GPU matrices are multiplied there,
-    /// while the tree of keys and values, and attention over it, stay in the memory of the host.
+    /// Loads a checkpoint. Activations are f32 whatever the weights are stored in.
     pub(crate) fn load(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let spec = checkpoint.spec()?;
-        let device = device()?;
-        let weights = checkpoint.weights.open(&device)?;
+        let weights = checkpoint.weights.open()?;
         let parameters = weights.parameters();
         let rule = PrecisionRule::new(checkpoint.precision, parameters);
         let names = spec.tensors;
         let root = weights.root(&spec);
         let stem = root.strip_suffix("model").unwrap_or_default();
         let plan = checkpoint.plan(&weights, &spec)?;
-        let embedding = weights.stored(
-            &spec.embedding_name(root),
-            &[spec.vocabulary, spec.hidden_size],
-        )?;
-        let embedding = if rule.widens_embedding() {
-            embedding.to_dtype(DType::F32)?
-        } else {
-            embedding
-        };
         let norm = |name: &str| Norm::load(&weights, name, spec.hidden_size, spec.norm_eps);
         let mut blocks = Vec::with_capacity(spec.layers);
         for index in 0..spec.layers {
@@ -86,17 +62,25 @@ impl Decoder {
             });
         }
         let norm = norm(&format!("{root}.{}", names.norm))?;
+        let embedding = spec.embedding_name(root);
         let head = OutputHead::load(&weights, stem, &spec, &embedding, rule)?;
-        // A tied output layer that can be read back is not kept twice, unless it is small.
-        let twice = embedding.elem_count() <= SMALL;
-        let embedding = (twice || !head.embeds(&spec)).then_some(embedding);
+        let embedding = match head.embeds(&spec) {
+            true => None,
+            // What is only looked up costs nothing as it is.
+            false => Some(Linear::without_bias(
+                &weights,
+                &[(embedding, spec.vocabulary)],
+                spec.hidden_size,
+                PrecisionRule::new(Precision::Stored, parameters),
+            )?),
+        };
         Ok(Self {
             embedding,
             blocks,
             norm,
             head,
             rotary: RotaryTable::load(&weights, &spec)?,
-            device,
+            halves_keys: rule.halves_keys(),
             spec,
             parameters,
             plan,
@@ -108,29 +92,35 @@ impl Decoder {
         self.head.kind
     }
 
+    /// Numbers that the last layer gives for a token.
+    pub(crate) fn head_outputs(&self) -> usize {
+        self.head.outer.outputs()
+    }
+
     /// An empty tree for this model that holds about `capacity` tokens.
     pub(crate) fn tree(&self, capacity: usize) -> TokenTree {
-        TokenTree::new(
-            self.blocks.len(),
-            self.spec.heads.key_width(),
-            self.spec.hidden_size,
-            capacity,
-        )
+        let width = self.spec.heads.key_width();
+        let layers = self.blocks.iter();
+        let layers = layers.map(|_| LayerCache::new(width, self.halves_keys));
+        TokenTree::new(layers.collect(), self.spec.hidden_size, capacity)
     }
 
     /// Computes keys, values and hidden states of some nodes whose other ancestors are computed.
     pub(crate) fn forward(&self, tree: &mut TokenTree, nodes: &[Slot]) -> Result<(), Error> {
         tree.reserve();
         let pass = PassNodes::new(tree, nodes, &self.rotary);
-        let mut tokens: Vec<u32> = nodes.iter().map(|&slot| tree.token(slot)).collect();
-        tokens.resize(nodes.len().next_multiple_of(ROWS), 0);
-        let mut x = self.embed(tokens)?;
+        let mut x = self.embed(nodes.iter().map(|&slot| tree.token(slot)));
+        let mut buffers = Buffers::default();
         for (block, cache) in self.blocks.iter().zip(&mut tree.layers) {
-            let normed = block.attention_norm.forward(&x)?;
-            x = (x + block.attention.forward(&normed, &pass, cache)?)?;
-            x = (&x + block.mlp.forward(&block.mlp_norm.forward(&x)?)?)?;
+            block.attention_norm.forward(&x, &mut buffers.normed);
+            block.attention.forward(&pass, cache, &mut buffers);
+            rows::add(&mut x, &buffers.out);
+            block.mlp_norm.forward(&x, &mut buffers.normed);
+            block.mlp.forward(&mut buffers);
+            rows::add(&mut x, &buffers.out);
         }
-        let hidden = self.norm.forward(&x)?.flatten_all()?.to_vec1::<f32>()?;
+        let mut hidden = Vec::new();
+        self.norm.forward(&x, &mut hidden);
         for (row, &slot) in hidden.chunks_exact(self.spec.hidden_size).zip(nodes) {
             if !row.iter().all(|x| x.is_finite()) {
                 return Err(Error::NotANumber);
@@ -141,22 +131,22 @@ impl Decoder {
         Ok(())
     }
 
-    /// `[tokens, hidden]` in f32.
-    fn embed(&self, tokens: Vec<u32>) -> Result<Tensor, Error> {
-        let Some(table) = &self.embedding else {
-            return self.head.outer.embed(&tokens);
-        };
-        let tokens = Tensor::new(tokens, &self.device)?;
-        Ok(table.index_select(&tokens, 0)?.to_dtype(DType::F32)?)
+    /// `[tokens, hidden]`.
+    fn embed(&self, tokens: impl ExactSizeIterator<Item = u32>) -> Vec<f32> {
+        let table = self.embedding.as_ref().unwrap_or(&self.head.outer);
+        let mut x = vec![0.0; tokens.len() * self.spec.hidden_size];
+        for (row, token) in x.chunks_exact_mut(self.spec.hidden_size).zip(tokens) {
+            table.row(token as usize, row);
+        }
+        x
     }
 
-    /// Next-token logits after each node, `vocabulary` a row; more rows than nodes may come.
+    /// Next-token logits after each node, `vocabulary` a row.
     pub(crate) fn logits(&self, tree: &TokenTree, nodes: &[Slot]) -> Result<Vec<f32>, Error> {
         if self.head.kind != Head::LanguageModel {
             return Err(self.spec.cannot_be("policy"));
         }
-        let logits = self.head.forward(&self.gather(tree, nodes)?)?;
-        let logits: Vec<f32> = logits.flatten_all()?.to_vec1()?;
+        let logits = self.outputs(tree, nodes);
         if logits
             .iter()
             .any(|logit| logit.is_nan() || *logit == f32::INFINITY)
@@ -166,27 +156,28 @@ impl Decoder {
         Ok(logits)
     }
 
-    /// What a reward head gives at each node, `[nodes, outputs]`.
-    pub(crate) fn reward_logits(&self, tree: &TokenTree, nodes: &[Slot]) -> Result<Tensor, Error> {
+    /// What a reward head gives at each node, a row a node.
+    pub(crate) fn reward_logits(
+        &self,
+        tree: &TokenTree,
+        nodes: &[Slot],
+    ) -> Result<Vec<f32>, Error> {
         if self.head.kind == Head::LanguageModel {
             return Err(self.spec.cannot_be("process reward model"));
         }
-        let logits = self.head.forward(&self.gather(tree, nodes)?)?;
-        Ok(logits.narrow(0, 0, nodes.len())?)
+        let logits = self.outputs(tree, nodes);
+        match logits.iter().all(|logit| logit.is_finite()) {
+            true => Ok(logits),
+            false => Err(Error::NotANumber),
+        }
     }
 
-    fn gather(&self, tree: &TokenTree, nodes: &[Slot]) -> Result<Tensor, Error> {
-        let rows = nodes.len().next_multiple_of(ROWS);
-        let mut hidden: Vec<f32> = nodes
+    fn outputs(&self, tree: &TokenTree, nodes: &[Slot]) -> Vec<f32> {
+        let hidden: Vec<f32> = nodes
             .iter()
             .flat_map(|&slot| tree.hidden.row(slot))
             .copied()
             .collect();
-        hidden.resize(rows * self.spec.hidden_size, 0.0);
-        Ok(Tensor::from_vec(
-            hidden,
-            (rows, self.spec.hidden_size),
-            &self.device,
-        )?)
+        self.head.forward(&hidden)
     }
 }

@@ -6,12 +6,14 @@
 
 mod architectures;
 mod batch;
+mod cache;
 mod checkpoint;
 mod convert;
 mod decoder;
 mod engine;
 mod error;
 mod gguf;
+mod kernels;
 mod layers;
 mod memory;
 mod policy;

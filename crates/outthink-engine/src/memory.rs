@@ -5,9 +5,12 @@ use std::path::Path;
 
 use crate::Error;
 use crate::architectures::DecoderSpec;
-use crate::layers::linear::ROWS;
+use crate::cache::BLOCK;
 use crate::precision::Precision;
-use crate::tree::{BLOCK, TokenTree};
+use crate::tree::TokenTree;
+
+/// Least rows that are computed at a time.
+const ROWS: usize = 16;
 
 /// Tokens per forward pass if memory allows; more at a time are no faster.
 const PASS_TOKENS: usize = 1024;
@@ -22,7 +25,7 @@ const TREE_BYTES: u64 = 512 << 20;
 /// result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryPlan {
-    /// Estimate of the weights; 0 if they are on a GPU.
+    /// Estimate of the weights.
     pub weights: u64,
     /// Keys, values and hidden states of the token tree. Tokens in use are never evicted, so they may exceed it.
     pub tree: u64,
@@ -57,7 +60,7 @@ impl TokenBytes {
         Self {
             token: 4 * (keys_and_values + hidden) as u64 + TokenTree::NODE_BYTES as u64,
             pass: 4 * (activations + path) as u64,
-            // As a tensor and as a slice, and as a distribution of (token, cumulative weight).
+            // Themselves and, where some are dropped, their weights and a part of them as (token, cumulative weight).
             logits: spec.vocabulary as u64 * (4 + 4 + size_of::<(u32, f64)>() as u64),
         }
     }

@@ -5,17 +5,20 @@ use std::str::FromStr;
 
 use candle_core::quantized::GgmlDType;
 
+use crate::gguf;
+use crate::kernels::BlockKind;
+
 /// What weights are kept in. Activations are always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// f32 for small models; for others Q8_0 where this machine multiplies it fast, else as stored.
+    /// f32 for small models, 8 bits for others; what is stored in blocks stays in them.
     #[default]
     Auto,
     /// f32, whatever it costs.
     F32,
     /// As the checkpoint stores them.
     Stored,
-    /// Q8_0 where this machine multiplies it fast, in small models too; else as [`Precision::Auto`].
+    /// 8 bits in blocks of 32 with a scale each, in small models too; what is stored in blocks stays in them.
     Q8,
 }
 
@@ -56,145 +59,56 @@ impl FromStr for Precision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WeightStorage {
     F32,
-    /// As stored; f16 for blocks that are read out.
-    Stored,
-    /// As stored blocks, or else as Q8_0.
-    Blocks,
+    F16,
+    /// In the type that it is stored in, which is none of blocks.
+    Plain,
+    /// Rounded to 8 bits.
+    Rounded,
+    /// In the blocks that it is stored in.
+    Blocks(BlockKind),
 }
 
-/// Models of up to this many bytes in f32 are small: those of 135 million parameters are.
-const SMALL: u64 = 5 << 27;
+/// Models of up to this many parameters are small: they are as fast in f32, and then exact.
+const SMALL: u64 = 1 << 25;
 
-/// What each weight of a model is kept in: by the caller's precision, the model's size and what this machine multiplies fast.
+/// Weights of fewer numbers are small: nothing is gained by rounding them.
+const SMALL_WEIGHT: usize = 1 << 13;
+
+/// What each weight of a model is kept in: by the caller's precision and the model's size.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PrecisionRule {
     precision: Precision,
     small: bool,
-    kernels: FastKernels,
 }
 
 impl PrecisionRule {
     pub(crate) fn new(precision: Precision, parameters: u64) -> Self {
-        Self::with_kernels(precision, parameters, FastKernels::of_this_machine())
-    }
-
-    pub(crate) fn with_kernels(
-        precision: Precision,
-        parameters: u64,
-        kernels: FastKernels,
-    ) -> Self {
         Self {
             precision,
-            small: parameters <= SMALL / 4,
-            kernels,
+            small: parameters <= SMALL,
         }
     }
 
-    /// What a weight of `outputs × inputs` is kept in.
-    pub(crate) fn kept(self, outputs: usize, inputs: usize) -> WeightStorage {
-        let otherwise = if self.small {
-            WeightStorage::F32
-        } else {
-            WeightStorage::Stored
-        };
-        match self.precision {
-            Precision::F32 => WeightStorage::F32,
-            Precision::Stored => WeightStorage::Stored,
-            Precision::Auto if self.small => WeightStorage::F32,
-            Precision::Auto | Precision::Q8
-                if self.kernels.multiply(GgmlDType::Q8_0, outputs, inputs) =>
-            {
-                WeightStorage::Blocks
-            }
-            Precision::Auto | Precision::Q8 => otherwise,
+    /// Are keys and values kept in half precision?
+    pub(crate) fn halves_keys(self) -> bool {
+        self.precision != Precision::F32 && !self.small
+    }
+
+    /// What a weight of so many numbers is kept in that is stored in these blocks, or in none.
+    pub(crate) fn kept(self, numbers: usize, stored: Option<GgmlDType>) -> WeightStorage {
+        let blocks = stored.map(gguf::block_kind);
+        match (self.precision, blocks) {
+            (Precision::F32, _) => WeightStorage::F32,
+            (_, Some(Some(kind))) => WeightStorage::Blocks(kind),
+            // Half precision is more than they ever had; so are 8 bits.
+            (Precision::Stored, Some(None)) => WeightStorage::F16,
+            (Precision::Stored, None) => WeightStorage::Plain,
+            _ if numbers < SMALL_WEIGHT => WeightStorage::F32,
+            (_, Some(None)) | (Precision::Q8, None) => WeightStorage::Rounded,
+            (Precision::Auto, None) if self.small => WeightStorage::F32,
+            (Precision::Auto, None) => WeightStorage::Rounded,
         }
     }
-
-    /// What a weight that is stored in blocks is kept in.
-    pub(crate) fn kept_blocks(
-        self,
-        dtype: GgmlDType,
-        outputs: usize,
-        inputs: usize,
-    ) -> WeightStorage {
-        match self.precision {
-            Precision::F32 => WeightStorage::F32,
-            _ if self.kernels.multiply(dtype, outputs, inputs) => WeightStorage::Blocks,
-            _ if self.small => WeightStorage::F32,
-            _ => WeightStorage::Stored,
-        }
-    }
-
-    /// Is the embedding widened?
-    pub(crate) fn widens_embedding(self) -> bool {
-        self.precision == Precision::F32 || (self.small && self.precision != Precision::Stored)
-    }
-}
-
-/// The kernels of candle for quantized blocks that gain from several rows. (Its others widen every block again for every
-/// row.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FastKernels {
-    /// Q4_K and Q6_K.
-    pub k_blocks: bool,
-    /// Q8_0.
-    pub eight_bits: bool,
-}
-
-impl FastKernels {
-    #[cfg(target_arch = "x86_64")]
-    fn of_this_machine() -> Self {
-        Self::on_x86(X86Features {
-            avx2: is_x86_feature_detected!("avx2"),
-            fma: is_x86_feature_detected!("fma"),
-            avx512f: is_x86_feature_detected!("avx512f"),
-            avx512vnni: is_x86_feature_detected!("avx512vnni"),
-            avxvnni: is_x86_feature_detected!("avxvnni"),
-        })
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    fn of_this_machine() -> Self {
-        let arm = cfg!(target_arch = "aarch64");
-        Self {
-            k_blocks: arm,
-            eight_bits: arm,
-        }
-    }
-
-    /// `quantized/repack_x86.rs` of candle 0.11.1.
-    #[cfg(any(test, target_arch = "x86_64"))]
-    fn on_x86(has: X86Features) -> Self {
-        Self {
-            k_blocks: has.avx2 && has.fma,
-            eight_bits: (has.avx512f && has.avx512vnni) || (has.avx2 && has.avxvnni),
-        }
-    }
-
-    /// Is there one for this type and shape? They take blocks of 256 inputs and 16 outputs.
-    fn multiply(self, dtype: GgmlDType, outputs: usize, inputs: usize) -> bool {
-        let fits = outputs.is_multiple_of(16) && inputs.is_multiple_of(256);
-        fits && match dtype {
-            GgmlDType::Q4K | GgmlDType::Q6K => self.k_blocks,
-            GgmlDType::Q8_0 => self.eight_bits,
-            _ => false,
-        }
-    }
-}
-
-/// What a processor can do, as far as the kernels ask.
-#[cfg(any(test, target_arch = "x86_64"))]
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "features are there or not, each by itself"
-)]
-struct X86Features {
-    avx2: bool,
-    fma: bool,
-    avx512f: bool,
-    avx512vnni: bool,
-    avxvnni: bool,
 }
 
 #[cfg(test)]
@@ -203,80 +117,37 @@ mod tests {
 
     const LARGE: u64 = 1 << 30;
 
-    fn rule(precision: Precision, parameters: u64, kernels: [bool; 2]) -> PrecisionRule {
-        let [k_blocks, eight_bits] = kernels;
-        let kernels = FastKernels {
-            k_blocks,
-            eight_bits,
-        };
-        PrecisionRule::with_kernels(precision, parameters, kernels)
-    }
-
     #[test]
-    fn kernels_are_those_of_the_processor() {
-        let none = X86Features::default();
-        let of = |features| {
-            let FastKernels {
-                k_blocks,
-                eight_bits,
-            } = FastKernels::on_x86(features);
-            [k_blocks, eight_bits]
-        };
-        let haswell = X86Features {
-            avx2: true,
-            fma: true,
-            ..none
-        };
-        let skylake_x = X86Features {
-            avx512f: true,
-            ..haswell
-        };
-        let ice_lake = X86Features {
-            avx512vnni: true,
-            ..skylake_x
-        };
-        let alder_lake = X86Features {
-            avxvnni: true,
-            ..haswell
-        };
-        assert_eq!(of(none), [false, false]);
-        assert_eq!(of(haswell), [true, false]);
-        assert_eq!(of(skylake_x), [true, false]);
-        assert_eq!(of(ice_lake), [true, true]);
-        assert_eq!(of(alder_lake), [true, true]);
-    }
-
-    #[test]
-    fn small_models_stay_exact_and_large_ones_are_quantized_only_where_it_pays() {
-        use WeightStorage::{Blocks, F32, Stored};
-        let kept = |precision, parameters, eight_bits| {
-            rule(precision, parameters, [true, eight_bits]).kept(1024, 1024)
-        };
-        for eight_bits in [false, true] {
-            assert_eq!(kept(Precision::Auto, 1 << 20, eight_bits), F32);
-            assert_eq!(kept(Precision::F32, LARGE, eight_bits), F32);
-            assert_eq!(kept(Precision::Stored, LARGE, eight_bits), Stored);
+    fn small_models_stay_exact_and_large_ones_are_rounded() {
+        use WeightStorage::{F32, Plain, Rounded};
+        let kept =
+            |precision, parameters| PrecisionRule::new(precision, parameters).kept(1 << 20, None);
+        for parameters in [1 << 20, LARGE] {
+            assert_eq!(kept(Precision::F32, parameters), F32);
+            assert_eq!(kept(Precision::Stored, parameters), Plain);
+            assert_eq!(kept(Precision::Q8, parameters), Rounded);
         }
-        assert_eq!(kept(Precision::Auto, LARGE, true), Blocks);
-        assert_eq!(kept(Precision::Auto, LARGE, false), Stored);
-        assert_eq!(kept(Precision::Q8, 1 << 20, true), Blocks);
-        assert_eq!(kept(Precision::Q8, 1 << 20, false), F32);
-        let large = rule(Precision::Auto, LARGE, [true, true]);
-        assert_eq!(large.kept(1024, 896), Stored, "896 is no multiple of 256");
-        assert_eq!(large.kept(1000, 1024), Stored, "1000 is no multiple of 16");
+        assert_eq!(kept(Precision::Auto, 1 << 20), F32);
+        assert_eq!(kept(Precision::Auto, LARGE), Rounded);
+        let head = PrecisionRule::new(Precision::Auto, LARGE).kept(2 * 1024, None);
+        assert_eq!(head, F32, "a reward head costs nothing");
     }
 
     #[test]
-    fn blocks_stay_as_they_are_stored_where_they_are_multiplied_fast() {
-        use WeightStorage::{Blocks, F32, Stored};
-        let kept = |kernels, dtype, parameters| {
-            rule(Precision::Auto, parameters, kernels).kept_blocks(dtype, 1024, 1024)
-        };
-        assert_eq!(kept([true, false], GgmlDType::Q4K, LARGE), Blocks);
-        assert_eq!(kept([true, false], GgmlDType::Q8_0, LARGE), Stored);
-        assert_eq!(kept([false, true], GgmlDType::Q8_0, 1 << 20), Blocks);
-        assert_eq!(kept([false, true], GgmlDType::Q6K, 1 << 20), F32);
-        assert_eq!(kept([true, true], GgmlDType::Q4_0, LARGE), Stored);
+    fn blocks_stay_as_they_are_stored_where_the_kernels_know_them() {
+        use WeightStorage::{Blocks, F16, F32, Rounded};
+        let kept =
+            |precision, dtype| PrecisionRule::new(precision, LARGE).kept(1 << 20, Some(dtype));
+        for precision in [Precision::Auto, Precision::Stored, Precision::Q8] {
+            assert_eq!(
+                kept(precision, GgmlDType::Q4K),
+                Blocks(BlockKind::FourOffset)
+            );
+            assert_eq!(kept(precision, GgmlDType::Q8_0), Blocks(BlockKind::Eight));
+        }
+        assert_eq!(kept(Precision::F32, GgmlDType::Q4_0), F32);
+        assert_eq!(kept(Precision::Auto, GgmlDType::Q6K), Rounded);
+        assert_eq!(kept(Precision::Stored, GgmlDType::Q6K), F16);
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! What is read off a token of a sequence.
 
-use candle_core::D;
-use candle_nn::ops;
-
 use crate::Error;
 use crate::architectures::DecoderSpec;
+use crate::cache::Slot;
 use crate::decoder::Decoder;
 use crate::layers::head::Head;
 use crate::sampler::log_total;
-use crate::tree::{Slot, TokenTree};
+use crate::tree::TokenTree;
 
 /// What value a token of a sequence has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +58,13 @@ impl Readout {
             Self::Likelihood => next(decoder, tree, nodes, Decoder::logits, |row, token| {
                 row[token] - log_total(row)
             }),
-            Self::NextLabel => next(decoder, tree, nodes, label_logits, |row, token| {
-                log_logistic(row[token])
-            }),
+            Self::NextLabel => next(
+                decoder,
+                tree,
+                nodes,
+                Decoder::reward_logits,
+                |row, token| log_logistic(row[token]),
+            ),
             Self::Tokens(good, bad) => {
                 let logits = decoder.logits(tree, nodes)?;
                 let rows = logits.chunks_exact(decoder.spec.vocabulary);
@@ -70,16 +72,17 @@ impl Readout {
                     .map(|row| logistic(row[good as usize] - row[bad as usize]))
                     .collect())
             }
-            Self::Value => at(label_logits(decoder, tree, nodes)?
+            Self::Value => at(decoder
+                .reward_logits(tree, nodes)?
                 .into_iter()
                 .map(logistic)
                 .collect()),
             Self::Label(label) => {
-                let probabilities = ops::softmax(&decoder.reward_logits(tree, nodes)?, D::Minus1)?;
-                at(probabilities
-                    .narrow(1, label, 1)?
-                    .flatten_all()?
-                    .to_vec1()?)
+                let logits = decoder.reward_logits(tree, nodes)?;
+                let rows = logits.chunks_exact(decoder.head_outputs());
+                at(rows
+                    .map(|row| (row[label] - log_total(row)).exp())
+                    .collect())
             }
         }
     }
@@ -102,16 +105,6 @@ fn next(
     let rows = outputs.chunks_exact(decoder.spec.vocabulary);
     let read = |(node, row): (Slot, &[f32])| (node, value(row, tree.token(node) as usize));
     Ok(nodes.into_iter().zip(rows).map(read).collect())
-}
-
-/// Logits of the labels at each node, a row a node.
-fn label_logits(decoder: &Decoder, tree: &TokenTree, nodes: &[Slot]) -> Result<Vec<f32>, Error> {
-    let logits = decoder.reward_logits(tree, nodes)?;
-    let logits: Vec<f32> = logits.flatten_all()?.to_vec1()?;
-    match logits.iter().all(|logit| logit.is_finite()) {
-        true => Ok(logits),
-        false => Err(Error::NotANumber),
-    }
 }
 
 /// The logarithm of the logistic function.

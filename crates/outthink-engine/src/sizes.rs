@@ -3,7 +3,8 @@
 
 use crate::Error;
 use crate::architectures::DecoderSpec;
-use crate::precision::{PrecisionRule, WeightStorage};
+use crate::kernels::BlockKind;
+use crate::precision::{Precision, PrecisionRule, WeightStorage};
 use crate::weights::{OpenWeights, StoredAs, TensorPlace};
 
 impl OpenWeights<'_> {
@@ -31,48 +32,34 @@ impl OpenWeights<'_> {
         Ok(())
     }
 
-    /// Whether tensors are kept in the memory of the host.
-    pub(crate) fn is_on_host(&self) -> bool {
-        self.device.is_cpu()
-    }
-
     /// Estimate of the memory that the tensors take once loaded, in bytes.
     pub(crate) fn kept_bytes(&self, spec: &DecoderSpec, rule: PrecisionRule) -> u64 {
+        let looked_up = format!("{}.weight", spec.tensors.embedding);
         let of_tensor = |(name, place): (&String, &TensorPlace)| {
-            let numbers = place.shape.iter().product::<usize>() as u64;
-            let (stored, blocks) = match place.stored {
-                StoredAs::Plain(dtype) => (dtype.size_in_bytes().min(4) as u64, None),
+            let numbers = place.shape.iter().product::<usize>();
+            let (plain, blocks) = match place.stored {
+                StoredAs::Plain(dtype) => (dtype.size_in_bytes().min(4), None),
                 StoredAs::Blocks(dtype) => (2, Some(dtype)),
                 StoredAs::Other(_) => (4, None),
             };
-            let &[outputs, inputs] = place.shape.as_slice() else {
-                return numbers.saturating_mul(4);
+            let kept = match place.shape.as_slice() {
+                // What is only looked up stays as it is.
+                [_, _] if name.ends_with(&looked_up) && !spec.tied_embedding => {
+                    PrecisionRule::new(Precision::Stored, 0).kept(numbers, blocks)
+                }
+                [_, _] => rule.kept(numbers, blocks),
+                _ => WeightStorage::F32,
             };
-            let kept = match blocks {
-                Some(dtype) => rule.kept_blocks(dtype, outputs, inputs),
-                None => rule.kept(outputs, inputs),
+            // In 32nds of a byte a number.
+            let each = match kept {
+                WeightStorage::F32 => 4 * 32,
+                WeightStorage::F16 => 2 * 32,
+                WeightStorage::Plain => plain * 32,
+                WeightStorage::Rounded | WeightStorage::Blocks(BlockKind::Eight) => 34,
+                WeightStorage::Blocks(BlockKind::Four) => 18,
+                WeightStorage::Blocks(BlockKind::FourOffset) => 20,
             };
-            let layer = match kept {
-                WeightStorage::F32 => numbers.saturating_mul(4),
-                WeightStorage::Stored => numbers.saturating_mul(stored),
-                // The fast kernels keep blocks twice, as stored and as they read them.
-                WeightStorage::Blocks if blocks.is_some() => 2 * place.length as u64,
-                WeightStorage::Blocks => numbers.saturating_mul(2 * 34) / 32,
-            };
-            if !name.ends_with(&format!("{}.weight", spec.tensors.embedding)) {
-                return layer;
-            }
-            // What is looked up is read out of its blocks.
-            let table = match rule.widens_embedding() || blocks.is_some() {
-                true => numbers.saturating_mul(4),
-                false => numbers.saturating_mul(stored),
-            };
-            match spec.tied_embedding {
-                false => table,
-                true if kept == WeightStorage::Blocks => table.saturating_add(layer),
-                // A tied output layer is its own embedding.
-                true => table.max(layer),
-            }
+            (numbers as u64).saturating_mul(each as u64) / 32
         };
         self.tensors
             .iter()

@@ -6,47 +6,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::cache::{LayerCache, Slot, SlotRows};
 use crate::readout::Readout;
-
-/// Index of a node, and of its slot.
-pub(crate) type Slot = u32;
 
 /// No parent: the first token of a sequence.
 const NONE: Slot = Slot::MAX;
-
-/// Slots that are allocated together.
-pub(crate) const BLOCK: usize = 1024;
-
-/// A matrix of one row a slot that grows without moving.
-pub(crate) struct SlotRows {
-    width: usize,
-    blocks: Vec<Box<[f32]>>,
-}
-
-impl SlotRows {
-    fn new(width: usize) -> Self {
-        Self {
-            width,
-            blocks: Vec::new(),
-        }
-    }
-
-    pub(crate) fn row(&self, slot: Slot) -> &[f32] {
-        let at = slot as usize % BLOCK * self.width;
-        &self.blocks[slot as usize / BLOCK][at..at + self.width]
-    }
-
-    pub(crate) fn row_mut(&mut self, slot: Slot) -> &mut [f32] {
-        let at = slot as usize % BLOCK * self.width;
-        &mut self.blocks[slot as usize / BLOCK][at..at + self.width]
-    }
-
-    fn grow(&mut self, slots: usize) {
-        while self.blocks.len() * BLOCK < slots {
-            self.blocks.push(vec![0.0; BLOCK * self.width].into());
-        }
-    }
-}
 
 struct TokenNode {
     parent: Slot,
@@ -68,18 +32,12 @@ impl TokenNode {
     }
 }
 
-/// Keys and values of one layer.
-pub(crate) struct LayerCache {
-    pub keys: SlotRows,
-    pub values: SlotRows,
-}
-
 /// The tree of one model.
 pub(crate) struct TokenTree {
     /// One a layer.
     pub layers: Vec<LayerCache>,
     /// After the last norm.
-    pub hidden: SlotRows,
+    pub hidden: SlotRows<f32>,
     nodes: Vec<TokenNode>,
     free: Vec<Slot>,
     index: HashMap<(Slot, u32), Slot>,
@@ -92,13 +50,9 @@ pub(crate) struct TokenTree {
 }
 
 impl TokenTree {
-    pub(crate) fn new(layers: usize, key_width: usize, hidden: usize, capacity: usize) -> Self {
-        let cache = || LayerCache {
-            keys: SlotRows::new(key_width),
-            values: SlotRows::new(key_width),
-        };
+    pub(crate) fn new(layers: Vec<LayerCache>, hidden: usize, capacity: usize) -> Self {
         Self {
-            layers: (0..layers).map(|_| cache()).collect(),
+            layers,
             hidden: SlotRows::new(hidden),
             nodes: Vec::new(),
             free: Vec::new(),
@@ -111,13 +65,14 @@ impl TokenTree {
 
     /// An empty one of the same shape.
     pub(crate) fn emptied(&self) -> Self {
-        let key_width = self.layers.first().map_or(0, |layer| layer.keys.width);
-        Self::new(
-            self.layers.len(),
-            key_width,
-            self.hidden.width,
-            self.capacity,
-        )
+        Self {
+            hidden: self.hidden.emptied(),
+            ..Self::new(
+                self.layers.iter().map(LayerCache::emptied).collect(),
+                0,
+                self.capacity,
+            )
+        }
     }
 
     /// Bytes of memory that a token takes beside its keys, values and hidden state, about: the node, and its entry in an index
@@ -244,8 +199,7 @@ impl TokenTree {
     pub(crate) fn reserve(&mut self) {
         let slots = self.nodes.len();
         for layer in &mut self.layers {
-            layer.keys.grow(slots);
-            layer.values.grow(slots);
+            layer.grow(slots);
         }
         self.hidden.grow(slots);
     }
@@ -284,7 +238,7 @@ mod tests {
 
     #[test]
     fn old_leaves_give_way_and_pinned_paths_stay() {
-        let mut tree = TokenTree::new(1, 1, 1, 8);
+        let mut tree = TokenTree::new(Vec::new(), 1, 8);
         let kept = tree.insert(&[1, 2, 3]).expect("not empty");
         for token in 10..40 {
             let slot = tree.insert(&[1, token]).expect("not empty");
@@ -306,7 +260,7 @@ mod tests {
 
     #[test]
     fn where_all_is_in_use_nothing_gives_way_or_is_looked_through() {
-        let mut tree = TokenTree::new(1, 1, 1, 8);
+        let mut tree = TokenTree::new(Vec::new(), 1, 8);
         let pinned: Vec<Slot> = (0..100).filter_map(|token| tree.insert(&[token])).collect();
         assert_eq!((pinned.len(), tree.nodes.len()), (100, 100));
         assert!(tree.idle.is_empty(), "what is in use is never looked at");
@@ -323,7 +277,7 @@ mod tests {
         fn the_idle_are_the_leaves_that_nobody_stands_on(
             moves in prop::collection::vec((prop::collection::vec(0u32..3, 1..6), any::<bool>()), 1..80)
         ) {
-            let mut tree = TokenTree::new(1, 1, 1, 12);
+            let mut tree = TokenTree::new(Vec::new(), 1, 12);
             let mut standing: Vec<(Vec<u32>, Slot)> = Vec::new();
             for (tokens, leaves) in moves {
                 let slot = tree.insert(&tokens).expect("not empty");

@@ -10,7 +10,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata};
 
 use crate::architectures::GgufFormat;
@@ -65,10 +66,9 @@ impl Weights {
         Err(Error::File { path, source })
     }
 
-    /// Reads the headers; tensors go to a device.
-    pub(crate) fn open(&self, device: &Device) -> Result<OpenWeights<'_>, Error> {
+    /// Reads the headers.
+    pub(crate) fn open(&self) -> Result<OpenWeights<'_>, Error> {
         let mut open = OpenWeights {
-            device: device.clone(),
             sources: Vec::new(),
             tensors: HashMap::new(),
         };
@@ -178,9 +178,30 @@ pub(crate) struct TensorPlace {
     pub length: usize,
 }
 
+/// The numbers of a tensor, in a type that is computed with.
+pub(crate) enum PlainNumbers {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    Bf16(Vec<bf16>),
+}
+
+impl PlainNumbers {
+    pub(crate) fn widened(self) -> Vec<f32> {
+        match self {
+            Self::F32(numbers) => numbers,
+            Self::F16(numbers) => numbers.into_iter().map(f16::to_f32).collect(),
+            Self::Bf16(numbers) => numbers.into_iter().map(bf16::to_f32).collect(),
+        }
+    }
+}
+
+fn numbers<const SIZE: usize, T>(bytes: &[u8], number: impl Fn([u8; SIZE]) -> T) -> Vec<T> {
+    let (each, _) = bytes.as_chunks::<SIZE>();
+    each.iter().map(|bytes| number(*bytes)).collect()
+}
+
 /// The headers of a checkpoint's weight files.
 pub(crate) struct OpenWeights<'w> {
-    pub device: Device,
     sources: Vec<(String, WeightSource<'w>)>,
     pub tensors: HashMap<String, TensorPlace>,
 }
@@ -303,20 +324,24 @@ impl<'w> OpenWeights<'w> {
     }
 
     /// A tensor of the given shape, in the type it is stored in; what is quantized comes as f32.
-    pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
+    pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<PlainNumbers, Error> {
         let (place, bytes) = self.bytes(name, shape)?;
         match &place.stored {
-            StoredAs::Plain(dtype) => {
-                let tensor = Tensor::from_raw_buffer(&bytes, *dtype, shape, &self.device)?;
-                // Nothing is computed in f64.
-                Ok(match dtype {
-                    DType::F64 => tensor.to_dtype(DType::F32)?,
-                    _ => tensor,
-                })
+            StoredAs::Plain(DType::F16) => {
+                Ok(PlainNumbers::F16(numbers(&bytes, f16::from_le_bytes)))
             }
+            StoredAs::Plain(DType::BF16) => {
+                Ok(PlainNumbers::Bf16(numbers(&bytes, bf16::from_le_bytes)))
+            }
+            // Nothing is computed in f64.
+            StoredAs::Plain(DType::F64) => Ok(PlainNumbers::F32(numbers(&bytes, |bytes| {
+                f64::from_le_bytes(bytes) as f32
+            }))),
+            StoredAs::Plain(_) => Ok(PlainNumbers::F32(numbers(&bytes, f32::from_le_bytes))),
             StoredAs::Blocks(dtype) => {
-                let storage = QStorage::from_data(bytes, &self.device, *dtype)?;
-                Ok(QTensor::new(storage, shape)?.dequantize(&self.device)?)
+                let storage = QStorage::from_data(bytes, &Device::Cpu, *dtype)?;
+                let wide = QTensor::new(storage, shape)?.dequantize(&Device::Cpu)?;
+                Ok(PlainNumbers::F32(wide.flatten_all()?.to_vec1()?))
             }
             StoredAs::Other(other) => Err(Error::Unsupported {
                 what: format!(
@@ -335,18 +360,12 @@ impl<'w> OpenWeights<'w> {
         }
     }
 
-    /// A quantized tensor as it is.
-    pub(crate) fn quantized(&self, name: &str, shape: &[usize]) -> Result<QTensor, Error> {
-        let (place, bytes) = self.bytes(name, shape)?;
-        let &StoredAs::Blocks(dtype) = &place.stored else {
-            return Ok(QTensor::quantize(&self.get(name, shape)?, GgmlDType::Q8_0)?);
-        };
-        let storage = QStorage::from_data(bytes, &self.device, dtype)?;
-        Ok(QTensor::new(storage, shape)?)
-    }
-
     /// A tensor's place and bytes, once its shape and length are known to be right.
-    fn bytes(&self, name: &str, shape: &[usize]) -> Result<(&TensorPlace, Cow<'_, [u8]>), Error> {
+    pub(crate) fn bytes(
+        &self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<(&TensorPlace, Cow<'_, [u8]>), Error> {
         let place = self.place(name, shape)?;
         let (file, source) = &self.sources[place.source];
         let bytes = source
@@ -400,8 +419,8 @@ impl<'w> OpenWeights<'w> {
     }
 
     /// A tensor of the given shape as f32.
-    pub(crate) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
-        Ok(self.stored(name, shape)?.to_dtype(DType::F32)?)
+    pub(crate) fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        Ok(self.stored(name, shape)?.widened())
     }
 
     fn files(&self) -> String {
@@ -413,6 +432,8 @@ impl<'w> OpenWeights<'w> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
+    use candle_core::Tensor;
+
     use super::*;
 
     #[test]
@@ -427,7 +448,7 @@ mod tests {
                         .iter()
                         .map(|file| file.file_name().unwrap().to_string_lossy());
                     let names: Vec<_> = names.collect();
-                    weights.open(&Device::Cpu).map(|_| names.join(" "))
+                    weights.open().map(|_| names.join(" "))
                 }
                 _ => unreachable!(),
             });
@@ -454,11 +475,11 @@ mod tests {
         save("model-00001-of-00002.safetensors", DType::F32);
         insta::assert_snapshot!(told(), @"model-00001-of-00002.safetensors model-00002-of-00002.safetensors");
         let f64s = Weights::find(&folder).unwrap();
-        let f64s = f64s.open(&Device::Cpu).unwrap();
+        let f64s = f64s.open().unwrap();
         let read = f64s
             .stored("of.model-00002-of-00002.safetensors", &[2])
             .unwrap();
-        assert_eq!(read.to_vec1::<f32>().unwrap(), [1.0, 2.0]);
+        assert_eq!(read.widened(), [1.0, 2.0]);
         write(
             "model.safetensors.index.json",
             br#"{"weight_map": {"a": "own.safetensors"}}"#,
@@ -483,7 +504,7 @@ mod tests {
         bytes.extend((header.len() as u64).to_le_bytes());
         bytes.extend(header.bytes().chain([0; 6]));
         let weights = Weights::Embedded(bytes.into());
-        let weights = weights.open(&Device::Cpu).unwrap();
+        let weights = weights.open().unwrap();
         let refusal = |name| weights.get(name, &[2]).unwrap_err().to_string();
         insta::assert_snapshot!(refusal("a.weight"), @"cannot run the embedded weights: tensor a.weight is of type F8_E4M3, and F64, F32, F16 and BF16 are read; take the checkpoint that it was made from, or a GGUF file. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
         insta::assert_snapshot!(refusal("b.weight"), @"cannot run the embedded weights: its weights are those of GPTQ or AWQ. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");

@@ -13,13 +13,15 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::batch::{PassBatch, arrived};
+use crate::cache::Slot;
 use crate::decoder::Decoder;
 use crate::engine::{DrawRequest, DrawnText, EngineFacts, Reading};
 use crate::error::Error;
+use crate::kernels;
 use crate::memory::MemoryPlan;
 use crate::readout::Readout;
 use crate::sampler::Distribution;
-use crate::tree::{Slot, TokenTree};
+use crate::tree::TokenTree;
 
 /// Takes the answer to a request and its usage.
 pub(crate) type ReplySender<T> = oneshot::Sender<Result<(T, Usage), Arc<Error>>>;
@@ -140,7 +142,7 @@ impl Worker {
         }
         self.drop_cancelled();
         self.end_halted();
-        if let Err(error) = self.pass() {
+        if let Err(error) = kernels::together(|| self.pass()) {
             self.fail(&Arc::new(error));
         }
     }
@@ -461,17 +463,28 @@ impl Worker {
         for slots in ready.chunks(self.plan.logit_rows) {
             let logits = self.decoder.logits(tree, slots)?;
             let places: HashMap<Slot, usize> = slots.iter().copied().zip(0..).collect();
-            for drawing in &mut self.drawings {
-                let mut distributions: HashMap<Slot, Distribution<'_>> = HashMap::new();
-                for row in &mut drawing.rows {
-                    let Some(place) = places.get(&row.node) else {
+            // What rows of one request draw from at one node is one distribution.
+            let mut numbers: HashMap<(usize, Slot), usize> = HashMap::new();
+            let mut wanted: Vec<(usize, Sampling)> = Vec::new();
+            for (request, drawing) in self.drawings.iter().enumerate() {
+                for row in &drawing.rows {
+                    let Some(&place) = places.get(&row.node) else {
                         continue;
                     };
-                    let logits = &logits[place * vocabulary..][..known];
-                    let distribution = distributions
-                        .entry(row.node)
-                        .or_insert_with(|| Distribution::new(logits, drawing.sampling));
-                    row.next = Some(distribution.draw(row.rng.random()));
+                    numbers.entry((request, row.node)).or_insert_with(|| {
+                        wanted.push((place, drawing.sampling));
+                        wanted.len() - 1
+                    });
+                }
+            }
+            let distributions = kernels::map(&wanted, |&(place, sampling)| {
+                Distribution::new(&logits[place * vocabulary..][..known], sampling)
+            });
+            for (request, drawing) in self.drawings.iter_mut().enumerate() {
+                for row in &mut drawing.rows {
+                    if let Some(&number) = numbers.get(&(request, row.node)) {
+                        row.next = Some(distributions[number].draw(row.rng.random()));
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Architecture, ModelConfig, TensorNames, malformed};
 use crate::Error;
-use crate::layers::attention::Heads;
+use crate::kernels::Heads;
 use crate::layers::rotary::Rotary;
 
 /// The description of one model: its family's, with the sizes of its own `config.json`.

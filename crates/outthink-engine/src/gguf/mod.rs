@@ -1,6 +1,7 @@
 //! A GGUF file as a checkpoint: its metadata in the words of `config.json` and `tokenizer.json`, its tensors under the names
 //! that transformers gives them.
 
+mod blocks;
 mod header;
 mod pre_tokenizer;
 mod split;
@@ -23,6 +24,7 @@ use crate::checkpoint::Checkpoint;
 use crate::weights::Weights;
 use crate::{Error, Precision};
 
+pub(crate) use blocks::{blocks as stored_blocks, kind as block_kind};
 use header::Value;
 pub(crate) use header::{Header, type_name, types_read};
 pub use split::gguf_parts;

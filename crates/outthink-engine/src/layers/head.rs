@@ -1,10 +1,9 @@
 //! What comes after the last norm: logits of the next token, of labels, or one number.
 
-use candle_core::Tensor;
-
 use super::linear::Linear;
 use crate::Error;
 use crate::architectures::DecoderSpec;
+use crate::kernels::QuantizedRows;
 use crate::precision::PrecisionRule;
 use crate::weights::OpenWeights;
 
@@ -29,12 +28,12 @@ pub(crate) struct OutputHead {
 
 impl OutputHead {
     /// The head that the weights have, whatever the architecture is called: a left-over language head beside a reward head
-    /// is not used. `stem` is what the language head's name begins with.
+    /// is not used. `stem` is what the language head's name begins with, `embedding` the name of the embedding's tensor.
     pub(crate) fn load(
         weights: &OpenWeights<'_>,
         stem: &str,
         spec: &DecoderSpec,
-        embedding: &Tensor,
+        embedding: &str,
         rule: PrecisionRule,
     ) -> Result<Self, Error> {
         let linear = |name: &str, output| {
@@ -69,22 +68,31 @@ impl OutputHead {
             return Ok(alone(kind, linear("score", labels)?));
         }
         let outer = match spec.tied_embedding {
-            true => Linear::tied(embedding, rule)?,
+            true => {
+                let tensor = [(embedding.to_owned(), spec.vocabulary)];
+                Linear::without_bias(weights, &tensor, spec.hidden_size, rule)?
+            }
             false => linear(&format!("{stem}{}", spec.tensors.logits), spec.vocabulary)?,
         };
         Ok(alone(Head::LanguageModel, outer))
     }
 
-    /// Whether this is the tied embedding in a form that rows can be read back from.
+    /// Is this the embedding, too?
     pub(crate) fn embeds(&self, spec: &DecoderSpec) -> bool {
-        self.kind == Head::LanguageModel && spec.tied_embedding && self.outer.embeds()
+        self.kind == Head::LanguageModel && spec.tied_embedding
     }
 
-    /// `[rows, hidden]` to `[rows, outputs]`; `rows` as in [`Linear::forward`].
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
+    /// `[rows, hidden]` to `[rows, outputs]`.
+    pub(crate) fn forward(&self, x: &[f32]) -> Vec<f32> {
+        let (mut rounded, mut inner, mut out) = (QuantizedRows::default(), Vec::new(), Vec::new());
         match &self.inner {
-            Some(inner) => self.outer.forward(&inner.forward(x)?.relu()?),
-            None => self.outer.forward(x),
+            Some(layer) => {
+                layer.forward(x, &mut rounded, &mut inner);
+                inner.iter_mut().for_each(|x| *x = x.max(0.0));
+                self.outer.forward(&inner, &mut rounded, &mut out);
+            }
+            None => self.outer.forward(x, &mut rounded, &mut out),
         }
+        out
     }
 }

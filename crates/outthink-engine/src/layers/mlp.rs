@@ -1,11 +1,10 @@
 //! The feed-forward part of a block.
 
-use candle_core::Tensor;
-use candle_nn::ops;
-
+use super::buffers::Buffers;
 use super::linear::Linear;
 use crate::Error;
 use crate::architectures::DecoderSpec;
+use crate::kernels::rows;
 use crate::precision::PrecisionRule;
 use crate::weights::OpenWeights;
 
@@ -14,6 +13,7 @@ pub(crate) struct GatedMlp {
     /// Gate and up side by side.
     gate_up: Linear,
     down: Linear,
+    width: usize,
 }
 
 impl GatedMlp {
@@ -31,11 +31,23 @@ impl GatedMlp {
         Ok(Self {
             gate_up: Linear::load(weights, &gate_up, hidden, rule)?,
             down: Linear::load(weights, &[named(names.down, hidden)], inner, rule)?,
+            width: inner,
         })
     }
 
-    /// `[rows, hidden]` to the same.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
-        self.down.forward(&ops::swiglu(&self.gate_up.forward(x)?)?)
+    /// From `normed` to `out`, `[rows, hidden]` each.
+    pub(crate) fn forward(&self, buffers: &mut Buffers) {
+        let Buffers {
+            rounded,
+            normed,
+            wide,
+            inner,
+            out,
+            ..
+        } = buffers;
+        self.gate_up.forward(normed, rounded, wide);
+        inner.resize(wide.len() / 2, 0.0);
+        rows::swiglu(wide, inner, self.width);
+        self.down.forward(inner, rounded, out);
     }
 }

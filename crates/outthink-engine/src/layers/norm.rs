@@ -1,14 +1,12 @@
 //! Root-mean-square norms.
 
-use candle_core::Tensor;
-use candle_nn::ops;
-
 use crate::Error;
+use crate::kernels::rows;
 use crate::weights::OpenWeights;
 
 /// RMSNorm over the hidden size.
 pub(crate) struct Norm {
-    weight: Tensor,
+    weight: Vec<f32>,
     eps: f32,
 }
 
@@ -25,9 +23,10 @@ impl Norm {
         })
     }
 
-    /// `[rows, size]` to the same.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
-        Ok(ops::rms_norm(x, &self.weight, self.eps)?)
+    /// `[rows, size]` to the same; `out` is memory that is used again.
+    pub(crate) fn forward(&self, x: &[f32], out: &mut Vec<f32>) {
+        out.resize(x.len(), 0.0);
+        rows::rms_norm(x, &self.weight, self.eps, out);
     }
 }
 
@@ -44,9 +43,8 @@ impl HeadNorm {
         size: usize,
         eps: f64,
     ) -> Result<Self, Error> {
-        let weight = weights.get(&format!("{name}.weight"), &[size])?;
         Ok(Self {
-            weight: weight.to_vec1()?,
+            weight: weights.get(&format!("{name}.weight"), &[size])?,
             eps: eps as f32,
         })
     }

@@ -22,7 +22,7 @@ impl RotaryTable {
         // GGUF's way to tell Llama 3's scaling.
         if weights.contains("rope_freqs.weight") {
             let factors = weights.get("rope_freqs.weight", &[frequencies.len()])?;
-            for (frequency, factor) in frequencies.iter_mut().zip(factors.to_vec1::<f32>()?) {
+            for (frequency, factor) in frequencies.iter_mut().zip(factors) {
                 *frequency /= factor;
             }
         }

@@ -1,9 +1,10 @@
-"""Tiny random checkpoints in the layout of every family, and what transformers computes on them: `make.py OUT_FOLDER`
+"""Tiny random checkpoints in the layout of every family, and what transformers computes on them: `make.py OUT_FOLDER [NAME...]`
 
 Each folder of OUT_FOLDER is a checkpoint; its golden.json holds, in f32 and one sequence at a time: for a policy the prompt's
 ids, the log-probabilities after it and the ids drawn greedily; for a process reward model the ids and a reward a step, laid
 out and read as its authors' code does (docs/profiles.md says where each layout comes from). The chat templates are short ones of our
-own with the habits of the real ones: beginning-of-text in the template, trimmed messages, a default system message.
+own with the habits of the real ones: beginning-of-text in the template, trimmed messages, a default system message. With names,
+only those of DECODERS are written, and what else is in OUT_FOLDER stays as it is.
 """
 import json
 import pathlib
@@ -13,8 +14,11 @@ import sys
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import (LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast,
-                          Qwen2Config, Qwen2ForCausalLM, Qwen2ForTokenClassification, Qwen3Config, Qwen3ForCausalLM)
+from transformers import (Gemma2Config, Gemma2ForCausalLM, Gemma3Config, Gemma3ForCausalLM, Gemma3ForConditionalGeneration,
+                          Gemma3TextConfig, GptOssConfig, GptOssForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig,
+                          MistralForCausalLM, Olmo2Config, Olmo2ForCausalLM, Phi3Config, Phi3ForCausalLM,
+                          PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen2ForTokenClassification, Qwen3Config,
+                          Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM, SmolLM3Config, SmolLM3ForCausalLM)
 
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 CHATML = ("{%- if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou help.<|im_end|>\\n' }}{% endif %}"
@@ -31,9 +35,28 @@ LLAMA = ("{{- bos_token }}{%- set today = strftime_now('%d %b %Y') if strftime_n
 R1 = ("{{ bos_token }}{%- for m in messages %}{%- if m['role'] == 'user' %}{{ '<｜User｜>' + m['content'] }}"
       "{%- else %}{{ m['content'].split('</think>')[-1] }}{%- endif %}{%- endfor %}"
       "{%- if add_generation_prompt %}{{ '<｜Assistant｜><think>\\n' }}{%- endif %}")
+GEMMA_2 = ("{{ bos_token }}{%- if messages[0]['role'] == 'system' %}"
+           "{{ raise_exception('System role not supported') }}{%- endif %}"
+           "{%- set first = '' %}{%- for m in messages %}{%- set role = 'model' if m['role'] == 'assistant' else m['role'] %}"
+           "{{ '<start_of_turn>' + role + '\\n' + (first if loop.first else '') + m['content'] | trim + '<end_of_turn>\\n' }}"
+           "{%- endfor %}{%- if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{%- endif %}")
+GEMMA_3 = GEMMA_2.replace("{{ raise_exception('System role not supported') }}{%- endif %}{%- set first = '' %}",
+                          "{%- set first = messages[0]['content'] + '\\n\\n' %}{%- set messages = messages[1:] %}"
+                          "{%- else %}{%- set first = '' %}{%- endif %}")
+PHI_3 = ("{%- for m in messages %}{{ '<|' + m['role'] + '|>\\n' + m['content'] + '<|end|>\\n' }}{%- endfor %}"
+         "{%- if add_generation_prompt %}{{ '<|assistant|>\\n' }}{%- endif %}")
+PHI_4 = PHI_3.replace("\\n", "")
+OLMO = ("{{ bos_token }}{%- for m in messages %}{{ '<|' + m['role'] + '|>\\n' + m['content'] + '\\n' }}{%- endfor %}"
+        "{%- if add_generation_prompt %}{{ '<|assistant|>\\n' }}{%- endif %}")
+HARMONY = ("{{- '<|start|>system<|message|>You help.\\n\\nReasoning: medium<|end|>' }}{%- if messages[0].role == 'system' %}"
+           "{{- '<|start|>developer<|message|># Instructions\\n\\n' + messages[0].content + '<|end|>' }}"
+           "{%- set messages = messages[1:] %}{%- endif %}"
+           "{%- for m in messages %}{{- '<|start|>' + m.role + '<|message|>' + m.content + '<|end|>' }}{%- endfor %}"
+           "{%- if add_generation_prompt %}{{- '<|start|>assistant' }}{%- endif %}")
 SPLIT = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
 TEXT = ["Tom has 12 apples and buys 30 more. How many apples does Tom have?", "Step 1: he starts with 12 apples.",
         "12 + 30 = 42, so the answer is \\boxed{42}.", "a + - + - + - + - ки ки ки ки", "The naïve café costs 3 € for ½ of it; π ≈ 3.14."] * 50
+CHATML_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 QUESTION = "Tom has 12 apples and buys 30 more. How many?"
 CASES = [(QUESTION, ["He starts with 12.", "12 + 30 = 42.", "The answer is \\boxed{42}."]),
          ("Wie viel ist π · 2? 你好", ["π ≈ 3.14, naïvely.", "So 2π ≈ 6.28 €\nand that is it."])]
@@ -51,7 +74,7 @@ def byte_level(special):
     return tokenizer
 
 
-def sentence_piece(special):
+def sentence_piece(special, prefix=True, strips=()):
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
@@ -64,6 +87,12 @@ def sentence_piece(special):
     state = json.loads(tokenizer.to_str())
     state["added_tokens"] = [token for token in state["added_tokens"] if token["content"] in ["<unk>"] + special]
     state["pre_tokenizer"] = None
+    if not prefix:  # Gemma's, whose text begins with no space.
+        state["normalizer"] = state["normalizer"]["normalizers"][1]
+        state["pre_tokenizer"] = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+        state["decoder"]["decoders"].pop()
+    for token in state["added_tokens"]:
+        token["rstrip"] = token["content"] in strips
     tokenizer = Tokenizer.from_str(json.dumps(state))
     bos = special[0]
     tokenizer.post_processor = processors.TemplateProcessing(f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))])
@@ -126,12 +155,8 @@ def prm(render):
     return cases
 
 
-@torch.inference_mode()
-def main(out):
-    out, golden = pathlib.Path(out), {}
-    out.mkdir(exist_ok=True)
-    half = torch.bfloat16
-    chatml = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+def first_families(out, golden):
+    half, chatml = torch.bfloat16, CHATML_TOKENS
     llama = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
     rope = dict(rope_theta=500000.0, rope_scaling=dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0,
                                                       high_freq_factor=4.0, original_max_position_embeddings=64))
@@ -274,11 +299,222 @@ def main(out):
         return ids, torch.stack([(0.001 * ratio[first:end - 1].sum()).sigmoid() for end in ends])
     golden["eurus-prm"] = prm(render)
 
-    for folder in out.iterdir():
-        for name in ["generation_config.json", "special_tokens_map.json"]:
-            (folder / name).unlink(missing_ok=True) if folder.is_dir() else None
+def stirred(model):
+    """Norms begin at one (Gemma's at zero) and biases at zero, where nothing tells whether they are applied."""
+    for name, value in model.named_parameters():
+        if value.ndim == 1 or name.endswith("bias"):
+            value.add_(torch.randn_like(value) * 0.3)
+    return model
+
+
+# What transformers 5 writes in a config otherwise than the checkpoints of these families have it.
+NEW = ["rope_parameters", "dtype"]
+
+
+def decoder(model, tokenizer, folder, drop=(), **hub):
+    """Saved with a config in the words of the hub's. Read again without fused attention, which knows no caps and no sinks."""
+    save(stirred(model), tokenizer, folder, torch.bfloat16)
+    patch(folder, NEW + list(drop), torch_dtype="bfloat16", **hub)
+    return type(model).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+def heard(model):
+    """Gemma's large embedding would drown its layers: of random ones, every token would repeat itself."""
+    decoder = getattr(model, "model", model)
+    decoder.embed_tokens.weight *= 0.3
+    decoder.norm.weight += 3
+    return model
+
+
+def smollm3(folder):
+    torch.manual_seed(13)
+    t = wrapped(byte_level(CHATML_TOKENS), "<|im_end|>", None, CHATML)
+    config = SmolLM3Config(**shape(t, num_hidden_layers=4, intermediate_size=40, rope_theta=5e6, tie_word_embeddings=True))
+    # The fourth layer is not rotated. That the embedding is tied goes without saying.
+    m = decoder(SmolLM3ForCausalLM(config), t, folder, ["tie_word_embeddings"], rope_theta=5e6, rope_scaling=None)
+    return policy(m, t, SYSTEM)
+
+
+def gemma_tokenizer(template):
+    pieces = ["<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"]
+    return wrapped(sentence_piece(pieces, prefix=False), "<eos>", "<bos>", template)
+
+
+def gemma2(folder):
+    torch.manual_seed(28)
+    t = gemma_tokenizer(GEMMA_2)
+    # Caps so low that they bend what they cap; the real ones are 50 and 30. The first layer slides, as every other.
+    config = Gemma2Config(**shape(t, intermediate_size=48, head_dim=12, query_pre_attn_scalar=20, sliding_window=8,
+                                  attn_logit_softcapping=3.0, final_logit_softcapping=6.0, tie_word_embeddings=True))
+    m = decoder(heard(Gemma2ForCausalLM(config)), t, folder, ["layer_types", "tie_word_embeddings", "use_bidirectional_attention"],
+                rope_theta=10000.0, hidden_act="gelu_pytorch_tanh", cache_implementation="hybrid")
+    return policy(m, t, None, "\n\n" + SYSTEM)
+
+
+GEMMA = dict(intermediate_size=48, num_hidden_layers=4, head_dim=12, query_pre_attn_scalar=20, sliding_window=8,
+             sliding_window_pattern=3, tie_word_embeddings=True)
+
+
+def gemma3(folder):
+    torch.manual_seed(16)
+    t = gemma_tokenizer(GEMMA_3)
+    config = Gemma3TextConfig(**shape(t, **GEMMA, rope_theta=1e6, rope_local_base_freq=10000.0))
+    # Of every three layers the last is global.
+    m = decoder(heard(Gemma3ForCausalLM(config)), t, folder,
+                ["layer_types", "tie_word_embeddings", "use_bidirectional_attention"], rope_theta=1e6, rope_local_base_freq=10000.0,
+                rope_scaling=None, sliding_window_pattern=3, cache_implementation="hybrid")
+    return policy(m, t, SYSTEM)
+
+
+def gemma3_vision(folder):
+    """As the checkpoints from 4B on: the text half of a model that sees, its global rotations stretched."""
+    torch.manual_seed(16)
+    t = gemma_tokenizer(GEMMA_3)
+    stretched = dict(factor=8.0, rope_type="linear")
+    text = Gemma3TextConfig(**shape(t, **GEMMA, rope_theta=1e6, rope_local_base_freq=10000.0, rope_scaling=dict(stretched)))
+    sight = dict(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=8, patch_size=4,
+                 vision_use_head=False)
+    model = Gemma3ForConditionalGeneration(Gemma3Config(text_config=text, vision_config=sight, mm_tokens_per_image=4))
+    heard(model.model.language_model)
+    m = decoder(model, t, folder)
+    config = json.loads((folder / "config.json").read_text())
+    for key in NEW + ["layer_types", "_sliding_window_pattern", "tie_word_embeddings", "use_bidirectional_attention"]:
+        config["text_config"].pop(key, None)
+    config["text_config"] |= dict(rope_theta=1e6, rope_local_base_freq=10000.0, rope_scaling=stretched, sliding_window_pattern=3)
+    patch(folder, ["tie_word_embeddings"], text_config=config["text_config"])
+    m = type(m).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    return policy(m, t, SYSTEM)
+
+
+def phi3(folder):
+    torch.manual_seed(14)
+    turns = ["<|assistant|>", "<|system|>", "<|end|>", "<|user|>"]
+    t = wrapped(sentence_piece(["<s>", "</s>", "<|endoftext|>"] + turns, strips=turns), "<|endoftext|>", "<s>", PHI_3)
+    config = Phi3Config(**shape(t, intermediate_size=48, num_key_value_heads=4, sliding_window=24,
+                                original_max_position_embeddings=1024))
+    m = decoder(Phi3ForCausalLM(config), t, folder, rope_theta=10000.0, rope_scaling=None)
+    return policy(m, t, SYSTEM)
+
+
+def phi4_mini(folder):
+    torch.manual_seed(11)
+    special = ["<|endoftext|>", "<|assistant|>", "<|end|>", "<|system|>", "<|user|>"]
+    t = wrapped(byte_level(special), "<|endoftext|>", "<|endoftext|>", PHI_4)
+    # 12 of 16 numbers of a head are rotated. No prompt is long enough for the long factors, but all attention is scaled.
+    rope = dict(rope_theta=10000.0, partial_rotary_factor=0.75, rope_scaling=dict(
+        type="longrope", short_factor=[1.0, 1.1, 1.25, 1.5, 2.0, 3.0], long_factor=[1.0, 2.0, 4.0, 8.0, 16.0, 32.0]))
+    sizes = dict(num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=2048, original_max_position_embeddings=512)
+    more = dict(intermediate_size=48, sliding_window=4096, tie_word_embeddings=True)
+    config = Phi3Config(**shape(t, **sizes, **more, **json.loads(json.dumps(rope))))
+    return policy(decoder(Phi3ForCausalLM(config), t, folder, **rope), t, SYSTEM)
+
+
+def qwen3_moe(folder):
+    torch.manual_seed(20)
+    t = wrapped(byte_level(CHATML_TOKENS), "<|im_end|>", None, THINKING)
+    experts = dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, norm_topk_prob=True)
+    config = Qwen3MoeConfig(**shape(t, **experts, head_dim=16, rope_theta=1e6))
+    m = decoder(Qwen3MoeForCausalLM(config), t, folder, ["num_local_experts"], num_experts=4, rope_theta=1e6, rope_scaling=None)
+    return policy(m, t, SYSTEM, enable_thinking=False)
+
+
+HARMONY_TOKENS = ["<|startoftext|>", "<|endoftext|>", "<|return|>", "<|channel|>", "<|start|>", "<|end|>", "<|message|>"]
+OSS = dict(num_local_experts=4, num_experts_per_tok=2, head_dim=16, sliding_window=8, max_position_embeddings=2048)
+
+
+def gpt_oss_rope():
+    return dict(rope_theta=150000.0, rope_scaling=dict(rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, truncate=False,
+                                                      original_max_position_embeddings=512))
+
+
+def gpt_oss(folder):
+    torch.manual_seed(26)
+    t = wrapped(byte_level(HARMONY_TOKENS), "<|return|>", "<|startoftext|>", HARMONY)
+    m = GptOssForCausalLM(GptOssConfig(**shape(t, **OSS, **gpt_oss_rope(), intermediate_size=16)))
+    for layer in m.model.layers:  # So that some numbers are beyond the limit of 7.
+        layer.mlp.experts.gate_up_proj *= 3
+    m = decoder(m, t, folder, ["swiglu_alpha"], experts_per_token=2, initial_context_length=512, **gpt_oss_rope())
+    return policy(m, t, SYSTEM)
+
+
+def gpt_oss_mxfp4(folder):
+    """As it is published: of every 32 inputs of an expert, 16 bytes of two numbers and the exponent that they share."""
+    torch.manual_seed(12)
+    t = wrapped(byte_level(HARMONY_TOKENS), "<|return|>", "<|startoftext|>", HARMONY)
+    m = GptOssForCausalLM(GptOssConfig(**shape(t, **OSS, **gpt_oss_rope(), intermediate_size=64)))
+    decoder(m, t, folder, ["swiglu_alpha"], experts_per_token=2, initial_context_length=512, **gpt_oss_rope())
+    magnitudes, packed = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]), load_file(folder / "model.safetensors")
+    m = GptOssForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    for number, layer in enumerate(m.model.layers):
+        for name, outputs, inputs in [("gate_up_proj", 128, 32), ("down_proj", 32, 64)]:
+            blocks = torch.randint(256, (4, outputs, inputs // 32, 16), dtype=torch.uint8)
+            scales = torch.randint(123, 127, (4, outputs, inputs // 32), dtype=torch.uint8)
+            codes = torch.stack([blocks & 15, blocks >> 4], -1).flatten(-2).int()  # The lower half is the earlier number.
+            values = magnitudes[codes & 7] * (1 - 2 * (codes >> 3)) * 2.0 ** (scales[..., None].float() - 127)
+            getattr(layer.mlp.experts, name).copy_(values.flatten(-2).transpose(1, 2))
+            path = f"model.layers.{number}.mlp.experts.{name}"
+            del packed[path]
+            packed |= {f"{path}_blocks": blocks, f"{path}_scales": scales}
+    save_file(packed, folder / "model.safetensors", metadata={"format": "pt"})
+    patch(folder, quantization_config=dict(quant_method="mxfp4", modules_to_not_convert=[
+        "model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]))
+    return policy(m, t, SYSTEM)
+
+
+def olmo2(folder):
+    torch.manual_seed(16)
+    t = wrapped(byte_level(["<|endoftext|>"]), "<|endoftext|>", "<|endoftext|>", OLMO)
+    config = Olmo2Config(**shape(t, intermediate_size=48, rope_theta=500000.0))
+    m = decoder(Olmo2ForCausalLM(config), t, folder, rope_theta=500000.0, rope_scaling=None)
+    return policy(m, t, SYSTEM)
+
+
+def lora(folder, rank=4, targets=("q_proj", "v_proj", "down_proj"), stabilized=False, dtype=torch.float32):
+    """An adapter as PEFT saves it, of the checkpoint beside it; the golden values are those of the merged weights."""
+    torch.manual_seed(19 + rank)
+    base, alpha, tensors = folder.parent / "qwen2.5", 8, {}
+    t = PreTrainedTokenizerFast.from_pretrained(base)
+    m = Qwen2ForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation="eager").eval()
+    for name, module in m.named_modules():
+        if name.rsplit(".", 1)[-1] in targets:
+            a = (torch.randn(rank, module.in_features) * 0.3).to(dtype)
+            b = (torch.randn(module.out_features, rank) * 0.3).to(dtype)
+            tensors |= {f"base_model.model.{name}.lora_A.weight": a, f"base_model.model.{name}.lora_B.weight": b}
+            module.weight += alpha / (rank ** 0.5 if stabilized else rank) * (b.float() @ a.float())
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = dict(alpha_pattern={}, auto_mapping=None, base_model_name_or_path="../qwen2.5", bias="none", fan_in_fan_out=False,
+                  inference_mode=True, init_lora_weights=True, layers_pattern=None, layers_to_transform=None, lora_alpha=alpha,
+                  lora_bias=False, lora_dropout=0.0, modules_to_save=None, peft_type="LORA", r=rank, rank_pattern={},
+                  revision=None, target_modules=list(targets), task_type="CAUSAL_LM", use_dora=False, use_rslora=stabilized)
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2))
+    return policy(m, t, SYSTEM)
+
+
+def lora_rs(folder):
+    every = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    return lora(folder, 2, every, True, torch.bfloat16)
+
+
+DECODERS = {"smollm3": smollm3, "gemma2": gemma2, "gemma3": gemma3, "gemma3-vision": gemma3_vision, "phi3": phi3,
+            "phi4-mini": phi4_mini, "qwen3-moe": qwen3_moe, "gpt-oss": gpt_oss, "gpt-oss-mxfp4": gpt_oss_mxfp4, "olmo2": olmo2,
+            "lora": lora, "lora-rs": lora_rs}
+
+
+@torch.inference_mode()
+def main(out, *names):
+    out, golden = pathlib.Path(out), {}
+    out.mkdir(exist_ok=True)
+    if not names:
+        first_families(out, golden)
+    for name in names or DECODERS:
+        golden[name] = DECODERS[name](out / name)
     for name, cases in golden.items():
+        for file in ["generation_config.json", "special_tokens_map.json"]:
+            (out / name / file).unlink(missing_ok=True)
         (out / name / "golden.json").write_text(json.dumps(cases, separators=(",", ":"), ensure_ascii=False) + "\n")
 
 
 main(*sys.argv[1:])
+

@@ -1,0 +1,203 @@
+//! What is done to rows of numbers between matrix products. The exponential is our own, so that results are the same on every
+//! machine, whatever its C library, and so that it is done many at a time.
+
+use super::blocks::BLOCK;
+use super::isa::vectorized;
+use super::panels::Chunks;
+
+/// Rows that were rounded to 8 bits, each in blocks of 32 with a scale of their own.
+#[derive(Debug, Default)]
+pub(crate) struct QuantizedRows {
+    pub(super) quants: Vec<i8>,
+    pub(super) scales: Vec<f32>,
+    /// Of the quants of a block.
+    pub(super) sums: Vec<i32>,
+}
+
+impl QuantizedRows {
+    /// Rounds rows of `width` numbers; the memory of earlier ones is used again.
+    pub(crate) fn fill(&mut self, x: &[f32], width: usize) {
+        let blocks = width.div_ceil(BLOCK);
+        let rows = x.len() / width;
+        self.quants.resize(rows * blocks * BLOCK, 0);
+        self.scales.resize(rows * blocks, 0.0);
+        self.sums.resize(rows * blocks, 0);
+        // Some rows each.
+        let taken = (WORTH / width).max(1).min(rows.max(1));
+        let quants = self.quants.chunks_mut(taken * blocks * BLOCK);
+        let scales = self.scales.chunks_mut(taken * blocks);
+        let sums = self.sums.chunks_mut(taken * blocks);
+        let parts = quants.zip(scales).zip(sums);
+        Chunks::new(parts).for_each(|number, ((quants, scales), sums)| {
+            let rows = x[number * taken * width..].chunks_exact(width);
+            let quants = quants.chunks_exact_mut(blocks * BLOCK);
+            let scales = scales.chunks_exact_mut(blocks);
+            let sums = sums.chunks_exact_mut(blocks);
+            for (((x, quants), scales), sums) in rows.zip(quants).zip(scales).zip(sums) {
+                quantize(x, quants, scales, sums);
+            }
+        });
+    }
+
+    pub(super) fn is_of(&self, rows: usize, blocks: usize) -> bool {
+        let count = rows * blocks;
+        self.quants.len() == count * BLOCK && self.scales.len() == count && self.sums.len() == count
+    }
+}
+
+vectorized! {
+    fn quantize(x: &[f32], quants: &mut [i8], scales: &mut [f32], sums: &mut [i32]) {
+        let blocks = x.chunks(BLOCK).zip(quants.as_chunks_mut::<BLOCK>().0);
+        for (((x, quants), scale), sum) in blocks.zip(scales).zip(sums) {
+            // What a last block lacks is zero.
+            let mut block = [0f32; BLOCK];
+            block[..x.len()].copy_from_slice(x);
+            let mut largest = [0f32; 8];
+            for eight in block.as_chunks::<8>().0 {
+                for lane in 0..8 {
+                    let size = eight[lane].abs();
+                    largest[lane] = if size > largest[lane] { size } else { largest[lane] };
+                }
+            }
+            let largest = largest.into_iter().fold(0f32, f32::max);
+            *scale = largest / 127.0;
+            let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+            let mut rounded = [0i32; BLOCK];
+            for (q, x) in rounded.iter_mut().zip(&block) {
+                // Adding so much rounds to a whole number, half to even; it is then the lowest bits.
+                *q = (x * inverse + ROUNDER).to_bits() as i32 - ROUNDER.to_bits() as i32;
+            }
+            *sum = rounded.iter().sum();
+            for (quant, q) in quants.iter_mut().zip(&rounded) {
+                *quant = *q as i8;
+            }
+        }
+    }
+}
+
+/// 1.5 · 2²³: numbers of this size have no fraction.
+const ROUNDER: f32 = 12_582_912.0;
+
+/// eˣ within 1.5 units of the last place; 0 below −87.3, and no more than e⁸⁸.
+#[inline(always)]
+pub(crate) fn exp(x: f32) -> f32 {
+    let bounded = x.clamp(-87.3, 88.0);
+    // x = n ln 2 + r
+    let shifted = bounded * std::f32::consts::LOG2_E + ROUNDER;
+    let n = shifted - ROUNDER;
+    let r = bounded - n * 0.693_359_4;
+    let r = r + n * 2.121_944_4e-4;
+    let mut p = 1.0 / 5040.0;
+    for term in [
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
+        p = p * r + term;
+    }
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()));
+    if x < -87.3 { 0.0 } else { p * power }
+}
+
+vectorized! {
+    /// `silu(gate) · up` of each row `[gate, up]`.
+    fn swiglu_rows(gate_up: &[f32], out: &mut [f32], width: usize) {
+        for (pair, out) in gate_up.chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
+            let (gate, up) = pair.split_at(width);
+            for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
+                *out = gate / (1.0 + exp(-gate)) * up;
+            }
+        }
+    }
+}
+
+/// `silu(gate) · up` of each row `[gate, up]`, `2 · width` numbers.
+pub(crate) fn swiglu(gate_up: &[f32], out: &mut [f32], width: usize) {
+    shared(out, width, |first, out| {
+        let place = 2 * first * width..2 * (first * width + out.len());
+        swiglu_rows(&gate_up[place], out, width);
+    });
+}
+
+/// Gives each core some rows: (the first one's number, the rows).
+fn shared(out: &mut [f32], width: usize, each: impl Fn(usize, &mut [f32]) + Sync) {
+    // Norms take rows by four.
+    let taken = (WORTH / width).max(1).next_multiple_of(4);
+    let chunks = Chunks::new(out.chunks_mut(taken * width));
+    chunks.for_each(|chunk, out| each(chunk * taken, out));
+}
+
+/// Numbers that are worth the way to another core.
+const WORTH: usize = 1 << 13;
+
+vectorized! {
+    /// `x / rms(x) · weight` of each row. Sums are in order, those of four rows side by side.
+    fn rms_norm_rows(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+        let width = weight.len();
+        for (x, out) in x.chunks(4 * width).zip(out.chunks_mut(4 * width)) {
+            let mut squares = [0f32; 4];
+            if x.len() == 4 * width {
+                let (a, rest) = x.split_at(width);
+                let (b, rest) = rest.split_at(width);
+                let (c, d) = rest.split_at(width);
+                for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
+                    squares[0] += a * a;
+                    squares[1] += b * b;
+                    squares[2] += c * c;
+                    squares[3] += d * d;
+                }
+            } else {
+                for (square, x) in squares.iter_mut().zip(x.chunks_exact(width)) {
+                    *square = x.iter().map(|x| x * x).sum();
+                }
+            }
+            let rows = x.chunks_exact(width).zip(out.chunks_exact_mut(width));
+            for (square, (x, out)) in squares.iter().zip(rows) {
+                let root = (square / width as f32 + eps).sqrt();
+                for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
+                    *out = x / root * weight;
+                }
+            }
+        }
+    }
+}
+
+/// `x / rms(x) · weight` of each row.
+pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    let width = weight.len();
+    shared(out, width, |first, out| {
+        let place = first * width..first * width + out.len();
+        rms_norm_rows(&x[place], weight, eps, out);
+    });
+}
+
+vectorized! {
+    /// Adds numbers to others.
+    pub(crate) fn add(x: &mut [f32], more: &[f32]) {
+        for (x, more) in x.iter_mut().zip(more) {
+            *x += more;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponential_is_right_to_the_last_places() {
+        for at in -8700i32..8800 {
+            let x = at as f32 / 100.0 + 0.001;
+            let exact = f64::from(x).exp();
+            let gap = (f64::from(exp(x)) - exact).abs() / exact;
+            assert!(gap < 1.8e-7, "{x}: {gap}");
+        }
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+        assert_eq!(exp(0.0), 1.0);
+        assert!(exp(1e9).is_finite());
+    }
+}
