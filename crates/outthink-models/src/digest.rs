@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Result, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use outthink_engine::{Checkpoint, Weights};
 use sha2::{Digest, Sha256};
@@ -38,6 +38,15 @@ pub fn digest(checkpoint: &Checkpoint) -> Result<Option<String>> {
         add(&mut hash, file)?;
     }
     Ok(Some(hex(&hash.finalize()[..16])))
+}
+
+/// The same of files in this order, whatever they are.
+pub(crate) fn digest_of(files: &[PathBuf]) -> Result<String> {
+    let mut hash = Sha256::new();
+    for file in files {
+        add(&mut hash, file)?;
+    }
+    Ok(hex(&hash.finalize()[..16]))
 }
 
 /// Bytes in hexadecimal, as checksums are written.

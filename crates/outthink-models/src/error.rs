@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use outthink_remote::Role;
 
-use crate::HubError;
+use crate::{HubError, StartError};
 
 /// Why there is no model of a name.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +100,19 @@ pub enum LoadError {
     /// The servers do not answer, or not as they must.
     #[error(transparent)]
     Connect(#[from] outthink_remote::Error),
+    /// No server is started for it.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The engine does not run it, and a server may.
+    #[error("`--{role} {started}` starts a server that may run it")]
+    NeedsServer {
+        /// What it was to be.
+        role: Role,
+        /// Its name with that of a program before it.
+        started: String,
+        /// What the engine does not run.
+        source: Box<Self>,
+    },
     /// A configuration file says nothing of this role.
     #[error("{name} has no section [{role}]")]
     NoSection {
@@ -156,6 +169,7 @@ impl LoadError {
             | Self::HoldsNoModel { source: error, .. }
             | Self::NotHere { source: error, .. } => !error.is_passing(),
             Self::Connect(error) => error.is_configuration(),
+            Self::Start(error) => error.is_input(),
             _ => true,
         }
     }

@@ -78,7 +78,7 @@ fn unknown(name: &str) -> LoadError {
 }
 
 /// What a missing file may have been meant for: the one in its folder whose name is most like it.
-fn neighbour(missing: &Path) -> String {
+pub(crate) fn neighbour(missing: &Path) -> String {
     let folder = missing
         .parent()
         .filter(|folder| *folder != Path::new(""))

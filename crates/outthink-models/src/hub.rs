@@ -186,6 +186,9 @@ impl HubError {
     }
 }
 
+/// The revision where none is named.
+const MAIN: &str = "main";
+
 /// `owner/name`, with `@revision` if one is wanted, and `/FILE.gguf` for one of many files.
 pub struct HubId<'n> {
     owner: &'n str,
@@ -208,7 +211,7 @@ impl<'n> HubId<'n> {
             Some((id, file)) => (id, Some(file)),
             None => (rest, None),
         };
-        let (name, revision) = id.split_once('@').unwrap_or((id, "main"));
+        let (name, revision) = id.split_once('@').unwrap_or((id, MAIN));
         let known = is_plain(owner) && is_plain(name) && is_plain(revision);
         let file_fits = file.is_none_or(|file| is_plain(file) && file.ends_with(".gguf"));
         (known && file_fits).then_some(Self {
@@ -248,7 +251,51 @@ impl<'n> HubId<'n> {
         Ok(made)
     }
 
+    /// `owner/name`.
+    pub(crate) fn repository_id(&self) -> String {
+        format!("{}/{}", self.owner, self.name)
+    }
+
+    /// The revision, if one is named.
+    pub(crate) fn named_revision(&self) -> Option<String> {
+        (self.revision != MAIN).then(|| self.revision.to_owned())
+    }
+
+    /// Is it one of many files?
+    pub(crate) fn is_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// A folder with what makes tokens of text, whether the weights are there or not: for those who have a server that fetches
+    /// them itself.
+    pub(crate) fn fetch_prompt_files(&self, tell: &dyn Fn(Notice)) -> Result<PathBuf, HubError> {
+        let snapshot = self.snapshot();
+        if snapshot.join("tokenizer.json").is_file() && snapshot.join("config.json").is_file() {
+            return Ok(snapshot);
+        }
+        self.download_of(tell, |files| {
+            let of_prompts = |name: &&String| {
+                let words = name.ends_with(".json") && !name.ends_with(".index.json");
+                !name.contains('/') && (words || name.ends_with(".jinja"))
+            };
+            Ok(files.iter().filter(of_prompts).cloned().collect())
+        })?;
+        Ok(self.snapshot())
+    }
+
     fn download(&self, tell: &dyn Fn(Notice)) -> Result<PathBuf, HubError> {
+        self.download_of(tell, |files| self.wanted(files))?;
+        self.cached().ok_or_else(|| HubError::Lacking {
+            id: self.to_string(),
+        })
+    }
+
+    /// Fetches those of the repository's files that are wanted.
+    fn download_of(
+        &self,
+        tell: &dyn Fn(Notice),
+        wanted: impl Fn(&[String]) -> Result<Vec<String>, HubError>,
+    ) -> Result<(), HubError> {
         if is_offline() {
             let cache = cache::root();
             return Err(HubError::Offline {
@@ -269,7 +316,7 @@ impl<'n> HubId<'n> {
             });
         }
         let files: Vec<String> = siblings.into_iter().map(|file| file.rfilename).collect();
-        let wanted = self.wanted(&files)?;
+        let wanted = wanted(&files)?;
         tell(Notice::Fetching {
             repository: format!("{}/{}", self.owner, self.name),
             commit: commit.clone(),
@@ -285,10 +332,7 @@ impl<'n> HubId<'n> {
                 })
                 .map_err(|error| error.about(file))?;
         }
-        repository.refer(self.revision, &commit)?;
-        self.cached().ok_or_else(|| HubError::Lacking {
-            id: self.to_string(),
-        })
+        repository.refer(self.revision, &commit)
     }
 
     /// What the repository holds at the revision.
@@ -367,13 +411,18 @@ impl<'n> HubId<'n> {
         }
     }
 
-    /// The snapshot or file in the cache, if it is whole.
-    fn cached(&self) -> Option<PathBuf> {
+    /// Where the revision's files lie in the cache, or would.
+    fn snapshot(&self) -> PathBuf {
         let repository = self.repository();
         let reference = repository.folder().join("refs").join(self.revision);
         let commit = std::fs::read_to_string(reference);
         let commit = commit.unwrap_or_else(|_| self.revision.to_owned());
-        let folder = repository.snapshot(commit.trim());
+        repository.snapshot(commit.trim())
+    }
+
+    /// The snapshot or file in the cache, if it is whole.
+    fn cached(&self) -> Option<PathBuf> {
+        let folder = self.snapshot();
         match self.file {
             Some(file) => {
                 let parts = gguf_parts(file);
@@ -433,6 +482,11 @@ struct Sibling {
 fn is_plain(part: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !part.is_empty() && !part.starts_with('.') && part.chars().all(allowed)
+}
+
+/// The key for the hub, if there is one.
+pub(crate) fn token() -> Option<String> {
+    cache::token()
 }
 
 fn is_offline() -> bool {

@@ -7,6 +7,7 @@ use outthink_remote::Facts;
 use serde_json::{Value, json};
 
 use crate::digest::digest;
+use crate::started::Started;
 use crate::{AnyPolicy, AnyVerifier, LoadError, Loader, ModelSpec, STEP_CHECKER};
 
 impl Loader {
@@ -27,7 +28,7 @@ impl Loader {
             }
             AnyPolicy::Remote(servers) => {
                 let model = servers.model();
-                (model, served(model, servers.facts()))
+                (model, served(model, servers.facts(), spec)?)
             }
         };
         identity["parameters"] = json!(policy.cost().map(|cost| cost.parameters));
@@ -48,7 +49,7 @@ impl Loader {
     ) -> Result<Value, LoadError> {
         let dtype = spec.dtype;
         let mut identity = match verifier.bare() {
-            AnyVerifier::Remote(servers) => served(servers.model(), servers.facts()),
+            AnyVerifier::Remote(servers) => served(servers.model(), servers.facts(), spec)?,
             AnyVerifier::StepChecker(_) => {
                 json!({"model": STEP_CHECKER, "dtype": dtype.to_string()})
             }
@@ -87,10 +88,16 @@ impl Loader {
     }
 }
 
-/// What a served model is known by: its name and the kind of server, whose numbers differ in the last digits.
-fn served(model: &str, facts: &[Facts]) -> Value {
+/// What a served model is known by: its name and the kind of server, whose numbers differ in the last digits. Where a server
+/// was started with files of this machine, these say more than a name.
+fn served(model: &str, facts: &[Facts], spec: &ModelSpec) -> Result<Value, LoadError> {
     let kind = facts.first().map(|facts| facts.dialect.to_string());
-    json!({"served": model, "kind": kind})
+    let started = Started::parse(&spec.model);
+    let digest = started.map(|started| started.digest()).transpose()?;
+    Ok(match digest.flatten() {
+        Some(digest) => json!({"files": digest, "kind": kind}),
+        None => json!({"served": model, "kind": kind}),
+    })
 }
 
 /// Servers tell a model's parameters, if anything: what attention costs is left out.

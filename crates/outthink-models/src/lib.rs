@@ -1,8 +1,9 @@
 //! From a name to a model that can be searched with.
 //!
 //! A name is that of an embedded model (or of two, joined by `+`), a checkpoint folder, a .gguf file, an id of the Hugging
-//! Face hub, addresses of servers, or an outthink.toml. [`policy`] and [`verifier`] load what it means, with its profile, its
-//! size and an identity that stays the same wherever the model lies:
+//! Face hub, addresses of servers, an outthink.toml, or a program and what it is started with (`llama.cpp:FILE.gguf`,
+//! `vllm:MODEL`, `sglang:MODEL`). [`policy`] and [`verifier`] load what it means, with its profile, its size and an identity that
+//! stays the same wherever the model lies:
 //!
 //! ```no_run
 //! let policy = outthink_models::policy("Qwen/Qwen2.5-0.5B-Instruct")?;
@@ -22,15 +23,17 @@ mod loader;
 mod notice;
 mod policy;
 mod spec;
+mod started;
 mod verifier;
 
 pub use digest::{digest, hex};
 pub use error::{AskError, LoadError};
 pub use hub::HubError;
-pub use loader::{Loader, servers};
+pub use loader::{Loader, is_served, servers};
 pub use notice::Notice;
 pub use policy::{AnyPolicy, LoadedPolicy, PolicyExperts, limits};
 pub use spec::ModelSpec;
+pub use started::{StartError, StartNotice};
 pub use verifier::{AnyVerifier, LoadedVerifier, STEP_CHECKER, mismatch};
 
 /// Loads a policy, without a word: `policy("micro-0.3m")`, or from a [`ModelSpec`].

@@ -14,6 +14,7 @@ use outthink_remote::{Config, RemotePolicy, RemoteVerifier, Role, Servers};
 use crate::hub::HubId;
 use crate::identity::{info, short_name};
 use crate::policy::both;
+use crate::started::{self, Started};
 use crate::{
     AnyPolicy, AnyVerifier, LoadError, LoadedPolicy, LoadedVerifier, ModelSpec, Notice,
     PolicyExperts, STEP_CHECKER, files,
@@ -66,8 +67,26 @@ pub fn servers(name: &str, role: Role) -> Result<Option<Servers>, LoadError> {
     servers.map(Some).ok_or(LoadError::NoSection { name, role })
 }
 
+/// Is a model of this name asked on a server, there or to be started?
+///
+/// # Errors
+///
+/// As for [`servers`].
+pub fn is_served(name: &str, role: Role) -> Result<bool, LoadError> {
+    Ok(servers(name, role)?.is_some() || Started::parse(name).is_some())
+}
+
+/// A model's servers, with what is known of it before they are asked.
+pub(crate) struct Served {
+    pub(crate) servers: Servers,
+    /// What it is prompted with, where that is not left to them.
+    pub(crate) files: Option<PromptFiles>,
+    /// The profile, if one is named or fits the files.
+    pub(crate) profile: Option<Profile>,
+}
+
 /// A profile by name, or from a file.
-fn profile(name: Option<&str>) -> Result<Option<Profile>, LoadError> {
+pub(crate) fn profile(name: Option<&str>) -> Result<Option<Profile>, LoadError> {
     let Some(name) = name else {
         return Ok(None);
     };
@@ -91,6 +110,17 @@ fn tokenizer(servers: &Servers, spec: &ModelSpec) -> Option<String> {
     let configured = servers.tokenizer.as_ref();
     let configured = configured.map(|path| path.to_string_lossy().into_owned());
     spec.tokenizer.clone().or(configured)
+}
+
+/// What a checkpoint is prompted with.
+pub(crate) fn files_of(checkpoint: &Checkpoint) -> Result<PromptFiles, outthink_prompt::Error> {
+    PromptFiles::new(
+        &checkpoint.config,
+        &checkpoint.generation,
+        &checkpoint.tokenizer,
+        &checkpoint.tokenizer_config,
+        checkpoint.template.to_string(),
+    )
 }
 
 impl Loader {
@@ -177,8 +207,8 @@ impl Loader {
     ///
     /// As for [`Loader::policy`].
     pub fn any_policy(&self, spec: &ModelSpec) -> Result<AnyPolicy, LoadError> {
-        if let Some(servers) = servers(&spec.model, Role::Policy)? {
-            return Ok(AnyPolicy::Remote(self.remote_policy(&servers, spec)?));
+        if let Some(servers) = self.remote_policy(spec)? {
+            return Ok(AnyPolicy::Remote(servers));
         }
         let Some(pair) = Experts::find(&spec.model) else {
             let policy = self.embedded_policy(spec)?;
@@ -215,8 +245,8 @@ impl Loader {
         if spec.model == STEP_CHECKER {
             return Ok(AnyVerifier::StepChecker(StepChecker));
         }
-        if let Some(servers) = servers(&spec.model, Role::Verifier)? {
-            return Ok(AnyVerifier::Remote(self.remote_verifier(&servers, spec)?));
+        if let Some(servers) = self.remote_verifier(spec)? {
+            return Ok(AnyVerifier::Remote(servers));
         }
         let Some(pair) = Experts::find(&spec.model) else {
             let verifier = self.embedded_verifier(&spec.model, spec)?;
@@ -246,12 +276,15 @@ impl Loader {
     /// Where there is no such model here or on the hub, or it is no policy.
     pub fn embedded_policy(&self, spec: &ModelSpec) -> Result<EmbeddedPolicy, LoadError> {
         let profile = profile(spec.profile.as_deref())?;
-        let checkpoint = self.checkpoint(&spec.model, spec.dtype)?;
-        EmbeddedPolicy::load(&checkpoint, profile).map_err(|source| LoadError::Model {
-            role: Role::Policy,
-            name: spec.model.clone(),
-            source,
-        })
+        let load = || {
+            let checkpoint = self.checkpoint(&spec.model, spec.dtype)?;
+            EmbeddedPolicy::load(&checkpoint, profile).map_err(|source| LoadError::Model {
+                role: Role::Policy,
+                name: spec.model.clone(),
+                source,
+            })
+        };
+        load().map_err(|error| started::advise(error, &spec.model, Role::Policy))
     }
 
     /// A verifier in this process, likewise.
@@ -260,7 +293,8 @@ impl Loader {
         name: &str,
         spec: &ModelSpec,
     ) -> Result<EmbeddedVerifier, LoadError> {
-        let model = self.checkpoint(name, spec.dtype)?;
+        let model = self.checkpoint(name, spec.dtype);
+        let model = model.map_err(|error| started::advise(error, name, Role::Verifier))?;
         let reference = spec.reference.as_deref();
         let reference = reference
             .map(|name| self.checkpoint(name, spec.dtype))
@@ -271,55 +305,69 @@ impl Loader {
             role: Role::Verifier,
             name: name.to_owned(),
             source,
-        })?;
+        });
+        let verifier = verifier.map_err(|error| started::advise(error, name, Role::Verifier))?;
         Ok(match spec.windows {
             true => verifier.with_windows(),
             false => verifier,
         })
     }
 
-    /// Servers as a policy.
+    /// Servers as a policy, if they are what is named; those that are to be started run as long as it.
     ///
     /// # Errors
     ///
-    /// Where they cannot be reached, or are not what is asked for, or the tokenizer or the profile is none.
-    pub fn remote_policy(
-        &self,
-        servers: &Servers,
-        spec: &ModelSpec,
-    ) -> Result<RemotePolicy, LoadError> {
-        let tokenizer = tokenizer(servers, spec);
-        let files = tokenizer.map(|name| self.prompt_files(&name)).transpose()?;
-        let named = spec.profile.as_deref();
-        let profile = profile(named.or(servers.profile.as_deref()))?;
-        Ok(RemotePolicy::connect_with(
+    /// Where they cannot be started or reached, or are not what is asked for, or the tokenizer or the profile is none.
+    pub fn remote_policy(&self, spec: &ModelSpec) -> Result<Option<RemotePolicy>, LoadError> {
+        let Some(served) = self.served(spec, Role::Policy)? else {
+            return Ok(None);
+        };
+        let Served {
             servers,
             files,
             profile,
-            self.of_servers(),
-        )?)
+        } = served;
+        let policy = RemotePolicy::connect_with(&servers, files, profile, self.of_servers())?;
+        Ok(Some(policy))
     }
 
-    /// Servers as a verifier.
+    /// Servers as a verifier, likewise.
     ///
     /// # Errors
     ///
     /// As for a policy, and where no tokenizer is named.
-    pub fn remote_verifier(
-        &self,
-        servers: &Servers,
-        spec: &ModelSpec,
-    ) -> Result<RemoteVerifier, LoadError> {
-        let tokenizer = tokenizer(servers, spec).ok_or(LoadError::NoTokenizer)?;
-        let files = self.prompt_files(&tokenizer)?;
-        let named = spec.profile.as_deref();
-        let profile = profile(named.or(servers.profile.as_deref()))?;
-        Ok(RemoteVerifier::connect_with(
+    pub fn remote_verifier(&self, spec: &ModelSpec) -> Result<Option<RemoteVerifier>, LoadError> {
+        let Some(served) = self.served(spec, Role::Verifier)? else {
+            return Ok(None);
+        };
+        let Served {
             servers,
             files,
             profile,
-            self.of_servers(),
-        )?)
+        } = served;
+        let files = files.ok_or(LoadError::NoTokenizer)?;
+        let verifier = RemoteVerifier::connect_with(&servers, files, profile, self.of_servers())?;
+        Ok(Some(verifier))
+    }
+
+    /// The servers of a model, if it has any: at the addresses that are named, or started for it.
+    fn served(&self, spec: &ModelSpec, role: Role) -> Result<Option<Served>, LoadError> {
+        let Some(servers) = servers(&spec.model, role)? else {
+            let started = Started::parse(&spec.model);
+            return started
+                .map(|started| self.start(&started, spec, role))
+                .transpose();
+        };
+        let tokenizer = tokenizer(&servers, spec);
+        if role == Role::Verifier && tokenizer.is_none() {
+            return Err(LoadError::NoTokenizer);
+        }
+        let named = spec.profile.as_deref();
+        Ok(Some(Served {
+            files: tokenizer.map(|name| self.prompt_files(&name)).transpose()?,
+            profile: profile(named.or(servers.profile.as_deref()))?,
+            servers,
+        }))
     }
 
     fn of_servers(&self) -> impl Fn(outthink_remote::Notice) + Send + Sync + 'static {
@@ -328,20 +376,17 @@ impl Loader {
     }
 
     /// What a server's model is prompted with: files of a folder, of the micro family or of the hub.
-    fn prompt_files(&self, name: &str) -> Result<PromptFiles, LoadError> {
+    pub(crate) fn prompt_files(&self, name: &str) -> Result<PromptFiles, LoadError> {
         let folder = Path::new(name);
         let is_hub = HubId::parse(name).is_some() && !folder.join("tokenizer.json").is_file();
         if folder.is_dir() && !is_hub {
             return Ok(PromptFiles::read(folder)?);
         }
-        let checkpoint = self.checkpoint(name, Precision::Auto)?;
-        Ok(PromptFiles::new(
-            &checkpoint.config,
-            &checkpoint.generation,
-            &checkpoint.tokenizer,
-            &checkpoint.tokenizer_config,
-            checkpoint.template.to_string(),
-        )?)
+        Ok(files_of(&self.checkpoint(name, Precision::Auto)?)?)
+    }
+
+    pub(crate) fn tell(&self, notice: Notice) {
+        (self.tell)(notice);
     }
 
     /// The files of a model: of the micro family, of a folder, a GGUF file, or the hub's. A name that may be either is the path

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::StartNotice;
+
 /// Something to be shown to a person; its `Display` is a line without an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,6 +29,8 @@ pub enum Notice {
         /// Where they are written to.
         folder: PathBuf,
     },
+    /// Of a server that is started; one that ends too early is told whenever it does.
+    Start(StartNotice),
     /// Of a model's servers; these may come as long as the model is used.
     Servers(outthink_remote::Notice),
 }
@@ -46,6 +50,7 @@ impl fmt::Display for Notice {
                 "{id} holds pickled weights; writing them as safetensors to {}",
                 folder.display()
             ),
+            Self::Start(notice) => notice.fmt(f),
             Self::Servers(notice) => notice.fmt(f),
         }
     }

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ModelSpec {
     /// The name of an embedded model or two joined by `+`, a checkpoint folder, a .gguf file, a hub id as
-    /// `owner/name@revision`, servers as `http://h1:8000/v1,http://h2:8000/v1#model`, or an outthink.toml; of a verifier also
-    /// `step-checker`.
+    /// `owner/name@revision`, servers as `http://h1:8000/v1,http://h2:8000/v1#model`, an outthink.toml, or a server that is
+    /// started as `llama.cpp:FILE.gguf`, `vllm:MODEL` or `sglang:MODEL`; of a verifier also `step-checker`.
     pub model: String,
     /// What to call it, if not by the last part of its name.
     #[serde(skip_serializing_if = "Option::is_none")]

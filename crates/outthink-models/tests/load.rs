@@ -265,3 +265,28 @@ fn a_spec_is_read_as_it_is_written() {
         "unknown type of weights `f8` (one of auto, f32, stored, q8_0)"
     );
 }
+
+#[test]
+fn what_the_engine_does_not_run_is_offered_a_server() {
+    let folder = std::env::temp_dir().join(format!("outthink-foreign-{}", std::process::id()));
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/micro/micro-24k");
+    std::fs::create_dir_all(&folder).unwrap();
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(format!("{own}/{file}"), folder.join(file)).unwrap();
+    }
+    let config = std::fs::read_to_string(folder.join("config.json")).unwrap();
+    let foreign = config.replace("ForCausalLM", "OfTomorrowForCausalLM");
+    std::fs::write(folder.join("config.json"), foreign).unwrap();
+    let name = folder.display().to_string();
+    for (told, role) in [
+        (refused(policy(name.as_str())), "policy"),
+        (refused(verifier(name.as_str())), "verifier"),
+    ] {
+        let advice = format!("`--{role} vllm:{name}` starts a server that may run it: ");
+        assert!(
+            told.starts_with(&advice) && told.contains("OfTomorrow"),
+            "{told}"
+        );
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}

@@ -1,8 +1,10 @@
 //! Where servers are and what they may be asked: `outthink.toml`, or `url,url#model` on the command line.
 
+use std::any::Any;
 use std::env::VarError;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use outthink_core::visible_line;
@@ -107,6 +109,9 @@ pub struct Servers {
     /// answer; costs processor time per token on both sides.
     #[serde(default)]
     pub stream: bool,
+    /// What must last as long as they are used, as the process of one that was started for this.
+    #[serde(skip)]
+    pub process: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 fn default_timeout() -> f64 {
@@ -171,6 +176,7 @@ impl Servers {
             patience_seconds: default_patience(),
             attempts: default_attempts(),
             stream: false,
+            process: None,
         })
     }
 

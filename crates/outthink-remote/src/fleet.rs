@@ -1,5 +1,6 @@
 //! The servers of a role after the first contact: what they have in common, and what each of them is.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use outthink_prompt::{Profile, PromptFiles};
@@ -19,6 +20,7 @@ pub(crate) struct Fleet {
     pub(crate) facts: Vec<Facts>,
     /// The smallest context of any, in tokens.
     context: Option<usize>,
+    _process: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Fleet {
@@ -43,6 +45,7 @@ impl Fleet {
             model: first.model.clone(),
             context: facts.iter().filter_map(|facts| facts.context).min(),
             facts,
+            _process: servers.process.clone(),
         })
     }
 

@@ -200,8 +200,7 @@ fn describe(profile: &str, cost: ModelCost, context: usize) {
 
 fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<AnyPolicy, Failure> {
     println!("policy {}", choice.name());
-    if let Some(servers) = models::servers(choice.name(), Role::Policy)? {
-        let policy = models::remote_policy(&servers, choice)?;
+    if let Some(policy) = models::remote_policy(choice)? {
         remote_policy(&policy, checks);
         return Ok(AnyPolicy::Remote(policy));
     }
@@ -395,8 +394,8 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
     if choice.name() == "none" {
         return Ok(None);
     }
-    let is_server = models::servers(choice.name(), Role::Verifier)?.is_some();
-    if !is_server && Experts::find(choice.name()).is_none() {
+    let is_served = models::is_served(choice.name(), Role::Verifier)?;
+    if !is_served && Experts::find(choice.name()).is_none() {
         memory(choice.name(), choice.verifier_dtype, checks)?;
     }
     let Some(model) = models::verifier(choice)? else {

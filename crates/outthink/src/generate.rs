@@ -5,7 +5,7 @@ use futures::executor::block_on;
 use outthink_core::{Continuation, Sampling, Stop, Until, Usage, draw_seed};
 use outthink_engine::{DrawRequest, DrawnText};
 use outthink_prompt::Message;
-use outthink_remote::{RemotePolicy, Role};
+use outthink_remote::RemotePolicy;
 use serde::Serialize;
 
 use crate::cli::Generate;
@@ -57,8 +57,7 @@ pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
             )));
         }
     };
-    if let Some(servers) = models::servers(arguments.policy.name(), Role::Policy)? {
-        let policy = models::remote_policy(&servers, &arguments.policy)?;
+    if let Some(policy) = models::remote_policy(&arguments.policy)? {
         return remote(arguments, &policy, messages);
     }
     let policy = models::policy(&arguments.policy)?;

@@ -6,24 +6,29 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, anyhow};
 use outthink_engine::EmbeddedPolicy;
 use outthink_lab::audit::CalibrationFile;
-use outthink_models::{Loader, ModelSpec, Notice};
-use outthink_remote::{RemotePolicy, Role, Servers};
+use outthink_models::{Loader, ModelSpec, Notice, StartNotice};
+use outthink_remote::{RemotePolicy, Role};
 use serde_json::Value;
 
 use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 
-pub(crate) use outthink_models::{AnyPolicy, AnyVerifier, STEP_CHECKER, mismatch, servers};
+pub(crate) use outthink_models::{
+    AnyPolicy, AnyVerifier, STEP_CHECKER, is_served, mismatch, servers,
+};
 
 /// What loads models, and tells on standard error what takes long.
 pub(crate) fn loader() -> Loader {
     Loader::telling(tell)
 }
 
-/// A model's files are asked for more than once, and where they are from is told once.
+/// A model's files are asked for more than once, and where they are from, and what cannot be read of them, is told once.
 fn tell(notice: Notice) {
     static TOLD: Mutex<Vec<Notice>> = Mutex::new(Vec::new());
-    if let Notice::TakenFromHere(_) | Notice::TakenFromHub(_) = notice {
+    if let Notice::TakenFromHere(_)
+    | Notice::TakenFromHub(_)
+    | Notice::Start(StartNotice::ServersTokenizer { .. }) = notice
+    {
         let mut known = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
         if known.contains(&notice) {
             return;
@@ -54,12 +59,9 @@ pub(crate) fn beside<'c>(policy: &AnyPolicy, named: &'c VerifierChoice) -> Cow<'
     }
 }
 
-/// Servers as a policy.
-pub(crate) fn remote_policy(
-    servers: &Servers,
-    choice: &PolicyChoice,
-) -> Result<RemotePolicy, Failure> {
-    Ok(loader().remote_policy(servers, &choice.spec())?)
+/// Servers as a policy, if they are what is named.
+pub(crate) fn remote_policy(choice: &PolicyChoice) -> Result<Option<RemotePolicy>, Failure> {
+    Ok(loader().remote_policy(&choice.spec())?)
 }
 
 /// A policy of any make.

@@ -258,6 +258,26 @@ fn a_model_is_fetched_once_and_needs_no_network_then() {
     }
 }
 
+/// What is started fetches the weights itself.
+#[cfg(unix)]
+#[test]
+fn for_a_server_that_is_started_only_what_makes_tokens_is_fetched() {
+    let hub = Hub::start("started");
+    let start = || {
+        let mut command = hub.command("vllm:someone/micro");
+        command.env("OUTTHINK_VLLM", "/bin/echo");
+        said(&command.env("TMPDIR", &hub.cache).output().unwrap())
+    };
+    let told = start();
+    let named = "serve someone/micro --served-model-name someone/micro --enable-prefix-caching";
+    assert!(told.contains(named), "{told}");
+    let downloads = hub.log.lock().unwrap().downloads.clone();
+    assert_eq!(downloads, FILES[..4]);
+    // And no second time.
+    start();
+    assert_eq!(hub.log.lock().unwrap().downloads, downloads);
+}
+
 #[test]
 fn a_folder_with_the_owners_name_hides_no_model_of_the_hub() {
     let hub = Hub::start("shadow");

@@ -202,6 +202,15 @@ impl DialectId {
         self.0.description()
     }
 
+    /// Does such a server give rewards of this kind, where it `pools` (`/pooling`) or generates?
+    ///
+    /// # Errors
+    ///
+    /// What it lacks.
+    pub fn scores(self, reward: Reward, pools: bool) -> Result<(), &'static str> {
+        self.0.reward_endpoint(reward, pools).map(|_| ())
+    }
+
     pub(crate) fn of(dialect: &'static dyn Dialect) -> Self {
         Self(dialect)
     }

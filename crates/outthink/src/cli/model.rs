@@ -9,7 +9,8 @@ use outthink_engine::Precision;
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct PolicyChoice {
     /// Policy: an embedded model (outthink models; two joined by +), a checkpoint folder, a .gguf file, a hub id as `owner/name@revision`, servers as
-    /// `http://h1:8000/v1,http://h2:8000/v1#model`, or an outthink.toml [default: micro-0.3m]
+    /// `http://h1:8000/v1,http://h2:8000/v1#model`, an outthink.toml, or a server that is started: `llama.cpp:FILE.gguf`,
+    /// `vllm:MODEL` or `sglang:MODEL` [default: micro-0.3m]
     #[arg(long, help_heading = "Models", value_name = "MODEL|URL")]
     pub(crate) policy: Option<String>,
     /// Model whose tokenizer and chat template the policy's servers use [default: the server is asked]
