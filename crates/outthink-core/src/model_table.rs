@@ -24,6 +24,9 @@ pub struct ModelTable {
     /// What weights are kept in: auto, f32, stored or q8_0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dtype: Option<String>,
+    /// Most memory that an embedded model takes, as `4GB`; none is a share of what is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
     /// Temperature of a policy, if not the profile's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,

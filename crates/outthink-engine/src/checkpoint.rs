@@ -69,6 +69,17 @@ impl Checkpoint {
         Ok(self.kept_bytes(&weights, &self.spec()?, self.precision))
     }
 
+    /// What the weights are kept in, with each kind's share of their memory, the largest first.
+    ///
+    /// # Errors
+    ///
+    /// Where the files cannot be read.
+    pub fn kept_in(&self) -> Result<Vec<(String, f64)>, Error> {
+        let weights = self.weights.open()?;
+        let rule = PrecisionRule::new(self.precision, weights.parameters());
+        Ok(weights.kept_in(&self.spec()?, rule))
+    }
+
     /// How the model's memory would be divided if it were loaded now. Fails if it does not fit.
     pub fn memory_plan(&self) -> Result<MemoryPlan, Error> {
         self.plan(&self.weights.open()?, &self.spec()?)
@@ -91,9 +102,11 @@ impl Checkpoint {
     ) -> Result<MemoryPlan, Error> {
         weights.check_sizes(spec)?;
         let bytes = |precision| self.kept_bytes(weights, spec, precision);
+        let rule = PrecisionRule::new(self.precision, weights.parameters());
         let other = [Precision::Stored, Precision::Q8].map(|other| (other, bytes(other)));
         MemoryPlan::new(
             spec,
+            rule.halves_keys(),
             bytes(self.precision),
             &other,
             memory::available(),

@@ -6,6 +6,7 @@
 
 mod architectures;
 mod batch;
+mod bytes;
 mod cache;
 mod checkpoint;
 mod convert;
@@ -27,6 +28,7 @@ mod verifier;
 mod weights;
 mod worker;
 
+pub use bytes::Bytes;
 pub use checkpoint::Checkpoint;
 pub use convert::convert;
 pub use engine::{DrawRequest, DrawnText, Engine, EngineCounts, Reading};
@@ -39,3 +41,8 @@ pub use precision::Precision;
 pub use readout::Readout;
 pub use verifier::EmbeddedVerifier;
 pub use weights::Weights;
+
+/// The vector instructions that models are computed with here, as `AVX-512 VNNI`.
+pub fn instructions() -> String {
+    kernels::Isa::here().to_string()
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::Error;
 use crate::architectures::DecoderSpec;
+use crate::bytes::Bytes;
 use crate::cache::BLOCK;
 use crate::precision::Precision;
 use crate::tree::TokenTree;
@@ -14,6 +15,9 @@ const ROWS: usize = 16;
 
 /// Tokens per forward pass if memory allows; more at a time are no faster.
 const PASS_TOKENS: usize = 1024;
+
+/// Rows of logits at a time if memory allows: enough that each weight of the output layer is read for many rows.
+const LOGIT_ROWS: usize = 128;
 
 /// Size of the token tree if memory allows: this many tokens, or as many as fit into this many bytes if that is more. Enough
 /// for many problems at once.
@@ -49,16 +53,18 @@ struct TokenBytes {
 }
 
 impl TokenBytes {
-    fn new(spec: &DecoderSpec) -> Self {
+    /// `halves_keys`: are keys and values in half precision?
+    fn new(spec: &DecoderSpec, halves_keys: bool) -> Self {
         let (hidden, heads) = (spec.hidden_size, spec.heads);
-        let keys_and_values = spec.layers * 2 * heads.key_width();
+        let each = if halves_keys { 2 } else { 4 };
+        let keys_and_values = each * spec.layers * 2 * heads.key_width();
         // What is alive at once in attention or in the feed-forward part, with copies between tensors and slices.
         let attention = 2 * (heads.query_width() + 2 * heads.key_width()) + 2 * heads.query_width();
         let activations = 4 * hidden + attention.max(3 * spec.intermediate_size);
         // Its path through the tree; longer ones are rare.
         let path = spec.context.min(4096);
         Self {
-            token: 4 * (keys_and_values + hidden) as u64 + TokenTree::NODE_BYTES as u64,
+            token: (keys_and_values + 4 * hidden) as u64 + TokenTree::NODE_BYTES as u64,
             pass: 4 * (activations + path) as u64,
             // Themselves and, where some are dropped, their weights and a part of them as (token, cumulative weight).
             logits: spec.vocabulary as u64 * (4 + 4 + size_of::<(u32, f64)>() as u64),
@@ -72,16 +78,18 @@ impl TokenBytes {
 }
 
 impl MemoryPlan {
-    /// Divides the memory that is free, or the caller's limit if that is less. `weights` is the size of the weights in the
+    /// Divides the memory that is free, or the caller's limit if that is less. `halves_keys`: are keys and values in half
+    /// precision? `weights` is the size of the weights in the
     /// precision asked for, `other` their size in other precisions. Fails if the model does not fit.
     pub(crate) fn new(
         spec: &DecoderSpec,
+        halves_keys: bool,
         weights: u64,
         other: &[(Precision, u64)],
         free: Option<u64>,
         limit: Option<u64>,
     ) -> Result<Self, Error> {
-        let shape = TokenBytes::new(spec);
+        let shape = TokenBytes::new(spec, halves_keys);
         let budget = match (free, limit) {
             (Some(free), Some(limit)) => Some(free.min(limit)),
             (free, limit) => free.or(limit),
@@ -99,8 +107,8 @@ impl MemoryPlan {
                     .map(|&(precision, weights)| (precision, weights.saturating_add(least)))
                     .filter(|&(_, needed)| needed <= budget)
                     .min_by_key(|&(_, needed)| needed),
-                // In half precision, or in eight bits with the copy that its fast kernels read.
-                parameters: budget.saturating_sub(least) / 2,
+                // In blocks of 8 bits: 34 bytes for 32.
+                parameters: budget.saturating_sub(least) / 17 * 16,
             }));
         }
         let rest = budget.map(|budget| budget - needed);
@@ -112,7 +120,7 @@ impl MemoryPlan {
         };
         let whole_rows = |rows: usize| rows / ROWS * ROWS;
         let pass_tokens = whole_rows(of_rest(8, shape.pass, ROWS, PASS_TOKENS));
-        let logit_rows = whole_rows(of_rest(8, shape.logits, ROWS, PASS_TOKENS));
+        let logit_rows = whole_rows(of_rest(8, shape.logits, ROWS, LOGIT_ROWS));
         let in_bytes = (TREE_BYTES / shape.token) as usize;
         let tree_tokens = match (budget, limit) {
             (None, _) => in_bytes.max(BLOCK),
@@ -156,7 +164,7 @@ pub struct DoesNotFit {
 
 impl fmt::Display for DoesNotFit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [needed, weights, free] = [self.needed, self.weights, self.free].map(ShownBytes);
+        let [needed, weights, free] = [self.needed, self.weights, self.free].map(Bytes);
         write!(
             f,
             "the model needs {needed} of memory, {weights} of it for weights, and "
@@ -170,7 +178,7 @@ impl fmt::Display for DoesNotFit {
                 write!(
                     f,
                     "; with {precision} weights it would need {}",
-                    ShownBytes(needed)
+                    Bytes(needed)
                 )
             }
             None if self.parameters < 1_000_000 => f.write_str("; no model would fit"),
@@ -179,18 +187,6 @@ impl fmt::Display for DoesNotFit {
                 "; a model of about {} million parameters would fit",
                 self.parameters / 1_000_000
             ),
-        }
-    }
-}
-
-/// A number of bytes, in MB or GB.
-struct ShownBytes(u64);
-
-impl fmt::Display for ShownBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes @ 0..1_000_000_000 => write!(f, "{:.0} MB", (bytes as f64 / 1e6).ceil()),
-            bytes => write!(f, "{:.1} GB", bytes as f64 / 1e9),
         }
     }
 }
@@ -272,7 +268,7 @@ mod tests {
     ];
 
     fn plan(free: Option<u64>, limit: Option<u64>) -> Result<MemoryPlan, Error> {
-        MemoryPlan::new(&spec(), WEIGHTS, &OTHER, free, limit)
+        MemoryPlan::new(&spec(), true, WEIGHTS, &OTHER, free, limit)
     }
 
     #[test]
@@ -295,11 +291,11 @@ mod tests {
             (large.tree_tokens, large.pass_tokens),
             (TREE_TOKENS, PASS_TOKENS)
         );
-        // 28 layers of keys and values of 256 numbers, and 1536 of hidden state, in f32, beside the node.
+        // 28 layers of keys and values of 256 numbers in f16, and 1536 of hidden state in f32, beside the node.
         let token = large.tree / large.tree_tokens as u64;
         assert_eq!(
             token,
-            4 * (28 * 2 * 256 + 1536) + TokenTree::NODE_BYTES as u64
+            2 * 28 * 2 * 256 + 4 * 1536 + TokenTree::NODE_BYTES as u64
         );
         let unknown = plan(None, None).unwrap();
         assert!(
@@ -317,7 +313,7 @@ mod tests {
         let told = |free, limit| plan(free, limit).unwrap_err().to_string();
         insta::assert_snapshot!(told(Some(3_000_000_000), None), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and 3.0 GB are free; with q8_0 weights it would need 1.8 GB");
         insta::assert_snapshot!(told(Some(64 << 30), Some(2_000_000_000)), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and its limit is 2.0 GB; with q8_0 weights it would need 1.8 GB");
-        insta::assert_snapshot!(told(Some(900_000_000), None), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and 900 MB are free; a model of about 387 million parameters would fit");
+        insta::assert_snapshot!(told(Some(900_000_000), None), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and 900 MB are free; a model of about 756 million parameters would fit");
         insta::assert_snapshot!(told(Some(u64::MAX), Some(0)), @"the model needs 3.2 GB of memory, 3.1 GB of it for weights, and its limit is 0 MB; no model would fit");
     }
 

@@ -1,6 +1,8 @@
 //! What a checkpoint's tensors say of its sizes: whether they are those that its `config.json` claims, and how much memory they
 //! take.
 
+use candle_core::DType;
+
 use crate::Error;
 use crate::architectures::DecoderSpec;
 use crate::kernels::BlockKind;
@@ -34,36 +36,64 @@ impl OpenWeights<'_> {
 
     /// Estimate of the memory that the tensors take once loaded, in bytes.
     pub(crate) fn kept_bytes(&self, spec: &DecoderSpec, rule: PrecisionRule) -> u64 {
+        let kept = self.kept(spec, rule);
+        kept.map(|(_, bytes)| bytes).fold(0, u64::saturating_add)
+    }
+
+    /// What the weights are kept in, with the share of memory of each, the largest first: `4-bit blocks (78 %)`.
+    pub(crate) fn kept_in(&self, spec: &DecoderSpec, rule: PrecisionRule) -> Vec<(String, f64)> {
+        let mut all: Vec<(String, u64)> = Vec::new();
+        for (name, bytes) in self.kept(spec, rule) {
+            match all.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += bytes,
+                None => all.push((name.to_owned(), bytes)),
+            }
+        }
+        all.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        let total: u64 = all.iter().map(|(_, bytes)| bytes).sum();
+        let share = |bytes: u64| bytes as f64 / total.max(1) as f64;
+        all.into_iter()
+            .map(|(name, bytes)| (name, share(bytes)))
+            .collect()
+    }
+
+    /// What each tensor is kept in, and its bytes.
+    fn kept<'k>(
+        &'k self,
+        spec: &'k DecoderSpec,
+        rule: PrecisionRule,
+    ) -> impl Iterator<Item = (&'static str, u64)> {
         let looked_up = format!("{}.weight", spec.tensors.embedding);
-        let of_tensor = |(name, place): (&String, &TensorPlace)| {
-            let numbers = place.shape.iter().product::<usize>();
-            let (plain, blocks) = match place.stored {
-                StoredAs::Plain(dtype) => (dtype.size_in_bytes().min(4), None),
-                StoredAs::Blocks(dtype) => (2, Some(dtype)),
-                StoredAs::Other(_) => (4, None),
-            };
-            let kept = match place.shape.as_slice() {
-                // What is only looked up stays as it is.
-                [_, _] if name.ends_with(&looked_up) && !spec.tied_embedding => {
-                    PrecisionRule::new(Precision::Stored, 0).kept(numbers, blocks)
-                }
-                [_, _] => rule.kept(numbers, blocks),
-                _ => WeightStorage::F32,
-            };
-            // In 32nds of a byte a number.
-            let each = match kept {
-                WeightStorage::F32 => 4 * 32,
-                WeightStorage::F16 => 2 * 32,
-                WeightStorage::Plain => plain * 32,
-                WeightStorage::Rounded | WeightStorage::Blocks(BlockKind::Eight) => 34,
-                WeightStorage::Blocks(BlockKind::Four) => 18,
-                WeightStorage::Blocks(BlockKind::FourOffset) => 20,
-            };
-            (numbers as u64).saturating_mul(each as u64) / 32
-        };
         self.tensors
             .iter()
-            .map(of_tensor)
-            .fold(0, u64::saturating_add)
+            .map(move |(name, place): (&String, &TensorPlace)| {
+                let numbers = place.shape.iter().product::<usize>();
+                let (plain, blocks) = match place.stored {
+                    StoredAs::Plain(DType::BF16) => (("bf16", 2), None),
+                    StoredAs::Plain(DType::F16) => (("f16", 2), None),
+                    StoredAs::Blocks(dtype) => (("f16", 2), Some(dtype)),
+                    _ => (("f32", 4), None),
+                };
+                let kept = match place.shape.as_slice() {
+                    // What is only looked up stays as it is.
+                    [_, _] if name.ends_with(&looked_up) && !spec.tied_embedding => {
+                        PrecisionRule::new(Precision::Stored, 0).kept(numbers, blocks)
+                    }
+                    [_, _] => rule.kept(numbers, blocks),
+                    _ => WeightStorage::F32,
+                };
+                // In 32nds of a byte a number.
+                let (name, each) = match kept {
+                    WeightStorage::F32 => ("f32", 4 * 32),
+                    WeightStorage::F16 => ("f16", 2 * 32),
+                    WeightStorage::Plain => (plain.0, plain.1 * 32),
+                    WeightStorage::Rounded | WeightStorage::Blocks(BlockKind::Eight) => {
+                        ("8-bit blocks", 34)
+                    }
+                    WeightStorage::Blocks(BlockKind::Four) => ("4-bit blocks", 18),
+                    WeightStorage::Blocks(BlockKind::FourOffset) => ("4-bit blocks", 20),
+                };
+                (name, (numbers as u64).saturating_mul(each) / 32)
+            })
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use outthink_core::Limits;
-use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
+use outthink_engine::{Bytes, Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
 use outthink_micro::family::Member;
 use outthink_micro::{Experts, StepChecker};
 use outthink_prompt::{Profile, PromptFiles};
@@ -277,7 +277,7 @@ impl Loader {
     pub fn embedded_policy(&self, spec: &ModelSpec) -> Result<EmbeddedPolicy, LoadError> {
         let profile = profile(spec.profile.as_deref())?;
         let load = || {
-            let checkpoint = self.checkpoint(&spec.model, spec.dtype)?;
+            let checkpoint = self.checkpoint_of(&spec.model, spec)?;
             EmbeddedPolicy::load(&checkpoint, profile).map_err(|source| LoadError::Model {
                 role: Role::Policy,
                 name: spec.model.clone(),
@@ -293,11 +293,11 @@ impl Loader {
         name: &str,
         spec: &ModelSpec,
     ) -> Result<EmbeddedVerifier, LoadError> {
-        let model = self.checkpoint(name, spec.dtype);
+        let model = self.checkpoint_of(name, spec);
         let model = model.map_err(|error| started::advise(error, name, Role::Verifier))?;
         let reference = spec.reference.as_deref();
         let reference = reference
-            .map(|name| self.checkpoint(name, spec.dtype))
+            .map(|name| self.checkpoint_of(name, spec))
             .transpose()?;
         let profile = profile(spec.profile.as_deref())?;
         let verifier = EmbeddedVerifier::load(&model, reference.as_ref(), profile);
@@ -397,5 +397,16 @@ impl Loader {
     /// Where there is no such model here or on the hub, or its files are no model's.
     pub fn checkpoint(&self, name: &str, precision: Precision) -> Result<Checkpoint, LoadError> {
         files::checkpoint(name, precision, &*self.tell)
+    }
+
+    /// Those of a model that is loaded as a spec says; `name` is it or the one that it is compared with.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Loader::checkpoint`].
+    pub fn checkpoint_of(&self, name: &str, spec: &ModelSpec) -> Result<Checkpoint, LoadError> {
+        let mut checkpoint = self.checkpoint(name, spec.dtype)?;
+        checkpoint.memory_limit = spec.memory.map(|Bytes(bytes)| bytes);
+        Ok(checkpoint)
     }
 }

@@ -1,6 +1,6 @@
 //! Which model, and how it is read.
 
-use outthink_engine::Precision;
+use outthink_engine::{Bytes, Precision};
 use serde::{Deserialize, Serialize};
 
 /// Which model, and what is known or wanted of it beyond what it tells of itself. A name alone will do:
@@ -30,6 +30,10 @@ pub struct ModelSpec {
     /// What the weights are kept in.
     #[serde(default, with = "dtype", skip_serializing_if = "is_auto")]
     pub dtype: Precision,
+    /// Most memory that an embedded model takes; none is a share of what is free. It changes how much is computed again, never a
+    /// result.
+    #[serde(default, with = "memory", skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Bytes>,
     /// Temperature of a policy, from 0 to 100, if not the profile's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
@@ -99,5 +103,27 @@ mod dtype {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Precision, D::Error> {
         String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// An amount of memory as it is typed.
+mod memory {
+    use outthink_engine::Bytes;
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::{Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        memory: &Option<Bytes>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        memory.map(|Bytes(bytes)| bytes.to_string()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Bytes>, D::Error> {
+        let typed = Option::<String>::deserialize(from)?;
+        let bytes = typed.map(|typed| typed.parse()).transpose();
+        bytes.map_err(D::Error::custom)
     }
 }

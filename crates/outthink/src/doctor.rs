@@ -1,17 +1,21 @@
 //! `outthink doctor` and `outthink models`: what there is, and whether it fits.
 
+mod speed;
+
 use std::borrow::Cow;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use self::speed::Speed;
 use futures::executor::block_on;
 use outthink_core::{
     AnyMethod, Continuation, ModelCost, Pair, Prefix, Problem, Sampling, Step, Usage,
 };
-use outthink_engine::{EmbeddedPolicy, Precision};
+use outthink_engine::{Bytes, EmbeddedPolicy, instructions};
 use outthink_micro::Experts;
 use outthink_micro::domain::Kind;
 use outthink_micro::family::{Family, GRID, MICRO, Member};
+use outthink_models::ModelSpec;
 use outthink_models::hub::cached_models;
 use outthink_prompt::{Message, Profile};
 use outthink_remote::{Facts, RemotePolicy, Role};
@@ -166,26 +170,35 @@ fn together(policy: &AnyPolicy, verifier: Option<&AnyVerifier>, checks: &mut Che
 }
 
 /// Does the model fit into memory? Told before it is loaded, which may take long, or everything.
-fn memory(name: &str, precision: Precision, checks: &mut Checks) -> Result<(), Failure> {
-    let needed = models::loader()
-        .checkpoint(name, precision)?
-        .memory()
-        .map_err(Failure::input)?;
-    let Some(free) = free_memory() else {
-        println!(
-            "  {}B of memory needed; how much is free is unknown on this system",
-            short(needed as f64)
-        );
-        return Ok(());
-    };
-    let told = format!(
-        "{}B needed, {}B free",
-        short(needed as f64),
-        short(free as f64)
+fn memory(spec: &ModelSpec, checks: &mut Checks) -> Result<(), Failure> {
+    let checkpoint = models::loader().checkpoint_of(&spec.model, spec)?;
+    let kept = checkpoint.kept_in().map_err(Failure::input)?;
+    let kept: Vec<String> = kept
+        .into_iter()
+        .filter(|(_, share)| *share >= 0.005)
+        .map(|(name, share)| format!("{name} ({:.0} %)", 100.0 * share))
+        .collect();
+    println!(
+        "  weights kept in {}; computed with {}, {} threads",
+        kept.join(", "),
+        instructions(),
+        std::thread::available_parallelism().map_or(1, usize::from)
     );
+    let plan = checkpoint.memory_plan().map(|plan| {
+        let [total, weights, tree, passes] = [
+            plan.total(),
+            plan.weights,
+            plan.tree,
+            plan.activations + plan.logits,
+        ]
+        .map(Bytes);
+        format!(
+            "at most {total}: {weights} of weights, {tree} of keys and values, {passes} of a pass"
+        )
+    });
     checks.say(
-        "its weights fit into memory",
-        if needed <= free { Ok(told) } else { Err(told) },
+        "it fits into memory",
+        plan.map_err(|error| error.to_string()),
     );
     Ok(())
 }
@@ -213,7 +226,7 @@ fn policy(choice: &PolicyChoice, checks: &mut Checks) -> Result<AnyPolicy, Failu
         }
         return Ok(policy);
     }
-    memory(choice.name(), choice.dtype, checks)?;
+    memory(&choice.spec(), checks)?;
     let policy = models::policy(choice)?;
     embedded_policy(&policy, checks);
     if models::loader()
@@ -260,6 +273,13 @@ fn embedded_policy(policy: &EmbeddedPolicy, checks: &mut Checks) {
             "BOS token, as the model was trained with",
             beginnings(policy, prompt),
         );
+    }
+    if let Some(speed) = prompt
+        .as_ref()
+        .ok()
+        .and_then(|prompt| Speed::measure(policy, prompt))
+    {
+        println!("  {}", speed.told());
     }
     let room = prompt.map_or(0, |prompt| policy.context().saturating_sub(prompt.len()));
     let wanted = profile.solution_tokens;
@@ -396,7 +416,7 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
     }
     let is_served = models::is_served(choice.name(), Role::Verifier)?;
     if !is_served && Experts::find(choice.name()).is_none() {
-        memory(choice.name(), choice.verifier_dtype, checks)?;
+        memory(&choice.spec(), checks)?;
     }
     let Some(model) = models::verifier(choice)? else {
         return Ok(None);
@@ -460,16 +480,6 @@ fn tells_right_from_wrong(model: &AnyVerifier, example: Example, checks: &mut Ch
                 }
             }),
     );
-}
-
-/// What the system says is available, in bytes.
-fn free_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 pub(crate) fn list() -> Result<(), Failure> {

@@ -111,6 +111,7 @@ impl PolicyChoice {
             profile: self.policy_profile.clone(),
             tokenizer: self.policy_tokenizer.clone(),
             dtype: self.dtype,
+            memory: self.memory,
             ..self.name().into()
         }
     }
@@ -123,6 +124,7 @@ impl VerifierChoice {
             profile: self.verifier_profile.clone(),
             tokenizer: self.verifier_tokenizer.clone(),
             dtype: self.verifier_dtype,
+            memory: self.verifier_memory,
             reference: self.verifier_reference.clone(),
             windows: self.verifier_windows,
             ..self.name().into()

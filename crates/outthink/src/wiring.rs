@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{AnyMethod, Extension, ModelError, Policy, Reply};
-use outthink_engine::Precision;
+use outthink_engine::{Bytes, Precision};
 use outthink_lab::{
     Columns, Config, ModelEntry, ModelInfo, ModelTable, Models, PolicyModel, PolicyPart, Problem,
     Recipe, Store, Study, VerifierModel,
@@ -205,6 +205,7 @@ pub(crate) fn policy_table(choice: &PolicyChoice) -> ModelTable {
         profile: choice.policy_profile.clone(),
         tokenizer: choice.policy_tokenizer.clone(),
         dtype: (choice.dtype != Precision::Auto).then(|| choice.dtype.to_string()),
+        memory: choice.memory.map(|Bytes(bytes)| bytes.to_string()),
         ..ModelTable::default()
     }
 }
@@ -217,6 +218,7 @@ pub(crate) fn verifier_table(choice: &VerifierChoice) -> ModelTable {
         tokenizer: choice.verifier_tokenizer.clone(),
         dtype: (choice.verifier_dtype != Precision::Auto)
             .then(|| choice.verifier_dtype.to_string()),
+        memory: choice.verifier_memory.map(|Bytes(bytes)| bytes.to_string()),
         calibration: choice.calibration.clone(),
         ..ModelTable::default()
     }
@@ -230,6 +232,7 @@ fn spec(entry: &ModelTable) -> Result<ModelSpec, Failure> {
         profile: entry.profile.clone(),
         tokenizer: entry.tokenizer.clone(),
         dtype: dtype(entry)?,
+        memory: memory(entry)?,
         temperature: entry.temperature,
         top_p: entry.top_p,
         max_tokens: entry.max_tokens,
@@ -273,6 +276,7 @@ pub(crate) fn verifier_choice(entry: &ModelTable) -> Result<VerifierChoice, Fail
         verifier_profile: entry.profile.clone(),
         verifier_tokenizer: entry.tokenizer.clone(),
         verifier_dtype: dtype(entry)?,
+        verifier_memory: memory(entry)?,
         calibration: entry.calibration.clone(),
         ..VerifierChoice::default()
     })
@@ -293,6 +297,11 @@ fn dtype(entry: &ModelTable) -> Result<Precision, Failure> {
     dtype
         .parse()
         .map_err(|error| Failure::Input(anyhow!("{}: {error}", entry.model)))
+}
+
+fn memory(entry: &ModelTable) -> Result<Option<Bytes>, Failure> {
+    let bytes = entry.memory.as_deref().map(str::parse).transpose();
+    bytes.map_err(|error: String| Failure::Input(anyhow!("{}: {error}", entry.model)))
 }
 
 /// Fresh problems, or those of a known set or a file.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use outthink_engine::Precision;
+use outthink_engine::{Bytes, Precision};
 
 /// Which policy, and how it is read.
 #[derive(Debug, Clone, Default, Args)]
@@ -22,6 +22,9 @@ pub(crate) struct PolicyChoice {
     /// What weights are kept in: auto, f32, stored or q8_0
     #[arg(long, help_heading = "Models", default_value_t = Precision::Auto, value_name = "TYPE")]
     pub(crate) dtype: Precision,
+    /// Most memory that an embedded policy takes, as 4GB [default: a share of what is free]
+    #[arg(long, help_heading = "Models", value_name = "SIZE")]
+    pub(crate) memory: Option<Bytes>,
 }
 
 impl PolicyChoice {
@@ -84,6 +87,9 @@ pub(crate) struct VerifierChoice {
     /// What the verifier's weights are kept in: auto, f32, stored or q8_0
     #[arg(long, help_heading = "Models", default_value_t = Precision::Auto, value_name = "TYPE")]
     pub(crate) verifier_dtype: Precision,
+    /// Most memory that an embedded verifier takes
+    #[arg(long, help_heading = "Models", value_name = "SIZE")]
+    pub(crate) verifier_memory: Option<Bytes>,
 }
 
 impl VerifierChoice {
