@@ -146,7 +146,7 @@ impl Engine {
         } = &*self.facts;
         ModelCost {
             parameters: *parameters,
-            layers: spec.layers as u64,
+            layers: spec.blocks.len() as u64,
             attention_width: spec.heads.query_width() as u64,
             active: None,
         }

@@ -51,7 +51,7 @@ struct TokenBytes {
 impl TokenBytes {
     fn new(spec: &DecoderSpec) -> Self {
         let (hidden, heads) = (spec.hidden_size, spec.heads);
-        let keys_and_values = spec.layers * 2 * heads.key_width();
+        let keys_and_values = spec.blocks.len() * 2 * heads.key_width();
         // What is alive at once in attention or in the feed-forward part, with copies between tensors and slices.
         let attention = 2 * (heads.query_width() + 2 * heads.key_width()) + 2 * heads.query_width();
         let activations = 4 * hidden + attention.max(3 * spec.intermediate_size);

@@ -2,7 +2,7 @@
 //! take.
 
 use crate::Error;
-use crate::architectures::DecoderSpec;
+use crate::architectures::{DecoderSpec, TensorNames};
 use crate::kernels::BlockKind;
 use crate::precision::{Precision, PrecisionRule, WeightStorage};
 use crate::weights::{OpenWeights, StoredAs, TensorPlace};
@@ -20,14 +20,27 @@ impl OpenWeights<'_> {
     pub(crate) fn check_sizes(&self, spec: &DecoderSpec) -> Result<(), Error> {
         let (root, names, hidden) = (self.root(spec), spec.tensors, spec.hidden_size);
         self.check(&spec.embedding_name(root), &[spec.vocabulary, hidden])?;
-        for index in 0..spec.layers {
+        let heads = [
+            spec.heads.query_width(),
+            spec.heads.key_width(),
+            spec.heads.key_width(),
+        ];
+        for index in 0..spec.blocks.len() {
             let block = spec.block_name(root, index);
-            let check =
-                |name: &str, shape: &[usize]| self.check(&format!("{block}.{name}.weight"), shape);
-            check(names.attention_norm, &[hidden])?;
-            check(names.queries, &[spec.heads.query_width(), hidden])?;
-            check(names.keys, &[spec.heads.key_width(), hidden])?;
-            check(names.gate, &[spec.intermediate_size, hidden])?;
+            let check = |names: &[&str], outputs: &[usize]| {
+                let parts = TensorNames::parts(&block, names, outputs);
+                let mut parts = parts.into_iter();
+                parts.try_for_each(|(name, outputs)| {
+                    self.check(&format!("{name}.weight"), &[outputs, hidden])
+                })
+            };
+            let norms = [names.attention_norms, names.mlp_norms];
+            for norm in norms.iter().flat_map(|names| [names.before, names.after]) {
+                let name = norm.map(|norm| format!("{block}.{norm}.weight"));
+                name.map_or(Ok(()), |name| self.check(&name, &[hidden]))?;
+            }
+            check(names.qkv, &heads)?;
+            check(names.gate_up, &[spec.intermediate_size; 2])?;
         }
         Ok(())
     }

@@ -103,23 +103,40 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x < -87.3 { 0.0 } else { p * power }
 }
 
+/// What stands between the two halves of a feed-forward part: what comes of a number of the gate and one of what it lets
+/// through.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Gate {
+    /// `silu(gate) · up`
+    Silu,
+}
+
 vectorized! {
-    /// `silu(gate) · up` of each row `[gate, up]`.
-    fn swiglu_rows(gate_up: &[f32], out: &mut [f32], width: usize) {
-        for (pair, out) in gate_up.chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
-            let (gate, up) = pair.split_at(width);
-            for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
-                *out = gate / (1.0 + exp(-gate)) * up;
-            }
+    fn gated_rows(gate: Gate, gate_up: &[f32], out: &mut [f32], width: usize) {
+        match gate {
+            Gate::Silu => each_pair(gate_up, out, width, |gate, up| gate / (1.0 + exp(-gate)) * up),
         }
     }
 }
 
-/// `silu(gate) · up` of each row `[gate, up]`, `2 · width` numbers.
-pub(crate) fn swiglu(gate_up: &[f32], out: &mut [f32], width: usize) {
+#[inline(always)]
+fn each_pair(gate_up: &[f32], out: &mut [f32], width: usize, of: impl Fn(f32, f32) -> f32) {
+    for (pair, out) in gate_up
+        .chunks_exact(2 * width)
+        .zip(out.chunks_exact_mut(width))
+    {
+        let (gate, up) = pair.split_at(width);
+        for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
+            *out = of(*gate, *up);
+        }
+    }
+}
+
+/// What comes of each row `[gate, up]`, `2 · width` numbers.
+pub(crate) fn gated(gate: Gate, gate_up: &[f32], out: &mut [f32], width: usize) {
     shared(out, width, |first, out| {
         let place = 2 * first * width..2 * (first * width + out.len());
-        swiglu_rows(&gate_up[place], out, width);
+        gated_rows(gate, &gate_up[place], out, width);
     });
 }
 

@@ -8,7 +8,7 @@ use crate::weights::OpenWeights;
 
 /// The frequencies of a model, ready to rotate with.
 pub(crate) struct RotaryTable {
-    /// Of half a head, in radians a position.
+    /// Of half of what is rotated of a head, in radians a position.
     frequencies: Vec<f32>,
     /// What cosine and sine are multiplied by.
     scale: f32,
@@ -17,8 +17,14 @@ pub(crate) struct RotaryTable {
 }
 
 impl RotaryTable {
-    pub(crate) fn load(weights: &OpenWeights<'_>, spec: &DecoderSpec) -> Result<Self, Error> {
-        let (mut frequencies, scale) = spec.rotary.frequencies(spec.heads.size)?;
+    /// All that a model's blocks choose from.
+    pub(crate) fn load(weights: &OpenWeights<'_>, spec: &DecoderSpec) -> Result<Vec<Self>, Error> {
+        let each = spec.rotations.iter();
+        each.map(|rotary| Self::of(rotary, weights, spec)).collect()
+    }
+
+    fn of(rotary: &Rotary, weights: &OpenWeights<'_>, spec: &DecoderSpec) -> Result<Self, Error> {
+        let (mut frequencies, scale) = rotary.frequencies()?;
         // GGUF's way to tell Llama 3's scaling.
         if weights.contains("rope_freqs.weight") {
             let factors = weights.get("rope_freqs.weight", &[frequencies.len()])?;
@@ -62,6 +68,7 @@ impl Rotation {
             }
             return;
         }
+        // What is beyond the pairs is not rotated.
         let (first, second) = head.split_at_mut(self.turns.len());
         for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(&self.turns) {
             (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
@@ -74,6 +81,22 @@ impl Rotation {
 pub(crate) struct Rotary {
     theta: f64,
     scaling: RopeScaling,
+    /// How many numbers of a head are rotated: its first ones.
+    size: usize,
+}
+
+/// What a config says of rotary positions.
+pub(crate) struct RotarySource {
+    /// The two tables that may tell; the older one is asked first, as in transformers.
+    pub newer: Option<RopeTable>,
+    pub older: Option<RopeTable>,
+    /// What stands outside of them.
+    pub theta: f64,
+    pub partial: Option<f64>,
+    /// Most tokens of a sequence.
+    pub positions: usize,
+    /// How many numbers of a head are rotated.
+    pub size: usize,
 }
 
 /// How positions beyond those of the first training are reached.
@@ -108,19 +131,12 @@ enum RopeScaling {
     },
 }
 
-type RopeTable = Map<String, Value>;
+pub(crate) type RopeTable = Map<String, Value>;
 
 impl Rotary {
-    /// From the two tables that may tell; the older one is asked first, as in transformers. `theta` is what stands outside
-    /// of them.
-    pub(crate) fn read(
-        [newer, older]: [&Option<RopeTable>; 2],
-        theta: Option<f64>,
-        partial: Option<f64>,
-        positions: usize,
-    ) -> Result<Self, Error> {
+    pub(crate) fn read(source: &RotarySource) -> Result<Self, Error> {
         let mut merged = RopeTable::new();
-        for table in [newer, older].into_iter().flatten() {
+        for table in [&source.newer, &source.older].into_iter().flatten() {
             let table = of_all_layers(table)?;
             for (key, value) in table {
                 // The oldest files say `type`, newer ones `rope_type`, and transformers writes both.
@@ -134,14 +150,13 @@ impl Rotary {
             }
         }
         let parameters = RopeParameters(&merged);
-        let theta = parameters
-            .positive("rope_theta")?
-            .or(theta)
-            .unwrap_or(10_000.0);
+        let theta = parameters.positive("rope_theta")?.unwrap_or(source.theta);
         if !(theta > 0.0 && theta.is_finite()) {
             return Err(malformed(format!("rope_theta is {theta}")));
         }
-        let partial = parameters.positive("partial_rotary_factor")?.or(partial);
+        let partial = parameters
+            .positive("partial_rotary_factor")?
+            .or(source.partial);
         if let Some(partial) = partial.filter(|&partial| partial != 1.0) {
             return Err(Error::Unsupported {
                 what: format!("heads of which {partial} is rotated"),
@@ -149,7 +164,8 @@ impl Rotary {
         }
         Ok(Self {
             theta,
-            scaling: parameters.scaling(positions)?,
+            scaling: parameters.scaling(source.positions)?,
+            size: source.size,
         })
     }
 
@@ -161,8 +177,9 @@ impl Rotary {
         }
     }
 
-    /// Frequencies of half a head of this size, and what cosine and sine are multiplied by.
-    pub(crate) fn frequencies(&self, size: usize) -> Result<(Vec<f32>, f32), Error> {
+    /// Frequencies of half of what is rotated, and what cosine and sine are multiplied by.
+    pub(crate) fn frequencies(&self) -> Result<(Vec<f32>, f32), Error> {
+        let size = self.size;
         let plain = (0..size / 2).map(|i| self.theta.powf(-2.0 * i as f64 / size as f64));
         let (frequencies, attention): (Vec<f64>, f64) = match self.scaling {
             RopeScaling::None | RopeScaling::Dynamic { .. } => (plain.collect(), 1.0),

@@ -13,6 +13,7 @@ mod llama;
 mod mistral;
 mod qwen2;
 mod qwen3;
+mod smollm3;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -51,13 +52,13 @@ fn golden(file: &Path) -> Vec<Golden> {
 }
 
 /// The profile of a family's policy is detected; it asks, predicts and draws as transformers does.
-fn compare_policy(name: &str) {
+fn compare_policy(name: &str, profile: &str) {
     let cases = golden(&families::folder(name).join("golden.json"));
-    compare(name, &families::checkpoint(name), &cases);
+    compare(name, profile, &families::checkpoint(name), &cases);
 }
 
 /// The same of its GGUF file, which says all that the checkpoint says. What is quantized has golden values of its own.
-fn compare_gguf(name: &str) {
+fn compare_gguf(name: &str, profile: &str) {
     let file = families::folder("gguf").join(name);
     let own = file.with_added_extension("golden.json");
     let cases = golden(&match own.is_file() {
@@ -67,12 +68,12 @@ fn compare_gguf(name: &str) {
     let mut checkpoint = Checkpoint::read_gguf(&file.with_added_extension("gguf")).unwrap();
     // Multiplied as stored, inputs would be rounded, too.
     checkpoint.precision = Precision::F32;
-    compare(name, &checkpoint, &cases);
+    compare(name, profile, &checkpoint, &cases);
 }
 
-fn compare(name: &str, checkpoint: &Checkpoint, cases: &[Golden]) {
+fn compare(name: &str, profile: &str, checkpoint: &Checkpoint, cases: &[Golden]) {
     let policy = EmbeddedPolicy::load(checkpoint, None).unwrap();
-    assert_eq!(policy.profile_name(), name, "the profile is detected");
+    assert_eq!(policy.profile_name(), profile, "the profile is detected");
     let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer).unwrap();
     let engine = Engine::load(checkpoint, Arc::new(tokenizer), Readout::Likelihood).unwrap();
     for case in cases {
