@@ -8,6 +8,7 @@
 mod config;
 mod llama;
 mod mistral;
+mod olmo2;
 mod qwen2;
 mod qwen3;
 mod smollm3;
@@ -22,12 +23,13 @@ pub(crate) use config::{ModelConfig, malformed};
 pub(crate) use spec::{BlockSpec, DecoderSpec, HeadNorms};
 
 /// All families, in the order in which messages name them.
-const ARCHITECTURES: [&Architecture; 5] = [
+const ARCHITECTURES: [&Architecture; 6] = [
     &llama::LLAMA,
     &mistral::MISTRAL,
     &qwen2::QWEN2,
     &qwen3::QWEN3,
     &smollm3::SMOLLM3,
+    &olmo2::OLMO2,
 ];
 
 /// A family of decoders.

@@ -57,10 +57,11 @@ impl Attention {
         rule: PrecisionRule,
     ) -> Result<Self, Error> {
         let (heads, hidden, names) = (spec.heads, spec.hidden_size, spec.tensors);
-        let norm = |name: &str, _width: usize| {
+        let norm = |name: &str, width: usize| {
             let size = match spec.head_norms {
                 HeadNorms::None => return Ok(None),
                 HeadNorms::Each => heads.size,
+                HeadNorms::Together => width,
             };
             HeadNorm::load(weights, &format!("{block}.{name}"), size, spec.norm).map(Some)
         };

@@ -11,6 +11,7 @@ mod families;
 
 mod llama;
 mod mistral;
+mod olmo2;
 mod qwen2;
 mod qwen3;
 mod smollm3;
