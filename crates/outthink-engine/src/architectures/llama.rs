@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Architecture, Defaults, GgufFormat, NormNames, TensorNames, says_nothing_else};
+use crate::Error;
 use crate::gguf::Header;
 
 pub(super) const LLAMA: Architecture = Architecture {
@@ -18,14 +19,15 @@ pub(super) const LLAMA: Architecture = Architecture {
         name: "llama",
         class: "LlamaForCausalLM",
         own_tensors: &[],
-        describe: GGUF_DESCRIBE,
+        describe: reordered,
     }),
 };
 
 /// Its converter reorders the heads for rotations of neighbours.
-pub(super) const GGUF_DESCRIBE: fn(&Header, &mut Map<String, Value>) = |_, config| {
+pub(super) fn reordered(_: &Header, config: &mut Map<String, Value>) -> Result<(), Error> {
     config.insert("rotates_neighbours".into(), true.into());
-};
+    Ok(())
+}
 
 pub(super) const TENSORS: TensorNames = TensorNames {
     embedding: "embed_tokens",

@@ -9,6 +9,7 @@ mod config;
 mod llama;
 mod mistral;
 mod olmo2;
+mod phi3;
 mod qwen2;
 mod qwen3;
 mod smollm3;
@@ -23,13 +24,14 @@ pub(crate) use config::{ModelConfig, malformed};
 pub(crate) use spec::{BlockSpec, DecoderSpec, HeadNorms};
 
 /// All families, in the order in which messages name them.
-const ARCHITECTURES: [&Architecture; 6] = [
+const ARCHITECTURES: [&Architecture; 7] = [
     &llama::LLAMA,
     &mistral::MISTRAL,
     &qwen2::QWEN2,
     &qwen3::QWEN3,
     &smollm3::SMOLLM3,
     &olmo2::OLMO2,
+    &phi3::PHI3,
 ];
 
 /// A family of decoders.
@@ -83,6 +85,11 @@ impl Defaults {
         theta: 10_000.0,
         tied: false,
     };
+}
+
+/// Of a family whose GGUF files say nothing that others do not.
+fn described(_: &Header, _: &mut Map<String, Value>) -> Result<(), Error> {
+    Ok(())
 }
 
 /// Of a family that says all in the words of all.
@@ -143,7 +150,7 @@ pub(crate) struct GgufFormat {
     /// Names of a block's tensors that are not the usual ones, GGUF's and transformers'.
     own_tensors: &'static [(&'static str, &'static str)],
     /// Adds to the usual reading of a header what only this family has, in the words of `config.json`.
-    describe: fn(&Header, &mut Map<String, Value>),
+    describe: fn(&Header, &mut Map<String, Value>) -> Result<(), Error>,
 }
 
 /// GGUF's names of tensors, and transformers'.
@@ -228,9 +235,13 @@ impl GgufFormat {
     }
 
     /// Adds the class, and what only this family has, to what a header says in the words of `config.json`.
-    pub(crate) fn describe(&self, header: &Header, config: &mut Map<String, Value>) {
+    pub(crate) fn describe(
+        &self,
+        header: &Header,
+        config: &mut Map<String, Value>,
+    ) -> Result<(), Error> {
         config.insert("architectures".into(), vec![self.class].into());
-        (self.describe)(header, config);
+        (self.describe)(header, config)
     }
 
     /// The name that transformers gives a tensor; one that it does not know keeps its own.

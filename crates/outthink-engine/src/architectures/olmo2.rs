@@ -3,6 +3,7 @@
 use super::{
     Architecture, Defaults, GgufFormat, HeadNorms, NormNames, TensorNames, llama, says_nothing_else,
 };
+use crate::Error;
 
 pub(super) const OLMO2: Architecture = Architecture {
     name: "Olmo2",
@@ -35,6 +36,11 @@ pub(super) const OLMO2: Architecture = Architecture {
             ("post_attention_norm", "post_attention_layernorm"),
             ("post_ffw_norm", "post_feedforward_layernorm"),
         ],
-        describe: |_, _| {},
+        describe: |header, _| match header.number("olmo2.attention.sliding_window") {
+            None | Some(0) => Ok(()),
+            Some(_) => Err(Error::Unsupported {
+                what: format!("{}: it is OLMo 3, some of whose layers slide", header.file),
+            }),
+        },
     }),
 };

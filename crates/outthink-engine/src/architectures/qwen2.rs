@@ -3,7 +3,8 @@
 
 use super::spec::{of_layer, sliding_layers};
 use super::{
-    Architecture, DecoderSpec, Defaults, GgufFormat, ModelConfig, llama, says_nothing_else,
+    Architecture, DecoderSpec, Defaults, GgufFormat, ModelConfig, described, llama,
+    says_nothing_else,
 };
 use crate::Error;
 
@@ -24,7 +25,7 @@ pub(super) const QWEN2: Architecture = Architecture {
         name: "qwen2",
         class: "Qwen2ForCausalLM",
         own_tensors: &[],
-        describe: |_, _| {},
+        describe: described,
     }),
 };
 

@@ -1,6 +1,8 @@
 //! Qwen3: Qwen2 without biases and with a norm of every query and key head, whose size does not follow from the hidden size.
 
-use super::{Architecture, Defaults, GgufFormat, HeadNorms, llama, qwen2, says_nothing_else};
+use super::{
+    Architecture, Defaults, GgufFormat, HeadNorms, described, llama, qwen2, says_nothing_else,
+};
 
 pub(super) const QWEN3: Architecture = Architecture {
     name: "Qwen3",
@@ -23,6 +25,6 @@ pub(super) const QWEN3: Architecture = Architecture {
         name: "qwen3",
         class: "Qwen3ForCausalLM",
         own_tensors: &[],
-        describe: |_, _| {},
+        describe: described,
     }),
 };

@@ -48,6 +48,6 @@ pub(super) const SMOLLM3: Architecture = Architecture {
         class: "SmolLM3ForCausalLM",
         own_tensors: &[],
         // Its converter reorders the heads, as Llama's.
-        describe: llama::GGUF_DESCRIBE,
+        describe: llama::reordered,
     }),
 };

@@ -357,12 +357,12 @@ mod tests {
         insta::assert_snapshot!(refusal(json!({"num_key_value_heads": 3})), @"config.json is malformed: 3 key heads do not divide 4");
         insta::assert_snapshot!(refusal(json!({"head_dim": 7})), @"config.json is malformed: a head of 7 numbers cannot be rotated");
         insta::assert_snapshot!(refusal(json!({"architectures": []})), @"config.json is malformed: it names no architecture");
-        insta::assert_snapshot!(refusal(json!({"architectures": ["Qwen2MoeForCausalLM"]})), @"cannot run the architecture Qwen2MoeForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3, SmolLM3, Olmo2");
-        insta::assert_snapshot!(refusal(json!({"architectures": null, "model_type": "mamba"})), @"cannot run the architecture mamba, only the decoders of Llama, Mistral, Qwen2, Qwen3, SmolLM3, Olmo2");
+        insta::assert_snapshot!(refusal(json!({"architectures": ["Qwen2MoeForCausalLM"]})), @"cannot run the architecture Qwen2MoeForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3, SmolLM3, Olmo2, Phi3");
+        insta::assert_snapshot!(refusal(json!({"architectures": null, "model_type": "mamba"})), @"cannot run the architecture mamba, only the decoders of Llama, Mistral, Qwen2, Qwen3, SmolLM3, Olmo2, Phi3");
         insta::assert_snapshot!(refusal(json!({"hidden_act": "gelu"})), @"cannot run the activation gelu");
         insta::assert_snapshot!(refusal(json!({"quantization_config": {"quant_method": "awq", "bits": 4}})), @"cannot run weights that are quantized by awq; take the checkpoint that they were made from, or a GGUF file");
         insta::assert_snapshot!(refusal(json!({"quantization_config": {}})), @"cannot run weights that are quantized by a method that config.json does not name; take the checkpoint that they were made from, or a GGUF file");
-        insta::assert_snapshot!(refusal(json!({"rope_scaling": {"type": "longrope", "factor": 2.0}})), @"cannot run rotary scaling of type longrope");
+        insta::assert_snapshot!(refusal(json!({"rope_scaling": {"type": "ntk", "factor": 2.0}})), @"cannot run rotary scaling of type ntk");
         insta::assert_snapshot!(refusal(json!({"rope_scaling": {"type": "linear"}})), @"config.json is malformed: the rotary scaling has no factor");
         insta::assert_snapshot!(refusal(json!({"rope_scaling": {"type": "linear", "factor": "two"}})), @r#"config.json is malformed: factor of its rotary positions is "two""#);
         insta::assert_snapshot!(refusal(json!({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}})), @"config.json is malformed: the rotary scaling has no low_freq_factor");

@@ -126,13 +126,11 @@ fn config(
         Some(size) => size,
         None => hidden.checked_div(heads).unwrap_or_default(),
     };
-    for part in ["attention.value_length", "rope.dimension_count"] {
-        if size(header, &key(part))?.is_some_and(|size| size != head_size) {
-            return Err(unsupported(format!(
-                "its {} is not the size of a head, {head_size}",
-                key(part)
-            )));
-        }
+    let values = key("attention.value_length");
+    if size(header, &values)?.is_some_and(|size| size != head_size) {
+        return Err(unsupported(format!(
+            "its {values} is not the size of a head, {head_size}"
+        )));
     }
     let vocabulary = match tensors.vocabulary {
         Some(rows) => rows,
@@ -155,10 +153,13 @@ fn config(
     say("tie_word_embeddings", tensors.tied.into());
     let theta = header.real(&key("rope.freq_base"));
     say("rope_theta", theta.unwrap_or(10_000.0).into());
+    if let Some(rotated) = size(header, &key("rope.dimension_count"))? {
+        say("rotated_size", rotated.into());
+    }
     if let Some(scaling) = scaling(header, &key)? {
         say("rope_scaling", scaling);
     }
-    format.describe(header, &mut config);
+    format.describe(header, &mut config)?;
     Ok(config)
 }
 

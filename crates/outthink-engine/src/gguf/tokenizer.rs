@@ -32,6 +32,10 @@ const ENDS: [&str; 12] = [
     "<｜end▁of▁sentence｜>",
 ];
 
+/// Parts of the names of models whose control tokens swallow the white space after them, and tokens that do not.
+const SWALLOWING: [&str; 2] = ["phi-3", "phi3"];
+const KEEP_SPACES: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
+
 /// The two makes of vocabularies that are read.
 enum Kind {
     /// Bytes as GPT-2 writes them, merged by a list.
@@ -122,6 +126,14 @@ impl<'h> Vocabulary<'h> {
         usize::try_from(id).ok()
     }
 
+    /// Do control tokens swallow the white space after them? Files do not say so of the models that do: llama.cpp knows these
+    /// by their name.
+    fn swallow_spaces(&self) -> bool {
+        let name = self.header.text("general.name").unwrap_or_default();
+        let name = name.to_lowercase();
+        SWALLOWING.iter().any(|known| name.contains(known))
+    }
+
     /// Tokens that end an answer.
     pub(super) fn ends(&self) -> Vec<usize> {
         let told = ["eos", "eot", "eom"].into_iter();
@@ -166,6 +178,7 @@ impl<'h> Vocabulary<'h> {
                 return Err(self.header.broken(format!("it has token {token:?} twice")));
             }
         }
+        let swallows = self.swallow_spaces();
         let added = (0..self.tokens.len()).filter_map(|id| {
             let special = match self.types[id] {
                 CONTROL | UNKNOWN => true,
@@ -177,7 +190,7 @@ impl<'h> Vocabulary<'h> {
                 "content": self.tokens[id],
                 "single_word": false,
                 "lstrip": false,
-                "rstrip": false,
+                "rstrip": swallows && special && !KEEP_SPACES.contains(&self.tokens[id].as_str()),
                 "normalized": false,
                 "special": special,
             }))

@@ -25,9 +25,13 @@ impl RotaryTable {
 
     fn of(rotary: &Rotary, weights: &OpenWeights<'_>, spec: &DecoderSpec) -> Result<Self, Error> {
         let (mut frequencies, scale) = rotary.frequencies()?;
-        // GGUF's way to tell Llama 3's scaling.
-        if weights.contains("rope_freqs.weight") {
-            let factors = weights.get("rope_freqs.weight", &[frequencies.len()])?;
+        // GGUF's ways to tell Llama 3's scaling and LongRoPE.
+        let factors = match rotary.scaling {
+            RopeScaling::Long { short: None, .. } => Some("rope_factors_short.weight"),
+            _ => Some("rope_freqs.weight").filter(|name| weights.contains(name)),
+        };
+        if let Some(name) = factors {
+            let factors = weights.get(name, &[frequencies.len()])?;
             for (frequency, factor) in frequencies.iter_mut().zip(factors) {
                 *frequency /= factor;
             }
@@ -129,6 +133,14 @@ enum RopeScaling {
         slow: f64,
         truncate: bool,
     },
+    /// LongRoPE (arXiv 2402.13753): each frequency has a factor, another one where a text is longer than the original context.
+    /// Keys are kept, so only up to there is it computed here.
+    Long {
+        /// In the weights if they are not here.
+        short: Option<Vec<f64>>,
+        attention: f64,
+        context: usize,
+    },
 }
 
 pub(crate) type RopeTable = Map<String, Value>;
@@ -172,7 +184,7 @@ impl Rotary {
     /// Positions up to which this is right.
     pub(crate) fn context(&self) -> usize {
         match self.scaling {
-            RopeScaling::Dynamic { context } => context,
+            RopeScaling::Dynamic { context } | RopeScaling::Long { context, .. } => context,
             _ => usize::MAX,
         }
     }
@@ -181,10 +193,26 @@ impl Rotary {
     pub(crate) fn frequencies(&self) -> Result<(Vec<f32>, f32), Error> {
         let size = self.size;
         let plain = (0..size / 2).map(|i| self.theta.powf(-2.0 * i as f64 / size as f64));
-        let (frequencies, attention): (Vec<f64>, f64) = match self.scaling {
+        let (frequencies, attention): (Vec<f64>, f64) = match &self.scaling {
             RopeScaling::None | RopeScaling::Dynamic { .. } => (plain.collect(), 1.0),
             RopeScaling::Linear { factor } => (plain.map(|f| f / factor).collect(), 1.0),
-            RopeScaling::Llama3 {
+            RopeScaling::Long {
+                short, attention, ..
+            } => match short {
+                Some(short) if short.len() != size / 2 => {
+                    return Err(malformed(format!(
+                        "short_factor has {} numbers for {} frequencies",
+                        short.len(),
+                        size / 2
+                    )));
+                }
+                Some(short) => {
+                    let divided = plain.zip(short).map(|(f, factor)| f / factor);
+                    (divided.collect(), *attention)
+                }
+                None => (plain.collect(), *attention),
+            },
+            &RopeScaling::Llama3 {
                 factor,
                 low,
                 high,
@@ -203,7 +231,7 @@ impl Rotary {
                 };
                 (plain.map(stretch).collect(), 1.0)
             }
-            RopeScaling::Yarn {
+            &RopeScaling::Yarn {
                 factor,
                 attention,
                 context,
@@ -310,11 +338,48 @@ impl RopeParameters<'_> {
                 context: self.needed("original_max_position_embeddings")?,
             },
             "yarn" => self.yarn(positions as f64)?,
+            "longrope" => self.long(positions as f64)?,
             other => {
                 return Err(Error::Unsupported {
                     what: format!("rotary scaling of type {other}"),
                 });
             }
+        })
+    }
+
+    /// A number for each frequency.
+    fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>, Error> {
+        let Some(value) = self.0.get(key) else {
+            return Ok(None);
+        };
+        let list = value.as_array().into_iter().flatten();
+        let numbers: Option<Vec<f64>> = list.map(Value::as_f64).collect();
+        let numbers = numbers.filter(|numbers| numbers.iter().all(|&x| x > 0.0));
+        let wrong = || {
+            malformed(format!(
+                "{key} of its rotary positions is no list of factors"
+            ))
+        };
+        numbers.map(Some).ok_or_else(wrong)
+    }
+
+    fn long(&self, longest: f64) -> Result<RopeScaling, Error> {
+        let original = self.positive("original_max_position_embeddings")?;
+        let context = original.unwrap_or(longest);
+        let factor = self.positive("factor")?.unwrap_or(longest / context);
+        let usual = match factor > 1.0 && context > 1.0 {
+            true => (1.0 + factor.ln() / context.ln()).sqrt(),
+            false => 1.0,
+        };
+        let short = self.numbers("short_factor")?;
+        let in_weights = self.0.get("factors_in_tensors").and_then(Value::as_bool);
+        if short.is_none() && in_weights != Some(true) {
+            return Err(malformed("the rotary scaling has no short_factor".into()));
+        }
+        Ok(RopeScaling::Long {
+            short,
+            attention: self.number("attention_factor")?.unwrap_or(usual),
+            context: context.max(1.0) as usize,
         })
     }
 
