@@ -47,7 +47,10 @@ impl Decoder {
         let rule = PrecisionRule::new(checkpoint.precision, parameters);
         let names = spec.tensors;
         let root = weights.root(&spec);
-        let stem = root.strip_suffix("model").unwrap_or_default();
+        let stem = match root.strip_suffix(".model") {
+            Some(stem) => format!("{stem}."),
+            None => String::new(),
+        };
         let plan = checkpoint.plan(&weights, &spec)?;
         let mut blocks = Vec::with_capacity(spec.blocks.len());
         for (index, particular) in spec.blocks.iter().enumerate() {
@@ -63,7 +66,7 @@ impl Decoder {
         let norm = format!("{root}.{}", names.norm);
         let norm = Norm::load(&weights, &norm, spec.hidden_size, spec.norm)?;
         let embedding = spec.embedding_name(root);
-        let head = OutputHead::load(&weights, stem, &spec, &embedding, rule)?;
+        let head = OutputHead::load(&weights, &stem, &spec, &embedding, rule)?;
         let embedding = match head.embeds(&spec) {
             true => None,
             // What is only looked up costs nothing as it is.
@@ -137,6 +140,9 @@ impl Decoder {
         let mut x = vec![0.0; tokens.len() * self.spec.hidden_size];
         for (row, token) in x.chunks_exact_mut(self.spec.hidden_size).zip(tokens) {
             table.row(token as usize, row);
+            if self.spec.embedding_scale != 1.0 {
+                row.iter_mut().for_each(|x| *x *= self.spec.embedding_scale);
+            }
         }
         x
     }

@@ -7,10 +7,19 @@ use crate::kernels::BlockKind;
 use crate::precision::{Precision, PrecisionRule, WeightStorage};
 use crate::weights::{OpenWeights, StoredAs, TensorPlace};
 
+const ROOTS: [&str; 5] = [
+    "model",
+    "pretrained_model.model",
+    "base_model.model",
+    "language_model.model",
+    "model.language_model",
+];
+
 impl OpenWeights<'_> {
-    /// What the names of the decoder's tensors begin with. Models that were wrapped for a value head say so there.
+    /// What the names of the decoder's tensors begin with. Models that were wrapped for a value head say so there, and
+    /// models that see as well.
     pub(crate) fn root(&self, spec: &DecoderSpec) -> &'static str {
-        ["model", "pretrained_model.model", "base_model.model"]
+        ROOTS
             .into_iter()
             .find(|root| self.contains(&spec.embedding_name(root)))
             .unwrap_or("model")

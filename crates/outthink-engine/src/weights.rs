@@ -200,6 +200,14 @@ fn numbers<const SIZE: usize, T>(bytes: &[u8], number: impl Fn([u8; SIZE]) -> T)
     each.iter().map(|bytes| number(*bytes)).collect()
 }
 
+/// What the tensors of parts that see are named after: only text is run here.
+const SIGHT: [&str; 4] = [
+    "vision_tower.",
+    "multi_modal_projector.",
+    "model.vision_tower.",
+    "model.multi_modal_projector.",
+];
+
 /// The headers of a checkpoint's weight files.
 pub(crate) struct OpenWeights<'w> {
     sources: Vec<(String, WeightSource<'w>)>,
@@ -263,7 +271,9 @@ impl<'w> OpenWeights<'w> {
                 start: start + from as u64,
                 length: to - from,
             };
-            self.tensors.insert(tensor, place);
+            if !SIGHT.iter().any(|part| tensor.starts_with(part)) {
+                self.tensors.insert(tensor, place);
+            }
         }
         drop(header);
         self.sources.push((name.to_owned(), source));

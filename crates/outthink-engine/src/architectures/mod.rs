@@ -6,6 +6,7 @@
 //! [`BlockSpec`], and a layer that obeys it.
 
 mod config;
+mod gemma;
 mod llama;
 mod mistral;
 mod olmo2;
@@ -24,7 +25,7 @@ pub(crate) use config::{ModelConfig, malformed};
 pub(crate) use spec::{BlockSpec, DecoderSpec, HeadNorms};
 
 /// All families, in the order in which messages name them.
-const ARCHITECTURES: [&Architecture; 7] = [
+const ARCHITECTURES: [&Architecture; 9] = [
     &llama::LLAMA,
     &mistral::MISTRAL,
     &qwen2::QWEN2,
@@ -32,6 +33,8 @@ const ARCHITECTURES: [&Architecture; 7] = [
     &smollm3::SMOLLM3,
     &olmo2::OLMO2,
     &phi3::PHI3,
+    &gemma::GEMMA2,
+    &gemma::GEMMA3,
 ];
 
 /// A family of decoders.

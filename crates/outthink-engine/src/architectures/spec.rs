@@ -33,8 +33,23 @@ pub(crate) struct DecoderSpec {
     pub rotates_neighbours: bool,
     /// Norms of queries and keys.
     pub head_norms: HeadNorms,
+    /// Of attention, in all blocks; windows are the blocks' own.
+    pub scores: ScoreSpec,
     /// Between the two halves of a feed-forward part.
     pub gate: Gate,
+    /// What embeddings are multiplied by.
+    pub embedding_scale: f32,
+    /// What bounds the logits of the next token, softly.
+    pub logit_cap: Option<f32>,
+}
+
+/// What is done to the scores of attention.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScoreSpec {
+    /// Products of queries and keys are multiplied by this.
+    pub scale: f32,
+    /// Bounds scores softly.
+    pub cap: Option<f32>,
 }
 
 /// What one block of a model has.
@@ -152,13 +167,20 @@ impl DecoderSpec {
             vocabulary,
             norm: NormSpec {
                 eps: config.get("rms_norm_eps")?.unwrap_or(defaults.eps),
+                offset: 0.0,
             },
             tied_embedding: tied.unwrap_or(defaults.tied),
             labels: labels.unwrap_or(2),
             rotations: vec![rotary],
             rotates_neighbours: config.get("rotates_neighbours")?.unwrap_or(false),
             head_norms: HeadNorms::None,
+            scores: ScoreSpec {
+                scale: 1.0 / (size as f32).sqrt(),
+                cap: None,
+            },
             gate: gate(config)?,
+            embedding_scale: 1.0,
+            logit_cap: None,
         })
     }
 
@@ -217,6 +239,7 @@ fn runnable(config: &ModelConfig) -> Result<(), Error> {
 fn gate(config: &ModelConfig) -> Result<Gate, Error> {
     match config.get::<String>("hidden_act")?.as_deref() {
         None | Some("silu" | "swish") => Ok(Gate::Silu),
+        Some("gelu_pytorch_tanh" | "gelu_new") => Ok(Gate::GeluTanh),
         Some(other) => Err(Error::Unsupported {
             what: format!("the activation {other}"),
         }),
@@ -357,8 +380,8 @@ mod tests {
         insta::assert_snapshot!(refusal(json!({"num_key_value_heads": 3})), @"config.json is malformed: 3 key heads do not divide 4");
         insta::assert_snapshot!(refusal(json!({"head_dim": 7})), @"config.json is malformed: a head of 7 numbers cannot be rotated");
         insta::assert_snapshot!(refusal(json!({"architectures": []})), @"config.json is malformed: it names no architecture");
-        insta::assert_snapshot!(refusal(json!({"architectures": ["Qwen2MoeForCausalLM"]})), @"cannot run the architecture Qwen2MoeForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3, SmolLM3, Olmo2, Phi3");
-        insta::assert_snapshot!(refusal(json!({"architectures": null, "model_type": "mamba"})), @"cannot run the architecture mamba, only the decoders of Llama, Mistral, Qwen2, Qwen3, SmolLM3, Olmo2, Phi3");
+        insta::assert_snapshot!(refusal(json!({"architectures": ["Qwen2MoeForCausalLM"]})), @"cannot run the architecture Qwen2MoeForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3");
+        insta::assert_snapshot!(refusal(json!({"architectures": null, "model_type": "mamba"})), @"cannot run the architecture mamba, only the decoders of Llama, Mistral, Qwen2, Qwen3, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3");
         insta::assert_snapshot!(refusal(json!({"hidden_act": "gelu"})), @"cannot run the activation gelu");
         insta::assert_snapshot!(refusal(json!({"quantization_config": {"quant_method": "awq", "bits": 4}})), @"cannot run weights that are quantized by awq; take the checkpoint that they were made from, or a GGUF file");
         insta::assert_snapshot!(refusal(json!({"quantization_config": {}})), @"cannot run weights that are quantized by a method that config.json does not name; take the checkpoint that they were made from, or a GGUF file");

@@ -73,6 +73,27 @@ impl Checkpoint {
     }
 }
 
+impl Header {
+    /// Says which layers slide, in the words of `config.json`, where a file of the architecture `name` does.
+    pub(crate) fn window_pattern(&self, name: &str, config: &mut Map<String, serde_json::Value>) {
+        match self.value(&format!("{name}.attention.sliding_window_pattern")) {
+            // Of so many layers the last sees all; of none, none does.
+            Some(Value::Whole(pattern)) => {
+                config.insert("sliding_window_pattern".into(), (*pattern).into());
+            }
+            Some(Value::List(slides)) => {
+                let kind = |slides: &Value| match slides {
+                    Value::Flag(false) | Value::Whole(0) => "full_attention",
+                    _ => "sliding_attention",
+                };
+                let kinds: Vec<&str> = slides.iter().map(kind).collect();
+                config.insert("layer_types".into(), kinds.into());
+            }
+            _ => {}
+        }
+    }
+}
+
 /// A size; of a list with one a layer, the one that all have in common.
 fn size(header: &Header, key: &str) -> Result<Option<u64>, Error> {
     let values = match header.value(key) {

@@ -5,7 +5,7 @@ use half::f16;
 use super::isa::vectorized;
 use super::lanes::{Lanes, StoredNumber};
 use super::panels::Chunks;
-use super::rows::exp;
+use super::rows::{exp, soft_cap};
 use crate::cache::{LayerCache, Slot, SlotRows};
 
 /// How many heads an attention layer has, and how many numbers each.
@@ -39,6 +39,8 @@ pub(crate) struct Scores {
     pub scale: f32,
     /// How many tokens back are seen, the own one included; none is all.
     pub window: Option<usize>,
+    /// What bounds scores softly.
+    pub cap: Option<f32>,
 }
 
 /// Slots that are read for all rows and heads of a group while they are in the cache.
@@ -189,6 +191,9 @@ impl Task<'_> {
         });
         for (row, path) in seen.iter().enumerate() {
             let own = &mut scratch[starts[row]..][..path.len() * sharing];
+            if let Some(cap) = self.scores.cap {
+                soft_cap(own, cap);
+            }
             own.chunks_exact_mut(path.len()).for_each(softmax);
         }
         out.fill(0.0);

@@ -77,8 +77,9 @@ impl Attention {
             out: Linear::load(weights, &out, heads.query_width(), rule)?,
             heads,
             scores: Scores {
-                scale: 1.0 / (heads.size as f32).sqrt(),
+                scale: spec.scores.scale,
                 window: particular.window,
+                cap: spec.scores.cap,
             },
         })
     }

@@ -10,11 +10,17 @@ use crate::weights::OpenWeights;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NormSpec {
     pub eps: f64,
+    /// What is added to the weights that are stored.
+    pub offset: f32,
 }
 
 impl NormSpec {
     fn weight(self, weights: &OpenWeights<'_>, name: &str, size: usize) -> Result<Vec<f32>, Error> {
-        weights.get(&format!("{name}.weight"), &[size])
+        let mut weight = weights.get(&format!("{name}.weight"), &[size])?;
+        if self.offset != 0.0 {
+            weight.iter_mut().for_each(|x| *x += self.offset);
+        }
+        Ok(weight)
     }
 }
 

@@ -9,6 +9,7 @@
 #[path = "../families/mod.rs"]
 mod families;
 
+mod gemma;
 mod llama;
 mod mistral;
 mod olmo2;
