@@ -6,6 +6,7 @@ use crate::cache::{LayerCache, Slot};
 use crate::checkpoint::Checkpoint;
 use crate::layers::attention::{Attention, PassNodes};
 use crate::layers::buffers::Buffers;
+use crate::layers::experts::Experts;
 use crate::layers::head::{Head, OutputHead};
 use crate::layers::linear::Linear;
 use crate::layers::mlp::GatedMlp;
@@ -20,7 +21,12 @@ struct DecoderBlock {
     attention_norms: PartNorms,
     attention: Attention,
     mlp_norms: PartNorms,
-    mlp: GatedMlp,
+    mlp: FeedForward,
+}
+
+enum FeedForward {
+    Dense(GatedMlp),
+    Mixed(Experts),
 }
 
 /// A loaded model.
@@ -60,7 +66,13 @@ impl Decoder {
                 attention_norms: norms(names.attention_norms)?,
                 attention: Attention::load(&weights, &block, &spec, *particular, rule)?,
                 mlp_norms: norms(names.mlp_norms)?,
-                mlp: GatedMlp::load(&weights, &block, &spec, rule)?,
+                mlp: match spec.experts.filter(|_| particular.mixed) {
+                    Some(own) => {
+                        let experts = Experts::load(&weights, &block, &spec, own, rule)?;
+                        FeedForward::Mixed(experts)
+                    }
+                    None => FeedForward::Dense(GatedMlp::load(&weights, &block, &spec, rule)?),
+                },
             });
         }
         let norm = format!("{root}.{}", names.norm);
@@ -119,7 +131,10 @@ impl Decoder {
             block.attention.forward(&pass, cache, &mut buffers);
             block.attention_norms.add(&mut x, &mut buffers);
             block.mlp_norms.given(&x, &mut buffers.normed);
-            block.mlp.forward(&mut buffers);
+            match &block.mlp {
+                FeedForward::Dense(mlp) => mlp.forward(&mut buffers),
+                FeedForward::Mixed(experts) => experts.forward(&mut buffers),
+            }
             block.mlp_norms.add(&mut x, &mut buffers);
         }
         let mut hidden = Vec::new();

@@ -148,7 +148,10 @@ impl Engine {
             parameters: *parameters,
             layers: spec.blocks.len() as u64,
             attention_width: spec.heads.query_width() as u64,
-            active: None,
+            active: match spec.idle_parameters() {
+                0 => None,
+                idle => Some(parameters.saturating_sub(idle)),
+            },
         }
     }
 

@@ -22,6 +22,7 @@ mod readout;
 mod sampler;
 mod shards;
 mod sizes;
+mod stacked;
 mod tree;
 mod verifier;
 mod weights;

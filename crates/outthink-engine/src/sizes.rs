@@ -34,7 +34,7 @@ impl OpenWeights<'_> {
             spec.heads.key_width(),
             spec.heads.key_width(),
         ];
-        for index in 0..spec.blocks.len() {
+        for (index, particular) in spec.blocks.iter().enumerate() {
             let block = spec.block_name(root, index);
             let check = |names: &[&str], outputs: &[usize]| {
                 let parts = TensorNames::parts(&block, names, outputs);
@@ -49,7 +49,16 @@ impl OpenWeights<'_> {
                 name.map_or(Ok(()), |name| self.check(&name, &[hidden]))?;
             }
             check(names.qkv, &heads)?;
-            check(names.gate_up, &[spec.intermediate_size; 2])?;
+            let Some(experts) = spec.experts.filter(|_| particular.mixed) else {
+                check(names.gate_up, &[spec.intermediate_size; 2])?;
+                continue;
+            };
+            check(&[names.router], &[experts.count])?;
+            for number in 0..experts.count {
+                let expert = TensorNames::expert(&block, number);
+                let down = format!("{expert}.{}.weight", TensorNames::EXPERT_DOWN);
+                self.check(&down, &[hidden, experts.width])?;
+            }
         }
         Ok(())
     }
@@ -57,6 +66,7 @@ impl OpenWeights<'_> {
     /// Estimate of the memory that the tensors take once loaded, in bytes.
     pub(crate) fn kept_bytes(&self, spec: &DecoderSpec, rule: PrecisionRule) -> u64 {
         let looked_up = format!("{}.weight", spec.tensors.embedding);
+        let router = format!("{}.weight", spec.tensors.router);
         let of_tensor = |(name, place): (&String, &TensorPlace)| {
             let numbers = place.shape.iter().product::<usize>();
             let (plain, blocks) = match place.stored {
@@ -69,6 +79,7 @@ impl OpenWeights<'_> {
                 [_, _] if name.ends_with(&looked_up) && !spec.tied_embedding => {
                     PrecisionRule::new(Precision::Stored, 0).kept(numbers, blocks)
                 }
+                [_, _] if spec.experts.is_some() && name.ends_with(&router) => WeightStorage::F32,
                 [_, _] => rule.kept(numbers, blocks),
                 _ => WeightStorage::F32,
             };

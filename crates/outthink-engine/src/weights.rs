@@ -15,7 +15,9 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata};
 
 use crate::architectures::GgufFormat;
+use crate::gguf::TensorType;
 use crate::shards::{self, ShardIndex};
+use crate::stacked::{Arrangement, with_scales};
 use crate::{Error, gguf};
 
 /// Where the tensors of a checkpoint are.
@@ -97,6 +99,7 @@ impl Weights {
                 }
             }
         }
+        open.unstack_experts();
         Ok(open)
     }
 }
@@ -164,18 +167,20 @@ impl WeightSource<'_> {
 pub(crate) enum StoredAs {
     Plain(DType),
     /// In blocks of a quantized type.
-    Blocks(GgmlDType),
+    Blocks(TensorType),
     /// A type that is not read: which, and what is.
     Other(String),
 }
 
+#[derive(Clone)]
 pub(crate) struct TensorPlace {
-    source: usize,
+    pub source: usize,
     pub stored: StoredAs,
     pub shape: Vec<usize>,
-    start: u64,
+    pub start: u64,
     /// In bytes.
     pub length: usize,
+    pub arrangement: Arrangement,
 }
 
 /// The numbers of a tensor, in a type that is computed with.
@@ -270,6 +275,7 @@ impl<'w> OpenWeights<'w> {
                 shape: info.shape.clone(),
                 start: start + from as u64,
                 length: to - from,
+                arrangement: Arrangement::Plain,
             };
             if !SIGHT.iter().any(|part| tensor.starts_with(part)) {
                 self.tensors.insert(tensor, place);
@@ -292,9 +298,9 @@ impl<'w> OpenWeights<'w> {
             let place = TensorPlace {
                 source: self.sources.len(),
                 stored: match info.dtype {
-                    Some(GgmlDType::F32) => StoredAs::Plain(DType::F32),
-                    Some(GgmlDType::F16) => StoredAs::Plain(DType::F16),
-                    Some(GgmlDType::BF16) => StoredAs::Plain(DType::BF16),
+                    Some(TensorType::Candle(GgmlDType::F32)) => StoredAs::Plain(DType::F32),
+                    Some(TensorType::Candle(GgmlDType::F16)) => StoredAs::Plain(DType::F16),
+                    Some(TensorType::Candle(GgmlDType::BF16)) => StoredAs::Plain(DType::BF16),
                     Some(blocks) => StoredAs::Blocks(blocks),
                     None => StoredAs::Other(format!(
                         "{}, and {} are read; take another file of the model, as Q4_K_M or Q8_0",
@@ -305,6 +311,7 @@ impl<'w> OpenWeights<'w> {
                 shape: info.shape.clone(),
                 start: info.start,
                 length: info.length,
+                arrangement: Arrangement::Plain,
             };
             let renamed = format.map(|format| format.tensor_name(&info.name));
             let name = renamed.unwrap_or_else(|| info.name.clone());
@@ -348,7 +355,10 @@ impl<'w> OpenWeights<'w> {
                 f64::from_le_bytes(bytes) as f32
             }))),
             StoredAs::Plain(_) => Ok(PlainNumbers::F32(numbers(&bytes, f32::from_le_bytes))),
-            StoredAs::Blocks(dtype) => {
+            StoredAs::Blocks(TensorType::Mxfp4) => {
+                Ok(PlainNumbers::F32(gguf::mxfp4_numbers(&bytes)))
+            }
+            StoredAs::Blocks(TensorType::Candle(dtype)) => {
                 let storage = QStorage::from_data(bytes, &Device::Cpu, *dtype)?;
                 let wide = QTensor::new(storage, shape)?.dequantize(&Device::Cpu)?;
                 Ok(PlainNumbers::F32(wide.flatten_all()?.to_vec1()?))
@@ -363,7 +373,7 @@ impl<'w> OpenWeights<'w> {
     }
 
     /// The type of a tensor that is quantized.
-    pub(crate) fn blocks(&self, name: &str) -> Option<GgmlDType> {
+    pub(crate) fn blocks(&self, name: &str) -> Option<TensorType> {
         match self.tensors.get(name)?.stored {
             StoredAs::Blocks(dtype) => Some(dtype),
             _ => None,
@@ -378,12 +388,34 @@ impl<'w> OpenWeights<'w> {
     ) -> Result<(&TensorPlace, Cow<'_, [u8]>), Error> {
         let place = self.place(name, shape)?;
         let (file, source) = &self.sources[place.source];
-        let bytes = source
-            .read(place.start, place.length)
-            .map_err(|error| Error::Weights {
-                file: file.clone(),
-                reason: format!("tensor {name}: {error}"),
-            })?;
+        let broken = |reason: &dyn std::fmt::Display| Error::Weights {
+            file: file.clone(),
+            reason: format!("tensor {name}: {reason}"),
+        };
+        let read = |start, length| source.read(start, length).map_err(|error| broken(&error));
+        let bytes = read(place.start, place.length)?;
+        let bytes = match (&place.arrangement, &place.stored) {
+            (Arrangement::Plain, _) => bytes,
+            (strided @ Arrangement::Strided { .. }, StoredAs::Plain(dtype)) => {
+                let numbers = strided.strided(shape, dtype.size_in_bytes(), &bytes);
+                numbers.ok_or_else(|| broken(&"it is too short"))?.into()
+            }
+            (Arrangement::Strided { .. }, _) => {
+                return Err(broken(&"its rows are inputs, and in blocks"));
+            }
+            (
+                &Arrangement::ScalesApart {
+                    scales,
+                    first,
+                    step,
+                    blocks,
+                },
+                _,
+            ) => {
+                let scales = read(scales, place.length / 16)?;
+                with_scales(&bytes, &scales, (first, step, blocks)).into()
+            }
+        };
         Ok((place, bytes))
     }
 
@@ -419,7 +451,7 @@ impl<'w> OpenWeights<'w> {
             StoredAs::Blocks(dtype) => elements / dtype.block_size() * dtype.type_size(),
             StoredAs::Other(_) => place.length,
         };
-        if length != place.length {
+        if length != place.length && matches!(place.arrangement, Arrangement::Plain) {
             return Err(broken(format!(
                 "tensor {name} has {} bytes for {elements} numbers",
                 place.length

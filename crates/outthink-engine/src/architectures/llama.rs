@@ -48,4 +48,5 @@ pub(super) const TENSORS: TensorNames = TensorNames {
     },
     gate_up: &["mlp.gate_proj", "mlp.up_proj"],
     down: "mlp.down_proj",
+    router: "mlp.gate",
 };

@@ -13,6 +13,7 @@ mod olmo2;
 mod phi3;
 mod qwen2;
 mod qwen3;
+mod qwen3_moe;
 mod smollm3;
 mod spec;
 
@@ -22,14 +23,15 @@ use crate::Error;
 use crate::gguf::Header;
 
 pub(crate) use config::{ModelConfig, malformed};
-pub(crate) use spec::{BlockSpec, DecoderSpec, HeadNorms};
+pub(crate) use spec::{BlockSpec, DecoderSpec, ExpertsSpec, HeadNorms};
 
 /// All families, in the order in which messages name them.
-const ARCHITECTURES: [&Architecture; 9] = [
+const ARCHITECTURES: [&Architecture; 10] = [
     &llama::LLAMA,
     &mistral::MISTRAL,
     &qwen2::QWEN2,
     &qwen3::QWEN3,
+    &qwen3_moe::QWEN3_MOE,
     &smollm3::SMOLLM3,
     &olmo2::OLMO2,
     &phi3::PHI3,
@@ -120,6 +122,8 @@ pub(crate) struct TensorNames {
     /// Gate and up, or one tensor with both.
     pub gate_up: &'static [&'static str],
     pub down: &'static str,
+    /// Of a mixture.
+    pub router: &'static str,
 }
 
 /// The norms of what a part of a block is given, and of what it gives, where it has them.
@@ -130,6 +134,15 @@ pub(crate) struct NormNames {
 }
 
 impl TensorNames {
+    /// Of an expert, after its name.
+    pub(crate) const EXPERT_GATE_UP: [&'static str; 2] = ["gate_proj", "up_proj"];
+    pub(crate) const EXPERT_DOWN: &'static str = "down_proj";
+
+    /// What the names of an expert's tensors begin with.
+    pub(crate) fn expert(block: &str, number: usize) -> String {
+        format!("{block}.mlp.experts.{number}")
+    }
+
     /// The tensors that some outputs stand in, below each other, and how many in each.
     pub(crate) fn parts(block: &str, names: &[&str], outputs: &[usize]) -> Vec<(String, usize)> {
         let named = |name: &str| format!("{block}.{name}");

@@ -7,6 +7,7 @@ use crate::Error;
 use crate::kernels::{Gate, Heads};
 use crate::layers::norm::NormSpec;
 use crate::layers::rotary::{Rotary, RotarySource};
+use crate::stacked::MOST_EXPERTS;
 
 /// The description of one model: its family's, with the sizes of its own `config.json`.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct DecoderSpec {
     pub scores: ScoreSpec,
     /// Between the two halves of a feed-forward part.
     pub gate: Gate,
+    /// Of blocks whose feed-forward part is a mixture.
+    pub experts: Option<ExpertsSpec>,
     /// What embeddings are multiplied by.
     pub embedding_scale: f32,
     /// What bounds the logits of the next token, softly.
@@ -59,6 +62,20 @@ pub(crate) struct BlockSpec {
     pub window: Option<usize>,
     /// Which of the model's rotations tells positions; none tells none.
     pub rotation: Option<usize>,
+    /// Is its feed-forward part a mixture of experts?
+    pub mixed: bool,
+}
+
+/// A mixture of experts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExpertsSpec {
+    pub count: usize,
+    /// How many of them a token goes to.
+    pub chosen: usize,
+    /// Numbers between the two halves of an expert.
+    pub width: usize,
+    /// Are shares those among all experts, and not those among the chosen ones?
+    pub shares_of_all: bool,
 }
 
 /// What is normed of queries and keys before they are rotated.
@@ -151,6 +168,7 @@ impl DecoderSpec {
         let block = BlockSpec {
             window: None,
             rotation: Some(0),
+            mixed: false,
         };
         Ok(Self {
             class,
@@ -179,6 +197,7 @@ impl DecoderSpec {
                 cap: None,
             },
             gate: gate(config)?,
+            experts: None,
             embedding_scale: 1.0,
             logit_cap: None,
         })
@@ -189,6 +208,45 @@ impl DecoderSpec {
         for (index, block) in self.blocks.iter_mut().enumerate() {
             block.window = size.filter(|_| slides(index));
         }
+    }
+
+    /// Makes the feed-forward parts of some blocks mixtures.
+    pub(super) fn mix(
+        &mut self,
+        experts: ExpertsSpec,
+        mixed: impl Fn(usize) -> bool,
+    ) -> Result<(), Error> {
+        let sizes = [
+            ("the number of experts", experts.count, MOST_EXPERTS),
+            (
+                "the number of experts of a token",
+                experts.chosen,
+                experts.count,
+            ),
+            ("the width of an expert", experts.width, MOST),
+        ];
+        if let Some((name, size, most)) = sizes
+            .iter()
+            .find(|(_, size, most)| !(1..=*most).contains(size))
+        {
+            return Err(malformed(format!("{name} is {size}, not from 1 to {most}")));
+        }
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            block.mixed = mixed(index);
+        }
+        self.experts = Some(experts);
+        Ok(())
+    }
+
+    /// Parameters that a token does not use: those of the experts that it does not go to.
+    pub(crate) fn idle_parameters(&self) -> u64 {
+        let Some(experts) = self.experts else {
+            return 0;
+        };
+        let mixed = self.blocks.iter().filter(|block| block.mixed).count() as u64;
+        let idle = (experts.count - experts.chosen) as u64 * mixed;
+        let each = 3 * self.hidden_size as u64 * experts.width as u64;
+        idle.saturating_mul(each)
     }
 
     /// The error of a model in a role that it cannot play.
@@ -380,8 +438,8 @@ mod tests {
         insta::assert_snapshot!(refusal(json!({"num_key_value_heads": 3})), @"config.json is malformed: 3 key heads do not divide 4");
         insta::assert_snapshot!(refusal(json!({"head_dim": 7})), @"config.json is malformed: a head of 7 numbers cannot be rotated");
         insta::assert_snapshot!(refusal(json!({"architectures": []})), @"config.json is malformed: it names no architecture");
-        insta::assert_snapshot!(refusal(json!({"architectures": ["Qwen2MoeForCausalLM"]})), @"cannot run the architecture Qwen2MoeForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3");
-        insta::assert_snapshot!(refusal(json!({"architectures": null, "model_type": "mamba"})), @"cannot run the architecture mamba, only the decoders of Llama, Mistral, Qwen2, Qwen3, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3");
+        insta::assert_snapshot!(refusal(json!({"architectures": ["Qwen2MoeForCausalLM"]})), @"cannot run the architecture Qwen2MoeForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3, Qwen3Moe, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3");
+        insta::assert_snapshot!(refusal(json!({"architectures": null, "model_type": "mamba"})), @"cannot run the architecture mamba, only the decoders of Llama, Mistral, Qwen2, Qwen3, Qwen3Moe, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3");
         insta::assert_snapshot!(refusal(json!({"hidden_act": "gelu"})), @"cannot run the activation gelu");
         insta::assert_snapshot!(refusal(json!({"quantization_config": {"quant_method": "awq", "bits": 4}})), @"cannot run weights that are quantized by awq; take the checkpoint that they were made from, or a GGUF file");
         insta::assert_snapshot!(refusal(json!({"quantization_config": {}})), @"cannot run weights that are quantized by a method that config.json does not name; take the checkpoint that they were made from, or a GGUF file");

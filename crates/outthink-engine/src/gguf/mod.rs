@@ -24,7 +24,7 @@ use crate::checkpoint::Checkpoint;
 use crate::weights::Weights;
 use crate::{Error, Precision};
 
-pub(crate) use blocks::{blocks as stored_blocks, kind as block_kind};
+pub(crate) use blocks::{TensorType, blocks as stored_blocks, kind as block_kind, mxfp4_numbers};
 use header::Value;
 pub(crate) use header::{Header, type_name, types_read};
 pub use split::gguf_parts;
@@ -48,10 +48,17 @@ impl Checkpoint {
         let header = &parts.first;
         let config = serde_json::Value::Object(config(header, &parts.tensors)?);
         let config = config.to_string().into_bytes();
-        DecoderSpec::parse(&config).map_err(|error| match error {
+        let spec = DecoderSpec::parse(&config).map_err(|error| match error {
             Error::Malformed { reason, .. } => header.broken(format!("its metadata: {reason}")),
             other => other,
         })?;
+        let name = header.text("general.architecture").unwrap_or_default();
+        let experts = header.number(&format!("{name}.expert_count"));
+        if spec.experts.is_none() && experts.is_some_and(|count| count > 0) {
+            return Err(Error::Unsupported {
+                what: format!("{}: it is a mixture of experts", header.file),
+            });
+        }
         let vocabulary = Vocabulary::read(header)?;
         Ok(Self {
             config: config.into(),
@@ -136,12 +143,6 @@ fn config(
         size(header, &key(what))?
             .ok_or_else(|| header.broken(format!("its metadata has no {}", key(what))))
     };
-    if header
-        .number(&key("expert_count"))
-        .is_some_and(|count| count > 0)
-    {
-        return Err(unsupported("it is a mixture of experts".into()));
-    }
     let (hidden, heads) = (needed("embedding_length")?, needed("attention.head_count")?);
     let head_size = match size(header, &key("attention.key_length"))? {
         Some(size) => size,

@@ -229,6 +229,15 @@ vectorized! {
     }
 }
 
+vectorized! {
+    /// Adds numbers, each times the same, to others.
+    pub(crate) fn add_times(x: &mut [f32], factor: f32, more: &[f32]) {
+        for (x, more) in x.iter_mut().zip(more) {
+            *x += factor * more;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -99,6 +99,7 @@ impl Attention {
             by_head,
             inner,
             out,
+            ..
         } = buffers;
         let (q_width, k_width) = (self.heads.query_width(), self.heads.key_width());
         self.qkv.forward(normed, rounded, wide);
