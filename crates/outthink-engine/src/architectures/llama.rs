@@ -41,6 +41,7 @@ pub(super) const TENSORS: TensorNames = TensorNames {
     qkv: &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
     query_norm: "self_attn.q_norm",
     key_norm: "self_attn.k_norm",
+    sinks: None,
     attended: "self_attn.o_proj",
     mlp_norms: NormNames {
         before: Some("post_attention_layernorm"),

@@ -7,6 +7,7 @@
 
 mod config;
 mod gemma;
+mod gpt_oss;
 mod llama;
 mod mistral;
 mod olmo2;
@@ -23,10 +24,10 @@ use crate::Error;
 use crate::gguf::Header;
 
 pub(crate) use config::{ModelConfig, malformed};
-pub(crate) use spec::{BlockSpec, DecoderSpec, ExpertsSpec, HeadNorms};
+pub(crate) use spec::{BlockSpec, DecoderSpec, ExpertsSpec, HeadNorms, ScoreSpec};
 
 /// All families, in the order in which messages name them.
-const ARCHITECTURES: [&Architecture; 10] = [
+const ARCHITECTURES: [&Architecture; 11] = [
     &llama::LLAMA,
     &mistral::MISTRAL,
     &qwen2::QWEN2,
@@ -37,6 +38,7 @@ const ARCHITECTURES: [&Architecture; 10] = [
     &phi3::PHI3,
     &gemma::GEMMA2,
     &gemma::GEMMA3,
+    &gpt_oss::GPT_OSS,
 ];
 
 /// A family of decoders.
@@ -117,6 +119,8 @@ pub(crate) struct TensorNames {
     pub qkv: &'static [&'static str],
     pub query_norm: &'static str,
     pub key_norm: &'static str,
+    /// Where each head has one, without `.weight` or with it.
+    pub sinks: Option<&'static str>,
     pub attended: &'static str,
     pub mlp_norms: NormNames,
     /// Gate and up, or one tensor with both.

@@ -2,9 +2,7 @@
 
 use serde_json::json;
 
-use super::{
-    Architecture, Defaults, ExpertsSpec, GgufFormat, HeadNorms, llama, says_nothing_else,
-};
+use super::{Architecture, Defaults, ExpertsSpec, GgufFormat, HeadNorms, llama, says_nothing_else};
 
 pub(super) const QWEN3_MOE: Architecture = Architecture {
     name: "Qwen3Moe",

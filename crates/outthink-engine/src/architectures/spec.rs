@@ -438,8 +438,8 @@ mod tests {
         insta::assert_snapshot!(refusal(json!({"num_key_value_heads": 3})), @"config.json is malformed: 3 key heads do not divide 4");
         insta::assert_snapshot!(refusal(json!({"head_dim": 7})), @"config.json is malformed: a head of 7 numbers cannot be rotated");
         insta::assert_snapshot!(refusal(json!({"architectures": []})), @"config.json is malformed: it names no architecture");
-        insta::assert_snapshot!(refusal(json!({"architectures": ["Qwen2MoeForCausalLM"]})), @"cannot run the architecture Qwen2MoeForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3, Qwen3Moe, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3");
-        insta::assert_snapshot!(refusal(json!({"architectures": null, "model_type": "mamba"})), @"cannot run the architecture mamba, only the decoders of Llama, Mistral, Qwen2, Qwen3, Qwen3Moe, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3");
+        insta::assert_snapshot!(refusal(json!({"architectures": ["Qwen2MoeForCausalLM"]})), @"cannot run the architecture Qwen2MoeForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3, Qwen3Moe, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3, GptOss");
+        insta::assert_snapshot!(refusal(json!({"architectures": null, "model_type": "mamba"})), @"cannot run the architecture mamba, only the decoders of Llama, Mistral, Qwen2, Qwen3, Qwen3Moe, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3, GptOss");
         insta::assert_snapshot!(refusal(json!({"hidden_act": "gelu"})), @"cannot run the activation gelu");
         insta::assert_snapshot!(refusal(json!({"quantization_config": {"quant_method": "awq", "bits": 4}})), @"cannot run weights that are quantized by awq; take the checkpoint that they were made from, or a GGUF file");
         insta::assert_snapshot!(refusal(json!({"quantization_config": {}})), @"cannot run weights that are quantized by a method that config.json does not name; take the checkpoint that they were made from, or a GGUF file");

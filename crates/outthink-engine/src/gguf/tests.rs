@@ -538,7 +538,7 @@ fn a_file_that_cannot_be_run_says_why_and_what_to_do() {
     insta::assert_snapshot!(of(&version([9, 0, 0, 0])), @"FOLDER/a.gguf: it is of GGUF version 9; 1, 2 and 3 are read");
     let with = |key: &str, value: Value| of(&plain.clone().with(key, value).bytes());
     insta::assert_snapshot!(with("general.alignment", Value::Whole(0)), @"FOLDER/a.gguf: its general.alignment is no power of two");
-    insta::assert_snapshot!(with("general.architecture", Value::Text("mamba".into())), @"cannot run FOLDER/a.gguf: its architecture is mamba, and those that are run are llama, qwen2, qwen3, qwen3moe, smollm3, olmo2, phi3, gemma2, gemma3. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
+    insta::assert_snapshot!(with("general.architecture", Value::Text("mamba".into())), @"cannot run FOLDER/a.gguf: its architecture is mamba, and those that are run are llama, qwen2, qwen3, qwen3moe, smollm3, olmo2, phi3, gemma2, gemma3, gpt-oss. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
     insta::assert_snapshot!(with("tokenizer.ggml.pre", Value::Text("kimi-k2".into())), @"cannot run FOLDER/a.gguf: its pre-tokenizer kimi-k2 is not known here. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
     insta::assert_snapshot!(with("tokenizer.ggml.model", Value::Text("t5".into())), @"cannot run FOLDER/a.gguf: its tokenizer is t5, and those that are read are gpt2 and llama. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
     insta::assert_snapshot!(with("tokenizer.ggml.merges", texts(&["ab"])), @r#"FOLDER/a.gguf: its merge "ab" is no pair"#);

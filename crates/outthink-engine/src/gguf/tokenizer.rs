@@ -17,7 +17,7 @@ const USER_DEFINED: u64 = 4;
 const BYTE: u64 = 6;
 
 /// Control tokens that end an answer under whatever template, by name.
-const ENDS: [&str; 12] = [
+const ENDS: [&str; 21] = [
     "<|eot_id|>",
     "<|eom_id|>",
     "<|im_end|>",
@@ -30,7 +30,23 @@ const ENDS: [&str; 12] = [
     "[EOT]",
     "<end_of_utterance>",
     "<｜end▁of▁sentence｜>",
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "<|tool_response>",
+    "<turn|>",
+    "_<EOT>",
+    "[EOS]",
+    "<eos>",
 ];
+
+/// It ends an answer, whatever older files say that it is.
+const END_OF_TURN: &str = "<end_of_turn>";
+
+/// What ends a message of a reply, where one of the others ends the whole of it.
+const END_OF_MESSAGE: &str = "<|end|>";
+const ENDS_OF_ALL: [&str; 2] = ["<|return|>", "<|call|>"];
 
 /// Parts of the names of models whose control tokens swallow the white space after them, and tokens that do not.
 const SWALLOWING: [&str; 2] = ["phi-3", "phi3"];
@@ -102,6 +118,10 @@ impl<'h> Vocabulary<'h> {
             types,
         };
         // Careless converters leave these as text.
+        let both = vocabulary.tokens.iter().zip(&mut vocabulary.types);
+        for (_, kind) in both.filter(|(token, _)| *token == END_OF_TURN) {
+            *kind = CONTROL;
+        }
         for name in ["bos", "eos", "eot", "eom"] {
             if let Some(id) = vocabulary.token(name) {
                 vocabulary.types[id] = CONTROL;
@@ -144,6 +164,11 @@ impl<'h> Vocabulary<'h> {
             if !ends.contains(&id) {
                 ends.push(id);
             }
+        }
+        // Where a reply may hold several messages, what ends one of them does not end it.
+        let of_all = |&id: &usize| ENDS_OF_ALL.contains(&self.tokens[id].as_str());
+        if ends.iter().any(of_all) {
+            ends.retain(|&id| self.tokens[id] != END_OF_MESSAGE);
         }
         ends
     }

@@ -111,6 +111,8 @@ pub(crate) enum Gate {
     Silu,
     /// `gelu(gate) · up` as a hyperbolic tangent comes near it.
     GeluTanh,
+    /// `gate · σ(alpha · gate) · (up + 1)`, with a gate of no more than the limit and an up within it on both sides.
+    Bounded { limit: f32, alpha: f32 },
 }
 
 vectorized! {
@@ -121,6 +123,12 @@ vectorized! {
             Gate::GeluTanh => each_pair(gate_up, out, width, |gate, up| {
                 let u = ROOT_2_OF_PI * (gate + 0.044_715 * gate * gate * gate);
                 gate / (1.0 + exp(-2.0 * u)) * up
+            }),
+            Gate::Bounded { limit, alpha } => each_pair(gate_up, out, width, |gate, up| {
+                let gate = if gate > limit { limit } else { gate };
+                let up = if up > limit { limit } else { up };
+                let up = if up < -limit { -limit } else { up };
+                gate / (1.0 + exp(-alpha * gate)) * (up + 1.0)
             }),
         }
     }

@@ -5,7 +5,7 @@ use super::linear::Linear;
 use super::norm::HeadNorm;
 use super::rotary::{RotaryTable, Rotation};
 use crate::Error;
-use crate::architectures::{BlockSpec, DecoderSpec, HeadNorms, TensorNames};
+use crate::architectures::{BlockSpec, DecoderSpec, HeadNorms, ScoreSpec, TensorNames};
 use crate::cache::{LayerCache, Slot};
 use crate::kernels::{self, Heads, Paths, Scores};
 use crate::precision::PrecisionRule;
@@ -44,7 +44,10 @@ pub(crate) struct Attention {
     rotation: Option<usize>,
     out: Linear,
     heads: Heads,
-    scores: Scores,
+    scores: ScoreSpec,
+    window: Option<usize>,
+    /// One a query head.
+    sinks: Option<Vec<f32>>,
 }
 
 impl Attention {
@@ -65,6 +68,14 @@ impl Attention {
             };
             HeadNorm::load(weights, &format!("{block}.{name}"), size, spec.norm).map(Some)
         };
+        let sinks = |name: &str| {
+            let bare = format!("{block}.{name}");
+            let name = match weights.contains(&bare) {
+                true => bare,
+                false => format!("{bare}.weight"),
+            };
+            weights.get(&name, &[heads.queries])
+        };
         let widths = [heads.query_width(), heads.key_width(), heads.key_width()];
         let qkv = TensorNames::parts(block, names.qkv, &widths);
         let out = [(format!("{block}.{}", names.attended), hidden)];
@@ -76,11 +87,9 @@ impl Attention {
             rotation: particular.rotation,
             out: Linear::load(weights, &out, heads.query_width(), rule)?,
             heads,
-            scores: Scores {
-                scale: spec.scores.scale,
-                window: particular.window,
-                cap: spec.scores.cap,
-            },
+            scores: spec.scores,
+            window: particular.window,
+            sinks: names.sinks.map(sinks).transpose()?,
         })
     }
 
@@ -123,7 +132,12 @@ impl Attention {
         inner.resize(queries.len(), 0.0);
         kernels::attend(
             self.heads,
-            self.scores,
+            Scores {
+                scale: self.scores.scale,
+                cap: self.scores.cap,
+                window: self.window,
+                sinks: self.sinks.as_deref(),
+            },
             queries,
             cache,
             &pass.paths,
