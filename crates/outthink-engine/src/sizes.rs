@@ -70,6 +70,7 @@ impl OpenWeights<'_> {
         let of_tensor = |(name, place): (&String, &TensorPlace)| {
             let numbers = place.shape.iter().product::<usize>();
             let (plain, blocks) = match place.stored {
+                _ if self.added.contains_key(name) => (4, None),
                 StoredAs::Plain(dtype) => (dtype.size_in_bytes().min(4), None),
                 StoredAs::Blocks(dtype) => (2, Some(dtype)),
                 StoredAs::Other(_) => (4, None),

@@ -14,6 +14,7 @@ use candle_core::{DType, Device};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata};
 
+use crate::adapter::{Adapter, LowRank, products};
 use crate::architectures::GgufFormat;
 use crate::gguf::TensorType;
 use crate::shards::{self, ShardIndex};
@@ -29,6 +30,8 @@ pub enum Weights {
     Files(Vec<PathBuf>),
     /// A GGUF file, or the parts of one.
     Gguf(Vec<PathBuf>),
+    /// Those of a model, and an adapter's that are added to them.
+    Adapted(Box<Self>, Adapter),
 }
 
 impl Weights {
@@ -59,7 +62,7 @@ impl Weights {
         if folder.join("adapter_model.safetensors").is_file() {
             return Err(Error::Weights {
                 file: folder.display().to_string(),
-                reason: "it holds an adapter (LoRA) and no model; merge it into its model first"
+                reason: "it holds an adapter (LoRA) without its adapter_config.json, and no model"
                     .into(),
             });
         }
@@ -70,10 +73,7 @@ impl Weights {
 
     /// Reads the headers.
     pub(crate) fn open(&self) -> Result<OpenWeights<'_>, Error> {
-        let mut open = OpenWeights {
-            sources: Vec::new(),
-            tensors: HashMap::new(),
-        };
+        let mut open = OpenWeights::default();
         match self {
             Self::Embedded(bytes) => open.add(
                 "the embedded weights",
@@ -89,6 +89,18 @@ impl Weights {
                         length,
                     )?;
                 }
+            }
+            Self::Adapted(model, adapter) => {
+                open = model.open()?;
+                let mut own = OpenWeights::default();
+                let (file, length) = opened(&adapter.weights)?;
+                let name = adapter.weights.display().to_string();
+                own.add(&name, WeightSource::File(file), length)?;
+                let before = open.sources.len();
+                let products = products(adapter, own.tensors, &open.tensors)?.into_iter();
+                let shifted = products.map(|(name, product)| (name, product.shifted(before)));
+                open.added = shifted.collect();
+                open.sources.extend(own.sources);
             }
             Self::Gguf(parts) => {
                 let headers = parts.iter().map(|part| gguf::Header::read(part));
@@ -214,9 +226,12 @@ const SIGHT: [&str; 4] = [
 ];
 
 /// The headers of a checkpoint's weight files.
+#[derive(Default)]
 pub(crate) struct OpenWeights<'w> {
     sources: Vec<(String, WeightSource<'w>)>,
     pub tensors: HashMap<String, TensorPlace>,
+    /// What is added to tensors when they are read.
+    pub added: HashMap<String, LowRank>,
 }
 
 impl<'w> OpenWeights<'w> {
@@ -342,7 +357,20 @@ impl<'w> OpenWeights<'w> {
 
     /// A tensor of the given shape, in the type it is stored in; what is quantized comes as f32.
     pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<PlainNumbers, Error> {
-        let (place, bytes) = self.bytes(name, shape)?;
+        let place = self.place(name, shape)?;
+        let numbers = self.read(place, name)?;
+        let Some(added) = self.added.get(name) else {
+            return Ok(numbers);
+        };
+        let mut numbers = numbers.widened();
+        added.add(self, name, &mut numbers)?;
+        Ok(PlainNumbers::F32(numbers))
+    }
+
+    /// The numbers at a place.
+    pub(crate) fn read(&self, place: &TensorPlace, name: &str) -> Result<PlainNumbers, Error> {
+        let bytes = self.bytes_at(place, name)?;
+        let shape = place.shape.as_slice();
         match &place.stored {
             StoredAs::Plain(DType::F16) => {
                 Ok(PlainNumbers::F16(numbers(&bytes, f16::from_le_bytes)))
@@ -375,7 +403,7 @@ impl<'w> OpenWeights<'w> {
     /// The type of a tensor that is quantized.
     pub(crate) fn blocks(&self, name: &str) -> Option<TensorType> {
         match self.tensors.get(name)?.stored {
-            StoredAs::Blocks(dtype) => Some(dtype),
+            StoredAs::Blocks(dtype) if !self.added.contains_key(name) => Some(dtype),
             _ => None,
         }
     }
@@ -387,6 +415,10 @@ impl<'w> OpenWeights<'w> {
         shape: &[usize],
     ) -> Result<(&TensorPlace, Cow<'_, [u8]>), Error> {
         let place = self.place(name, shape)?;
+        Ok((place, self.bytes_at(place, name)?))
+    }
+
+    fn bytes_at(&self, place: &TensorPlace, name: &str) -> Result<Cow<'_, [u8]>, Error> {
         let (file, source) = &self.sources[place.source];
         let broken = |reason: &dyn std::fmt::Display| Error::Weights {
             file: file.clone(),
@@ -397,7 +429,7 @@ impl<'w> OpenWeights<'w> {
         let bytes = match (&place.arrangement, &place.stored) {
             (Arrangement::Plain, _) => bytes,
             (strided @ Arrangement::Strided { .. }, StoredAs::Plain(dtype)) => {
-                let numbers = strided.strided(shape, dtype.size_in_bytes(), &bytes);
+                let numbers = strided.strided(&place.shape, dtype.size_in_bytes(), &bytes);
                 numbers.ok_or_else(|| broken(&"it is too short"))?.into()
             }
             (Arrangement::Strided { .. }, _) => {
@@ -416,7 +448,7 @@ impl<'w> OpenWeights<'w> {
                 with_scales(&bytes, &scales, (first, step, blocks)).into()
             }
         };
-        Ok((place, bytes))
+        Ok(bytes)
     }
 
     /// Where a tensor is, once its shape and length are known to be right.
@@ -509,7 +541,7 @@ mod tests {
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
         insta::assert_snapshot!(told(), @"cannot read FOLDER/model.safetensors");
         write("adapter_model.safetensors", b"");
-        insta::assert_snapshot!(told(), @"FOLDER: it holds an adapter (LoRA) and no model; merge it into its model first");
+        insta::assert_snapshot!(told(), @"FOLDER: it holds an adapter (LoRA) without its adapter_config.json, and no model");
         write("pytorch_model.bin", b"");
         insta::assert_snapshot!(told(), @"FOLDER/pytorch_model.bin: pickled weights are not read; `outthink convert` writes them as safetensors");
         save("model-00002-of-00002.safetensors", DType::F64);

@@ -520,12 +520,15 @@ fn is_whole(folder: &Path) -> bool {
     let has = |file: &str| folder.join(file).is_file();
     let all =
         |index: &str| shards(index).is_some_and(|shards| shards.iter().all(|shard| has(shard)));
-    has("config.json")
-        && has("tokenizer.json")
-        && (has("model.safetensors")
-            || all("model.safetensors.index.json")
-            || has("pytorch_model.bin")
-            || all("pytorch_model.bin.index.json"))
+    // An adapter needs no more; the model that it changes is another repository's.
+    let adapter = has("adapter_config.json") && has("adapter_model.safetensors");
+    let described = has("config.json") && has("tokenizer.json");
+    adapter
+        || described
+            && (has("model.safetensors")
+                || all("model.safetensors.index.json")
+                || has("pytorch_model.bin")
+                || all("pytorch_model.bin.index.json"))
 }
 
 /// A file of a dataset, fetched into the hub's cache and checked.

@@ -12,6 +12,7 @@ mod families;
 mod gemma;
 mod gpt_oss;
 mod llama;
+mod lora;
 mod mistral;
 mod olmo2;
 mod phi3;
