@@ -8,6 +8,7 @@ use outthink_prompt::Tokenizer;
 use crate::Error;
 use crate::adapter::{self, Adapter};
 use crate::architectures::DecoderSpec;
+use crate::gguf::{self, TokenizerFiles};
 use crate::memory::{self, MemoryPlan};
 use crate::precision::{Precision, PrecisionRule};
 use crate::weights::{OpenWeights, Weights};
@@ -19,7 +20,7 @@ pub struct Checkpoint {
     pub config: Cow<'static, [u8]>,
     /// `generation_config.json`; may be empty.
     pub generation: Cow<'static, [u8]>,
-    /// `tokenizer.json`
+    /// `tokenizer.json`, or what a `tokenizer.model` says in its words.
     pub tokenizer: Cow<'static, [u8]>,
     /// `tokenizer_config.json`; may be empty.
     pub tokenizer_config: Cow<'static, [u8]>,
@@ -95,12 +96,20 @@ impl Checkpoint {
                 ),
             },
         })?;
+        let here = |name: &str| folder.join(name).is_file();
+        let (tokenizer, tokenizer_config) = match here("tokenizer.model") {
+            true if !here("tokenizer.json") => {
+                let TokenizerFiles { tokenizer, config } = gguf::sentence_piece(folder)?;
+                (tokenizer, config)
+            }
+            _ => (file("tokenizer.json")?, optional("tokenizer_config.json")),
+        };
         Ok(Self {
             config: config.into(),
             generation: optional("generation_config.json").into(),
-            tokenizer: file("tokenizer.json")?.into(),
+            tokenizer: tokenizer.into(),
             template: outthink_prompt::template(folder)?.into(),
-            tokenizer_config: optional("tokenizer_config.json").into(),
+            tokenizer_config: tokenizer_config.into(),
             weights: Weights::find(folder)?,
             precision: Precision::default(),
             memory_limit: None,

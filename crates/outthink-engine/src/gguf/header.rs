@@ -158,6 +158,15 @@ impl Header {
         })
     }
 
+    /// Of a file of another kind that says the same.
+    pub(crate) fn of_metadata(file: &str, metadata: HashMap<String, Value>) -> Self {
+        Self {
+            file: file.to_owned(),
+            tensors: Vec::new(),
+            metadata,
+        }
+    }
+
     pub(crate) fn broken(&self, reason: String) -> Error {
         Error::Weights {
             file: self.file.clone(),

@@ -4,6 +4,7 @@
 mod blocks;
 mod header;
 mod pre_tokenizer;
+mod sentence_piece;
 mod split;
 mod tokenizer;
 
@@ -27,6 +28,7 @@ use crate::{Error, Precision};
 pub(crate) use blocks::{TensorType, blocks as stored_blocks, kind as block_kind, mxfp4_numbers};
 use header::Value;
 pub(crate) use header::{Header, type_name, types_read};
+pub(crate) use sentence_piece::{TokenizerFiles, sentence_piece};
 pub use split::gguf_parts;
 use tokenizer::Vocabulary;
 

@@ -13,7 +13,7 @@ use crate::Error;
 /// Types of tokens that are no ordinary text.
 const UNKNOWN: u64 = 2;
 const CONTROL: u64 = 3;
-const USER_DEFINED: u64 = 4;
+pub(super) const USER_DEFINED: u64 = 4;
 const BYTE: u64 = 6;
 
 /// Control tokens that end an answer under whatever template, by name.
@@ -346,7 +346,7 @@ impl<'h> Vocabulary<'h> {
 }
 
 /// SentencePiece's space.
-const SPACE: &str = "▁";
+pub(super) const SPACE: &str = "▁";
 
 fn list<'h>(header: &'h Header, key: &str) -> &'h [super::header::Value] {
     header.list(key).unwrap_or_default()

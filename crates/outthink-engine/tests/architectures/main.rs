@@ -19,6 +19,7 @@ mod phi3;
 mod qwen2;
 mod qwen3;
 mod qwen3_moe;
+mod sentence_piece;
 mod smollm3;
 
 use std::path::Path;
