@@ -1,12 +1,14 @@
 //! A Hugging Face checkpoint: its files, read but not yet a model.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use outthink_prompt::Tokenizer;
 
 use crate::Error;
+use crate::adapter::{self, Adapter};
 use crate::architectures::DecoderSpec;
+use crate::gguf::{self, TokenizerFiles};
 use crate::memory::{self, MemoryPlan};
 use crate::precision::{Precision, PrecisionRule};
 use crate::weights::{OpenWeights, Weights};
@@ -18,13 +20,13 @@ pub struct Checkpoint {
     pub config: Cow<'static, [u8]>,
     /// `generation_config.json`; may be empty.
     pub generation: Cow<'static, [u8]>,
-    /// `tokenizer.json`
+    /// `tokenizer.json`, or what a `tokenizer.model` says in its words.
     pub tokenizer: Cow<'static, [u8]>,
     /// `tokenizer_config.json`; may be empty.
     pub tokenizer_config: Cow<'static, [u8]>,
     /// The chat template, as [`outthink_prompt::template`] finds it.
     pub template: Cow<'static, str>,
-    /// `model.safetensors`, its shards, or a GGUF file.
+    /// `model.safetensors`, its shards, or a GGUF file; or a model's and an adapter's.
     pub weights: Weights,
     /// The type that weights are kept in once loaded.
     pub precision: Precision,
@@ -33,8 +35,51 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads a checkpoint folder.
+    /// Reads a checkpoint folder; of an adapter's, with the model that it changes, if that is a folder here.
     pub fn read(folder: &Path) -> Result<Self, Error> {
+        let Some(adapter) = Adapter::find(folder)? else {
+            return Self::read_model(folder);
+        };
+        let name = adapter.base()?;
+        let missing = || Error::Weights {
+            file: folder.display().to_string(),
+            reason: format!(
+                "it holds an adapter (LoRA) of {name}, which is no folder beside it nor here; fetch that model, and let \
+                 base_model_name_or_path in adapter_config.json name its folder"
+            ),
+        };
+        let base = adapter::base_folder(folder, &name).ok_or_else(missing)?;
+        Self::read_adapter(folder, &base)
+    }
+
+    /// Reads an adapter's folder with the folder of the model that it changes. The adapter's own tokenizer and chat template
+    /// count, where it has some.
+    pub fn read_adapter(folder: &Path, base: &Path) -> Result<Self, Error> {
+        let mut checkpoint = Self::read_model(base)?;
+        let adapter = Adapter::find(folder)?.ok_or_else(|| Error::Weights {
+            file: folder.display().to_string(),
+            reason: "it holds no adapter".into(),
+        })?;
+        let template = outthink_prompt::template(folder)?;
+        if !template.is_empty() {
+            checkpoint.template = template.into();
+        }
+        let tokenizer = folder.join("tokenizer.json");
+        if tokenizer.is_file() {
+            let read = |path: PathBuf| {
+                outthink_core::file::read(&path).map_err(|source| Error::File { path, source })
+            };
+            checkpoint.tokenizer = read(tokenizer)?.into();
+            let config = folder.join("tokenizer_config.json");
+            if config.is_file() {
+                checkpoint.tokenizer_config = read(config)?.into();
+            }
+        }
+        checkpoint.weights = Weights::Adapted(Box::new(checkpoint.weights), adapter);
+        Ok(checkpoint)
+    }
+
+    fn read_model(folder: &Path) -> Result<Self, Error> {
         let file = |name: &str| {
             let path = folder.join(name);
             outthink_core::file::read(&path).map_err(|source| Error::File { path, source })
@@ -51,12 +96,20 @@ impl Checkpoint {
                 ),
             },
         })?;
+        let here = |name: &str| folder.join(name).is_file();
+        let (tokenizer, tokenizer_config) = match here("tokenizer.model") {
+            true if !here("tokenizer.json") => {
+                let TokenizerFiles { tokenizer, config } = gguf::sentence_piece(folder)?;
+                (tokenizer, config)
+            }
+            _ => (file("tokenizer.json")?, optional("tokenizer_config.json")),
+        };
         Ok(Self {
             config: config.into(),
             generation: optional("generation_config.json").into(),
-            tokenizer: file("tokenizer.json")?.into(),
+            tokenizer: tokenizer.into(),
             template: outthink_prompt::template(folder)?.into(),
-            tokenizer_config: optional("tokenizer_config.json").into(),
+            tokenizer_config: tokenizer_config.into(),
             weights: Weights::find(folder)?,
             precision: Precision::default(),
             memory_limit: None,

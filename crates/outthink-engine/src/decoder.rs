@@ -4,24 +4,29 @@ use crate::Error;
 use crate::architectures::DecoderSpec;
 use crate::cache::{LayerCache, Slot};
 use crate::checkpoint::Checkpoint;
-use crate::kernels::rows;
 use crate::layers::attention::{Attention, PassNodes};
 use crate::layers::buffers::Buffers;
+use crate::layers::experts::Experts;
 use crate::layers::head::{Head, OutputHead};
 use crate::layers::linear::Linear;
 use crate::layers::mlp::GatedMlp;
-use crate::layers::norm::Norm;
+use crate::layers::norm::{Norm, PartNorms};
 use crate::layers::rotary::RotaryTable;
 use crate::memory::MemoryPlan;
 use crate::precision::{Precision, PrecisionRule};
 use crate::tree::TokenTree;
 
-/// Attention and a feed-forward part, each after a norm and added to what it was given.
+/// Attention and a feed-forward part, each with its norms and added to what it was given.
 struct DecoderBlock {
-    attention_norm: Norm,
+    attention_norms: PartNorms,
     attention: Attention,
-    mlp_norm: Norm,
-    mlp: GatedMlp,
+    mlp_norms: PartNorms,
+    mlp: FeedForward,
+}
+
+enum FeedForward {
+    Dense(GatedMlp),
+    Mixed(Experts),
 }
 
 /// A loaded model.
@@ -31,7 +36,7 @@ pub(crate) struct Decoder {
     blocks: Vec<DecoderBlock>,
     norm: Norm,
     head: OutputHead,
-    rotary: RotaryTable,
+    rotations: Vec<RotaryTable>,
     /// Are keys and values kept in half precision?
     halves_keys: bool,
     pub(crate) spec: DecoderSpec,
@@ -48,22 +53,32 @@ impl Decoder {
         let rule = PrecisionRule::new(checkpoint.precision, parameters);
         let names = spec.tensors;
         let root = weights.root(&spec);
-        let stem = root.strip_suffix("model").unwrap_or_default();
+        let stem = match root.strip_suffix(".model") {
+            Some(stem) => format!("{stem}."),
+            None => String::new(),
+        };
         let plan = checkpoint.plan(&weights, &spec)?;
-        let norm = |name: &str| Norm::load(&weights, name, spec.hidden_size, spec.norm_eps);
-        let mut blocks = Vec::with_capacity(spec.layers);
-        for index in 0..spec.layers {
+        let mut blocks = Vec::with_capacity(spec.blocks.len());
+        for (index, particular) in spec.blocks.iter().enumerate() {
             let block = spec.block_name(root, index);
+            let norms = |names| PartNorms::load(&weights, &block, names, &spec);
             blocks.push(DecoderBlock {
-                attention_norm: norm(&format!("{block}.{}", names.attention_norm))?,
-                attention: Attention::load(&weights, &block, &spec, spec.block(index), rule)?,
-                mlp_norm: norm(&format!("{block}.{}", names.mlp_norm))?,
-                mlp: GatedMlp::load(&weights, &block, &spec, rule)?,
+                attention_norms: norms(names.attention_norms)?,
+                attention: Attention::load(&weights, &block, &spec, *particular, rule)?,
+                mlp_norms: norms(names.mlp_norms)?,
+                mlp: match spec.experts.filter(|_| particular.mixed) {
+                    Some(own) => {
+                        let experts = Experts::load(&weights, &block, &spec, own, rule)?;
+                        FeedForward::Mixed(experts)
+                    }
+                    None => FeedForward::Dense(GatedMlp::load(&weights, &block, &spec, rule)?),
+                },
             });
         }
-        let norm = norm(&format!("{root}.{}", names.norm))?;
+        let norm = format!("{root}.{}", names.norm);
+        let norm = Norm::load(&weights, &norm, spec.hidden_size, spec.norm)?;
         let embedding = spec.embedding_name(root);
-        let head = OutputHead::load(&weights, stem, &spec, &embedding, rule)?;
+        let head = OutputHead::load(&weights, &stem, &spec, &embedding, rule)?;
         let embedding = match head.embeds(&spec) {
             true => None,
             // What is only looked up costs nothing as it is.
@@ -79,7 +94,7 @@ impl Decoder {
             blocks,
             norm,
             head,
-            rotary: RotaryTable::load(&weights, &spec)?,
+            rotations: RotaryTable::load(&weights, &spec)?,
             halves_keys: rule.halves_keys(),
             spec,
             parameters,
@@ -108,16 +123,19 @@ impl Decoder {
     /// Computes keys, values and hidden states of some nodes whose other ancestors are computed.
     pub(crate) fn forward(&self, tree: &mut TokenTree, nodes: &[Slot]) -> Result<(), Error> {
         tree.reserve();
-        let pass = PassNodes::new(tree, nodes, &self.rotary);
+        let pass = PassNodes::new(tree, nodes, &self.rotations);
         let mut x = self.embed(nodes.iter().map(|&slot| tree.token(slot)));
         let mut buffers = Buffers::default();
         for (block, cache) in self.blocks.iter().zip(&mut tree.layers) {
-            block.attention_norm.forward(&x, &mut buffers.normed);
+            block.attention_norms.given(&x, &mut buffers.normed);
             block.attention.forward(&pass, cache, &mut buffers);
-            rows::add(&mut x, &buffers.out);
-            block.mlp_norm.forward(&x, &mut buffers.normed);
-            block.mlp.forward(&mut buffers);
-            rows::add(&mut x, &buffers.out);
+            block.attention_norms.add(&mut x, &mut buffers);
+            block.mlp_norms.given(&x, &mut buffers.normed);
+            match &block.mlp {
+                FeedForward::Dense(mlp) => mlp.forward(&mut buffers),
+                FeedForward::Mixed(experts) => experts.forward(&mut buffers),
+            }
+            block.mlp_norms.add(&mut x, &mut buffers);
         }
         let mut hidden = Vec::new();
         self.norm.forward(&x, &mut hidden);
@@ -137,6 +155,9 @@ impl Decoder {
         let mut x = vec![0.0; tokens.len() * self.spec.hidden_size];
         for (row, token) in x.chunks_exact_mut(self.spec.hidden_size).zip(tokens) {
             table.row(token as usize, row);
+            if self.spec.embedding_scale != 1.0 {
+                row.iter_mut().for_each(|x| *x *= self.spec.embedding_scale);
+            }
         }
         x
     }

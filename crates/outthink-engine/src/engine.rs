@@ -146,9 +146,12 @@ impl Engine {
         } = &*self.facts;
         ModelCost {
             parameters: *parameters,
-            layers: spec.layers as u64,
+            layers: spec.blocks.len() as u64,
             attention_width: spec.heads.query_width() as u64,
-            active: None,
+            active: match spec.idle_parameters() {
+                0 => None,
+                idle => Some(parameters.saturating_sub(idle)),
+            },
         }
     }
 

@@ -4,6 +4,7 @@
 //! One thread owns a model and its tree of keys and values. Whatever is asked for, by any problem, joins the next
 //! forward pass; every token of the tree is computed once.
 
+mod adapter;
 mod architectures;
 mod batch;
 mod bytes;
@@ -23,11 +24,13 @@ mod readout;
 mod sampler;
 mod shards;
 mod sizes;
+mod stacked;
 mod tree;
 mod verifier;
 mod weights;
 mod worker;
 
+pub use adapter::{Adapter, missing_base};
 pub use bytes::Bytes;
 pub use checkpoint::Checkpoint;
 pub use convert::convert;

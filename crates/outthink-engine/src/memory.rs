@@ -57,10 +57,19 @@ impl TokenBytes {
     fn new(spec: &DecoderSpec, halves_keys: bool) -> Self {
         let (hidden, heads) = (spec.hidden_size, spec.heads);
         let each = if halves_keys { 2 } else { 4 };
-        let keys_and_values = each * spec.layers * 2 * heads.key_width();
+        let keys_and_values = each * spec.blocks.len() * 2 * heads.key_width();
         // What is alive at once in attention or in the feed-forward part, with copies between tensors and slices.
         let attention = 2 * (heads.query_width() + 2 * heads.key_width()) + 2 * heads.query_width();
-        let activations = 4 * hidden + attention.max(3 * spec.intermediate_size);
+        let mut inner = 3 * spec.intermediate_size;
+        if let Some(experts) = spec.experts {
+            // All tokens may go to the same expert, gathered for it.
+            let mixed = 3 * experts.width + 2 * hidden + experts.count;
+            inner = match spec.blocks.iter().all(|block| block.mixed) {
+                true => mixed,
+                false => inner.max(mixed),
+            };
+        }
+        let activations = 4 * hidden + attention.max(inner);
         // Its path through the tree; longer ones are rare.
         let path = spec.context.min(4096);
         Self {

@@ -209,7 +209,7 @@ impl EmbeddedPolicy {
     /// Token ids of a conversation that the model is to go on with.
     pub fn chat(&self, messages: &[Message]) -> Result<Vec<u32>, Error> {
         self.fits(messages.iter().map(|message| message.content.len()).sum())?;
-        let text = self.template.render(&self.tokenizer, messages, true)?;
+        let text = self.template.render_chat(&self.tokenizer, messages, true)?;
         let prompt = self.tokenizer.encode(&text)?;
         if prompt.is_empty() {
             return Err(outthink_prompt::Error::EmptyPrompt.into());

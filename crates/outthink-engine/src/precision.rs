@@ -3,9 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use candle_core::quantized::GgmlDType;
-
-use crate::gguf;
+use crate::gguf::{self, TensorType};
 use crate::kernels::BlockKind;
 
 /// What weights are kept in. Activations are always f32.
@@ -89,13 +87,21 @@ impl PrecisionRule {
         }
     }
 
+    /// For what is small and much hangs on.
+    pub(crate) fn exact(self) -> Self {
+        Self {
+            precision: Precision::F32,
+            ..self
+        }
+    }
+
     /// Are keys and values kept in half precision?
     pub(crate) fn halves_keys(self) -> bool {
         self.precision != Precision::F32 && !self.small
     }
 
     /// What a weight of so many numbers is kept in that is stored in these blocks, or in none.
-    pub(crate) fn kept(self, numbers: usize, stored: Option<GgmlDType>) -> WeightStorage {
+    pub(crate) fn kept(self, numbers: usize, stored: Option<TensorType>) -> WeightStorage {
         let blocks = stored.map(gguf::block_kind);
         match (self.precision, blocks) {
             (Precision::F32, _) => WeightStorage::F32,
@@ -113,6 +119,8 @@ impl PrecisionRule {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::quantized::GgmlDType;
+
     use super::*;
 
     const LARGE: u64 = 1 << 30;
@@ -136,8 +144,9 @@ mod tests {
     #[test]
     fn blocks_stay_as_they_are_stored_where_the_kernels_know_them() {
         use WeightStorage::{Blocks, F16, F32, Rounded};
-        let kept =
-            |precision, dtype| PrecisionRule::new(precision, LARGE).kept(1 << 20, Some(dtype));
+        let kept = |precision, dtype| {
+            PrecisionRule::new(precision, LARGE).kept(1 << 20, Some(TensorType::Candle(dtype)))
+        };
         for precision in [Precision::Auto, Precision::Stored, Precision::Q8] {
             assert_eq!(
                 kept(precision, GgmlDType::Q4K),

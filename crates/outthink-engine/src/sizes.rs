@@ -4,15 +4,24 @@
 use candle_core::DType;
 
 use crate::Error;
-use crate::architectures::DecoderSpec;
+use crate::architectures::{DecoderSpec, TensorNames};
 use crate::kernels::BlockKind;
 use crate::precision::{Precision, PrecisionRule, WeightStorage};
 use crate::weights::{OpenWeights, StoredAs, TensorPlace};
 
+const ROOTS: [&str; 5] = [
+    "model",
+    "pretrained_model.model",
+    "base_model.model",
+    "language_model.model",
+    "model.language_model",
+];
+
 impl OpenWeights<'_> {
-    /// What the names of the decoder's tensors begin with. Models that were wrapped for a value head say so there.
+    /// What the names of the decoder's tensors begin with. Models that were wrapped for a value head say so there, and
+    /// models that see as well.
     pub(crate) fn root(&self, spec: &DecoderSpec) -> &'static str {
-        ["model", "pretrained_model.model", "base_model.model"]
+        ROOTS
             .into_iter()
             .find(|root| self.contains(&spec.embedding_name(root)))
             .unwrap_or("model")
@@ -22,14 +31,36 @@ impl OpenWeights<'_> {
     pub(crate) fn check_sizes(&self, spec: &DecoderSpec) -> Result<(), Error> {
         let (root, names, hidden) = (self.root(spec), spec.tensors, spec.hidden_size);
         self.check(&spec.embedding_name(root), &[spec.vocabulary, hidden])?;
-        for index in 0..spec.layers {
+        let heads = [
+            spec.heads.query_width(),
+            spec.heads.key_width(),
+            spec.heads.key_width(),
+        ];
+        for (index, particular) in spec.blocks.iter().enumerate() {
             let block = spec.block_name(root, index);
-            let check =
-                |name: &str, shape: &[usize]| self.check(&format!("{block}.{name}.weight"), shape);
-            check(names.attention_norm, &[hidden])?;
-            check(names.queries, &[spec.heads.query_width(), hidden])?;
-            check(names.keys, &[spec.heads.key_width(), hidden])?;
-            check(names.gate, &[spec.intermediate_size, hidden])?;
+            let check = |names: &[&str], outputs: &[usize]| {
+                let parts = TensorNames::parts(&block, names, outputs);
+                let mut parts = parts.into_iter();
+                parts.try_for_each(|(name, outputs)| {
+                    self.check(&format!("{name}.weight"), &[outputs, hidden])
+                })
+            };
+            let norms = [names.attention_norms, names.mlp_norms];
+            for norm in norms.iter().flat_map(|names| [names.before, names.after]) {
+                let name = norm.map(|norm| format!("{block}.{norm}.weight"));
+                name.map_or(Ok(()), |name| self.check(&name, &[hidden]))?;
+            }
+            check(names.qkv, &heads)?;
+            let Some(experts) = spec.experts.filter(|_| particular.mixed) else {
+                check(names.gate_up, &[spec.intermediate_size; 2])?;
+                continue;
+            };
+            check(&[names.router], &[experts.count])?;
+            for number in 0..experts.count {
+                let expert = TensorNames::expert(&block, number);
+                let down = format!("{expert}.{}.weight", TensorNames::EXPERT_DOWN);
+                self.check(&down, &[hidden, experts.width])?;
+            }
         }
         Ok(())
     }
@@ -64,11 +95,13 @@ impl OpenWeights<'_> {
         rule: PrecisionRule,
     ) -> impl Iterator<Item = (&'static str, u64)> {
         let looked_up = format!("{}.weight", spec.tensors.embedding);
+        let router = format!("{}.weight", spec.tensors.router);
         self.tensors
             .iter()
             .map(move |(name, place): (&String, &TensorPlace)| {
                 let numbers = place.shape.iter().product::<usize>();
                 let (plain, blocks) = match place.stored {
+                    _ if self.added.contains_key(name) => (("f32", 4), None),
                     StoredAs::Plain(DType::BF16) => (("bf16", 2), None),
                     StoredAs::Plain(DType::F16) => (("f16", 2), None),
                     StoredAs::Blocks(dtype) => (("f16", 2), Some(dtype)),
@@ -78,6 +111,9 @@ impl OpenWeights<'_> {
                     // What is only looked up stays as it is.
                     [_, _] if name.ends_with(&looked_up) && !spec.tied_embedding => {
                         PrecisionRule::new(Precision::Stored, 0).kept(numbers, blocks)
+                    }
+                    [_, _] if spec.experts.is_some() && name.ends_with(&router) => {
+                        WeightStorage::F32
                     }
                     [_, _] => rule.kept(numbers, blocks),
                     _ => WeightStorage::F32,

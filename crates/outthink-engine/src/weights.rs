@@ -14,8 +14,11 @@ use candle_core::{DType, Device};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata};
 
+use crate::adapter::{Adapter, LowRank, products};
 use crate::architectures::GgufFormat;
+use crate::gguf::TensorType;
 use crate::shards::{self, ShardIndex};
+use crate::stacked::{Arrangement, with_scales};
 use crate::{Error, gguf};
 
 /// Where the tensors of a checkpoint are.
@@ -27,6 +30,8 @@ pub enum Weights {
     Files(Vec<PathBuf>),
     /// A GGUF file, or the parts of one.
     Gguf(Vec<PathBuf>),
+    /// Those of a model, and an adapter's that are added to them.
+    Adapted(Box<Self>, Adapter),
 }
 
 impl Weights {
@@ -57,7 +62,7 @@ impl Weights {
         if folder.join("adapter_model.safetensors").is_file() {
             return Err(Error::Weights {
                 file: folder.display().to_string(),
-                reason: "it holds an adapter (LoRA) and no model; merge it into its model first"
+                reason: "it holds an adapter (LoRA) without its adapter_config.json, and no model"
                     .into(),
             });
         }
@@ -68,10 +73,7 @@ impl Weights {
 
     /// Reads the headers.
     pub(crate) fn open(&self) -> Result<OpenWeights<'_>, Error> {
-        let mut open = OpenWeights {
-            sources: Vec::new(),
-            tensors: HashMap::new(),
-        };
+        let mut open = OpenWeights::default();
         match self {
             Self::Embedded(bytes) => open.add(
                 "the embedded weights",
@@ -88,6 +90,18 @@ impl Weights {
                     )?;
                 }
             }
+            Self::Adapted(model, adapter) => {
+                open = model.open()?;
+                let mut own = OpenWeights::default();
+                let (file, length) = opened(&adapter.weights)?;
+                let name = adapter.weights.display().to_string();
+                own.add(&name, WeightSource::File(file), length)?;
+                let before = open.sources.len();
+                let products = products(adapter, own.tensors, &open.tensors)?.into_iter();
+                let shifted = products.map(|(name, product)| (name, product.shifted(before)));
+                open.added = shifted.collect();
+                open.sources.extend(own.sources);
+            }
             Self::Gguf(parts) => {
                 let headers = parts.iter().map(|part| gguf::Header::read(part));
                 let headers = headers.collect::<Result<Vec<_>, _>>()?;
@@ -97,6 +111,7 @@ impl Weights {
                 }
             }
         }
+        open.unstack_experts();
         Ok(open)
     }
 }
@@ -164,18 +179,20 @@ impl WeightSource<'_> {
 pub(crate) enum StoredAs {
     Plain(DType),
     /// In blocks of a quantized type.
-    Blocks(GgmlDType),
+    Blocks(TensorType),
     /// A type that is not read: which, and what is.
     Other(String),
 }
 
+#[derive(Clone)]
 pub(crate) struct TensorPlace {
-    source: usize,
+    pub source: usize,
     pub stored: StoredAs,
     pub shape: Vec<usize>,
-    start: u64,
+    pub start: u64,
     /// In bytes.
     pub length: usize,
+    pub arrangement: Arrangement,
 }
 
 /// The numbers of a tensor, in a type that is computed with.
@@ -200,10 +217,21 @@ fn numbers<const SIZE: usize, T>(bytes: &[u8], number: impl Fn([u8; SIZE]) -> T)
     each.iter().map(|bytes| number(*bytes)).collect()
 }
 
+/// What the tensors of parts that see are named after: only text is run here.
+const SIGHT: [&str; 4] = [
+    "vision_tower.",
+    "multi_modal_projector.",
+    "model.vision_tower.",
+    "model.multi_modal_projector.",
+];
+
 /// The headers of a checkpoint's weight files.
+#[derive(Default)]
 pub(crate) struct OpenWeights<'w> {
     sources: Vec<(String, WeightSource<'w>)>,
     pub tensors: HashMap<String, TensorPlace>,
+    /// What is added to tensors when they are read.
+    pub added: HashMap<String, LowRank>,
 }
 
 impl<'w> OpenWeights<'w> {
@@ -262,8 +290,11 @@ impl<'w> OpenWeights<'w> {
                 shape: info.shape.clone(),
                 start: start + from as u64,
                 length: to - from,
+                arrangement: Arrangement::Plain,
             };
-            self.tensors.insert(tensor, place);
+            if !SIGHT.iter().any(|part| tensor.starts_with(part)) {
+                self.tensors.insert(tensor, place);
+            }
         }
         drop(header);
         self.sources.push((name.to_owned(), source));
@@ -282,9 +313,9 @@ impl<'w> OpenWeights<'w> {
             let place = TensorPlace {
                 source: self.sources.len(),
                 stored: match info.dtype {
-                    Some(GgmlDType::F32) => StoredAs::Plain(DType::F32),
-                    Some(GgmlDType::F16) => StoredAs::Plain(DType::F16),
-                    Some(GgmlDType::BF16) => StoredAs::Plain(DType::BF16),
+                    Some(TensorType::Candle(GgmlDType::F32)) => StoredAs::Plain(DType::F32),
+                    Some(TensorType::Candle(GgmlDType::F16)) => StoredAs::Plain(DType::F16),
+                    Some(TensorType::Candle(GgmlDType::BF16)) => StoredAs::Plain(DType::BF16),
                     Some(blocks) => StoredAs::Blocks(blocks),
                     None => StoredAs::Other(format!(
                         "{}, and {} are read; take another file of the model, as Q4_K_M or Q8_0",
@@ -295,6 +326,7 @@ impl<'w> OpenWeights<'w> {
                 shape: info.shape.clone(),
                 start: info.start,
                 length: info.length,
+                arrangement: Arrangement::Plain,
             };
             let renamed = format.map(|format| format.tensor_name(&info.name));
             let name = renamed.unwrap_or_else(|| info.name.clone());
@@ -325,7 +357,20 @@ impl<'w> OpenWeights<'w> {
 
     /// A tensor of the given shape, in the type it is stored in; what is quantized comes as f32.
     pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<PlainNumbers, Error> {
-        let (place, bytes) = self.bytes(name, shape)?;
+        let place = self.place(name, shape)?;
+        let numbers = self.read(place, name)?;
+        let Some(added) = self.added.get(name) else {
+            return Ok(numbers);
+        };
+        let mut numbers = numbers.widened();
+        added.add(self, name, &mut numbers)?;
+        Ok(PlainNumbers::F32(numbers))
+    }
+
+    /// The numbers at a place.
+    pub(crate) fn read(&self, place: &TensorPlace, name: &str) -> Result<PlainNumbers, Error> {
+        let bytes = self.bytes_at(place, name)?;
+        let shape = place.shape.as_slice();
         match &place.stored {
             StoredAs::Plain(DType::F16) => {
                 Ok(PlainNumbers::F16(numbers(&bytes, f16::from_le_bytes)))
@@ -338,7 +383,10 @@ impl<'w> OpenWeights<'w> {
                 f64::from_le_bytes(bytes) as f32
             }))),
             StoredAs::Plain(_) => Ok(PlainNumbers::F32(numbers(&bytes, f32::from_le_bytes))),
-            StoredAs::Blocks(dtype) => {
+            StoredAs::Blocks(TensorType::Mxfp4) => {
+                Ok(PlainNumbers::F32(gguf::mxfp4_numbers(&bytes)))
+            }
+            StoredAs::Blocks(TensorType::Candle(dtype)) => {
                 let storage = QStorage::from_data(bytes, &Device::Cpu, *dtype)?;
                 let wide = QTensor::new(storage, shape)?.dequantize(&Device::Cpu)?;
                 Ok(PlainNumbers::F32(wide.flatten_all()?.to_vec1()?))
@@ -353,9 +401,9 @@ impl<'w> OpenWeights<'w> {
     }
 
     /// The type of a tensor that is quantized.
-    pub(crate) fn blocks(&self, name: &str) -> Option<GgmlDType> {
+    pub(crate) fn blocks(&self, name: &str) -> Option<TensorType> {
         match self.tensors.get(name)?.stored {
-            StoredAs::Blocks(dtype) => Some(dtype),
+            StoredAs::Blocks(dtype) if !self.added.contains_key(name) => Some(dtype),
             _ => None,
         }
     }
@@ -367,14 +415,40 @@ impl<'w> OpenWeights<'w> {
         shape: &[usize],
     ) -> Result<(&TensorPlace, Cow<'_, [u8]>), Error> {
         let place = self.place(name, shape)?;
+        Ok((place, self.bytes_at(place, name)?))
+    }
+
+    fn bytes_at(&self, place: &TensorPlace, name: &str) -> Result<Cow<'_, [u8]>, Error> {
         let (file, source) = &self.sources[place.source];
-        let bytes = source
-            .read(place.start, place.length)
-            .map_err(|error| Error::Weights {
-                file: file.clone(),
-                reason: format!("tensor {name}: {error}"),
-            })?;
-        Ok((place, bytes))
+        let broken = |reason: &dyn std::fmt::Display| Error::Weights {
+            file: file.clone(),
+            reason: format!("tensor {name}: {reason}"),
+        };
+        let read = |start, length| source.read(start, length).map_err(|error| broken(&error));
+        let bytes = read(place.start, place.length)?;
+        let bytes = match (&place.arrangement, &place.stored) {
+            (Arrangement::Plain, _) => bytes,
+            (strided @ Arrangement::Strided { .. }, StoredAs::Plain(dtype)) => {
+                let numbers = strided.strided(&place.shape, dtype.size_in_bytes(), &bytes);
+                numbers.ok_or_else(|| broken(&"it is too short"))?.into()
+            }
+            (Arrangement::Strided { .. }, _) => {
+                return Err(broken(&"its rows are inputs, and in blocks"));
+            }
+            (
+                &Arrangement::ScalesApart {
+                    scales,
+                    first,
+                    step,
+                    blocks,
+                },
+                _,
+            ) => {
+                let scales = read(scales, place.length / 16)?;
+                with_scales(&bytes, &scales, (first, step, blocks)).into()
+            }
+        };
+        Ok(bytes)
     }
 
     /// Where a tensor is, once its shape and length are known to be right.
@@ -409,7 +483,7 @@ impl<'w> OpenWeights<'w> {
             StoredAs::Blocks(dtype) => elements / dtype.block_size() * dtype.type_size(),
             StoredAs::Other(_) => place.length,
         };
-        if length != place.length {
+        if length != place.length && matches!(place.arrangement, Arrangement::Plain) {
             return Err(broken(format!(
                 "tensor {name} has {} bytes for {elements} numbers",
                 place.length
@@ -467,7 +541,7 @@ mod tests {
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
         insta::assert_snapshot!(told(), @"cannot read FOLDER/model.safetensors");
         write("adapter_model.safetensors", b"");
-        insta::assert_snapshot!(told(), @"FOLDER: it holds an adapter (LoRA) and no model; merge it into its model first");
+        insta::assert_snapshot!(told(), @"FOLDER: it holds an adapter (LoRA) without its adapter_config.json, and no model");
         write("pytorch_model.bin", b"");
         insta::assert_snapshot!(told(), @"FOLDER/pytorch_model.bin: pickled weights are not read; `outthink convert` writes them as safetensors");
         save("model-00002-of-00002.safetensors", DType::F64);

@@ -90,7 +90,7 @@ fn a_damaged_checkpoint_is_told_by_file_and_tensor() {
     insta::assert_snapshot!(damaged("qwen2.5", "model.safetensors", &|bytes| Some(bytes[..4].to_vec())), @"FOLDER/model.safetensors: it is cut off");
     insta::assert_snapshot!(damaged("qwen3", "config.json", &replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3")), @"FOLDER/model.safetensors: there is no tensor model.layers.2.input_layernorm.weight");
     insta::assert_snapshot!(damaged("qwen3", "config.json", &replace("\"intermediate_size\": 64", "\"intermediate_size\": 65")), @"FOLDER/model.safetensors: tensor model.layers.0.mlp.gate_proj.weight has the shape [64, 32], not [65, 32]");
-    insta::assert_snapshot!(damaged("qwen3", "config.json", &replace("Qwen3For", "GemmaFor")), @"cannot run the architecture GemmaForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
-    insta::assert_snapshot!(damaged("deepseek-r1-distill", "config.json", &replace("\"yarn\"", "\"longrope\"")), @"cannot run rotary scaling of type longrope. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
+    insta::assert_snapshot!(damaged("qwen3", "config.json", &replace("Qwen3For", "GemmaFor")), @"cannot run the architecture GemmaForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3, Qwen3Moe, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3, GptOss. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
+    insta::assert_snapshot!(damaged("deepseek-r1-distill", "config.json", &replace("\"yarn\"", "\"ntk\"")), @"cannot run rotary scaling of type ntk. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
     std::fs::remove_dir_all(&copy).unwrap();
 }

@@ -19,9 +19,13 @@ const BLOCKS: u64 = 64;
 ///
 /// Where a file cannot be read.
 pub fn digest(checkpoint: &Checkpoint) -> Result<Option<String>> {
-    let files = match &checkpoint.weights {
-        Weights::Embedded(_) => return Ok(None),
+    let (weights, adapter) = match &checkpoint.weights {
+        Weights::Adapted(model, adapter) => (&**model, Some(adapter)),
+        weights => (weights, None),
+    };
+    let files = match weights {
         Weights::Files(files) | Weights::Gguf(files) => files,
+        Weights::Embedded(_) | Weights::Adapted(..) => return Ok(None),
     };
     let mut hash = Sha256::new();
     for text in [
@@ -36,6 +40,11 @@ pub fn digest(checkpoint: &Checkpoint) -> Result<Option<String>> {
     }
     for file in files {
         add(&mut hash, file)?;
+    }
+    if let Some(adapter) = adapter {
+        hash.update((adapter.config.len() as u64).to_le_bytes());
+        hash.update(&adapter.config);
+        add(&mut hash, &adapter.weights)?;
     }
     Ok(Some(hex(&hash.finalize()[..16])))
 }

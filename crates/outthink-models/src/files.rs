@@ -22,7 +22,7 @@ pub(crate) fn checkpoint(
     let mut checkpoint = if let Some(member) = Member::find(name) {
         member.checkpoint()
     } else if path.exists() && (id.is_none() || holds_model(path)) {
-        let own = read(path)?;
+        let own = read(path, tell)?;
         if id.is_some() {
             tell(Notice::TakenFromHere(name.to_owned()));
         }
@@ -31,7 +31,10 @@ pub(crate) fn checkpoint(
         if lies_here(path) {
             tell(Notice::TakenFromHub(name.to_owned()));
         }
-        read(&id.fetch(tell).map_err(|error| fetching(error, path))?)?
+        read(
+            &id.fetch(tell).map_err(|error| fetching(error, path))?,
+            tell,
+        )?
     } else {
         return Err(unknown(name));
     };
@@ -109,10 +112,21 @@ fn fetching(error: HubError, path: &Path) -> LoadError {
     }
 }
 
-fn read(path: &Path) -> Result<Checkpoint, LoadError> {
+/// An adapter is read with the model that it changes, from the hub if that is no folder here.
+fn read(path: &Path, tell: &dyn Fn(Notice)) -> Result<Checkpoint, LoadError> {
     let ending = path.extension().and_then(OsStr::to_str);
     if path.is_file() && matches!(ending, Some("safetensors" | "bin" | "json" | "pt" | "pth")) {
         return Err(LoadError::OnePart(path.to_owned()));
+    }
+    let base = match path.is_dir() {
+        true => outthink_engine::missing_base(path).map_err(LoadError::Checkpoint)?,
+        false => None,
+    };
+    if let Some(id) = base.as_deref().and_then(HubId::parse) {
+        let base = id
+            .fetch(tell)
+            .map_err(|error| LoadError::Hub(Box::new(error)))?;
+        return Checkpoint::read_adapter(path, &base).map_err(LoadError::Checkpoint);
     }
     // Of the files, only GGUF's are whole models, whatever they are called.
     let read = if path.is_file() {

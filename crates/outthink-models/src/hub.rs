@@ -116,7 +116,9 @@ pub enum HubError {
         hint: &'static str,
     },
     /// A repository that is no whole model.
-    #[error("{id} lacks weights in a form that is read, or config.json or tokenizer.json")]
+    #[error(
+        "{id} lacks weights in a form that is read, or config.json, or tokenizer.json and tokenizer.model"
+    )]
     Lacking {
         /// The repository.
         id: String,
@@ -398,8 +400,13 @@ impl<'n> HubId<'n> {
                 hint,
             });
         };
-        let needed =
-            |name: &&String| name.ends_with(".json") || name.ends_with(".jinja") || kept(name);
+        let slow = !at_top().any(|name| name == "tokenizer.json");
+        let needed = |name: &&String| {
+            name.ends_with(".json")
+                || name.ends_with(".jinja")
+                || kept(name)
+                || (name.as_str() == "tokenizer.model" && slow)
+        };
         Ok(at_top().filter(needed).cloned().collect())
     }
 
@@ -520,12 +527,16 @@ fn is_whole(folder: &Path) -> bool {
     let has = |file: &str| folder.join(file).is_file();
     let all =
         |index: &str| shards(index).is_some_and(|shards| shards.iter().all(|shard| has(shard)));
-    has("config.json")
-        && has("tokenizer.json")
-        && (has("model.safetensors")
-            || all("model.safetensors.index.json")
-            || has("pytorch_model.bin")
-            || all("pytorch_model.bin.index.json"))
+    // An adapter needs no more; the model that it changes is another repository's.
+    let adapter = has("adapter_config.json") && has("adapter_model.safetensors");
+    let tokenizer = has("tokenizer.json") || has("tokenizer.model");
+    let described = has("config.json") && tokenizer;
+    adapter
+        || described
+            && (has("model.safetensors")
+                || all("model.safetensors.index.json")
+                || has("pytorch_model.bin")
+                || all("pytorch_model.bin.index.json"))
 }
 
 /// A file of a dataset, fetched into the hub's cache and checked.

@@ -105,7 +105,7 @@ fn in_line(line: u32) -> String {
 }
 
 impl From<Failure> for Error {
-    fn from(Failure { line, message }: Failure) -> Self {
+    fn from(Failure { line, message, .. }: Failure) -> Self {
         // A template writes messages of its own: they stay short and move no cursor.
         let mut shown = String::new();
         for c in message.chars().take(SHOWN) {

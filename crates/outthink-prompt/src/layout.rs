@@ -110,7 +110,8 @@ impl RewardLayout {
         match &self.profile {
             VerifierProfile::Marker { system, .. } => {
                 let messages = Message::question(system.as_deref(), question);
-                let prompt = tokenizer.encode(&template.render(tokenizer, &messages, true)?)?;
+                let prompt =
+                    tokenizer.encode(&template.render_chat(tokenizer, &messages, true)?)?;
                 self.marked(tokenizer, prompt, steps, self.mark.as_slice())
             }
             VerifierProfile::Likelihood { step_separator, .. }

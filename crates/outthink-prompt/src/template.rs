@@ -79,11 +79,47 @@ impl ChatTemplate {
         asks: bool,
     ) -> Result<String, Error> {
         let template = self.template.as_ref().ok_or(Error::NoTemplate)?;
+        Ok(self.rendered(template, tokenizer, messages, asks)?)
+    }
+
+    /// The same of a conversation that may begin with a system message. A template that refuses it, as Gemma 2's, finds its text
+    /// at the end of the first question instead.
+    pub fn render_chat(
+        &self,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        asks: bool,
+    ) -> Result<String, Error> {
+        let template = self.template.as_ref().ok_or(Error::NoTemplate)?;
+        let refusal = match self.rendered(template, tokenizer, messages, asks) {
+            Err(failure) if failure.refused => failure,
+            other => return Ok(other?),
+        };
+        if let [system, user, rest @ ..] = messages
+            && system.role == "system"
+            && user.role == "user"
+        {
+            let text = format!("{}\n\n{}", user.content, system.content);
+            let merged = [&[Message::new("user", text)], rest].concat();
+            if let Ok(text) = self.rendered(template, tokenizer, &merged, asks) {
+                return Ok(text);
+            }
+        }
+        Err(refusal.into())
+    }
+
+    fn rendered(
+        &self,
+        template: &Template,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        asks: bool,
+    ) -> Result<String, Failure> {
         let given = messages
             .iter()
             .map(|message| message.role.len() + message.content.len())
             .sum();
-        let text = template.render(given, |meter| {
+        template.render(given, |meter| {
             let turn = |Message { role, content }: &Message| {
                 let pairs = [("role", role), ("content", content)];
                 let pairs =
@@ -103,7 +139,6 @@ impl ChatTemplate {
             let special = tokenizer.specials();
             variables.extend(special.map(|(name, token)| (name.into(), Value::text(token))));
             Ok(variables)
-        })?;
-        Ok(text)
+        })
     }
 }

@@ -82,7 +82,7 @@ impl Prompter {
             let conversation = Conversation::new(&fleet.model, messages, self.profile.thinking);
             return fleet.dialect.tokenise(fleet.call(key), conversation).await;
         };
-        let text = template.render(tokenizer, messages, true)?;
+        let text = template.render_chat(tokenizer, messages, true)?;
         Ok(tokenizer.encode(&text)?)
     }
 }

@@ -24,6 +24,21 @@ impl ModelConfig {
         }
     }
 
+    /// Is there a value, and is it not null?
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|value| !value.is_null())
+    }
+
+    /// Says something as other families do.
+    pub(crate) fn say(&mut self, key: &str, value: impl Into<Value>) {
+        self.0.insert(key.to_owned(), value.into());
+    }
+
+    /// Leaves out what means nothing in this family, and gives it.
+    pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
+        self.0.remove(key).filter(|value| !value.is_null())
+    }
+
     /// The same where null says something else than to leave the key out, which stands for `usual`.
     pub(crate) fn nullable<T: DeserializeOwned>(
         &self,

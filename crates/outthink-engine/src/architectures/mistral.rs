@@ -1,25 +1,25 @@
 //! Mistral: Llama whose layers may see only a window of the tokens before them.
 
-use super::spec::SlidingWindows;
-use super::{Architecture, Defaults, llama};
+use super::spec::{of_layer, sliding_layers};
+use super::{Architecture, Defaults, llama, says_nothing_else};
 
 pub(super) const MISTRAL: Architecture = Architecture {
     name: "Mistral",
-    model_type: "mistral",
+    model_types: &["mistral"],
     defaults: Defaults {
-        vocabulary: 32_000,
         intermediate_size: 14_336,
         key_heads: Some(8),
-        head_size: None,
         positions: 131_072,
+        ..Defaults::USUAL
     },
     tensors: &llama::TENSORS,
+    translate: says_nothing_else,
     describe: |config, spec| {
-        spec.windows = match config.nullable("sliding_window", Some(4096))? {
-            Some(size) => SlidingWindows::of_types(config, size)?
-                .unwrap_or(SlidingWindows::From { first: 0, size }),
-            None => SlidingWindows::None,
-        };
+        let size = config.nullable("sliding_window", Some(4096))?;
+        let slides = sliding_layers(config)?;
+        spec.slide(size, |layer| {
+            slides.as_ref().is_none_or(|slides| of_layer(slides, layer))
+        });
         Ok(())
     },
     gguf: None,

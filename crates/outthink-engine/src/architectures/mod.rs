@@ -6,10 +6,16 @@
 //! [`BlockSpec`], and a layer that obeys it.
 
 mod config;
+mod gemma;
+mod gpt_oss;
 mod llama;
 mod mistral;
+mod olmo2;
+mod phi3;
 mod qwen2;
 mod qwen3;
+mod qwen3_moe;
+mod smollm3;
 mod spec;
 
 use serde_json::{Map, Value};
@@ -18,24 +24,33 @@ use crate::Error;
 use crate::gguf::Header;
 
 pub(crate) use config::{ModelConfig, malformed};
-pub(crate) use spec::{BlockSpec, DecoderSpec};
+pub(crate) use spec::{BlockSpec, DecoderSpec, ExpertsSpec, HeadNorms, ScoreSpec};
 
 /// All families, in the order in which messages name them.
-const ARCHITECTURES: [&Architecture; 4] = [
+const ARCHITECTURES: [&Architecture; 11] = [
     &llama::LLAMA,
     &mistral::MISTRAL,
     &qwen2::QWEN2,
     &qwen3::QWEN3,
+    &qwen3_moe::QWEN3_MOE,
+    &smollm3::SMOLLM3,
+    &olmo2::OLMO2,
+    &phi3::PHI3,
+    &gemma::GEMMA2,
+    &gemma::GEMMA3,
+    &gpt_oss::GPT_OSS,
 ];
 
 /// A family of decoders.
 pub(crate) struct Architecture {
     /// How the names of its classes in transformers begin: the `Qwen2` of `Qwen2ForCausalLM`.
     name: &'static str,
-    /// `model_type` of `config.json`.
-    model_type: &'static str,
+    /// Its names as `model_type` of `config.json`.
+    model_types: &'static [&'static str],
     defaults: Defaults,
     tensors: &'static TensorNames,
+    /// Says in the words of all families what this one says in words of its own.
+    translate: fn(&mut ModelConfig) -> Result<(), Error>,
     /// Adds to the usual reading of a config what only this family has.
     describe: fn(&ModelConfig, &mut DecoderSpec) -> Result<(), Error>,
     /// None for a family that has no name of its own in GGUF files.
@@ -45,13 +60,48 @@ pub(crate) struct Architecture {
 /// What transformers takes for what `config.json` leaves out (`configuration_llama.py` and so on).
 struct Defaults {
     vocabulary: usize,
+    hidden_size: usize,
     intermediate_size: usize,
+    layers: usize,
+    heads: usize,
     /// None is as many as of queries.
     key_heads: Option<usize>,
     /// None is as wide as the heads fit.
     head_size: Option<usize>,
     /// Most tokens of a sequence.
     positions: usize,
+    eps: f64,
+    /// Base of the rotary frequencies.
+    theta: f64,
+    /// Is the output layer the embedding?
+    tied: bool,
+}
+
+impl Defaults {
+    /// What most classes take.
+    const USUAL: Self = Self {
+        vocabulary: 32_000,
+        hidden_size: 4096,
+        intermediate_size: 11_008,
+        layers: 32,
+        heads: 32,
+        key_heads: None,
+        head_size: None,
+        positions: 2048,
+        eps: 1e-6,
+        theta: 10_000.0,
+        tied: false,
+    };
+}
+
+/// Of a family whose GGUF files say nothing that others do not.
+fn described(_: &Header, _: &mut Map<String, Value>) -> Result<(), Error> {
+    Ok(())
+}
+
+/// Of a family that says all in the words of all.
+fn says_nothing_else(_: &mut ModelConfig) -> Result<(), Error> {
+    Ok(())
 }
 
 /// Names of tensors in transformers' checkpoints, without `.weight` and `.bias`. A bias is there if the checkpoint has one.
@@ -64,17 +114,51 @@ pub(crate) struct TensorNames {
     /// Beside the root.
     pub logits: &'static str,
     /// Of a block, after its number.
-    pub attention_norm: &'static str,
-    pub queries: &'static str,
-    pub keys: &'static str,
-    pub values: &'static str,
+    pub attention_norms: NormNames,
+    /// Queries, keys and values, or one tensor with all of them.
+    pub qkv: &'static [&'static str],
     pub query_norm: &'static str,
     pub key_norm: &'static str,
+    /// Where each head has one, without `.weight` or with it.
+    pub sinks: Option<&'static str>,
     pub attended: &'static str,
-    pub mlp_norm: &'static str,
-    pub gate: &'static str,
-    pub up: &'static str,
+    pub mlp_norms: NormNames,
+    /// Gate and up, or one tensor with both.
+    pub gate_up: &'static [&'static str],
     pub down: &'static str,
+    /// Of a mixture.
+    pub router: &'static str,
+}
+
+/// The norms of what a part of a block is given, and of what it gives, where it has them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NormNames {
+    pub before: Option<&'static str>,
+    pub after: Option<&'static str>,
+}
+
+impl TensorNames {
+    /// Of an expert, after its name.
+    pub(crate) const EXPERT_GATE_UP: [&'static str; 2] = ["gate_proj", "up_proj"];
+    pub(crate) const EXPERT_DOWN: &'static str = "down_proj";
+
+    /// What the names of an expert's tensors begin with.
+    pub(crate) fn expert(block: &str, number: usize) -> String {
+        format!("{block}.mlp.experts.{number}")
+    }
+
+    /// The tensors that some outputs stand in, below each other, and how many in each.
+    pub(crate) fn parts(block: &str, names: &[&str], outputs: &[usize]) -> Vec<(String, usize)> {
+        let named = |name: &str| format!("{block}.{name}");
+        match names {
+            [one] => vec![(named(one), outputs.iter().sum())],
+            _ => {
+                let each = names.iter().zip(outputs);
+                each.map(|(name, outputs)| (named(name), *outputs))
+                    .collect()
+            }
+        }
+    }
 }
 
 /// How GGUF files of a family are written.
@@ -83,23 +167,40 @@ pub(crate) struct GgufFormat {
     name: &'static str,
     /// What transformers calls the language model.
     class: &'static str,
-    tensors: &'static GgufTensors,
+    /// Names of a block's tensors that are not the usual ones, GGUF's and transformers'.
+    own_tensors: &'static [(&'static str, &'static str)],
     /// Adds to the usual reading of a header what only this family has, in the words of `config.json`.
-    describe: fn(&Header, &mut Map<String, Value>),
+    describe: fn(&Header, &mut Map<String, Value>) -> Result<(), Error>,
 }
 
-/// GGUF's names of tensors and transformers'.
-struct GgufTensors {
-    whole: &'static [(&'static str, &'static str)],
-    /// After `blk.N`, and after `model.layers.N`.
-    of_block: &'static [(&'static str, &'static str)],
-}
+/// GGUF's names of tensors, and transformers'.
+const GGUF_WHOLE: [(&str, &str); 3] = [
+    ("token_embd", "model.embed_tokens"),
+    ("output_norm", "model.norm"),
+    ("output", "lm_head"),
+];
+
+/// The same after `blk.N`, and after `model.layers.N`.
+const GGUF_OF_BLOCK: [(&str, &str); 11] = [
+    ("attn_norm", "input_layernorm"),
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
+    ("ffn_norm", "post_attention_layernorm"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+];
 
 impl DecoderSpec {
     /// Reads a `config.json` of any family.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Error> {
-        let config = ModelConfig::parse(json)?;
+        let mut config = ModelConfig::parse(json)?;
         let (class, architecture) = of_config(&config)?;
+        (architecture.translate)(&mut config)?;
         let mut spec = Self::usual(&config, class, architecture)?;
         (architecture.describe)(&config, &mut spec)?;
         Ok(spec)
@@ -110,7 +211,9 @@ impl DecoderSpec {
 fn of_config(config: &ModelConfig) -> Result<(String, &'static Architecture), Error> {
     let named = config.get::<Vec<String>>("architectures")?;
     let typed = |kind: String| {
-        let known = ARCHITECTURES.iter().find(|known| known.model_type == kind);
+        let known = ARCHITECTURES
+            .iter()
+            .find(|known| known.model_types.contains(&kind.as_str()));
         known.map_or(kind, |known| format!("{}ForCausalLM", known.name))
     };
     let class = match named.and_then(|all| all.into_iter().next()) {
@@ -152,9 +255,13 @@ impl GgufFormat {
     }
 
     /// Adds the class, and what only this family has, to what a header says in the words of `config.json`.
-    pub(crate) fn describe(&self, header: &Header, config: &mut Map<String, Value>) {
+    pub(crate) fn describe(
+        &self,
+        header: &Header,
+        config: &mut Map<String, Value>,
+    ) -> Result<(), Error> {
         config.insert("architectures".into(), vec![self.class].into());
-        (self.describe)(header, config);
+        (self.describe)(header, config)
     }
 
     /// The name that transformers gives a tensor; one that it does not know keeps its own.
@@ -165,11 +272,11 @@ impl GgufFormat {
         };
         let renamed = || {
             let (part, kind) = name.rsplit_once('.')?;
-            if let Some(ours) = ours(self.tensors.whole, part) {
+            if let Some(ours) = ours(&GGUF_WHOLE, part) {
                 return Some(format!("{ours}.{kind}"));
             }
             let (layer, part) = part.strip_prefix("blk.")?.split_once('.')?;
-            let ours = ours(self.tensors.of_block, part)?;
+            let ours = ours(self.own_tensors, part).or_else(|| ours(&GGUF_OF_BLOCK, part))?;
             Some(format!("model.layers.{layer}.{ours}.{kind}"))
         };
         renamed().unwrap_or_else(|| name.to_owned())

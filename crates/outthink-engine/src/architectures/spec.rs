@@ -4,8 +4,10 @@ use serde_json::{Map, Value};
 
 use super::{Architecture, ModelConfig, TensorNames, malformed};
 use crate::Error;
-use crate::kernels::Heads;
-use crate::layers::rotary::Rotary;
+use crate::kernels::{Gate, Heads};
+use crate::layers::norm::NormSpec;
+use crate::layers::rotary::{Rotary, RotarySource};
+use crate::stacked::MOST_EXPERTS;
 
 /// The description of one model: its family's, with the sizes of its own `config.json`.
 #[derive(Clone, Debug)]
@@ -15,23 +17,42 @@ pub(crate) struct DecoderSpec {
     pub tensors: &'static TensorNames,
     pub hidden_size: usize,
     pub intermediate_size: usize,
-    /// Number of blocks.
-    pub layers: usize,
+    /// In their order.
+    pub blocks: Vec<BlockSpec>,
     pub heads: Heads,
     /// Most tokens of a sequence.
     pub context: usize,
     pub vocabulary: usize,
-    pub norm_eps: f64,
+    pub norm: NormSpec,
     /// Is the output layer the embedding?
     pub tied_embedding: bool,
     /// Of a head that has some.
     pub labels: usize,
-    pub rotary: Rotary,
+    /// What blocks choose from.
+    pub rotations: Vec<Rotary>,
     /// Are neighbouring numbers of a head rotated together, and not those half a head apart? Only GGUF files say so.
     pub rotates_neighbours: bool,
-    pub windows: SlidingWindows,
-    /// Is there a norm of every query and key head?
-    pub head_norms: bool,
+    /// Norms of queries and keys.
+    pub head_norms: HeadNorms,
+    /// Of attention, in all blocks; windows are the blocks' own.
+    pub scores: ScoreSpec,
+    /// Between the two halves of a feed-forward part.
+    pub gate: Gate,
+    /// Of blocks whose feed-forward part is a mixture.
+    pub experts: Option<ExpertsSpec>,
+    /// What embeddings are multiplied by.
+    pub embedding_scale: f32,
+    /// What bounds the logits of the next token, softly.
+    pub logit_cap: Option<f32>,
+}
+
+/// What is done to the scores of attention.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScoreSpec {
+    /// Products of queries and keys are multiplied by this.
+    pub scale: f32,
+    /// Bounds scores softly.
+    pub cap: Option<f32>,
 }
 
 /// What one block of a model has.
@@ -39,55 +60,39 @@ pub(crate) struct DecoderSpec {
 pub(crate) struct BlockSpec {
     /// How many tokens back attention sees, itself included; none sees all.
     pub window: Option<usize>,
-    pub head_norms: bool,
+    /// Which of the model's rotations tells positions; none tells none.
+    pub rotation: Option<usize>,
+    /// Is its feed-forward part a mixture of experts?
+    pub mixed: bool,
 }
 
-/// Which blocks see only so many tokens back, themselves included.
-#[derive(Clone, Debug)]
-pub(crate) enum SlidingWindows {
+/// A mixture of experts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExpertsSpec {
+    pub count: usize,
+    /// How many of them a token goes to.
+    pub chosen: usize,
+    /// Numbers between the two halves of an expert.
+    pub width: usize,
+    /// Are shares those among all experts, and not those among the chosen ones?
+    pub shares_of_all: bool,
+}
+
+/// What is normed of queries and keys before they are rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeadNorms {
     None,
-    /// All from this one on.
-    From {
-        first: usize,
-        size: usize,
-    },
-    /// Those that are true.
-    Each {
-        slides: Vec<bool>,
-        size: usize,
-    },
+    /// Every head by itself.
+    Each,
+    /// All heads as one.
+    Together,
 }
-
-impl SlidingWindows {
-    /// From `layer_types`, if a config has it.
-    pub(crate) fn of_types(config: &ModelConfig, size: usize) -> Result<Option<Self>, Error> {
-        let types = config.get::<Vec<String>>("layer_types")?;
-        Ok(types.map(|types| Self::Each {
-            slides: types
-                .iter()
-                .map(|kind| kind == "sliding_attention")
-                .collect(),
-            size,
-        }))
-    }
-
-    fn of(&self, layer: usize) -> Option<usize> {
-        let (size, slides) = match self {
-            Self::None => return None,
-            Self::From { first, size } => (size, layer >= *first),
-            Self::Each { slides, size } => (size, slides.get(layer).copied().unwrap_or(false)),
-        };
-        slides.then_some(*size)
-    }
-}
-
-/// What all configuration classes take for what a config leaves out.
-const HIDDEN_SIZE: usize = 4096;
-const LAYERS: usize = 32;
-const HEADS: usize = 32;
 
 /// No model has more of anything but positions; the product of two fits a machine's word.
 const MOST: usize = 1 << 31;
+
+/// No model has more blocks.
+const MOST_LAYERS: usize = 1 << 16;
 
 impl DecoderSpec {
     /// What the keys that all families have say, with a family's defaults.
@@ -98,11 +103,11 @@ impl DecoderSpec {
     ) -> Result<Self, Error> {
         runnable(config)?;
         let defaults = &family.defaults;
-        let queries = config.get("num_attention_heads")?.unwrap_or(HEADS);
-        let hidden_size = config.get("hidden_size")?.unwrap_or(HIDDEN_SIZE);
+        let queries = config.get("num_attention_heads")?.unwrap_or(defaults.heads);
+        let hidden_size = config.get("hidden_size")?.unwrap_or(defaults.hidden_size);
         let intermediate_size = config.get("intermediate_size")?;
         let intermediate_size = intermediate_size.unwrap_or(defaults.intermediate_size);
-        let layers = config.get("num_hidden_layers")?.unwrap_or(LAYERS);
+        let layers = config.get("num_hidden_layers")?.unwrap_or(defaults.layers);
         let vocabulary = config.get("vocab_size")?.unwrap_or(defaults.vocabulary);
         // Null is as many as of queries, or as wide as they fit.
         let usual = defaults
@@ -114,18 +119,21 @@ impl DecoderSpec {
         let positions = config.get("max_position_embeddings")?;
         let positions = positions.unwrap_or(defaults.positions);
         let sizes = [
-            ("hidden_size", hidden_size),
-            ("intermediate_size", intermediate_size),
-            ("num_hidden_layers", layers),
-            ("num_attention_heads", queries),
-            ("num_key_value_heads", keys),
-            ("head_dim", head_size.unwrap_or(1)),
-            ("vocab_size", vocabulary),
+            ("hidden_size", hidden_size, MOST),
+            ("intermediate_size", intermediate_size, MOST),
+            ("num_hidden_layers", layers, MOST_LAYERS),
+            ("num_attention_heads", queries, MOST),
+            ("num_key_value_heads", keys, MOST),
+            ("head_dim", head_size.unwrap_or(1), MOST),
+            ("vocab_size", vocabulary, MOST),
         ];
         if positions == 0 {
             return Err(malformed("max_position_embeddings is 0".into()));
         }
-        if let Some((name, size)) = sizes.iter().find(|(_, size)| !(1..=MOST).contains(size)) {
+        if let Some((name, size, _)) = sizes
+            .iter()
+            .find(|(_, size, most)| !(1..=*most).contains(size))
+        {
             return Err(malformed(format!("{name} is {size}")));
         }
         if head_size.is_none() && !hidden_size.is_multiple_of(queries) {
@@ -134,31 +142,40 @@ impl DecoderSpec {
             )));
         }
         let size = head_size.unwrap_or(hidden_size / queries);
-        if !size.is_multiple_of(2) || size == 0 {
-            return Err(malformed(format!(
-                "a head of {size} numbers cannot be rotated"
-            )));
+        let turned = config.get("rotated_size")?.unwrap_or(size);
+        if !turned.is_multiple_of(2) || !(1..=size).contains(&turned) {
+            return Err(malformed(match turned == size {
+                true => format!("a head of {size} numbers cannot be rotated"),
+                false => format!("{turned} of a head's {size} numbers cannot be rotated"),
+            }));
         }
         if !queries.is_multiple_of(keys) {
             return Err(malformed(format!(
                 "{keys} key heads do not divide {queries}"
             )));
         }
-        let tables = [config.get("rope_parameters")?, config.get("rope_scaling")?];
-        let rotary = Rotary::read(
-            [&tables[0], &tables[1]],
-            config.get("rope_theta")?,
-            config.get("partial_rotary_factor")?,
+        let rotary = Rotary::read(&RotarySource {
+            newer: config.get("rope_parameters")?,
+            older: config.get("rope_scaling")?,
+            theta: config.get("rope_theta")?.unwrap_or(defaults.theta),
+            partial: config.get("partial_rotary_factor")?,
             positions,
-        )?;
+            size: turned,
+        })?;
         let named = config.get::<Map<String, Value>>("id2label")?;
         let labels = config.get("num_labels")?.or(named.map(|names| names.len()));
+        let tied = config.get("tie_word_embeddings")?;
+        let block = BlockSpec {
+            window: None,
+            rotation: Some(0),
+            mixed: false,
+        };
         Ok(Self {
             class,
             tensors: family.tensors,
             hidden_size,
             intermediate_size,
-            layers,
+            blocks: vec![block; layers],
             heads: Heads {
                 queries,
                 keys,
@@ -166,14 +183,70 @@ impl DecoderSpec {
             },
             context: rotary.context().min(positions),
             vocabulary,
-            norm_eps: config.get("rms_norm_eps")?.unwrap_or(1e-6),
-            tied_embedding: config.get("tie_word_embeddings")?.unwrap_or(false),
+            norm: NormSpec {
+                eps: config.get("rms_norm_eps")?.unwrap_or(defaults.eps),
+                offset: 0.0,
+            },
+            tied_embedding: tied.unwrap_or(defaults.tied),
             labels: labels.unwrap_or(2),
-            rotary,
+            rotations: vec![rotary],
             rotates_neighbours: config.get("rotates_neighbours")?.unwrap_or(false),
-            windows: SlidingWindows::None,
-            head_norms: false,
+            head_norms: HeadNorms::None,
+            scores: ScoreSpec {
+                scale: 1.0 / (size as f32).sqrt(),
+                cap: None,
+            },
+            gate: gate(config)?,
+            experts: None,
+            embedding_scale: 1.0,
+            logit_cap: None,
         })
+    }
+
+    /// Lets some blocks see only so many tokens back, themselves included.
+    pub(super) fn slide(&mut self, size: Option<usize>, slides: impl Fn(usize) -> bool) {
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            block.window = size.filter(|_| slides(index));
+        }
+    }
+
+    /// Makes the feed-forward parts of some blocks mixtures.
+    pub(super) fn mix(
+        &mut self,
+        experts: ExpertsSpec,
+        mixed: impl Fn(usize) -> bool,
+    ) -> Result<(), Error> {
+        let sizes = [
+            ("the number of experts", experts.count, MOST_EXPERTS),
+            (
+                "the number of experts of a token",
+                experts.chosen,
+                experts.count,
+            ),
+            ("the width of an expert", experts.width, MOST),
+        ];
+        if let Some((name, size, most)) = sizes
+            .iter()
+            .find(|(_, size, most)| !(1..=*most).contains(size))
+        {
+            return Err(malformed(format!("{name} is {size}, not from 1 to {most}")));
+        }
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            block.mixed = mixed(index);
+        }
+        self.experts = Some(experts);
+        Ok(())
+    }
+
+    /// Parameters that a token does not use: those of the experts that it does not go to.
+    pub(crate) fn idle_parameters(&self) -> u64 {
+        let Some(experts) = self.experts else {
+            return 0;
+        };
+        let mixed = self.blocks.iter().filter(|block| block.mixed).count() as u64;
+        let idle = (experts.count - experts.chosen) as u64 * mixed;
+        let each = 3 * self.hidden_size as u64 * experts.width as u64;
+        idle.saturating_mul(each)
     }
 
     /// The error of a model in a role that it cannot play.
@@ -193,13 +266,18 @@ impl DecoderSpec {
     pub(crate) fn block_name(&self, root: &str, layer: usize) -> String {
         format!("{root}.{}.{layer}", self.tensors.layers)
     }
+}
 
-    pub(crate) fn block(&self, layer: usize) -> BlockSpec {
-        BlockSpec {
-            window: self.windows.of(layer),
-            head_norms: self.head_norms,
-        }
-    }
+/// Which layers slide by `layer_types`, if a config has it.
+pub(super) fn sliding_layers(config: &ModelConfig) -> Result<Option<Vec<bool>>, Error> {
+    let types = config.get::<Vec<String>>("layer_types")?;
+    let slides = |kind: String| kind == "sliding_attention";
+    Ok(types.map(|types| types.into_iter().map(slides).collect()))
+}
+
+/// What a list with one a layer says of a layer.
+pub(super) fn of_layer(list: &[bool], layer: usize) -> bool {
+    list.get(layer).copied().unwrap_or(false)
 }
 
 /// Refuses what no family runs.
@@ -213,11 +291,16 @@ fn runnable(config: &ModelConfig) -> Result<(), Error> {
             ),
         });
     }
-    match config.get::<String>("hidden_act")? {
-        Some(other) if !matches!(other.as_str(), "silu" | "swish") => Err(Error::Unsupported {
+    Ok(())
+}
+
+fn gate(config: &ModelConfig) -> Result<Gate, Error> {
+    match config.get::<String>("hidden_act")?.as_deref() {
+        None | Some("silu" | "swish") => Ok(Gate::Silu),
+        Some("gelu_pytorch_tanh" | "gelu_new") => Ok(Gate::GeluTanh),
+        Some(other) => Err(Error::Unsupported {
             what: format!("the activation {other}"),
         }),
-        _ => Ok(()),
     }
 }
 
@@ -248,7 +331,7 @@ mod tests {
     }
 
     fn frequencies(spec: &DecoderSpec) -> (Vec<f32>, f32) {
-        spec.rotary.frequencies(spec.heads.size).unwrap()
+        spec.rotations[0].frequencies().unwrap()
     }
 
     #[test]
@@ -260,7 +343,7 @@ mod tests {
             (
                 config.heads.keys,
                 config.heads.size,
-                config.block(0).window,
+                config.blocks[0].window,
                 config.context,
             )
         };
@@ -289,7 +372,7 @@ mod tests {
             json!({"use_sliding_window": true, "sliding_window": 64, "max_window_layers": 1});
         let config = with(window).unwrap();
         assert_eq!(
-            [config.block(0).window, config.block(1).window],
+            [config.blocks[0].window, config.blocks[1].window],
             [None, Some(64)]
         );
         let typed =
@@ -355,12 +438,12 @@ mod tests {
         insta::assert_snapshot!(refusal(json!({"num_key_value_heads": 3})), @"config.json is malformed: 3 key heads do not divide 4");
         insta::assert_snapshot!(refusal(json!({"head_dim": 7})), @"config.json is malformed: a head of 7 numbers cannot be rotated");
         insta::assert_snapshot!(refusal(json!({"architectures": []})), @"config.json is malformed: it names no architecture");
-        insta::assert_snapshot!(refusal(json!({"architectures": ["Qwen2MoeForCausalLM"]})), @"cannot run the architecture Qwen2MoeForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3");
-        insta::assert_snapshot!(refusal(json!({"architectures": null, "model_type": "gemma3"})), @"cannot run the architecture gemma3, only the decoders of Llama, Mistral, Qwen2, Qwen3");
+        insta::assert_snapshot!(refusal(json!({"architectures": ["Qwen2MoeForCausalLM"]})), @"cannot run the architecture Qwen2MoeForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3, Qwen3Moe, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3, GptOss");
+        insta::assert_snapshot!(refusal(json!({"architectures": null, "model_type": "mamba"})), @"cannot run the architecture mamba, only the decoders of Llama, Mistral, Qwen2, Qwen3, Qwen3Moe, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3, GptOss");
         insta::assert_snapshot!(refusal(json!({"hidden_act": "gelu"})), @"cannot run the activation gelu");
         insta::assert_snapshot!(refusal(json!({"quantization_config": {"quant_method": "awq", "bits": 4}})), @"cannot run weights that are quantized by awq; take the checkpoint that they were made from, or a GGUF file");
         insta::assert_snapshot!(refusal(json!({"quantization_config": {}})), @"cannot run weights that are quantized by a method that config.json does not name; take the checkpoint that they were made from, or a GGUF file");
-        insta::assert_snapshot!(refusal(json!({"rope_scaling": {"type": "longrope", "factor": 2.0}})), @"cannot run rotary scaling of type longrope");
+        insta::assert_snapshot!(refusal(json!({"rope_scaling": {"type": "ntk", "factor": 2.0}})), @"cannot run rotary scaling of type ntk");
         insta::assert_snapshot!(refusal(json!({"rope_scaling": {"type": "linear"}})), @"config.json is malformed: the rotary scaling has no factor");
         insta::assert_snapshot!(refusal(json!({"rope_scaling": {"type": "linear", "factor": "two"}})), @r#"config.json is malformed: factor of its rotary positions is "two""#);
         insta::assert_snapshot!(refusal(json!({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}})), @"config.json is malformed: the rotary scaling has no low_freq_factor");

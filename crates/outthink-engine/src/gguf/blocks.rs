@@ -5,8 +5,75 @@ use half::f16;
 
 use crate::kernels::{BLOCK, Block, BlockKind};
 
+/// A type of tensors in GGUF files that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TensorType {
+    Candle(GgmlDType),
+    /// 32 numbers of 4 bits, small floats, with the exponent that they share.
+    Mxfp4,
+}
+
+impl TensorType {
+    /// Numbers of a block.
+    pub(crate) fn block_size(self) -> usize {
+        match self {
+            Self::Candle(dtype) => dtype.block_size(),
+            Self::Mxfp4 => BLOCK,
+        }
+    }
+
+    /// Bytes of a block.
+    pub(crate) fn type_size(self) -> usize {
+        match self {
+            Self::Candle(dtype) => dtype.type_size(),
+            Self::Mxfp4 => 1 + BLOCK / 2,
+        }
+    }
+}
+
+/// Twice the numbers that 4 bits stand for, as far as they are positive.
+const MXFP4: [i8; 8] = [0, 1, 2, 3, 4, 6, 8, 12];
+
+/// Twice the number of a place in a block.
+fn mxfp4_number(bytes: &[u8; 17], k: usize) -> i8 {
+    let code = match k < BLOCK / 2 {
+        true => bytes[1 + k] & 15,
+        false => bytes[1 + k - BLOCK / 2] >> 4,
+    };
+    let size = MXFP4[usize::from(code & 7)];
+    if code & 8 == 0 { size } else { -size }
+}
+
+/// Half of what a block's exponent says.
+fn mxfp4_scale(exponent: u8) -> f32 {
+    2f64.powi(i32::from(exponent) - 128) as f32
+}
+
+/// The numbers of blocks of MXFP4.
+pub(crate) fn mxfp4_numbers(bytes: &[u8]) -> Vec<f32> {
+    let (blocks, _) = bytes.as_chunks::<17>();
+    let numbers = blocks.iter().flat_map(|bytes| {
+        let scale = mxfp4_scale(bytes[0]);
+        (0..BLOCK).map(move |k| scale * f32::from(mxfp4_number(bytes, k)))
+    });
+    numbers.collect()
+}
+
+/// The same in 8 bits, which lose nothing, with a scale in half precision, which holds all but the very largest and smallest
+/// powers of two.
+fn mxfp4(bytes: &[u8; 17]) -> Block {
+    Block {
+        quants: std::array::from_fn(|k| mxfp4_number(bytes, k).wrapping_add(-128) as u8),
+        scale: f16::from_f32(mxfp4_scale(bytes[0])),
+        offset: f16::ZERO,
+    }
+}
+
 /// How a quantized type is kept: as it is where the kernels know its form.
-pub(crate) fn kind(dtype: GgmlDType) -> Option<BlockKind> {
+pub(crate) fn kind(stored: TensorType) -> Option<BlockKind> {
+    let TensorType::Candle(dtype) = stored else {
+        return Some(BlockKind::Eight);
+    };
     match dtype {
         GgmlDType::Q8_0 => Some(BlockKind::Eight),
         GgmlDType::Q4_0 => Some(BlockKind::Four),
@@ -17,8 +84,12 @@ pub(crate) fn kind(dtype: GgmlDType) -> Option<BlockKind> {
 
 /// The blocks of 32 weights of a tensor, in order; none for types that the kernels do not know. The numbers are those of the
 /// file, but for the scales of Q4_K, which are products and rounded to half precision.
-pub(crate) fn blocks(dtype: GgmlDType, bytes: &[u8]) -> Option<(BlockKind, Vec<Block>)> {
-    let kind = kind(dtype)?;
+pub(crate) fn blocks(stored: TensorType, bytes: &[u8]) -> Option<(BlockKind, Vec<Block>)> {
+    let kind = kind(stored)?;
+    let TensorType::Candle(dtype) = stored else {
+        let (all, _) = bytes.as_chunks::<17>();
+        return Some((kind, all.iter().map(mxfp4).collect()));
+    };
     let blocks = match dtype {
         GgmlDType::Q8_0 => {
             let (all, _) = bytes.as_chunks::<34>();
@@ -116,7 +187,7 @@ mod tests {
             let storage = QStorage::from_data(bytes.clone().into(), &Device::Cpu, dtype).unwrap();
             let read = QTensor::new(storage, (outputs, inputs)).unwrap();
             let read = read.dequantize(&Device::Cpu).unwrap();
-            let (kind, blocks) = blocks(dtype, &bytes).unwrap();
+            let (kind, blocks) = blocks(TensorType::Candle(dtype), &bytes).unwrap();
             let each = inputs / BLOCK;
             let kept = BlockWeights::new(kind, outputs, inputs, |output, at| {
                 blocks[output * each + at]

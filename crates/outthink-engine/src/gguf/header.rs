@@ -8,6 +8,7 @@ use std::path::Path;
 
 use candle_core::quantized::GgmlDType;
 
+use super::blocks::TensorType::{self, Candle};
 use crate::Error;
 use crate::weights::{beginning, opened};
 
@@ -30,7 +31,7 @@ pub(crate) struct TensorInfo {
     pub name: String,
     pub shape: Vec<usize>,
     /// None for types that are not read; see [`type_name`].
-    pub dtype: Option<GgmlDType>,
+    pub dtype: Option<TensorType>,
     /// The type by its number in ggml.
     pub kind: u32,
     /// Place in the file.
@@ -155,6 +156,15 @@ impl Header {
             tensors: infos,
             metadata,
         })
+    }
+
+    /// Of a file of another kind that says the same.
+    pub(crate) fn of_metadata(file: &str, metadata: HashMap<String, Value>) -> Self {
+        Self {
+            file: file.to_owned(),
+            tensors: Vec::new(),
+            metadata,
+        }
     }
 
     pub(crate) fn broken(&self, reason: String) -> Error {
@@ -386,21 +396,22 @@ impl<R: Read> HeaderReader<R> {
     }
 }
 
-/// ggml's types by number (`ggml.h`): what candle reads, and by name alone what it does not.
-const TYPES: [(u32, &str, Option<GgmlDType>); 33] = [
-    (0, "F32", Some(GgmlDType::F32)),
-    (1, "F16", Some(GgmlDType::F16)),
-    (2, "Q4_0", Some(GgmlDType::Q4_0)),
-    (3, "Q4_1", Some(GgmlDType::Q4_1)),
-    (6, "Q5_0", Some(GgmlDType::Q5_0)),
-    (7, "Q5_1", Some(GgmlDType::Q5_1)),
-    (8, "Q8_0", Some(GgmlDType::Q8_0)),
-    (10, "Q2_K", Some(GgmlDType::Q2K)),
-    (11, "Q3_K", Some(GgmlDType::Q3K)),
-    (12, "Q4_K", Some(GgmlDType::Q4K)),
-    (13, "Q5_K", Some(GgmlDType::Q5K)),
-    (14, "Q6_K", Some(GgmlDType::Q6K)),
-    (30, "BF16", Some(GgmlDType::BF16)),
+/// ggml's types by number (`ggml.h`): what is read, and by name alone what is not.
+const TYPES: [(u32, &str, Option<TensorType>); 33] = [
+    (0, "F32", Some(Candle(GgmlDType::F32))),
+    (1, "F16", Some(Candle(GgmlDType::F16))),
+    (2, "Q4_0", Some(Candle(GgmlDType::Q4_0))),
+    (3, "Q4_1", Some(Candle(GgmlDType::Q4_1))),
+    (6, "Q5_0", Some(Candle(GgmlDType::Q5_0))),
+    (7, "Q5_1", Some(Candle(GgmlDType::Q5_1))),
+    (8, "Q8_0", Some(Candle(GgmlDType::Q8_0))),
+    (10, "Q2_K", Some(Candle(GgmlDType::Q2K))),
+    (11, "Q3_K", Some(Candle(GgmlDType::Q3K))),
+    (12, "Q4_K", Some(Candle(GgmlDType::Q4K))),
+    (13, "Q5_K", Some(Candle(GgmlDType::Q5K))),
+    (14, "Q6_K", Some(Candle(GgmlDType::Q6K))),
+    (30, "BF16", Some(Candle(GgmlDType::BF16))),
+    (39, "MXFP4", Some(TensorType::Mxfp4)),
     // Of intermediate results, in no file of a model.
     (9, "Q8_1", None),
     (15, "Q8_K", None),
@@ -420,11 +431,10 @@ const TYPES: [(u32, &str, Option<GgmlDType>); 33] = [
     (29, "IQ1_M", None),
     (34, "TQ1_0", None),
     (35, "TQ2_0", None),
-    (39, "MXFP4", None),
     (40, "NVFP4", None),
 ];
 
-fn dtype(kind: u32) -> Option<GgmlDType> {
+fn dtype(kind: u32) -> Option<TensorType> {
     TYPES.iter().find(|(known, ..)| *known == kind)?.2
 }
 

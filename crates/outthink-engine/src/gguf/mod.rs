@@ -4,6 +4,7 @@
 mod blocks;
 mod header;
 mod pre_tokenizer;
+mod sentence_piece;
 mod split;
 mod tokenizer;
 
@@ -24,9 +25,10 @@ use crate::checkpoint::Checkpoint;
 use crate::weights::Weights;
 use crate::{Error, Precision};
 
-pub(crate) use blocks::{blocks as stored_blocks, kind as block_kind};
+pub(crate) use blocks::{TensorType, blocks as stored_blocks, kind as block_kind, mxfp4_numbers};
 use header::Value;
 pub(crate) use header::{Header, type_name, types_read};
+pub(crate) use sentence_piece::{TokenizerFiles, sentence_piece};
 pub use split::gguf_parts;
 use tokenizer::Vocabulary;
 
@@ -48,10 +50,17 @@ impl Checkpoint {
         let header = &parts.first;
         let config = serde_json::Value::Object(config(header, &parts.tensors)?);
         let config = config.to_string().into_bytes();
-        DecoderSpec::parse(&config).map_err(|error| match error {
+        let spec = DecoderSpec::parse(&config).map_err(|error| match error {
             Error::Malformed { reason, .. } => header.broken(format!("its metadata: {reason}")),
             other => other,
         })?;
+        let name = header.text("general.architecture").unwrap_or_default();
+        let experts = header.number(&format!("{name}.expert_count"));
+        if spec.experts.is_none() && experts.is_some_and(|count| count > 0) {
+            return Err(Error::Unsupported {
+                what: format!("{}: it is a mixture of experts", header.file),
+            });
+        }
         let vocabulary = Vocabulary::read(header)?;
         Ok(Self {
             config: config.into(),
@@ -70,6 +79,27 @@ impl Checkpoint {
             precision: Precision::default(),
             memory_limit: None,
         })
+    }
+}
+
+impl Header {
+    /// Says which layers slide, in the words of `config.json`, where a file of the architecture `name` does.
+    pub(crate) fn window_pattern(&self, name: &str, config: &mut Map<String, serde_json::Value>) {
+        match self.value(&format!("{name}.attention.sliding_window_pattern")) {
+            // Of so many layers the last sees all; of none, none does.
+            Some(Value::Whole(pattern)) => {
+                config.insert("sliding_window_pattern".into(), (*pattern).into());
+            }
+            Some(Value::List(slides)) => {
+                let kind = |slides: &Value| match slides {
+                    Value::Flag(false) | Value::Whole(0) => "full_attention",
+                    _ => "sliding_attention",
+                };
+                let kinds: Vec<&str> = slides.iter().map(kind).collect();
+                config.insert("layer_types".into(), kinds.into());
+            }
+            _ => {}
+        }
     }
 }
 
@@ -115,24 +145,16 @@ fn config(
         size(header, &key(what))?
             .ok_or_else(|| header.broken(format!("its metadata has no {}", key(what))))
     };
-    if header
-        .number(&key("expert_count"))
-        .is_some_and(|count| count > 0)
-    {
-        return Err(unsupported("it is a mixture of experts".into()));
-    }
     let (hidden, heads) = (needed("embedding_length")?, needed("attention.head_count")?);
     let head_size = match size(header, &key("attention.key_length"))? {
         Some(size) => size,
         None => hidden.checked_div(heads).unwrap_or_default(),
     };
-    for part in ["attention.value_length", "rope.dimension_count"] {
-        if size(header, &key(part))?.is_some_and(|size| size != head_size) {
-            return Err(unsupported(format!(
-                "its {} is not the size of a head, {head_size}",
-                key(part)
-            )));
-        }
+    let values = key("attention.value_length");
+    if size(header, &values)?.is_some_and(|size| size != head_size) {
+        return Err(unsupported(format!(
+            "its {values} is not the size of a head, {head_size}"
+        )));
     }
     let vocabulary = match tensors.vocabulary {
         Some(rows) => rows,
@@ -155,10 +177,13 @@ fn config(
     say("tie_word_embeddings", tensors.tied.into());
     let theta = header.real(&key("rope.freq_base"));
     say("rope_theta", theta.unwrap_or(10_000.0).into());
+    if let Some(rotated) = size(header, &key("rope.dimension_count"))? {
+        say("rotated_size", rotated.into());
+    }
     if let Some(scaling) = scaling(header, &key)? {
         say("rope_scaling", scaling);
     }
-    format.describe(header, &mut config);
+    format.describe(header, &mut config)?;
     Ok(config)
 }
 

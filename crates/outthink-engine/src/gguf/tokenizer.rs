@@ -13,11 +13,11 @@ use crate::Error;
 /// Types of tokens that are no ordinary text.
 const UNKNOWN: u64 = 2;
 const CONTROL: u64 = 3;
-const USER_DEFINED: u64 = 4;
+pub(super) const USER_DEFINED: u64 = 4;
 const BYTE: u64 = 6;
 
 /// Control tokens that end an answer under whatever template, by name.
-const ENDS: [&str; 12] = [
+const ENDS: [&str; 21] = [
     "<|eot_id|>",
     "<|eom_id|>",
     "<|im_end|>",
@@ -30,7 +30,27 @@ const ENDS: [&str; 12] = [
     "[EOT]",
     "<end_of_utterance>",
     "<｜end▁of▁sentence｜>",
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "<|tool_response>",
+    "<turn|>",
+    "_<EOT>",
+    "[EOS]",
+    "<eos>",
 ];
+
+/// It ends an answer, whatever older files say that it is.
+const END_OF_TURN: &str = "<end_of_turn>";
+
+/// What ends a message of a reply, where one of the others ends the whole of it.
+const END_OF_MESSAGE: &str = "<|end|>";
+const ENDS_OF_ALL: [&str; 2] = ["<|return|>", "<|call|>"];
+
+/// Parts of the names of models whose control tokens swallow the white space after them, and tokens that do not.
+const SWALLOWING: [&str; 2] = ["phi-3", "phi3"];
+const KEEP_SPACES: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
 
 /// The two makes of vocabularies that are read.
 enum Kind {
@@ -98,6 +118,10 @@ impl<'h> Vocabulary<'h> {
             types,
         };
         // Careless converters leave these as text.
+        let both = vocabulary.tokens.iter().zip(&mut vocabulary.types);
+        for (_, kind) in both.filter(|(token, _)| *token == END_OF_TURN) {
+            *kind = CONTROL;
+        }
         for name in ["bos", "eos", "eot", "eom"] {
             if let Some(id) = vocabulary.token(name) {
                 vocabulary.types[id] = CONTROL;
@@ -122,6 +146,14 @@ impl<'h> Vocabulary<'h> {
         usize::try_from(id).ok()
     }
 
+    /// Do control tokens swallow the white space after them? Files do not say so of the models that do: llama.cpp knows these
+    /// by their name.
+    fn swallow_spaces(&self) -> bool {
+        let name = self.header.text("general.name").unwrap_or_default();
+        let name = name.to_lowercase();
+        SWALLOWING.iter().any(|known| name.contains(known))
+    }
+
     /// Tokens that end an answer.
     pub(super) fn ends(&self) -> Vec<usize> {
         let told = ["eos", "eot", "eom"].into_iter();
@@ -132,6 +164,11 @@ impl<'h> Vocabulary<'h> {
             if !ends.contains(&id) {
                 ends.push(id);
             }
+        }
+        // Where a reply may hold several messages, what ends one of them does not end it.
+        let of_all = |&id: &usize| ENDS_OF_ALL.contains(&self.tokens[id].as_str());
+        if ends.iter().any(of_all) {
+            ends.retain(|&id| self.tokens[id] != END_OF_MESSAGE);
         }
         ends
     }
@@ -166,6 +203,7 @@ impl<'h> Vocabulary<'h> {
                 return Err(self.header.broken(format!("it has token {token:?} twice")));
             }
         }
+        let swallows = self.swallow_spaces();
         let added = (0..self.tokens.len()).filter_map(|id| {
             let special = match self.types[id] {
                 CONTROL | UNKNOWN => true,
@@ -177,7 +215,7 @@ impl<'h> Vocabulary<'h> {
                 "content": self.tokens[id],
                 "single_word": false,
                 "lstrip": false,
-                "rstrip": false,
+                "rstrip": swallows && special && !KEEP_SPACES.contains(&self.tokens[id].as_str()),
                 "normalized": false,
                 "special": special,
             }))
@@ -308,7 +346,7 @@ impl<'h> Vocabulary<'h> {
 }
 
 /// SentencePiece's space.
-const SPACE: &str = "▁";
+pub(super) const SPACE: &str = "▁";
 
 fn list<'h>(header: &'h Header, key: &str) -> &'h [super::header::Value] {
     header.list(key).unwrap_or_default()

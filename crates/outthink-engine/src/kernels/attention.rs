@@ -5,7 +5,7 @@ use half::f16;
 use super::isa::vectorized;
 use super::lanes::{Lanes, StoredNumber};
 use super::panels::Chunks;
-use super::rows::exp;
+use super::rows::{exp, soft_cap};
 use crate::cache::{LayerCache, Slot, SlotRows};
 
 /// How many heads an attention layer has, and how many numbers each.
@@ -34,11 +34,15 @@ impl Heads {
 
 /// What a layer does to scores beside scaling them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scores {
+pub(crate) struct Scores<'s> {
     /// Products are multiplied by this.
     pub scale: f32,
     /// How many tokens back are seen, the own one included; none is all.
     pub window: Option<usize>,
+    /// What bounds scores softly.
+    pub cap: Option<f32>,
+    /// A score of each query head that takes a share of its weights and gives nothing.
+    pub sinks: Option<&'s [f32]>,
 }
 
 /// Slots that are read for all rows and heads of a group while they are in the cache.
@@ -97,7 +101,7 @@ fn groups(paths: &[Vec<Slot>]) -> Vec<PathGroup> {
 /// Each row is computed in the order of its path, whatever is beside it.
 pub(crate) fn attend(
     heads: Heads,
-    scores: Scores,
+    scores: Scores<'_>,
     queries: &[f32],
     cache: &LayerCache,
     paths: &Paths,
@@ -149,7 +153,7 @@ pub(crate) fn attend(
 /// Some rows, and one head of keys.
 struct Task<'t> {
     heads: Heads,
-    scores: Scores,
+    scores: Scores<'t>,
     head: usize,
     queries: &'t [f32],
     paths: &'t [Vec<Slot>],
@@ -189,7 +193,14 @@ impl Task<'_> {
         });
         for (row, path) in seen.iter().enumerate() {
             let own = &mut scratch[starts[row]..][..path.len() * sharing];
-            own.chunks_exact_mut(path.len()).for_each(softmax);
+            if let Some(cap) = self.scores.cap {
+                soft_cap(own, cap);
+            }
+            for (head, weights) in own.chunks_exact_mut(path.len()).enumerate() {
+                let sinks = self.scores.sinks;
+                let sink = sinks.map(|sinks| sinks[self.head * sharing + head]);
+                softmax(weights, sink.unwrap_or(f32::NEG_INFINITY));
+            }
         }
         out.fill(0.0);
         self.each_tile(values, &seen, |row, at, values| {
@@ -354,7 +365,8 @@ fn added<L: Lanes, T: StoredNumber, const WIDE: usize>(
 }
 
 vectorized! {
-    fn softmax(scores: &mut [f32]) {
+    /// Of scores beside one that is not kept.
+    fn softmax(scores: &mut [f32], beside: f32) {
         let mut highest = [f32::NEG_INFINITY; LANES];
         let (chunks, rest) = scores.as_chunks::<LANES>();
         for chunk in chunks {
@@ -362,7 +374,7 @@ vectorized! {
                 highest[lane] = if chunk[lane] > highest[lane] { chunk[lane] } else { highest[lane] };
             }
         }
-        let highest = highest.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
+        let highest = highest.iter().chain(rest).copied().fold(beside, f32::max);
         let mut sums = [0f32; LANES];
         let (chunks, rest) = scores.as_chunks_mut::<LANES>();
         for chunk in &mut *chunks {
@@ -375,7 +387,7 @@ vectorized! {
             *score = exp(*score - highest);
             *sum += *score;
         }
-        let total: f32 = sums.iter().sum();
+        let total = sums.iter().sum::<f32>() + exp(beside - highest);
         for score in scores {
             *score /= total;
         }

@@ -22,5 +22,5 @@ pub(crate) use attention::{Heads, Paths, Scores, attend};
 pub(crate) use blocks::{BLOCK, Block, BlockKind, BlockWeights};
 pub(crate) use dense::DenseWeights;
 pub(crate) use isa::Isa;
-pub(crate) use rows::QuantizedRows;
+pub(crate) use rows::{Gate, QuantizedRows};
 pub(crate) use team::{map, together};

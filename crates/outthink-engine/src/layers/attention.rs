@@ -5,7 +5,7 @@ use super::linear::Linear;
 use super::norm::HeadNorm;
 use super::rotary::{RotaryTable, Rotation};
 use crate::Error;
-use crate::architectures::{BlockSpec, DecoderSpec};
+use crate::architectures::{BlockSpec, DecoderSpec, HeadNorms, ScoreSpec, TensorNames};
 use crate::cache::{LayerCache, Slot};
 use crate::kernels::{self, Heads, Paths, Scores};
 use crate::precision::PrecisionRule;
@@ -16,16 +16,20 @@ use crate::weights::OpenWeights;
 pub(crate) struct PassNodes<'n> {
     nodes: &'n [Slot],
     paths: Paths,
-    rotations: Vec<Rotation>,
+    /// By table, then by node.
+    rotations: Vec<Vec<Rotation>>,
 }
 
 impl<'n> PassNodes<'n> {
-    pub(crate) fn new(tree: &TokenTree, nodes: &'n [Slot], rotary: &RotaryTable) -> Self {
-        let rotation = |&slot: &Slot| rotary.at(tree.depth(slot));
+    pub(crate) fn new(tree: &TokenTree, nodes: &'n [Slot], tables: &[RotaryTable]) -> Self {
+        let rotations = |table: &RotaryTable| {
+            let of_node = |&slot: &Slot| table.at(tree.depth(slot));
+            nodes.iter().map(of_node).collect()
+        };
         Self {
             nodes,
             paths: Paths::new(nodes.iter().map(|&slot| tree.path(slot)).collect()),
-            rotations: nodes.iter().map(rotation).collect(),
+            rotations: tables.iter().map(rotations).collect(),
         }
     }
 }
@@ -34,11 +38,16 @@ impl<'n> PassNodes<'n> {
 pub(crate) struct Attention {
     /// Queries, keys and values side by side.
     qkv: Linear,
-    /// Of every query and every key head.
+    /// Of queries and of keys.
     head_norms: Option<(HeadNorm, HeadNorm)>,
+    /// Which of the pass's rotations.
+    rotation: Option<usize>,
     out: Linear,
     heads: Heads,
-    scores: Scores,
+    scores: ScoreSpec,
+    window: Option<usize>,
+    /// One a query head.
+    sinks: Option<Vec<f32>>,
 }
 
 impl Attention {
@@ -51,33 +60,36 @@ impl Attention {
         rule: PrecisionRule,
     ) -> Result<Self, Error> {
         let (heads, hidden, names) = (spec.heads, spec.hidden_size, spec.tensors);
-        let named = |name: &str, width| (format!("{block}.{name}"), width);
-        let norm = |name: &str| {
-            HeadNorm::load(
-                weights,
-                &format!("{block}.{name}"),
-                heads.size,
-                spec.norm_eps,
-            )
+        let norm = |name: &str, width: usize| {
+            let size = match spec.head_norms {
+                HeadNorms::None => return Ok(None),
+                HeadNorms::Each => heads.size,
+                HeadNorms::Together => width,
+            };
+            HeadNorm::load(weights, &format!("{block}.{name}"), size, spec.norm).map(Some)
         };
-        let qkv = [
-            named(names.queries, heads.query_width()),
-            named(names.keys, heads.key_width()),
-            named(names.values, heads.key_width()),
-        ];
-        let out = [named(names.attended, hidden)];
+        let sinks = |name: &str| {
+            let bare = format!("{block}.{name}");
+            let name = match weights.contains(&bare) {
+                true => bare,
+                false => format!("{bare}.weight"),
+            };
+            weights.get(&name, &[heads.queries])
+        };
+        let widths = [heads.query_width(), heads.key_width(), heads.key_width()];
+        let qkv = TensorNames::parts(block, names.qkv, &widths);
+        let out = [(format!("{block}.{}", names.attended), hidden)];
+        let of_queries = norm(names.query_norm, heads.query_width())?;
+        let of_keys = norm(names.key_norm, heads.key_width())?;
         Ok(Self {
             qkv: Linear::load(weights, &qkv, hidden, rule)?,
-            head_norms: match particular.head_norms {
-                true => Some((norm(names.query_norm)?, norm(names.key_norm)?)),
-                false => None,
-            },
+            head_norms: of_queries.zip(of_keys),
+            rotation: particular.rotation,
             out: Linear::load(weights, &out, heads.query_width(), rule)?,
             heads,
-            scores: Scores {
-                scale: 1.0 / (heads.size as f32).sqrt(),
-                window: particular.window,
-            },
+            scores: spec.scores,
+            window: particular.window,
+            sinks: names.sinks.map(sinks).transpose()?,
         })
     }
 
@@ -96,23 +108,23 @@ impl Attention {
             by_head,
             inner,
             out,
+            ..
         } = buffers;
         let (q_width, k_width) = (self.heads.query_width(), self.heads.key_width());
         self.qkv.forward(normed, rounded, wide);
         queries.clear();
         let qkv_rows = wide.chunks_exact_mut(q_width + 2 * k_width);
-        for ((row, &slot), rotation) in qkv_rows.zip(pass.nodes).zip(&pass.rotations) {
+        for (number, (row, &slot)) in qkv_rows.zip(pass.nodes).enumerate() {
             let (qk, v) = row.split_at_mut(q_width + k_width);
-            for (index, head) in qk.chunks_exact_mut(self.heads.size).enumerate() {
-                if let Some((of_query, of_key)) = &self.head_norms {
-                    let norm = if index < self.heads.queries {
-                        of_query
-                    } else {
-                        of_key
-                    };
-                    norm.apply(head);
-                }
-                rotation.turn(head);
+            if let Some((of_queries, of_keys)) = &self.head_norms {
+                let (q, k) = qk.split_at_mut(q_width);
+                of_queries.apply(q);
+                of_keys.apply(k);
+            }
+            if let Some(table) = self.rotation {
+                let rotation = &pass.rotations[table][number];
+                let heads = qk.chunks_exact_mut(self.heads.size);
+                heads.for_each(|head| rotation.turn(head));
             }
             cache.set(slot, &qk[q_width..], v);
             queries.extend_from_slice(&qk[..q_width]);
@@ -120,7 +132,12 @@ impl Attention {
         inner.resize(queries.len(), 0.0);
         kernels::attend(
             self.heads,
-            self.scores,
+            Scores {
+                scale: self.scores.scale,
+                cap: self.scores.cap,
+                window: self.window,
+                sinks: self.sinks.as_deref(),
+            },
             queries,
             cache,
             &pass.paths,

@@ -9,13 +9,17 @@ pub(crate) struct Buffers {
     pub rounded: QuantizedRows,
     /// What a layer is given.
     pub normed: Vec<f32>,
-    /// Queries, keys and values; or gate and up.
+    /// Queries, keys and values; or gate and up; or logits of experts.
     pub wide: Vec<f32>,
     pub queries: Vec<f32>,
     /// Results of attention by head.
     pub by_head: Vec<f32>,
     /// What attention, or the gate, lets through.
     pub inner: Vec<f32>,
+    /// Rows that go to an expert.
+    pub gathered: Vec<f32>,
+    /// What it gives.
+    pub given: Vec<f32>,
     /// What a layer gives.
     pub out: Vec<f32>,
 }

@@ -3,7 +3,7 @@
 use super::linear::Linear;
 use crate::Error;
 use crate::architectures::DecoderSpec;
-use crate::kernels::QuantizedRows;
+use crate::kernels::{QuantizedRows, rows};
 use crate::precision::PrecisionRule;
 use crate::weights::OpenWeights;
 
@@ -24,6 +24,8 @@ pub(crate) struct OutputHead {
     /// A layer with a ReLU after it, before the last one.
     inner: Option<Linear>,
     pub outer: Linear,
+    /// What bounds the results softly.
+    cap: Option<f32>,
 }
 
 impl OutputHead {
@@ -48,6 +50,7 @@ impl OutputHead {
             kind,
             inner: None,
             outer,
+            cap: None,
         };
         if weights.contains("v_head.summary.weight") {
             return Ok(alone(Head::Value, linear("v_head.summary", 1)?));
@@ -62,6 +65,7 @@ impl OutputHead {
                 kind,
                 inner: Some(linear("score.0", spec.hidden_size)?),
                 outer: linear("score.2", labels)?,
+                cap: None,
             });
         }
         if weights.contains("score.weight") {
@@ -74,7 +78,10 @@ impl OutputHead {
             }
             false => linear(&format!("{stem}{}", spec.tensors.logits), spec.vocabulary)?,
         };
-        Ok(alone(Head::LanguageModel, outer))
+        Ok(Self {
+            cap: spec.logit_cap,
+            ..alone(Head::LanguageModel, outer)
+        })
     }
 
     /// Is this the embedding, too?
@@ -92,6 +99,9 @@ impl OutputHead {
                 self.outer.forward(&inner, &mut rounded, &mut out);
             }
             None => self.outer.forward(x, &mut rounded, &mut out),
+        }
+        if let Some(cap) = self.cap {
+            rows::soft_cap(&mut out, cap);
         }
         out
     }

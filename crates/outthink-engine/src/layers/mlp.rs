@@ -3,17 +3,18 @@
 use super::buffers::Buffers;
 use super::linear::Linear;
 use crate::Error;
-use crate::architectures::DecoderSpec;
-use crate::kernels::rows;
+use crate::architectures::{DecoderSpec, TensorNames};
+use crate::kernels::{Gate, rows};
 use crate::precision::PrecisionRule;
 use crate::weights::OpenWeights;
 
-/// `down(silu(gate(x)) · up(x))`.
+/// `down(activation(gate(x)) · up(x))`.
 pub(crate) struct GatedMlp {
     /// Gate and up side by side.
     gate_up: Linear,
     down: Linear,
     width: usize,
+    gate: Gate,
 }
 
 impl GatedMlp {
@@ -25,13 +26,14 @@ impl GatedMlp {
         rule: PrecisionRule,
     ) -> Result<Self, Error> {
         let (hidden, inner) = (spec.hidden_size, spec.intermediate_size);
-        let named = |name: &str, width| (format!("{block}.{name}"), width);
         let names = spec.tensors;
-        let gate_up = [named(names.gate, inner), named(names.up, inner)];
+        let gate_up = TensorNames::parts(block, names.gate_up, &[inner, inner]);
+        let down = [(format!("{block}.{}", names.down), hidden)];
         Ok(Self {
             gate_up: Linear::load(weights, &gate_up, hidden, rule)?,
-            down: Linear::load(weights, &[named(names.down, hidden)], inner, rule)?,
+            down: Linear::load(weights, &down, inner, rule)?,
             width: inner,
+            gate: spec.gate,
         })
     }
 
@@ -47,7 +49,7 @@ impl GatedMlp {
         } = buffers;
         self.gate_up.forward(normed, rounded, wide);
         inner.resize(wide.len() / 2, 0.0);
-        rows::swiglu(wide, inner, self.width);
+        rows::gated(self.gate, wide, inner, self.width);
         self.down.forward(inner, rounded, out);
     }
 }

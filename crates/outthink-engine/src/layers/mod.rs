@@ -2,6 +2,7 @@
 
 pub(crate) mod attention;
 pub(crate) mod buffers;
+pub(crate) mod experts;
 pub(crate) mod head;
 pub(crate) mod linear;
 pub(crate) mod matrix;

@@ -8,7 +8,7 @@ use crate::weights::OpenWeights;
 
 /// The frequencies of a model, ready to rotate with.
 pub(crate) struct RotaryTable {
-    /// Of half a head, in radians a position.
+    /// Of half of what is rotated of a head, in radians a position.
     frequencies: Vec<f32>,
     /// What cosine and sine are multiplied by.
     scale: f32,
@@ -17,11 +17,21 @@ pub(crate) struct RotaryTable {
 }
 
 impl RotaryTable {
-    pub(crate) fn load(weights: &OpenWeights<'_>, spec: &DecoderSpec) -> Result<Self, Error> {
-        let (mut frequencies, scale) = spec.rotary.frequencies(spec.heads.size)?;
-        // GGUF's way to tell Llama 3's scaling.
-        if weights.contains("rope_freqs.weight") {
-            let factors = weights.get("rope_freqs.weight", &[frequencies.len()])?;
+    /// All that a model's blocks choose from.
+    pub(crate) fn load(weights: &OpenWeights<'_>, spec: &DecoderSpec) -> Result<Vec<Self>, Error> {
+        let each = spec.rotations.iter();
+        each.map(|rotary| Self::of(rotary, weights, spec)).collect()
+    }
+
+    fn of(rotary: &Rotary, weights: &OpenWeights<'_>, spec: &DecoderSpec) -> Result<Self, Error> {
+        let (mut frequencies, scale) = rotary.frequencies()?;
+        // GGUF's ways to tell Llama 3's scaling and LongRoPE.
+        let factors = match rotary.scaling {
+            RopeScaling::Long { short: None, .. } => Some("rope_factors_short.weight"),
+            _ => Some("rope_freqs.weight").filter(|name| weights.contains(name)),
+        };
+        if let Some(name) = factors {
+            let factors = weights.get(name, &[frequencies.len()])?;
             for (frequency, factor) in frequencies.iter_mut().zip(factors) {
                 *frequency /= factor;
             }
@@ -62,6 +72,7 @@ impl Rotation {
             }
             return;
         }
+        // What is beyond the pairs is not rotated.
         let (first, second) = head.split_at_mut(self.turns.len());
         for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(&self.turns) {
             (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
@@ -74,6 +85,22 @@ impl Rotation {
 pub(crate) struct Rotary {
     theta: f64,
     scaling: RopeScaling,
+    /// How many numbers of a head are rotated: its first ones.
+    size: usize,
+}
+
+/// What a config says of rotary positions.
+pub(crate) struct RotarySource {
+    /// The two tables that may tell; the older one is asked first, as in transformers.
+    pub newer: Option<RopeTable>,
+    pub older: Option<RopeTable>,
+    /// What stands outside of them.
+    pub theta: f64,
+    pub partial: Option<f64>,
+    /// Most tokens of a sequence.
+    pub positions: usize,
+    /// How many numbers of a head are rotated.
+    pub size: usize,
 }
 
 /// How positions beyond those of the first training are reached.
@@ -106,21 +133,22 @@ enum RopeScaling {
         slow: f64,
         truncate: bool,
     },
+    /// LongRoPE (arXiv 2402.13753): each frequency has a factor, another one where a text is longer than the original context.
+    /// Keys are kept, so only up to there is it computed here.
+    Long {
+        /// In the weights if they are not here.
+        short: Option<Vec<f64>>,
+        attention: f64,
+        context: usize,
+    },
 }
 
-type RopeTable = Map<String, Value>;
+pub(crate) type RopeTable = Map<String, Value>;
 
 impl Rotary {
-    /// From the two tables that may tell; the older one is asked first, as in transformers. `theta` is what stands outside
-    /// of them.
-    pub(crate) fn read(
-        [newer, older]: [&Option<RopeTable>; 2],
-        theta: Option<f64>,
-        partial: Option<f64>,
-        positions: usize,
-    ) -> Result<Self, Error> {
+    pub(crate) fn read(source: &RotarySource) -> Result<Self, Error> {
         let mut merged = RopeTable::new();
-        for table in [newer, older].into_iter().flatten() {
+        for table in [&source.newer, &source.older].into_iter().flatten() {
             let table = of_all_layers(table)?;
             for (key, value) in table {
                 // The oldest files say `type`, newer ones `rope_type`, and transformers writes both.
@@ -134,14 +162,13 @@ impl Rotary {
             }
         }
         let parameters = RopeParameters(&merged);
-        let theta = parameters
-            .positive("rope_theta")?
-            .or(theta)
-            .unwrap_or(10_000.0);
+        let theta = parameters.positive("rope_theta")?.unwrap_or(source.theta);
         if !(theta > 0.0 && theta.is_finite()) {
             return Err(malformed(format!("rope_theta is {theta}")));
         }
-        let partial = parameters.positive("partial_rotary_factor")?.or(partial);
+        let partial = parameters
+            .positive("partial_rotary_factor")?
+            .or(source.partial);
         if let Some(partial) = partial.filter(|&partial| partial != 1.0) {
             return Err(Error::Unsupported {
                 what: format!("heads of which {partial} is rotated"),
@@ -149,25 +176,43 @@ impl Rotary {
         }
         Ok(Self {
             theta,
-            scaling: parameters.scaling(positions)?,
+            scaling: parameters.scaling(source.positions)?,
+            size: source.size,
         })
     }
 
     /// Positions up to which this is right.
     pub(crate) fn context(&self) -> usize {
         match self.scaling {
-            RopeScaling::Dynamic { context } => context,
+            RopeScaling::Dynamic { context } | RopeScaling::Long { context, .. } => context,
             _ => usize::MAX,
         }
     }
 
-    /// Frequencies of half a head of this size, and what cosine and sine are multiplied by.
-    pub(crate) fn frequencies(&self, size: usize) -> Result<(Vec<f32>, f32), Error> {
+    /// Frequencies of half of what is rotated, and what cosine and sine are multiplied by.
+    pub(crate) fn frequencies(&self) -> Result<(Vec<f32>, f32), Error> {
+        let size = self.size;
         let plain = (0..size / 2).map(|i| self.theta.powf(-2.0 * i as f64 / size as f64));
-        let (frequencies, attention): (Vec<f64>, f64) = match self.scaling {
+        let (frequencies, attention): (Vec<f64>, f64) = match &self.scaling {
             RopeScaling::None | RopeScaling::Dynamic { .. } => (plain.collect(), 1.0),
             RopeScaling::Linear { factor } => (plain.map(|f| f / factor).collect(), 1.0),
-            RopeScaling::Llama3 {
+            RopeScaling::Long {
+                short, attention, ..
+            } => match short {
+                Some(short) if short.len() != size / 2 => {
+                    return Err(malformed(format!(
+                        "short_factor has {} numbers for {} frequencies",
+                        short.len(),
+                        size / 2
+                    )));
+                }
+                Some(short) => {
+                    let divided = plain.zip(short).map(|(f, factor)| f / factor);
+                    (divided.collect(), *attention)
+                }
+                None => (plain.collect(), *attention),
+            },
+            &RopeScaling::Llama3 {
                 factor,
                 low,
                 high,
@@ -186,7 +231,7 @@ impl Rotary {
                 };
                 (plain.map(stretch).collect(), 1.0)
             }
-            RopeScaling::Yarn {
+            &RopeScaling::Yarn {
                 factor,
                 attention,
                 context,
@@ -293,11 +338,48 @@ impl RopeParameters<'_> {
                 context: self.needed("original_max_position_embeddings")?,
             },
             "yarn" => self.yarn(positions as f64)?,
+            "longrope" => self.long(positions as f64)?,
             other => {
                 return Err(Error::Unsupported {
                     what: format!("rotary scaling of type {other}"),
                 });
             }
+        })
+    }
+
+    /// A number for each frequency.
+    fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>, Error> {
+        let Some(value) = self.0.get(key) else {
+            return Ok(None);
+        };
+        let list = value.as_array().into_iter().flatten();
+        let numbers: Option<Vec<f64>> = list.map(Value::as_f64).collect();
+        let numbers = numbers.filter(|numbers| numbers.iter().all(|&x| x > 0.0));
+        let wrong = || {
+            malformed(format!(
+                "{key} of its rotary positions is no list of factors"
+            ))
+        };
+        numbers.map(Some).ok_or_else(wrong)
+    }
+
+    fn long(&self, longest: f64) -> Result<RopeScaling, Error> {
+        let original = self.positive("original_max_position_embeddings")?;
+        let context = original.unwrap_or(longest);
+        let factor = self.positive("factor")?.unwrap_or(longest / context);
+        let usual = match factor > 1.0 && context > 1.0 {
+            true => (1.0 + factor.ln() / context.ln()).sqrt(),
+            false => 1.0,
+        };
+        let short = self.numbers("short_factor")?;
+        let in_weights = self.0.get("factors_in_tensors").and_then(Value::as_bool);
+        if short.is_none() && in_weights != Some(true) {
+            return Err(malformed("the rotary scaling has no short_factor".into()));
+        }
+        Ok(RopeScaling::Long {
+            short,
+            attention: self.number("attention_factor")?.unwrap_or(usual),
+            context: context.max(1.0) as usize,
         })
     }
 

@@ -4,12 +4,12 @@ use crate::{compare_gguf, compare_policy, compare_verifier};
 
 #[test]
 fn policy() {
-    compare_policy("llama-3");
+    compare_policy("llama-3", "llama-3");
 }
 
 #[test]
 fn gguf() {
-    compare_gguf("llama-3");
+    compare_gguf("llama-3", "llama-3");
 }
 
 #[test]

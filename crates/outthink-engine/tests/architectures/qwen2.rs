@@ -4,17 +4,17 @@ use crate::{compare_gguf, compare_policy, compare_verifier};
 
 #[test]
 fn policy_with_a_tied_embedding() {
-    compare_policy("qwen2.5");
+    compare_policy("qwen2.5", "qwen2.5");
 }
 
 #[test]
 fn policy_with_yarn() {
-    compare_policy("deepseek-r1-distill");
+    compare_policy("deepseek-r1-distill", "deepseek-r1-distill");
 }
 
 #[test]
 fn gguf() {
-    compare_gguf("deepseek-r1-distill");
+    compare_gguf("deepseek-r1-distill", "deepseek-r1-distill");
 }
 
 #[test]

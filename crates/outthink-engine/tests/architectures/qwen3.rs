@@ -4,10 +4,10 @@ use crate::{compare_gguf, compare_policy};
 
 #[test]
 fn policy() {
-    compare_policy("qwen3");
+    compare_policy("qwen3", "qwen3");
 }
 
 #[test]
 fn gguf() {
-    compare_gguf("qwen3");
+    compare_gguf("qwen3", "qwen3");
 }

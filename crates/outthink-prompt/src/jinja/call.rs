@@ -179,7 +179,7 @@ impl Renderer<'_> {
             "raise_exception" => {
                 let [message] = arguments.of(name, ["message"])?;
                 let message = message.unwrap_or_else(|| Value::text("it refuses these messages"));
-                Err(Failure::new(message.to_text(self.meter)?))
+                Err(Failure::refusal(message.to_text(self.meter)?))
             }
             _ => {
                 let [format] = arguments.of(name, ["format"])?;

@@ -40,6 +40,8 @@ pub(crate) struct Failure {
     /// Where in the source, from 1; 0 while that is not known.
     pub(crate) line: u32,
     pub(crate) message: String,
+    /// Did the template itself refuse what it was given?
+    pub(crate) refused: bool,
 }
 
 impl Failure {
@@ -47,6 +49,15 @@ impl Failure {
         Self {
             line: 0,
             message: message.into(),
+            refused: false,
+        }
+    }
+
+    /// Of a template that says so.
+    fn refusal(message: impl Into<String>) -> Self {
+        Self {
+            refused: true,
+            ..Self::new(message)
         }
     }
 
