@@ -39,6 +39,7 @@ pub(crate) struct Decoder {
     rotations: Vec<RotaryTable>,
     /// Are keys and values kept in half precision?
     halves_keys: bool,
+    buffers: Buffers,
     pub(crate) spec: DecoderSpec,
     pub(crate) parameters: u64,
     pub(crate) plan: MemoryPlan,
@@ -96,6 +97,7 @@ impl Decoder {
             head,
             rotations: RotaryTable::load(&weights, &spec)?,
             halves_keys: rule.halves_keys(),
+            buffers: Buffers::default(),
             spec,
             parameters,
             plan,
@@ -121,11 +123,12 @@ impl Decoder {
     }
 
     /// Computes keys, values and hidden states of some nodes whose other ancestors are computed.
-    pub(crate) fn forward(&self, tree: &mut TokenTree, nodes: &[Slot]) -> Result<(), Error> {
+    pub(crate) fn forward(&mut self, tree: &mut TokenTree, nodes: &[Slot]) -> Result<(), Error> {
         tree.reserve();
         let pass = PassNodes::new(tree, nodes, &self.rotations);
-        let mut x = self.embed(nodes.iter().map(|&slot| tree.token(slot)));
-        let mut buffers = Buffers::default();
+        let mut buffers = std::mem::take(&mut self.buffers);
+        let mut x = std::mem::take(&mut buffers.stream);
+        self.embed(nodes.iter().map(|&slot| tree.token(slot)), &mut x);
         for (block, cache) in self.blocks.iter().zip(&mut tree.layers) {
             block.attention_norms.given(&x, &mut buffers.normed);
             block.attention.forward(&pass, cache, &mut buffers);
@@ -137,8 +140,10 @@ impl Decoder {
             }
             block.mlp_norms.add(&mut x, &mut buffers);
         }
-        let mut hidden = Vec::new();
-        self.norm.forward(&x, &mut hidden);
+        self.norm.forward(&x, &mut buffers.normed);
+        buffers.stream = x;
+        self.buffers = buffers;
+        let hidden = &self.buffers.normed;
         for (row, &slot) in hidden.chunks_exact(self.spec.hidden_size).zip(nodes) {
             if !row.iter().all(|x| x.is_finite()) {
                 return Err(Error::NotANumber);
@@ -150,16 +155,15 @@ impl Decoder {
     }
 
     /// `[tokens, hidden]`.
-    fn embed(&self, tokens: impl ExactSizeIterator<Item = u32>) -> Vec<f32> {
+    fn embed(&self, tokens: impl ExactSizeIterator<Item = u32>, x: &mut Vec<f32>) {
         let table = self.embedding.as_ref().unwrap_or(&self.head.outer);
-        let mut x = vec![0.0; tokens.len() * self.spec.hidden_size];
+        x.resize(tokens.len() * self.spec.hidden_size, 0.0);
         for (row, token) in x.chunks_exact_mut(self.spec.hidden_size).zip(tokens) {
             table.row(token as usize, row);
             if self.spec.embedding_scale != 1.0 {
                 row.iter_mut().for_each(|x| *x *= self.spec.embedding_scale);
             }
         }
-        x
     }
 
     /// Next-token logits after each node, `vocabulary` a row.

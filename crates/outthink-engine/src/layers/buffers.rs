@@ -5,6 +5,8 @@ use crate::kernels::QuantizedRows;
 /// Memory that every layer of every pass uses again.
 #[derive(Default)]
 pub(crate) struct Buffers {
+    /// What the blocks add to.
+    pub stream: Vec<f32>,
     /// Inputs of a product, rounded.
     pub rounded: QuantizedRows,
     /// What a layer is given.
