@@ -113,6 +113,15 @@ fn parts(
         return None;
     }
     let length = stacked.length / count;
+    // Of what is rearranged nothing else says whether it is as long as it should be.
+    let whole = match stacked.stored {
+        StoredAs::Plain(dtype) => {
+            let mut sizes = shape.iter();
+            let bytes = sizes.try_fold(dtype.size_in_bytes(), |all, &size| all.checked_mul(size));
+            bytes == Some(length)
+        }
+        _ => false,
+    };
     let slab = |expert: usize, shape: Vec<usize>, arrangement| TensorPlace {
         shape,
         start: stacked.start + (expert * length) as u64,
@@ -152,7 +161,9 @@ fn parts(
             });
         }
         // GGUF's, the gates first.
-        ("gate_up_proj.weight", &[outputs, inputs]) if outputs % 2 == 0 && length % 2 == 0 => {
+        ("gate_up_proj.weight", &[outputs, inputs])
+            if outputs % 2 == 0 && length.is_multiple_of(2) =>
+        {
             for (half, name) in GATE_UP.into_iter().enumerate() {
                 add(name, &|expert| {
                     let own = slab(expert, vec![outputs / 2, inputs], Arrangement::Plain);
@@ -165,17 +176,17 @@ fn parts(
             }
         }
         // Inputs one below the other.
-        ("gate_up_proj", &[inputs, outputs]) if outputs % 2 == 0 => {
+        ("gate_up_proj", &[inputs, outputs]) if outputs % 2 == 0 && whole => {
             for (first, name) in GATE_UP.into_iter().enumerate() {
                 add(name, &|expert| {
                     turns(expert, vec![outputs / 2, inputs], first, 2, outputs)
                 });
             }
         }
-        ("down_proj", &[inputs, outputs]) => add("down_proj.weight", &|expert| {
+        ("down_proj", &[inputs, outputs]) if whole => add("down_proj.weight", &|expert| {
             turns(expert, vec![outputs, inputs], 0, 1, outputs)
         }),
-        ("gate_up_proj_bias", &[outputs]) if outputs % 2 == 0 => {
+        ("gate_up_proj_bias", &[outputs]) if outputs % 2 == 0 && whole => {
             for (first, name) in GATE_UP_BIAS.into_iter().enumerate() {
                 add(name, &|expert| {
                     turns(expert, vec![outputs / 2], first, 2, 0)
@@ -184,16 +195,16 @@ fn parts(
         }
         ("gate_up_proj_blocks" | "down_proj_blocks", &[outputs, blocks, 16]) => {
             let scales = scales?;
-            let whole = outputs.checked_mul(blocks)?;
+            let each = outputs.checked_mul(blocks)?;
             let fits = scales.shape == [count, outputs, blocks]
-                && scales.length == count.checked_mul(whole)?
-                && length == whole.checked_mul(16)?;
+                && scales.length == count.checked_mul(each)?
+                && length == each.checked_mul(16)?;
             if !fits || scales.source != stacked.source {
                 return None;
             }
             let apart = |expert: usize, first, step| {
                 let arrangement = Arrangement::ScalesApart {
-                    scales: scales.start + (expert * whole) as u64,
+                    scales: scales.start + (expert * each) as u64,
                     first,
                     step,
                     blocks,

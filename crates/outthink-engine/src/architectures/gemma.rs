@@ -177,7 +177,6 @@ fn common(
     }
     spec.scores.scale = 1.0 / scale.sqrt();
     let size = config.nullable("sliding_window", Some(4096))?;
-    let size = size.filter(|&size| size > 0);
     match sliding_layers(config)? {
         Some(slides) => spec.slide(size, |layer| of_layer(&slides, layer)),
         None => {

@@ -56,7 +56,7 @@ pub(super) const PHI3: Architecture = Architecture {
         Ok(())
     },
     describe: |config, spec| {
-        let size = config.get("sliding_window")?.filter(|&size| size > 0);
+        let size = config.get("sliding_window")?;
         spec.slide(size, |_| true);
         Ok(())
     },

@@ -203,10 +203,10 @@ impl DecoderSpec {
         })
     }
 
-    /// Lets some blocks see only so many tokens back, themselves included.
+    /// Lets some blocks see only so many tokens back, themselves included; none or zero is all.
     pub(super) fn slide(&mut self, size: Option<usize>, slides: impl Fn(usize) -> bool) {
         for (index, block) in self.blocks.iter_mut().enumerate() {
-            block.window = size.filter(|_| slides(index));
+            block.window = size.filter(|&size| size > 0 && slides(index));
         }
     }
 

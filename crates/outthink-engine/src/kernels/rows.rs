@@ -52,25 +52,26 @@ vectorized! {
             // What a last block lacks is zero.
             let mut block = [0f32; BLOCK];
             block[..x.len()].copy_from_slice(x);
-            let mut largest = [0f32; 8];
+            // Sizes in the order of their bits, in which what is no number is the largest and shows in the scale.
+            let mut largest = [0u32; 8];
             for eight in block.as_chunks::<8>().0 {
                 for lane in 0..8 {
-                    let size = eight[lane].abs();
-                    largest[lane] = if size > largest[lane] { size } else { largest[lane] };
+                    largest[lane] = largest[lane].max(eight[lane].abs().to_bits());
                 }
             }
-            let largest = largest.into_iter().fold(0f32, f32::max);
+            let largest = f32::from_bits(largest.into_iter().fold(0, u32::max));
             *scale = largest / 127.0;
             let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
             let mut rounded = [0i32; BLOCK];
             for (q, x) in rounded.iter_mut().zip(&block) {
                 // Adding so much rounds to a whole number, half to even; it is then the lowest bits.
-                *q = (x * inverse + ROUNDER).to_bits() as i32 - ROUNDER.to_bits() as i32;
+                let bits = (x * inverse + ROUNDER).to_bits() as i32;
+                *q = bits.wrapping_sub(ROUNDER.to_bits() as i32);
             }
-            *sum = rounded.iter().sum();
             for (quant, q) in quants.iter_mut().zip(&rounded) {
                 *quant = *q as i8;
             }
+            *sum = quants.iter().map(|quant| i32::from(*quant)).sum();
         }
     }
 }

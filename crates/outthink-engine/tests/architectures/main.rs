@@ -102,6 +102,30 @@ fn compare(name: &str, profile: &str, mut checkpoint: Checkpoint, cases: &[Golde
         let engine = load(&checkpoint);
         for case in cases {
             let worst = error(&engine, case);
+            // The last of a batch again, alone.
+            block_on(engine.forget()).unwrap();
+            let last = case.last.len() as u32 - 1;
+            let place = vec![case.prompt.len()];
+            let read = |tokens: Vec<u32>| {
+                let places = place.clone();
+                let value = block_on(engine.read(vec![Reading { tokens, places }])).unwrap();
+                value[0].0[0].to_bits()
+            };
+            let alone = read([case.prompt.as_slice(), &[last]].concat());
+            block_on(engine.forget()).unwrap();
+            let both: Vec<Reading> = [last, 5]
+                .map(|next| Reading {
+                    tokens: [&case.prompt[..], &[next]].concat(),
+                    places: place.clone(),
+                })
+                .into();
+            let other = Reading {
+                tokens: case.prompt.iter().rev().copied().collect(),
+                places: place.clone(),
+            };
+            let all = [both, vec![other]].concat();
+            let beside = block_on(engine.read(all)).unwrap()[0].0[0].to_bits();
+            assert_eq!(alone, beside, "{name}: what is in the batch shows");
             println!("{name}: largest relative error {worst:.1e} in {precision}");
             assert!(worst <= 0.15, "{name}: {worst} in {precision}");
         }
