@@ -52,7 +52,7 @@ fn bad_input_gets_one_clear_line_and_exit_status_2() {
     insta::assert_snapshot!(solve(&["--policy", "./tests/no-such-model"]), @"2: error: there is no file or folder ./tests/no-such-model");
     insta::assert_snapshot!(solve(&["--policy", "tests/cli.rs"]), @"2: error: tests/cli.rs: this is no GGUF file: it begins with `//! The comm`");
     insta::assert_snapshot!(solve(&["--policy", "tests"]), @"2: error: cannot read tests/config.json: No such file or directory (os error 2)");
-    insta::assert_snapshot!(solve(&["--policy", "../outthink-engine/tests/families/gguf"]), @"2: error: ../outthink-engine/tests/families/gguf: it has no config.json, but GGUF files; name one of them: deepseek-r1-distill.gguf, llama-3.gguf, qwen3.gguf");
+    insta::assert_snapshot!(solve(&["--policy", "../outthink-engine/tests/families/gguf"]), @"2: error: ../outthink-engine/tests/families/gguf: it has no config.json, but GGUF files; name one of them: deepseek-r1-distill.gguf, gemma2.gguf, gemma3.gguf, gpt-oss-mxfp4.gguf, llama-3.gguf, olmo2.gguf, phi3.gguf, phi4-mini.gguf, qwen3-moe.gguf, qwen3.gguf, smollm3.gguf");
     insta::assert_snapshot!(solve(&["--policy", "../outthink-engine/tests/families/qwen3/config.json"]), @"2: error: ../outthink-engine/tests/families/qwen3/config.json is one file of a checkpoint; name its folder");
     insta::assert_snapshot!(solve(&["--policy", "localhost:8480"]), @"2: error: localhost:8480 is an address without its scheme; did you mean http://localhost:8480?");
     insta::assert_snapshot!(solve(&["--policy", "10.0.0.7:8000/v1#m"]), @"2: error: 10.0.0.7:8000/v1 is an address without its scheme; did you mean http://10.0.0.7:8000/v1?");
