@@ -1,6 +1,7 @@
 //! What tells one method from another: where the next round's samples go.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use crate::{NodeId, Tree};
 
@@ -45,6 +46,22 @@ pub fn ranked(tree: &Tree, nodes: impl IntoIterator<Item = NodeId>) -> Vec<NodeI
     let reward = |node: NodeId| tree.nodes()[node].reward.unwrap_or(f64::NEG_INFINITY);
     nodes.sort_by(|&a, &b| reward(b).total_cmp(&reward(a)));
     nodes
+}
+
+/// The nodes that a round led to, in order of appearance, each with how many samples led to it.
+pub fn counted(grown: &[Grown]) -> impl Iterator<Item = (NodeId, usize)> + use<> {
+    let mut places: HashMap<NodeId, usize> = HashMap::new();
+    let mut nodes: Vec<(NodeId, usize)> = Vec::new();
+    for &node in grown.iter().flat_map(|grown| &grown.children) {
+        match places.entry(node) {
+            Entry::Occupied(place) => nodes[*place.get()].1 += 1,
+            Entry::Vacant(place) => {
+                place.insert(nodes.len());
+                nodes.push((node, 1));
+            }
+        }
+    }
+    nodes.into_iter()
 }
 
 /// Deals samples out as evenly as they go, more to the first.
