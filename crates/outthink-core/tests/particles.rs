@@ -6,7 +6,7 @@ mod scripted;
 
 use insta::assert_snapshot;
 use outthink_core::method::{PARTICLE_FILTERING, Plan};
-use outthink_core::{AnyMethod, Tree};
+use outthink_core::{AnyMethod, Limits, Tree};
 use scripted::{LIMITS, Scorer, Script, run, show};
 
 /// All shares are whole numbers, so that the random offset of the resampling decides nothing.
@@ -79,4 +79,50 @@ fn the_temperature_of_the_weights_is_part_of_the_name() {
     let tree = run(&plan, LIMITS, &policy, Some(&verifier)).unwrap();
     let first = tree.children(Tree::ROOT).iter();
     assert!(first.copied().all(|node| tree.nodes()[node].drawn == 1));
+}
+
+#[test]
+fn entropic_resampling_flattens_weights_that_few_particles_hold() {
+    let policy = || {
+        Script::cycling([
+            ("", "a/ b/ c/ d/"),
+            ("a/", "=1. =2. =3. =4."),
+            ("b/", "=5."),
+            ("c/", "=6."),
+            ("d/", "=7."),
+        ])
+    };
+    // Odds of 729 to 1: by themselves, `a/` has 4 · 729/732 = 3.98 of four particles.
+    let verifier = Scorer::new(|path| match path {
+        "a/" => 729.0 / 730.0,
+        _ => 0.5,
+    });
+    let grown = |method: &str, steps: usize| {
+        let plan = Plan::of(method.parse().unwrap(), 4).unwrap();
+        let limits = Limits { steps, ..LIMITS };
+        run(&plan, limits, &policy(), Some(&verifier)).unwrap()
+    };
+    let drawn = |method: &str, steps: usize| -> Vec<usize> {
+        let tree = grown(method, steps);
+        let first = tree.children(Tree::ROOT).iter();
+        first.map(|&node| tree.nodes()[node].drawn).collect()
+    };
+    assert_eq!(drawn("particle-filtering", 4), [4, 0, 0, 0]);
+    // After the first of four steps τ is 4 · 3/4 = 3, and 729 to the power of 1/3 is 9: shares of 3, 1/3, 1/3 and 1/3.
+    assert_snapshot!(show(&grown("epf", 4)), @"
+    root drawn 4
+      a/ ×1 reward 0.9986301369863013 drawn 3
+        =1. ×1 reward 0.5 Answer ×1 kept #1
+        =2. ×1 reward 0.5 Answer ×1 kept #2
+        =3. ×1 reward 0.5 Answer ×1 kept #3
+      b/ ×1 reward 0.5 drawn 1
+        =5. ×1 reward 0.5 Answer ×1 kept #4
+      c/ ×1 reward 0.5
+      d/ ×1 reward 0.5
+    ");
+    // The first of two is not early.
+    assert_eq!(drawn("epf", 2), [4, 0, 0, 0]);
+    assert_eq!(drawn("epf:early=0", 4), [4, 0, 0, 0]);
+    assert_eq!(drawn("epf:threshold=0", 4), [4, 0, 0, 0]);
+    assert_snapshot!("epf:early=2".parse::<AnyMethod>().unwrap_err(), @"entropic-particle-filtering cannot have these parameters: `early` is from 0 to 1, not 2");
 }

@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use crate::{NodeId, Tree};
+use crate::{Limits, NodeId, Step, Tree, Until};
 
 /// A node to grow, and how many times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +25,57 @@ pub struct Grown {
     pub children: Vec<NodeId>,
 }
 
+/// How a round is drawn, and whether it is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// Takes the likeliest continuations, where otherwise they are sampled.
+    pub greedy: bool,
+    /// Asks the verifier about every new step. Otherwise it is asked about complete solutions only, and the other steps get
+    /// their rewards together with the first steps below them that are scored.
+    pub scored: bool,
+    /// Draws so many tokens and on to the end of the step, where otherwise a draw ends with its first step. Where it does, the
+    /// most steps of a solution are the most rounds of a search.
+    pub block: Option<usize>,
+}
+
+impl Default for Round {
+    /// Sampled step by step, and scored.
+    fn default() -> Self {
+        Self {
+            greedy: false,
+            scored: true,
+            block: None,
+        }
+    }
+}
+
+impl Round {
+    /// Where the next continuation of a draw ends, and its most tokens, when these steps have been drawn.
+    pub(crate) fn next_of(self, until: Until, drawn: &[Step], step: usize) -> (Until, usize) {
+        let tokens: usize = drawn.iter().map(|step| step.tokens.len()).sum();
+        match (self.block, until) {
+            (Some(block), _) if tokens < block => (Until::Answer, block - tokens),
+            (Some(_), _) | (None, Until::Step) => (Until::Step, step),
+            (None, Until::Answer) => (Until::Answer, usize::MAX),
+        }
+    }
+}
+
 /// Decides where the next round's samples go. This is all that tells one method from another.
 pub trait Allocator: Send {
+    /// Told before the first round: where paths end. Most methods need not know.
+    fn begin(&mut self, _limits: &Limits) {}
+
     /// The first round.
     fn first(&mut self) -> Vec<Branch>;
 
     /// The next round, given what the last one grew, with its rewards; empty when the search is over.
     fn next(&mut self, tree: &Tree, grown: &[Grown]) -> Vec<Branch>;
+
+    /// How the round is drawn that was asked for last, by [`Self::first`] or [`Self::next`].
+    fn round(&self) -> Round {
+        Round::default()
+    }
 
     /// The complete paths that the method keeps, in order of completion.
     fn kept(&self) -> Vec<NodeId>;

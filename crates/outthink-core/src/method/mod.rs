@@ -9,6 +9,7 @@ mod beam;
 mod best_of_n;
 mod cot;
 mod dvts;
+mod entropic_particle_filtering;
 mod majority;
 mod one_shot;
 mod parameters;
@@ -19,13 +20,14 @@ mod resampling;
 
 use std::fmt;
 
-pub use allocator::{Allocator, Branch, Grown, counted, deal, ranked};
+pub use allocator::{Allocator, Branch, Grown, Round, counted, deal, ranked};
 pub use any::AnyMethod;
 use any::Named;
 pub use beam::BEAM;
 pub use best_of_n::BEST_OF_N;
 pub use cot::COT;
 pub use dvts::DVTS;
+pub use entropic_particle_filtering::ENTROPIC_PARTICLE_FILTERING;
 pub use majority::MAJORITY;
 pub use parameters::Parameters;
 pub use particle_filtering::PARTICLE_FILTERING;
@@ -33,7 +35,7 @@ pub use plan::{Finished, Plan};
 pub use rebase::REBASE;
 
 /// The table of methods, in the order in which they are listed and sorted. A new one is a file and a line here.
-const BUILT_IN: [AnyMethod; 7] = [
+const BUILT_IN: &[AnyMethod] = &[
     COT,
     MAJORITY,
     BEST_OF_N,
@@ -41,6 +43,7 @@ const BUILT_IN: [AnyMethod; 7] = [
     DVTS,
     REBASE,
     PARTICLE_FILTERING,
+    ENTROPIC_PARTICLE_FILTERING,
 ];
 
 /// The methods that arXiv 2502.06703 compares: what studies run and reports show where nothing else is named.
@@ -192,6 +195,7 @@ mod tests {
             let tree = Tree::grown(Problem::new("?"), rewards.iter().map(node).collect()).unwrap();
             let plan = Plan::of(method, rewards.len()).unwrap();
             let mut allocator = method.start(&plan, seed);
+            allocator.begin(&crate::Limits::default());
             for _ in 0..3 {
                 let live = allocator.first();
                 let children: Vec<NodeId> = (1..=rewards.len()).collect();

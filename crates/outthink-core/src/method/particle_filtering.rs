@@ -18,11 +18,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::entropic_particle_filtering::Annealing;
 use super::resampling::{Chance, exponentials, logit, systematic};
 use super::{
     Allocator, AnyMethod, Branch, Grown, Method, Named, Parameters, Plan, Traits, counted,
 };
-use crate::{NodeId, Stop, Tree};
+use crate::{Limits, NodeId, Stop, Tree};
 
 /// With the temperature of the authors' code.
 const USUAL: ParticleFiltering = ParticleFiltering { temperature: 1.0 };
@@ -83,12 +84,7 @@ impl Method for ParticleFiltering {
     }
 
     fn start(&self, plan: &Plan, seed: u64) -> Box<dyn Allocator> {
-        Box::new(Particles {
-            particles: plan.budget(),
-            temperature: self.temperature,
-            chance: Chance::new(seed),
-            ended: Vec::new(),
-        })
+        Box::new(Particles::new(plan.budget(), self.temperature, seed))
     }
 }
 
@@ -100,15 +96,66 @@ pub(super) fn in_particles(plan: &Plan) -> String {
     }
 }
 
+/// The allocator of particle filtering, with or without annealing.
 pub(super) struct Particles {
-    pub(super) particles: usize,
-    pub(super) temperature: f64,
-    pub(super) chance: Chance,
+    particles: usize,
+    temperature: f64,
+    annealing: Option<Annealing>,
+    chance: Chance,
+    /// Steps drawn so far, and the most.
+    steps: usize,
+    most: usize,
     /// Ended paths in the order in which they ended, and how many particles each is.
-    pub(super) ended: Vec<(NodeId, usize)>,
+    ended: Vec<(NodeId, usize)>,
+}
+
+impl Particles {
+    pub(super) fn new(particles: usize, temperature: f64, seed: u64) -> Self {
+        Self {
+            particles,
+            temperature,
+            annealing: None,
+            chance: Chance::new(seed),
+            steps: 0,
+            most: usize::MAX,
+            ended: Vec::new(),
+        }
+    }
+
+    pub(super) fn annealed(self, annealing: Annealing) -> Self {
+        Self {
+            annealing: Some(annealing),
+            ..self
+        }
+    }
+
+    /// Takes all particles anew from these, in proportion to their weights.
+    fn resample(&mut self, tree: &Tree, from: &mut Vec<(NodeId, usize)>) {
+        let logit = |&(node, _): &(NodeId, usize)| logit(tree.nodes()[node].reward);
+        let logits: Vec<f64> = from.iter().map(logit).collect();
+        let particles: Vec<usize> = from.iter().map(|&(_, particles)| particles).collect();
+        let mut weights = exponentials(&logits, self.temperature);
+        if let Some(annealing) = &self.annealing {
+            let time = self.steps as f64 / self.most as f64;
+            let flatter = annealing.temperature(&weights, &particles, time);
+            weights = exponentials(&logits, self.temperature * flatter);
+        }
+        for (weight, particles) in weights.iter_mut().zip(particles) {
+            *weight *= particles as f64;
+        }
+        let copies = systematic(&weights, self.particles, self.chance.uniform());
+        for ((_, own), copies) in from.iter_mut().zip(copies) {
+            *own = copies;
+        }
+        from.retain(|&(_, copies)| copies > 0);
+    }
 }
 
 impl Allocator for Particles {
+    fn begin(&mut self, limits: &Limits) {
+        self.most = limits.steps.max(1);
+    }
+
     fn first(&mut self) -> Vec<Branch> {
         vec![Branch {
             node: Tree::ROOT,
@@ -118,37 +165,23 @@ impl Allocator for Particles {
     }
 
     fn next(&mut self, tree: &Tree, grown: &[Grown]) -> Vec<Branch> {
+        self.steps += 1;
         let stop = |node: NodeId| tree.nodes()[node].finished.map(|(stop, _)| stop);
+        let live = |&(node, _): &(NodeId, usize)| stop(node).is_none();
         let mut all = std::mem::take(&mut self.ended);
-        let drawn = counted(grown);
-        all.extend(drawn.filter(|&(node, _)| stop(node) != Some(Stop::Length)));
-        if all.iter().any(|&(node, _)| stop(node).is_none()) {
-            let logits: Vec<f64> = all
-                .iter()
-                .map(|&(node, _)| logit(tree.nodes()[node].reward))
-                .collect();
-            let weights = exponentials(&logits, self.temperature);
-            let weights: Vec<f64> = weights
-                .iter()
-                .zip(&all)
-                .map(|(weight, &(_, own))| weight * own as f64)
-                .collect();
-            let copies = systematic(&weights, self.particles, self.chance.uniform());
-            for ((_, own), copies) in all.iter_mut().zip(copies) {
-                *own = copies;
-            }
-            all.retain(|&(_, copies)| copies > 0);
+        all.extend(counted(grown).filter(|&(node, _)| stop(node) != Some(Stop::Length)));
+        if all.iter().any(live) {
+            self.resample(tree, &mut all);
         }
-        let (live, ended) = all.into_iter().partition(|&(node, _)| stop(node).is_none());
-        self.ended = ended;
-        let live: Vec<(NodeId, usize)> = live;
-        live.into_iter()
-            .map(|(node, draws)| Branch {
-                node,
-                draws,
-                part: 0,
-            })
-            .collect()
+        let branch = |&(node, draws): &(NodeId, usize)| Branch {
+            node,
+            draws,
+            part: 0,
+        };
+        let next = all.iter().filter(|own| live(own)).map(branch).collect();
+        all.retain(|own| !live(own));
+        self.ended = all;
+        next
     }
 
     fn kept(&self) -> Vec<NodeId> {

@@ -44,6 +44,15 @@ pub(super) fn systematic(weights: &[f64], copies: usize, offset: f64) -> Vec<usi
         .collect()
 }
 
+/// How many equally weighted particles are worth as much as these: `(Σ w)² / Σ w²` over the particles, of which several may
+/// share a weight (Kish 1965).
+pub(super) fn effective_size(weights: &[f64], particles: &[usize]) -> f64 {
+    let each = || weights.iter().zip(particles.iter().map(|&own| own as f64));
+    let sum: f64 = each().map(|(weight, own)| own * weight).sum();
+    let squares: f64 = each().map(|(weight, own)| own * weight * weight).sum();
+    sum * sum / squares
+}
+
 /// What a method decides at random: numbers in [0, 1), from its seed alone.
 pub(super) struct Chance {
     seed: u64,
