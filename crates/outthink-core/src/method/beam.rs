@@ -7,20 +7,36 @@
 //!
 //! Equal draws are one candidate. When fewer than `b` candidates are left, the draws of the missing ones are dealt to
 //! those that there are: merging never shrinks the budget of a round.
+//!
+//! `granularity=2` chooses among every second step only (see `granularity.rs`).
+
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Allocator, AnyMethod, Branch, Finished, Grown, Method, Named, Plan, Traits, deal, ranked,
+    Allocator, AnyMethod, Branch, Finished, Grown, Method, Named, Parameters, Plan, Traits, deal,
+    granularity, ranked,
 };
 use crate::{NodeId, Stop, Tree};
 
-#[derive(Debug)]
-struct Beam;
+const USUAL: Beam = Beam { granularity: 1 };
 
-/// Step-level beam search.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Beam {
+    granularity: usize,
+}
+
+/// Step-level beam search: `beam:granularity=1`.
 pub const BEAM: AnyMethod = AnyMethod::new(&Named {
-    method: &Beam,
+    method: &USUAL,
     written: "beam",
 });
+
+impl Default for Beam {
+    fn default() -> Self {
+        USUAL
+    }
+}
 
 impl Method for Beam {
     fn name(&self) -> &'static str {
@@ -44,17 +60,28 @@ impl Method for Beam {
         }
     }
 
+    fn parameters(&self) -> Parameters {
+        Parameters::of(self)
+    }
+
+    fn with(&self, parameters: &Parameters) -> Result<Box<dyn Method>, String> {
+        let own: Self = parameters.read()?;
+        granularity::checked(own.granularity)?;
+        Ok(Box::new(own))
+    }
+
     fn describe(&self, plan: &Plan) -> String {
         plan.in_parts("beam")
     }
 
     fn start(&self, plan: &Plan, _: u64) -> Box<dyn Allocator> {
-        Box::new(Beams {
+        let beams = Beams {
             beams: plan.budget() / plan.width(),
             width: plan.width(),
             finished: plan.finished(),
             done: Vec::new(),
-        })
+        };
+        granularity::every(self.granularity, beams)
     }
 }
 

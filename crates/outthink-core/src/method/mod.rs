@@ -10,6 +10,7 @@ mod best_of_n;
 mod cot;
 mod dvts;
 mod entropic_particle_filtering;
+mod granularity;
 mod majority;
 mod one_shot;
 mod parameters;
