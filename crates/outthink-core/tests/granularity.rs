@@ -109,7 +109,7 @@ proptest! {
         // All samples are drawn at every `g`-th step, and one of each kept path at the others.
         for (id, node) in tree.nodes().iter().enumerate() {
             let depth = tree.path(id).len();
-            if depth % granularity != 0 && node.drawn > 0 {
+            if !depth.is_multiple_of(granularity) && node.drawn > 0 {
                 prop_assert!(node.drawn <= beams);
             }
         }

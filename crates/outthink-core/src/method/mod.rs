@@ -8,6 +8,7 @@ mod any;
 mod beam;
 mod best_of_n;
 mod cot;
+mod dora;
 mod dvts;
 mod entropic_particle_filtering;
 mod granularity;
@@ -27,6 +28,7 @@ use any::Named;
 pub use beam::BEAM;
 pub use best_of_n::BEST_OF_N;
 pub use cot::COT;
+pub use dora::DORA;
 pub use dvts::DVTS;
 pub use entropic_particle_filtering::ENTROPIC_PARTICLE_FILTERING;
 pub use majority::MAJORITY;
@@ -45,6 +47,7 @@ const BUILT_IN: &[AnyMethod] = &[
     REBASE,
     PARTICLE_FILTERING,
     ENTROPIC_PARTICLE_FILTERING,
+    DORA,
 ];
 
 /// The methods that arXiv 2502.06703 compares: what studies run and reports show where nothing else is named.
