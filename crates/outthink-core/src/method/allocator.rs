@@ -84,11 +84,19 @@ pub trait Allocator: Send {
 /// Distinct nodes, best newest reward first. Nodes with equal rewards stay in the given order, not the tree's: what one
 /// subtree drew first must not decide a tie in another.
 pub fn ranked(tree: &Tree, nodes: impl IntoIterator<Item = NodeId>) -> Vec<NodeId> {
+    let reward = |node: NodeId| tree.nodes()[node].reward.unwrap_or(f64::NEG_INFINITY);
+    ranked_by(reward, nodes)
+}
+
+/// The same, by another value than the newest reward.
+pub(super) fn ranked_by(
+    value: impl Fn(NodeId) -> f64,
+    nodes: impl IntoIterator<Item = NodeId>,
+) -> Vec<NodeId> {
     let mut seen = HashSet::new();
     let nodes = nodes.into_iter().filter(|&node| seen.insert(node));
     let mut nodes: Vec<NodeId> = nodes.collect();
-    let reward = |node: NodeId| tree.nodes()[node].reward.unwrap_or(f64::NEG_INFINITY);
-    nodes.sort_by(|&a, &b| reward(b).total_cmp(&reward(a)));
+    nodes.sort_by(|&a, &b| value(b).total_cmp(&value(a)));
     nodes
 }
 

@@ -71,19 +71,25 @@ impl Method for Dvts {
     }
 
     fn start(&self, plan: &Plan, _: u64) -> Box<dyn Allocator> {
-        let subtrees = Subtrees {
-            subtrees: plan.budget() / plan.width(),
-            width: plan.width(),
-            done: Vec::new(),
-        };
-        granularity::every(self.granularity, subtrees)
+        granularity::every(self.granularity, Subtrees::new(plan))
     }
 }
 
-struct Subtrees {
+/// The allocator of DVTS.
+pub(super) struct Subtrees {
     subtrees: usize,
     width: usize,
     done: Vec<NodeId>,
+}
+
+impl Subtrees {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            subtrees: plan.budget() / plan.width(),
+            width: plan.width(),
+            done: Vec::new(),
+        }
+    }
 }
 
 impl Allocator for Subtrees {

@@ -12,6 +12,7 @@ mod dora;
 mod dvts;
 mod entropic_particle_filtering;
 mod granularity;
+mod lookahead;
 mod majority;
 mod one_shot;
 mod parameters;
@@ -19,6 +20,7 @@ mod particle_filtering;
 mod plan;
 mod rebase;
 mod resampling;
+mod value_guided_search;
 
 use std::fmt;
 
@@ -31,11 +33,13 @@ pub use cot::COT;
 pub use dora::DORA;
 pub use dvts::DVTS;
 pub use entropic_particle_filtering::ENTROPIC_PARTICLE_FILTERING;
+pub use lookahead::LOOKAHEAD;
 pub use majority::MAJORITY;
 pub use parameters::Parameters;
 pub use particle_filtering::PARTICLE_FILTERING;
 pub use plan::{Finished, Plan};
 pub use rebase::REBASE;
+pub use value_guided_search::VALUE_GUIDED_SEARCH;
 
 /// The table of methods, in the order in which they are listed and sorted. A new one is a file and a line here.
 const BUILT_IN: &[AnyMethod] = &[
@@ -48,6 +52,8 @@ const BUILT_IN: &[AnyMethod] = &[
     PARTICLE_FILTERING,
     ENTROPIC_PARTICLE_FILTERING,
     DORA,
+    LOOKAHEAD,
+    VALUE_GUIDED_SEARCH,
 ];
 
 /// The methods that arXiv 2502.06703 compares: what studies run and reports show where nothing else is named.
