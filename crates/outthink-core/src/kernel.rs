@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::method::{Branch, Grown};
+use crate::method::{Branch, Grown, Round};
 use crate::{
     Continuation, Error, Extension, NodeId, Plan, Policy, Prefix, Problem, Sampling, Step, Stop,
     Tree, Until, Verifier, allocator_seed, draw_seed, problem_seed,
@@ -36,7 +36,7 @@ impl Default for Limits {
 ///
 /// Rounds repeat until nothing is left to grow:
 /// 1. *expand*: the policy draws the planned number of continuations of every live branch; equal ones are merged;
-/// 2. *score*: the verifier gives every new step its reward (methods without rewards skip this);
+/// 2. *score*: the verifier gives every new step its reward (methods without rewards skip this, and a [`Round`] may);
 /// 3. *allocate*: the method keeps branches and says how many draws each gets next.
 ///
 /// The same run seed gives the same tree, whatever else the models are doing.
@@ -97,15 +97,18 @@ pub async fn search(
         limits,
         seed,
         policy,
+        rounds: 0,
     };
     let mut allocator = plan.method().start(plan, allocator_seed(seed));
+    allocator.begin(&limits);
     let mut live = allocator.first();
     let mut drawn = 0;
     while !live.is_empty() {
+        let round = allocator.round();
         search.check(plan, &live, &mut drawn)?;
-        let grown = search.expand(live, plan.method().until()).await?;
+        let grown = search.expand(live, plan.method().until(), round).await?;
         if let Some(verifier) = verifier {
-            search.score(verifier, &grown).await?;
+            search.score(verifier, &grown, round).await?;
         }
         live = allocator.next(&search.tree, &grown);
     }
@@ -121,6 +124,8 @@ struct Growth<'a> {
     limits: Limits,
     seed: u64,
     policy: &'a dyn Policy,
+    /// How many have begun.
+    rounds: usize,
 }
 
 /// A draw on its way to a whole step.
@@ -177,7 +182,13 @@ impl Growth<'_> {
         }
     }
 
-    async fn expand(&mut self, live: Vec<Branch>, until: Until) -> Result<Vec<Grown>, Error> {
+    async fn expand(
+        &mut self,
+        live: Vec<Branch>,
+        until: Until,
+        round: Round,
+    ) -> Result<Vec<Grown>, Error> {
+        self.rounds += 1;
         let mut draws = Vec::new();
         for (
             branch,
@@ -199,7 +210,7 @@ impl Growth<'_> {
         // A step that was cut off goes on; a blank one is no step. Both are drawn on from where they stand.
         let mut open: Vec<usize> = (0..draws.len()).collect();
         while !open.is_empty() {
-            self.draw(&live, &mut draws, &open, until).await?;
+            self.draw(&live, &mut draws, &open, until, round).await?;
             open.retain(|&d| {
                 let Draw {
                     branch,
@@ -228,7 +239,7 @@ impl Growth<'_> {
         } in draws
         {
             let Grown { branch, children } = &mut grown[branch];
-            let child = self.attach(branch.node, steps, stop);
+            let child = self.attach(branch.node, steps, stop, round);
             self.tree.node_mut(branch.node).led_to.push(child);
             children.push(child);
         }
@@ -242,9 +253,11 @@ impl Growth<'_> {
         draws: &mut [Draw],
         open: &[usize],
         until: Until,
+        round: Round,
     ) -> Result<(), Error> {
         let mut requests: Vec<Extension> = Vec::new();
         let mut members: Vec<Vec<usize>> = Vec::new();
+        let mut asked: Vec<Until> = Vec::new();
         for &d in open {
             let Draw {
                 branch,
@@ -254,6 +267,7 @@ impl Growth<'_> {
             } = &draws[d];
             let node = live[*branch].node;
             let left = self.tokens_left(node, steps);
+            let (until, max_tokens) = round.next_of(until, steps, self.limits.draw_tokens);
             let path = self.tree.steps(node);
             let tokens = path
                 .iter()
@@ -279,12 +293,13 @@ impl Growth<'_> {
                     .collect(),
                 seeds: vec![seed],
                 until,
-                sampling: self.sampling,
-                max_tokens: match until {
-                    Until::Step => left.min(self.limits.draw_tokens),
-                    Until::Answer => left,
+                sampling: match round.greedy {
+                    true => Sampling::GREEDY,
+                    false => self.sampling,
                 },
+                max_tokens: left.min(max_tokens),
             });
+            asked.push(until);
             members.push(vec![d]);
         }
         let replies = self
@@ -296,7 +311,7 @@ impl Growth<'_> {
                 source,
             })?;
         self.expect("policy", "replies", members.len(), replies.len())?;
-        for (group, (continuations, usage)) in members.iter().zip(replies) {
+        for ((group, until), (continuations, usage)) in members.iter().zip(asked).zip(replies) {
             self.tree.policy += usage;
             self.expect("policy", "continuations", group.len(), continuations.len())?;
             for (&d, continuation) in group.iter().zip(continuations) {
@@ -316,14 +331,18 @@ impl Growth<'_> {
     }
 
     /// Puts a finished draw into the tree and returns its last node.
-    fn attach(&mut self, node: NodeId, steps: Vec<Step>, stop: Stop) -> NodeId {
+    fn attach(&mut self, node: NodeId, steps: Vec<Step>, stop: Stop, round: Round) -> NodeId {
         let mut at = node;
         for mut step in steps {
             step.text = step.text.trim().to_owned();
             at = self.tree.child(at, step);
         }
         // Whatever is still unfinished here has run out of tokens, of steps or of things to say.
-        let too_deep = self.tree.path(at).len() >= self.limits.steps;
+        let deep = match round.block {
+            None => self.tree.path(at).len(),
+            Some(_) => self.rounds,
+        };
+        let too_deep = deep >= self.limits.steps;
         let blank = |step: &Arc<Step>| step.text.is_empty();
         let said_nothing = at == node || self.tree.nodes()[at].step.as_ref().is_some_and(blank);
         let stop = match stop {
@@ -342,13 +361,23 @@ impl Growth<'_> {
 
     /// Gives rewards to the steps that lead to the round's children and have none yet. Solutions that were cut off
     /// have no answer to score, and empty ones no step.
-    async fn score(&mut self, verifier: &dyn Verifier, grown: &[Grown]) -> Result<(), Error> {
+    async fn score(
+        &mut self,
+        verifier: &dyn Verifier,
+        grown: &[Grown],
+        round: Round,
+    ) -> Result<(), Error> {
         let mut asked: Vec<NodeId> = grown
             .iter()
             .flat_map(|grown| grown.children.iter().copied())
             .filter(|&id| {
                 let node = &self.tree.nodes()[id];
-                node.reward.is_none() && !matches!(node.finished, Some((Stop::Length, _)))
+                node.reward.is_none()
+                    && match node.finished {
+                        Some((Stop::Length, _)) => false,
+                        Some(_) => true,
+                        None => round.scored,
+                    }
             })
             .collect();
         asked.sort_unstable();

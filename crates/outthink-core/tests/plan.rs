@@ -41,7 +41,7 @@ proptest! {
             let divides = width > 0 && (budget < width || budget % width == 0);
             let expected = budget > 0 && match method {
                 method if method == COT => budget == 1,
-                method if [BEAM, DVTS].contains(&method) => divides,
+                method if method.has_width() => divides,
                 _ => true,
             };
             prop_assert_eq!(plan(method, budget, width).is_ok(), expected, "{} {}/{}", method, budget, width);

@@ -75,7 +75,7 @@ fn the_temperature_is_part_of_the_name() {
     assert_snapshot!(method("rebase:temperature=0").unwrap_err(), @"rebase cannot have these parameters: a temperature is above 0, not 0");
     assert_snapshot!(method("rebase:heat=1").unwrap_err(), @"rebase cannot have these parameters: unknown field `heat`, expected `temperature`");
     assert_snapshot!(method("rebase:0.1").unwrap_err(), @"`0.1` is no parameter (write NAME=VALUE)");
-    assert_snapshot!(method("beam:temperature=1").unwrap_err(), @"beam cannot have these parameters: beam has no parameter `temperature`");
+    assert_snapshot!(method("majority:temperature=1").unwrap_err(), @"majority cannot have these parameters: majority has no parameter `temperature`");
     // At a low temperature all goes to the best, at a high one each gets as much.
     let shares = |temperature: f64| -> Vec<usize> {
         let plan = Plan::of(

@@ -7,7 +7,7 @@ mod scripted;
 use std::collections::HashMap;
 
 use insta::assert_snapshot;
-use outthink_core::method::{BEAM, BEST_OF_N, COT, DVTS, MAJORITY};
+use outthink_core::method::{BEAM, BEST_OF_N, COT, DVTS, LOOKAHEAD, MAJORITY, VALUE_GUIDED_SEARCH};
 use outthink_core::{AnyMethod, Finished, Limits, Plan, Sampling, Stop, Tree, Until, draw_seed};
 use proptest::prelude::*;
 use scripted::{LIMITS, Scorer, Script, kept, path_of, plan, run, show};
@@ -457,6 +457,19 @@ impl Retelling {
     }
 }
 
+/// All that spend a budget, and some with parameters that are not the usual ones.
+fn methods() -> Vec<AnyMethod> {
+    let with = [
+        "rebase:temperature=0.01",
+        "particle-filtering:temperature=0.1",
+        "entropic-particle-filtering:threshold=1:early=1",
+        "dora:alpha=1",
+        "lookahead:steps=3",
+    ];
+    let with = with.map(|name| name.parse().unwrap());
+    AnyMethod::all().into_iter().skip(1).chain(with).collect()
+}
+
 fn finished() -> impl Strategy<Value = Finished> {
     prop_oneof![
         Just(Finished::Official),
@@ -525,7 +538,7 @@ proptest! {
         seed: u64,
         beams in 1usize..6,
         width in 1usize..6,
-        method in prop::sample::select(AnyMethod::all()[1..].to_vec()),
+        method in prop::sample::select(methods()),
         finished in finished(),
     ) {
         let budget = beams * width;
@@ -553,7 +566,10 @@ proptest! {
             // Every draw of a node is in a child of it or ended at it.
             let below: usize = tree.children(id).iter().map(|&child| tree.nodes()[child].draws).sum();
             let ended = node.finished.map_or(0, |(_, count)| count);
-            if method.is_stepwise() {
+            if method == VALUE_GUIDED_SEARCH {
+                // One draw may be many steps.
+                prop_assert!(below <= node.drawn + node.draws && node.drawn <= below + ended);
+            } else if method.is_stepwise() {
                 prop_assert!(below <= node.drawn && node.drawn <= below + ended);
             } else if id != Tree::ROOT {
                 prop_assert_eq!(node.draws, below + ended);
@@ -563,15 +579,17 @@ proptest! {
             method if method == BEAM && finished == Finished::Refill => {
                 prop_assert!(spent.iter().all(|&draws| draws == 0 || draws == budget));
             }
-            method if method.has_width() => {
+            method if [BEAM, DVTS].contains(&method) => {
                 prop_assert!(spent.iter().all(|&draws| draws <= budget && draws % width == 0));
             }
+            method if method == VALUE_GUIDED_SEARCH => {}
             method if method.is_stepwise() => {
                 prop_assert!(spent.iter().all(|&draws| draws <= budget));
             }
             _ => prop_assert_eq!((spent[0], &spent[1..]), (budget, &[0; STEPS][..])),
         }
-        let bound = if method == BEAM && finished == Finished::Refill {
+        let refills = method.has_width() && ![DVTS, VALUE_GUIDED_SEARCH].contains(&method);
+        let bound = if refills && finished == Finished::Refill {
             beams - 1 + budget
         } else if method.has_width() {
             beams

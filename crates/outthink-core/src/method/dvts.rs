@@ -5,18 +5,36 @@
 //! 1. Draw `M` steps.
 //! 2. Keep the one of highest reward; if it completes the answer, the subtree is done.
 //! 3. Draw `M` next steps of it and repeat from 2.
+//!
+//! `granularity=2` chooses among every second step only (see `granularity.rs`).
 
-use super::{Allocator, AnyMethod, Branch, Grown, Method, Named, Plan, Traits, ranked};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Allocator, AnyMethod, Branch, Grown, Method, Named, Parameters, Plan, Traits, granularity,
+    ranked,
+};
 use crate::{NodeId, Stop, Tree};
 
-#[derive(Debug)]
-struct Dvts;
+const USUAL: Dvts = Dvts { granularity: 1 };
 
-/// Diverse verifier tree search: independent beams.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Dvts {
+    granularity: usize,
+}
+
+/// Diverse verifier tree search, independent beams: `dvts:granularity=1`.
 pub const DVTS: AnyMethod = AnyMethod::new(&Named {
-    method: &Dvts,
+    method: &USUAL,
     written: "dvts",
 });
+
+impl Default for Dvts {
+    fn default() -> Self {
+        USUAL
+    }
+}
 
 impl Method for Dvts {
     fn name(&self) -> &'static str {
@@ -38,23 +56,40 @@ impl Method for Dvts {
         }
     }
 
+    fn parameters(&self) -> Parameters {
+        Parameters::of(self)
+    }
+
+    fn with(&self, parameters: &Parameters) -> Result<Box<dyn Method>, String> {
+        let own: Self = parameters.read()?;
+        granularity::checked(own.granularity)?;
+        Ok(Box::new(own))
+    }
+
     fn describe(&self, plan: &Plan) -> String {
         plan.in_parts("subtree")
     }
 
     fn start(&self, plan: &Plan, _: u64) -> Box<dyn Allocator> {
-        Box::new(Subtrees {
-            subtrees: plan.budget() / plan.width(),
-            width: plan.width(),
-            done: Vec::new(),
-        })
+        granularity::every(self.granularity, Subtrees::new(plan))
     }
 }
 
-struct Subtrees {
+/// The allocator of DVTS.
+pub(super) struct Subtrees {
     subtrees: usize,
     width: usize,
     done: Vec<NodeId>,
+}
+
+impl Subtrees {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            subtrees: plan.budget() / plan.width(),
+            width: plan.width(),
+            done: Vec::new(),
+        }
+    }
 }
 
 impl Allocator for Subtrees {

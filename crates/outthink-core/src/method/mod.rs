@@ -8,29 +8,53 @@ mod any;
 mod beam;
 mod best_of_n;
 mod cot;
+mod dora;
 mod dvts;
+mod entropic_particle_filtering;
+mod granularity;
+mod lookahead;
 mod majority;
 mod one_shot;
 mod parameters;
+mod particle_filtering;
 mod plan;
 mod rebase;
+mod resampling;
+mod value_guided_search;
 
 use std::fmt;
 
-pub use allocator::{Allocator, Branch, Grown, deal, ranked};
+pub use allocator::{Allocator, Branch, Grown, Round, counted, deal, ranked};
 pub use any::AnyMethod;
 use any::Named;
 pub use beam::BEAM;
 pub use best_of_n::BEST_OF_N;
 pub use cot::COT;
+pub use dora::DORA;
 pub use dvts::DVTS;
+pub use entropic_particle_filtering::ENTROPIC_PARTICLE_FILTERING;
+pub use lookahead::LOOKAHEAD;
 pub use majority::MAJORITY;
 pub use parameters::Parameters;
+pub use particle_filtering::PARTICLE_FILTERING;
 pub use plan::{Finished, Plan};
 pub use rebase::REBASE;
+pub use value_guided_search::VALUE_GUIDED_SEARCH;
 
 /// The table of methods, in the order in which they are listed and sorted. A new one is a file and a line here.
-const BUILT_IN: [AnyMethod; 6] = [COT, MAJORITY, BEST_OF_N, BEAM, DVTS, REBASE];
+const BUILT_IN: &[AnyMethod] = &[
+    COT,
+    MAJORITY,
+    BEST_OF_N,
+    BEAM,
+    DVTS,
+    REBASE,
+    PARTICLE_FILTERING,
+    ENTROPIC_PARTICLE_FILTERING,
+    DORA,
+    LOOKAHEAD,
+    VALUE_GUIDED_SEARCH,
+];
 
 /// The methods that arXiv 2502.06703 compares: what studies run and reports show where nothing else is named.
 pub const PAPER: [AnyMethod; 5] = [COT, MAJORITY, BEST_OF_N, BEAM, DVTS];
@@ -145,4 +169,53 @@ pub trait Method: fmt::Debug + Send + Sync {
     /// Begins a search. What the allocator decides at random it draws from a generator of this seed, so that a search with the
     /// same seed is the same search.
     fn start(&self, plan: &Plan, seed: u64) -> Box<dyn Allocator>;
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{NodeId, Problem, Tree, TreeNode};
+
+    proptest! {
+        #[test]
+        fn no_reward_makes_a_method_panic_or_spend_more_than_it_has(
+            rewards in prop::collection::vec(prop::sample::select(vec![
+                None,
+                Some(0.0),
+                Some(0.5),
+                Some(1.0),
+                Some(f64::MIN_POSITIVE),
+                Some(f64::NAN),
+                Some(f64::INFINITY),
+                Some(f64::NEG_INFINITY),
+            ]), 1..12),
+            method in prop::sample::select(AnyMethod::all()),
+            seed: u64,
+        ) {
+            prop_assume!(!method.is_greedy());
+            let node = |reward: &Option<f64>| TreeNode {
+                parent: Tree::ROOT,
+                text: "a step".into(),
+                reward: *reward,
+                kept: false,
+            };
+            let tree = Tree::grown(Problem::new("?"), rewards.iter().map(node).collect()).unwrap();
+            let plan = Plan::of(method, rewards.len()).unwrap();
+            let mut allocator = method.start(&plan, seed);
+            allocator.begin(&crate::Limits::default());
+            for _ in 0..3 {
+                let live = allocator.first();
+                let children: Vec<NodeId> = (1..=rewards.len()).collect();
+                let grown = live.into_iter().map(|branch| Grown { branch, children: children.clone() });
+                let grown: Vec<Grown> = grown.take(1).collect();
+                let next = allocator.next(&tree, &grown);
+                let draws: usize = next.iter().map(|branch| branch.draws).sum();
+                prop_assert!(draws <= plan.budget(), "{method}: {draws}");
+                prop_assert!(next.iter().all(|branch| branch.draws > 0));
+            }
+        }
+    }
 }
