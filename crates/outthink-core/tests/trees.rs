@@ -7,7 +7,7 @@ mod scripted;
 use std::collections::HashMap;
 
 use insta::assert_snapshot;
-use outthink_core::method::{BEAM, BEST_OF_N, COT, DVTS, LOOKAHEAD, MAJORITY, VALUE_GUIDED_SEARCH};
+use outthink_core::method::{BEAM, BEST_OF_N, COT, DVTS, MAJORITY, VALUE_GUIDED_SEARCH};
 use outthink_core::{AnyMethod, Finished, Limits, Plan, Sampling, Stop, Tree, Until, draw_seed};
 use proptest::prelude::*;
 use scripted::{LIMITS, Scorer, Script, kept, path_of, plan, run, show};
