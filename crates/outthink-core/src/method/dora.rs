@@ -16,8 +16,8 @@
 //! is by largest remainders, where the authors round each share and then fill or cut to `N`: here all of `N` is always spent.
 //! An ended path does not shrink `N` (as in their code), and the first `N` samples that end are kept, for a weighted vote.
 //!
-//! Doubt: it is above REBASE, DVTS and beam search in its authors' own comparison (MATH-500, AIME 2024 and 2025), with an
-//! embedding model whose cost their FLOPs leave aside.
+//! Doubt: it is above REBASE, DVTS and beam search in its authors' own comparison (MATH-500, AIME 2024 and 2025), with their
+//! embedding model and not with trigrams.
 
 use std::hash::Hasher;
 

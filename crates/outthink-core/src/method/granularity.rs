@@ -12,8 +12,8 @@
 //! one with `g = 1` and not only scores less.
 //!
 //! The paper's adaptive `g` is the one of best accuracy in a pilot: that is what `outthink tune` does with `beam`,
-//! `beam:granularity=2` and so on as candidates, so there is no other pilot here. Doubts: its gain of 3 points is over beam
-//! search, of policies and verifiers that fit each other; where steps are long, a mistake costs `g` steps.
+//! `beam:granularity=2` and so on as candidates, so there is no other pilot here. Doubts: its gain of up to 3 points
+//! is the adaptive `g`'s, in its authors' comparison; where a step is wrong, `g` steps may be drawn before it is seen.
 
 use super::{Allocator, Branch, Grown, Round};
 use crate::{Limits, NodeId, Tree};

@@ -1,4 +1,4 @@
-//! Lookahead search (arXiv 2408.03314 §5.2): beam search whose rewards are those of where a step leads.
+//! Lookahead search (arXiv 2408.03314 §5): beam search whose rewards are those of where a step leads.
 //!
 //! With budget `N`, `k` steps ahead and beam width `M`, `n = N / (k + 1)` candidates a round, of `n / M` beams:
 //! 1. Draw `n` first steps.

@@ -1,4 +1,4 @@
-//! Particle filtering (arXiv 2502.01618 §3, "rollout roulette"): solutions are sampled in proportion to their rewards, where
+//! Particle filtering (arXiv 2502.01618, "rollout roulette"): solutions are sampled in proportion to their rewards, where
 //! beam search takes the best.
 //!
 //! With budget `N` and temperature `T`:
@@ -13,8 +13,8 @@
 //! (`last-max`, the paper's) or a vote; a path counts there for the samples that drew it, not for its copies.
 //!
 //! The authors' code resamples by independent draws; systematic resampling has the same expectation and less variance. Doubts: a
-//! PRM that is sure of itself early leaves copies of one particle (2510.05825 anneals for that), the paper's best claims are of
-//! few particles on hard sets, and 2510.20272 finds searches by a PRM no better than best-of-N at equal cost.
+//! PRM that is sure of itself early leaves copies of one particle (2510.05825 anneals for that), and 2510.20272 finds searches
+//! by a PRM no better than best-of-N, at a higher cost.
 
 use serde::{Deserialize, Serialize};
 
