@@ -27,12 +27,17 @@ DRAWN = {SMOLLM2: 128}
 def child(*command):
     """Output, seconds and peak memory in MB of a child that succeeds."""
     start = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    out, err = process.stdout.read(), process.stderr.read()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    out = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        sys.exit(f"{' '.join(command)}: {err}")
-    return out + err, time.monotonic() - start, usage.ru_maxrss / 1000
+        sys.exit(f"{' '.join(command)}: {out}")
+    return out, time.monotonic() - start, usage.ru_maxrss / 1000
+
+
+def json_of(out):
+    """The JSON object in an output that may have other lines around it."""
+    return json.loads(out[out.index("{"):out.rindex("}") + 1])
 
 
 def drawn_by(model):
@@ -44,7 +49,7 @@ def ours(model, samples):
     def generate(tokens):
         out, seconds, memory = child(f"{programs}/outthink", "generate", "--policy", model, "--prompt", PROMPT, "--temperature", "1",
                                      "--max-tokens", str(tokens), "--n", str(samples), "--seed", "1", "--json")
-        return json.loads(out[:out.rindex("}") + 1])["usage"]["generated"], seconds, memory
+        return json_of(out)["usage"]["generated"], seconds, memory
     one, loading, _ = generate(1)
     drawn, seconds, memory = generate(drawn_by(model))
     return (drawn - one) / (seconds - loading), memory
@@ -97,6 +102,6 @@ out, seconds, _ = child(f"{llama}/llama-perplexity", "-m", SMOLLM2, "-f", path, 
 final = out[out.index("Final estimate: PPL = ") + 22:].split()
 print(f"Perplexity ({name}, chunks of 512): llama.cpp {final[0]} ± {final[2]}", end="")
 for precision in ["auto", "f32"]:
-    found = json.loads(child(f"{programs}/examples/perplexity", SMOLLM2, path, precision)[0])
+    found = json_of(child(f"{programs}/examples/perplexity", SMOLLM2, path, precision)[0])
     print(f"; outthink {precision} {found['perplexity']:.4f} ({found['tokens'] / found['seconds']:.0f} tokens/s)", end="")
 print()

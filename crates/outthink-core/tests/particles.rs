@@ -68,7 +68,7 @@ fn the_temperature_of_the_weights_is_part_of_the_name() {
     assert_eq!(method("pf:temperature=1"), Ok(PARTICLE_FILTERING));
     let hot = method("particle-filtering:temperature=1e9").unwrap();
     assert_snapshot!(hot, @"particle-filtering:temperature=1000000000.0");
-    assert_snapshot!(method("pf:temperature=0").unwrap_err(), @"particle-filtering cannot have these parameters: a temperature is above 0, not 0");
+    assert_snapshot!(method("pf:temperature=0").unwrap_err(), @"particle-filtering cannot have these parameters: `temperature` is above 0, not 0");
     // Where it is high, every first step is as good.
     let policy = Script::new(|draw| match draw.path {
         "" => format!("{}/", char::from(b'a' + draw.index() as u8)),

@@ -72,7 +72,7 @@ fn the_temperature_is_part_of_the_name() {
     assert_eq!(cold.to_string(), "rebase:temperature=0.05");
     assert_eq!(method("rebase:temperature=5e-2"), Ok(cold));
     assert!(REBASE < cold && cold != REBASE && cold.needs_verifier() && cold.is_stepwise());
-    assert_snapshot!(method("rebase:temperature=0").unwrap_err(), @"rebase cannot have these parameters: a temperature is above 0, not 0");
+    assert_snapshot!(method("rebase:temperature=0").unwrap_err(), @"rebase cannot have these parameters: `temperature` is above 0, not 0");
     assert_snapshot!(method("rebase:heat=1").unwrap_err(), @"rebase cannot have these parameters: unknown field `heat`, expected `temperature`");
     assert_snapshot!(method("rebase:0.1").unwrap_err(), @"`0.1` is no parameter (write NAME=VALUE)");
     assert_snapshot!(method("majority:temperature=1").unwrap_err(), @"majority cannot have these parameters: majority has no parameter `temperature`");

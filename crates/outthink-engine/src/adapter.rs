@@ -1,7 +1,9 @@
 //! Adapters as PEFT saves them (LoRA, arXiv 2106.09685): products of two narrow matrices that are added to weights of a model when
 //! these are loaded. What is more than that is refused by its name.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -102,6 +104,9 @@ const MORE: [&str; 11] = [
     "fan_in_fan_out",
 ];
 
+/// Values of `init_lora_weights` that leave the model's own weights as they are.
+const LEAVES_WEIGHTS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
+
 impl AdapterConfig {
     fn parse(json: &[u8]) -> Result<Self, Error> {
         let map = serde_json::from_slice(json);
@@ -121,6 +126,13 @@ impl AdapterConfig {
         let bias = self.0.get("bias").and_then(Value::as_str);
         if let Some(bias) = bias.filter(|&bias| bias != "none") {
             return unsupported(format!("an adapter that changes biases ({bias})"));
+        }
+        // The others begin with another model than the one that is named: they take something off its weights first.
+        let began = self.0.get("init_lora_weights").and_then(Value::as_str);
+        if let Some(other) = began.filter(|began| !LEAVES_WEIGHTS.contains(began)) {
+            return unsupported(format!(
+                "an adapter that changed its model's weights when it began ({other}); merge it into its model, or convert it to a plain one"
+            ));
         }
         let there = |value: &Value| match value {
             Value::Null | Value::Bool(false) => false,
@@ -178,6 +190,17 @@ pub(crate) struct LowRank {
     /// `[outputs, rank]`
     b: TensorPlace,
     scale: f32,
+    /// Has it been added to the tensor that it is for?
+    pub used: Cell<bool>,
+}
+
+/// The same, read.
+pub(crate) struct ReadProduct {
+    a: Vec<f32>,
+    b: Vec<f32>,
+    rank: usize,
+    inputs: usize,
+    scale: f32,
 }
 
 /// The products of an adapter, by the tensors that they are added to.
@@ -232,7 +255,8 @@ pub(crate) fn products(
             )));
         }
         let scale = config.scale(module, rank)?;
-        products.insert(target, LowRank { a, b, scale });
+        let used = Cell::new(false);
+        products.insert(target, LowRank { a, b, scale, used });
     }
     if let Some(name) = tensors.keys().next() {
         return Err(broken(format!("tensor {name} stands alone")));
@@ -241,28 +265,15 @@ pub(crate) fn products(
 }
 
 impl LowRank {
-    /// Adds the product to a tensor's numbers.
-    pub(crate) fn add(
-        &self,
-        weights: &OpenWeights<'_>,
-        name: &str,
-        numbers: &mut [f32],
-    ) -> Result<(), Error> {
-        let read = |place, kind: &str| {
-            let numbers = weights.read(place, &format!("{kind} of {name}"))?;
-            Ok::<_, Error>(numbers.widened())
-        };
-        let (a, b) = (read(&self.a, "lora_A")?, read(&self.b, "lora_B")?);
-        let (rank, inputs) = (self.a.shape[0], self.a.shape[1]);
-        for (row, b) in numbers
-            .chunks_exact_mut(inputs.max(1))
-            .zip(b.chunks_exact(rank))
-        {
-            for (a, b) in a.chunks_exact(inputs.max(1)).zip(b) {
-                rows::add_times(row, self.scale * b, a);
-            }
-        }
-        Ok(())
+    /// `name` is the tensor that it is for.
+    pub(crate) fn read(&self, weights: &OpenWeights<'_>, name: &str) -> Result<ReadProduct, Error> {
+        Ok(ReadProduct {
+            a: weights.read(&self.a, &format!("lora_A of {name}"))?,
+            b: weights.read(&self.b, &format!("lora_B of {name}"))?,
+            rank: self.a.shape[0],
+            inputs: self.a.shape[1],
+            scale: self.scale,
+        })
     }
 
     /// With the place of its file among several.
@@ -270,5 +281,21 @@ impl LowRank {
         self.a.source += sources;
         self.b.source += sources;
         self
+    }
+}
+
+impl ReadProduct {
+    /// Adds it to the numbers of some rows.
+    pub(crate) fn add(&self, rows: Range<usize>, numbers: &mut [f32]) {
+        let b = &self.b[rows.start * self.rank..rows.end * self.rank];
+        let inputs = self.inputs.max(1);
+        for (row, b) in numbers
+            .chunks_exact_mut(inputs)
+            .zip(b.chunks_exact(self.rank))
+        {
+            for (a, b) in self.a.chunks_exact(inputs).zip(b) {
+                rows::add_times(row, self.scale * b, a);
+            }
+        }
     }
 }

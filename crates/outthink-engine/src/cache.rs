@@ -39,10 +39,6 @@ impl<T: Copy + Default> SlotRows<T> {
                 .push(vec![T::default(); BLOCK * self.width].into());
         }
     }
-
-    pub(crate) fn emptied(&self) -> Self {
-        Self::new(self.width)
-    }
 }
 
 /// Keys and values of one layer.
@@ -68,19 +64,6 @@ impl LayerCache {
             true => Self::F16 {
                 keys: SlotRows::new(width),
                 values: SlotRows::new(width),
-            },
-        }
-    }
-
-    pub(crate) fn emptied(&self) -> Self {
-        match self {
-            Self::F32 { keys, values } => Self::F32 {
-                keys: keys.emptied(),
-                values: values.emptied(),
-            },
-            Self::F16 { keys, values } => Self::F16 {
-                keys: keys.emptied(),
-                values: values.emptied(),
             },
         }
     }

@@ -1,6 +1,7 @@
 //! A Hugging Face checkpoint: its files, read but not yet a model.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use outthink_prompt::Tokenizer;
@@ -84,8 +85,12 @@ impl Checkpoint {
             let path = folder.join(name);
             outthink_core::file::read(&path).map_err(|source| Error::File { path, source })
         };
-        let optional =
-            |name: &str| outthink_core::file::read(&folder.join(name)).unwrap_or_default();
+        let optional = |name: &str| match file(name) {
+            Err(Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Ok(Vec::new())
+            }
+            read => read,
+        };
         let config = file("config.json").map_err(|error| match gguf_files(folder) {
             names if names.is_empty() => error,
             names => Error::Weights {
@@ -102,11 +107,11 @@ impl Checkpoint {
                 let TokenizerFiles { tokenizer, config } = gguf::sentence_piece(folder)?;
                 (tokenizer, config)
             }
-            _ => (file("tokenizer.json")?, optional("tokenizer_config.json")),
+            _ => (file("tokenizer.json")?, optional("tokenizer_config.json")?),
         };
         Ok(Self {
             config: config.into(),
-            generation: optional("generation_config.json").into(),
+            generation: optional("generation_config.json")?.into(),
             tokenizer: tokenizer.into(),
             template: outthink_prompt::template(folder)?.into(),
             tokenizer_config: tokenizer_config.into(),

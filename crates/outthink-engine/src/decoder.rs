@@ -46,7 +46,7 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// Loads a checkpoint. Activations are f32 whatever the weights are stored in.
+    /// Loads a checkpoint.
     pub(crate) fn load(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let spec = checkpoint.spec()?;
         let weights = checkpoint.weights.open()?;
@@ -80,7 +80,7 @@ impl Decoder {
         let norm = Norm::load(&weights, &norm, spec.hidden_size, spec.norm)?;
         let embedding = spec.embedding_name(root);
         let head = OutputHead::load(&weights, &stem, &spec, &embedding, rule)?;
-        let embedding = match head.embeds(&spec) {
+        let embedding = match head.kind.embeds(&spec) {
             true => None,
             // What is only looked up costs nothing as it is.
             false => Some(Linear::without_bias(
@@ -90,12 +90,14 @@ impl Decoder {
                 PrecisionRule::new(Precision::Stored, parameters),
             )?),
         };
+        let rotations = RotaryTable::load(&weights, &spec)?;
+        weights.check_all_added()?;
         Ok(Self {
             embedding,
             blocks,
             norm,
             head,
-            rotations: RotaryTable::load(&weights, &spec)?,
+            rotations,
             halves_keys: rule.halves_keys(),
             buffers: Buffers::default(),
             spec,

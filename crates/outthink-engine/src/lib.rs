@@ -49,3 +49,8 @@ pub use weights::Weights;
 pub fn instructions() -> String {
     kernels::Isa::here().to_string()
 }
+
+/// Threads that compute a model.
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}

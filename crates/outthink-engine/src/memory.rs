@@ -10,8 +10,8 @@ use crate::cache::BLOCK;
 use crate::precision::Precision;
 use crate::tree::TokenTree;
 
-/// Least rows that are computed at a time.
-const ROWS: usize = 16;
+/// A model that leaves no room to compute this many rows at a time does not fit: with fewer it would be slow.
+const LEAST_ROWS: usize = 16;
 
 /// Tokens per forward pass if memory allows; more at a time are no faster.
 const PASS_TOKENS: usize = 1024;
@@ -25,7 +25,7 @@ const TREE_TOKENS: usize = 1 << 17;
 const TREE_BYTES: u64 = 512 << 20;
 
 /// How a model's memory is divided, in bytes. Weights stay in memory; the tree grows up to its share and then evicts unused
-/// prefixes; activations and logits are allocated anew in every pass. The plan affects only how much is recomputed, never a
+/// prefixes; activations are used again by the next pass, logits are allocated anew. The plan affects only how much is recomputed, never a
 /// result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryPlan {
@@ -58,18 +58,23 @@ impl TokenBytes {
         let (hidden, heads) = (spec.hidden_size, spec.heads);
         let each = if halves_keys { 2 } else { 4 };
         let keys_and_values = each * spec.blocks.len() * 2 * heads.key_width();
-        // What is alive at once in attention or in the feed-forward part, with copies between tensors and slices.
-        let attention = 2 * (heads.query_width() + 2 * heads.key_width()) + 2 * heads.query_width();
-        let mut inner = 3 * spec.intermediate_size;
+        // The buffers of a pass.
+        let (queries, keys) = (heads.query_width(), heads.key_width());
+        let mut wide = (queries + 2 * keys).max(2 * spec.intermediate_size);
+        let mut inner = queries.max(spec.intermediate_size);
+        let mut of_experts = 0;
         if let Some(experts) = spec.experts {
+            if spec.blocks.iter().all(|block| block.mixed) {
+                (wide, inner) = (queries + 2 * keys, queries);
+            }
+            wide = wide.max(2 * experts.width).max(experts.count);
+            inner = inner.max(experts.width);
             // All tokens may go to the same expert, gathered for it.
-            let mixed = 3 * experts.width + 2 * hidden + experts.count;
-            inner = match spec.blocks.iter().all(|block| block.mixed) {
-                true => mixed,
-                false => inner.max(mixed),
-            };
+            of_experts = 2 * hidden;
         }
-        let activations = 4 * hidden + attention.max(inner);
+        // A byte each, with a scale and a sum for 32.
+        let rounded = hidden.max(inner) * 5 / 16;
+        let activations = 3 * hidden + wide + 2 * queries + inner + of_experts + rounded;
         // Its path through the tree; longer ones are rare.
         let path = spec.context.min(4096);
         Self {
@@ -82,7 +87,7 @@ impl TokenBytes {
 
     /// The least that the model needs to run, in bytes, without its weights.
     fn least(&self) -> u64 {
-        self.token * BLOCK as u64 + (self.pass + self.logits) * ROWS as u64
+        self.token * BLOCK as u64 + (self.pass + self.logits) * LEAST_ROWS as u64
     }
 }
 
@@ -127,9 +132,8 @@ impl MemoryPlan {
             let more = usize::try_from(more).unwrap_or(usize::MAX);
             least.saturating_add(more).min(most.max(least))
         };
-        let whole_rows = |rows: usize| rows / ROWS * ROWS;
-        let pass_tokens = whole_rows(of_rest(8, shape.pass, ROWS, PASS_TOKENS));
-        let logit_rows = whole_rows(of_rest(8, shape.logits, ROWS, LOGIT_ROWS));
+        let pass_tokens = of_rest(8, shape.pass, LEAST_ROWS, PASS_TOKENS);
+        let logit_rows = of_rest(8, shape.logits, LEAST_ROWS, LOGIT_ROWS);
         let in_bytes = (TREE_BYTES / shape.token) as usize;
         let tree_tokens = match (budget, limit) {
             (None, _) => in_bytes.max(BLOCK),
@@ -293,7 +297,7 @@ mod tests {
                 "{gigabytes} {open:?}"
             );
             assert!(open.tree <= limited.tree, "a limit is for this model alone");
-            assert!(open.pass_tokens.is_multiple_of(ROWS) && open.logit_rows.is_multiple_of(ROWS));
+            assert!(open.pass_tokens >= LEAST_ROWS && open.logit_rows >= LEAST_ROWS);
         }
         let large = plan(Some(u64::MAX), None).unwrap();
         assert_eq!(

@@ -6,17 +6,19 @@ use std::str::FromStr;
 use crate::gguf::{self, TensorType};
 use crate::kernels::BlockKind;
 
-/// What weights are kept in. Activations are always f32.
+/// What weights are kept in, and with them what is computed with: inputs of a matrix in blocks are rounded to 8 bits, and keys
+/// and values are in half precision but for `F32` and small models. All else is f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// f32 for small models, 8 bits for others; what is stored in blocks stays in them.
+    /// f32 for small models, 8 bits for others. Blocks of the kinds that are multiplied as they are stay so, other kinds become 8
+    /// bits.
     #[default]
     Auto,
     /// f32, whatever it costs.
     F32,
     /// As the checkpoint stores them.
     Stored,
-    /// 8 bits in blocks of 32 with a scale each, in small models too; what is stored in blocks stays in them.
+    /// As `Auto`, in small models too: 8 bits in blocks of 32 with a scale each.
     Q8,
 }
 
@@ -106,7 +108,7 @@ impl PrecisionRule {
         match (self.precision, blocks) {
             (Precision::F32, _) => WeightStorage::F32,
             (_, Some(Some(kind))) => WeightStorage::Blocks(kind),
-            // Half precision is more than they ever had; so are 8 bits.
+            // Half precision is more than they ever had.
             (Precision::Stored, Some(None)) => WeightStorage::F16,
             (Precision::Stored, None) => WeightStorage::Plain,
             _ if numbers < SMALL_WEIGHT => WeightStorage::F32,

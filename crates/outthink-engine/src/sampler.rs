@@ -37,7 +37,8 @@ impl<'l> Distribution<'l> {
                 .max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
             Drawn::Few(vec![(best.unwrap_or(0) as u32, 1.0)])
         } else {
-            let inverse = (1.0 / sampling.temperature) as f32;
+            // Of the lowest temperatures the inverse is beyond f32, and nothing times infinity is no number.
+            let inverse = (1.0 / sampling.temperature).min(f64::from(f32::MAX)) as f32;
             match sampling.top_k == 0 && sampling.top_p >= 1.0 && sampling.min_p <= 0.0 {
                 true => Drawn::all(logits, sums.highest, inverse),
                 false => Drawn::few(logits, sums.highest, inverse, sampling),
@@ -202,6 +203,21 @@ mod tests {
         assert_eq!(tokens(Sampling { top_p: 0.76, ..all }), [0, 1, 2]);
         assert_eq!(tokens(Sampling { min_p: 0.4, ..all }), [0, 1]);
         assert_eq!(tokens(Sampling::GREEDY), [0]);
+    }
+
+    #[test]
+    fn the_lowest_temperatures_are_greedy() {
+        let logits = [0.0, 3.0, 2.999, f32::NEG_INFINITY];
+        for temperature in [1e-3 / 64.0, 1e-38, 1e-40, 1e-300, f64::MIN_POSITIVE] {
+            let all = Sampling::at(temperature);
+            for sampling in [
+                all,
+                Sampling { top_p: 0.9, ..all },
+                Sampling { min_p: 0.1, ..all },
+            ] {
+                assert_eq!(tokens(&logits, sampling, 100), [1], "{sampling:?}");
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use candle_core::DType;
 use crate::Error;
 use crate::architectures::{DecoderSpec, TensorNames};
 use crate::kernels::BlockKind;
+use crate::layers::head::Head;
 use crate::precision::{Precision, PrecisionRule, WeightStorage};
 use crate::weights::{OpenWeights, StoredAs, TensorPlace};
 
@@ -94,10 +95,15 @@ impl OpenWeights<'_> {
         spec: &'k DecoderSpec,
         rule: PrecisionRule,
     ) -> impl Iterator<Item = (&'static str, u64)> {
+        let head = Head::of(self, spec);
         let looked_up = format!("{}.weight", spec.tensors.embedding);
+        // Of a language model whose output layer is no embedding; others may have it, and it is not read.
+        let logits = format!("{}.weight", spec.tensors.logits);
+        let unread = head != Head::LanguageModel || spec.tied_embedding;
         let router = format!("{}.weight", spec.tensors.router);
         self.tensors
             .iter()
+            .filter(move |(name, _)| !(unread && name.ends_with(&logits)))
             .map(move |(name, place): (&String, &TensorPlace)| {
                 let numbers = place.shape.iter().product::<usize>();
                 let (plain, blocks) = match place.stored {
@@ -109,7 +115,7 @@ impl OpenWeights<'_> {
                 };
                 let kept = match place.shape.as_slice() {
                     // What is only looked up stays as it is.
-                    [_, _] if name.ends_with(&looked_up) && !spec.tied_embedding => {
+                    [_, _] if name.ends_with(&looked_up) && !head.embeds(spec) => {
                         PrecisionRule::new(Precision::Stored, 0).kept(numbers, blocks)
                     }
                     [_, _] if spec.experts.is_some() && name.ends_with(&router) => {

@@ -63,18 +63,6 @@ impl TokenTree {
         }
     }
 
-    /// An empty one of the same shape.
-    pub(crate) fn emptied(&self) -> Self {
-        Self {
-            hidden: self.hidden.emptied(),
-            ..Self::new(
-                self.layers.iter().map(LayerCache::emptied).collect(),
-                0,
-                self.capacity,
-            )
-        }
-    }
-
     /// Bytes of memory that a token takes beside its keys, values and hidden state, about: the node, and its entry in an index
     /// that is half full.
     pub(crate) const NODE_BYTES: usize =

@@ -152,7 +152,7 @@ impl Worker {
         let said = payload.downcast_ref::<&str>().map(ToString::to_string);
         let said = said.or_else(|| payload.downcast_ref::<String>().cloned());
         let said = said.unwrap_or_else(|| "it does not say why".into());
-        self.tree = self.tree.emptied();
+        self.tree = self.decoder.tree(self.plan.tree_tokens);
         let error = Arc::new(Error::Panicked(said));
         for drawing in self.drawings.drain(..) {
             let _ = drawing.reply.send(Err(Arc::clone(&error)));

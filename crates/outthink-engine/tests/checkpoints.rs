@@ -6,7 +6,7 @@ mod families;
 use families::{checkpoint, folder, prefix};
 use futures::executor::block_on;
 use outthink_core::Verifier;
-use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier};
+use outthink_engine::{Checkpoint, EmbeddedPolicy, EmbeddedVerifier, Precision};
 
 #[test]
 fn pickled_weights_become_the_same_safetensors() {
@@ -93,4 +93,18 @@ fn a_damaged_checkpoint_is_told_by_file_and_tensor() {
     insta::assert_snapshot!(damaged("qwen3", "config.json", &replace("Qwen3For", "GemmaFor")), @"cannot run the architecture GemmaForCausalLM, only the decoders of Llama, Mistral, Qwen2, Qwen3, Qwen3Moe, SmolLM3, Olmo2, Phi3, Gemma2, Gemma3, GptOss. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
     insta::assert_snapshot!(damaged("deepseek-r1-distill", "config.json", &replace("\"yarn\"", "\"ntk\"")), @"cannot run rotary scaling of type ntk. A server may: `llama-server -m FILE` or `vllm serve MODEL`, then --policy http://127.0.0.1:8080/v1");
     std::fs::remove_dir_all(&copy).unwrap();
+}
+
+#[test]
+fn what_a_reward_model_takes_does_not_hang_on_the_language_head_that_it_lacks() {
+    let from = folder("qwen2.5-math-prm");
+    let memory = |tied: bool| {
+        let mut checkpoint = Checkpoint::read(&from).unwrap();
+        let mut config: serde_json::Value = serde_json::from_slice(&checkpoint.config).unwrap();
+        config["tie_word_embeddings"] = tied.into();
+        checkpoint.config = config.to_string().into_bytes().into();
+        checkpoint.precision = Precision::Q8;
+        checkpoint.memory().unwrap()
+    };
+    assert_eq!(memory(true), memory(false));
 }

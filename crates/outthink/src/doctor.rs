@@ -11,7 +11,7 @@ use futures::executor::block_on;
 use outthink_core::{
     AnyMethod, Continuation, ModelCost, Pair, Prefix, Problem, Sampling, Step, Usage,
 };
-use outthink_engine::{Bytes, EmbeddedPolicy, instructions};
+use outthink_engine::{Bytes, EmbeddedPolicy, instructions, threads};
 use outthink_micro::Experts;
 use outthink_micro::domain::Kind;
 use outthink_micro::family::{Family, GRID, MICRO, Member};
@@ -182,9 +182,10 @@ fn memory(spec: &ModelSpec, checks: &mut Checks) -> Result<(), Failure> {
         "  weights kept in {}; computed with {}, {} threads",
         kept.join(", "),
         instructions(),
-        std::thread::available_parallelism().map_or(1, usize::from)
+        threads()
     );
-    let plan = checkpoint.memory_plan().map(|plan| {
+    // What does not fit, loading it says.
+    if let Ok(plan) = checkpoint.memory_plan() {
         let [total, weights, tree, passes] = [
             plan.total(),
             plan.weights,
@@ -192,14 +193,11 @@ fn memory(spec: &ModelSpec, checks: &mut Checks) -> Result<(), Failure> {
             plan.activations + plan.logits,
         ]
         .map(Bytes);
-        format!(
+        let plan = format!(
             "at most {total}: {weights} of weights, {tree} of keys and values, {passes} of a pass"
-        )
-    });
-    checks.say(
-        "it fits into memory",
-        plan.map_err(|error| error.to_string()),
-    );
+        );
+        checks.say("it fits into memory", Ok(plan));
+    }
     Ok(())
 }
 
@@ -274,12 +272,11 @@ fn embedded_policy(policy: &EmbeddedPolicy, checks: &mut Checks) {
             beginnings(policy, prompt),
         );
     }
-    if let Some(speed) = prompt
-        .as_ref()
-        .ok()
-        .and_then(|prompt| Speed::measure(policy, prompt))
-    {
-        println!("  {}", speed.told());
+    if let Ok(prompt) = &prompt {
+        checks.say(
+            "how fast it draws",
+            Speed::measure(policy, prompt).map(|speed| speed.told()),
+        );
     }
     let room = prompt.map_or(0, |prompt| policy.context().saturating_sub(prompt.len()));
     let wanted = profile.solution_tokens;

@@ -24,6 +24,7 @@ use std::hash::Hasher;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
+use super::parameters::above_zero;
 use super::resampling::exponentials;
 use super::{
     Allocator, AnyMethod, Branch, Grown, Method, Named, Parameters, Plan, Traits, counted,
@@ -78,11 +79,8 @@ impl Method for Dora {
 
     fn with(&self, parameters: &Parameters) -> Result<Box<dyn Method>, String> {
         let own: Self = parameters.read()?;
-        for (name, value) in [("temperature", own.temperature), ("alpha", own.alpha)] {
-            if value.is_nan() || value <= 0.0 {
-                return Err(format!("`{name}` is above 0, not {value}"));
-            }
-        }
+        above_zero("temperature", own.temperature)?;
+        above_zero("alpha", own.alpha)?;
         Ok(Box::new(own))
     }
 

@@ -14,6 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::parameters::above_zero;
 use super::particle_filtering::{Particles, in_particles};
 use super::resampling::effective_size;
 use super::{Allocator, AnyMethod, Method, Named, Parameters, Plan, Traits};
@@ -77,10 +78,8 @@ impl Method for EntropicParticleFiltering {
                 return Err(format!("`{name}` is from 0 to 1, not {share}"));
             }
         }
-        match own.temperature > 0.0 {
-            true => Ok(Box::new(own)),
-            false => Err(format!("a temperature is above 0, not {}", own.temperature)),
-        }
+        above_zero("temperature", own.temperature)?;
+        Ok(Box::new(own))
     }
 
     fn describe(&self, plan: &Plan) -> String {

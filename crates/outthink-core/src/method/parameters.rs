@@ -93,6 +93,14 @@ impl Parameters {
     }
 }
 
+/// Refuses what is no number above 0, as a temperature must be.
+pub(super) fn above_zero(name: &str, value: f64) -> Result<(), String> {
+    match value > 0.0 {
+        true => Ok(()),
+        false => Err(format!("`{name}` is above 0, not {value}")),
+    }
+}
+
 /// As [`Parameters::parse`] reads it.
 impl fmt::Display for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,6 +19,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::entropic_particle_filtering::Annealing;
+use super::parameters::above_zero;
 use super::resampling::{Chance, exponentials, logit, systematic};
 use super::{
     Allocator, AnyMethod, Branch, Grown, Method, Named, Parameters, Plan, Traits, counted,
@@ -73,10 +74,8 @@ impl Method for ParticleFiltering {
 
     fn with(&self, parameters: &Parameters) -> Result<Box<dyn Method>, String> {
         let own: Self = parameters.read()?;
-        match own.temperature > 0.0 {
-            true => Ok(Box::new(own)),
-            false => Err(format!("a temperature is above 0, not {}", own.temperature)),
-        }
+        above_zero("temperature", own.temperature)?;
+        Ok(Box::new(own))
     }
 
     fn describe(&self, plan: &Plan) -> String {

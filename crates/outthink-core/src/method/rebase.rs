@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::parameters::above_zero;
 use super::{Allocator, AnyMethod, Branch, Grown, Method, Named, Parameters, Plan, Traits, ranked};
 use crate::{NodeId, Stop, Tree};
 
@@ -60,10 +61,8 @@ impl Method for Rebase {
 
     fn with(&self, parameters: &Parameters) -> Result<Box<dyn Method>, String> {
         let own: Self = parameters.read()?;
-        match own.temperature > 0.0 {
-            true => Ok(Box::new(own)),
-            false => Err(format!("a temperature is above 0, not {}", own.temperature)),
-        }
+        above_zero("temperature", own.temperature)?;
+        Ok(Box::new(own))
     }
 
     fn describe(&self, plan: &Plan) -> String {

@@ -24,6 +24,18 @@ impl ModelConfig {
         }
     }
 
+    /// The same where null says something else than to leave the key out, which stands for `usual`.
+    pub(crate) fn nullable<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        usual: Option<T>,
+    ) -> Result<Option<T>, Error> {
+        match self.0.contains_key(key) {
+            true => self.get(key),
+            false => Ok(usual),
+        }
+    }
+
     /// Is there a value, and is it not null?
     pub(crate) fn has(&self, key: &str) -> bool {
         self.0.get(key).is_some_and(|value| !value.is_null())
@@ -37,18 +49,6 @@ impl ModelConfig {
     /// Leaves out what means nothing in this family, and gives it.
     pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
         self.0.remove(key).filter(|value| !value.is_null())
-    }
-
-    /// The same where null says something else than to leave the key out, which stands for `usual`.
-    pub(crate) fn nullable<T: DeserializeOwned>(
-        &self,
-        key: &str,
-        usual: Option<T>,
-    ) -> Result<Option<T>, Error> {
-        match self.0.contains_key(key) {
-            true => self.get(key),
-            false => Ok(usual),
-        }
     }
 }
 

@@ -84,11 +84,11 @@ pub(crate) fn kind(stored: TensorType) -> Option<BlockKind> {
 
 /// The blocks of 32 weights of a tensor, in order; none for types that the kernels do not know. The numbers are those of the
 /// file, but for the scales of Q4_K, which are products and rounded to half precision.
-pub(crate) fn blocks(stored: TensorType, bytes: &[u8]) -> Option<(BlockKind, Vec<Block>)> {
-    let kind = kind(stored)?;
+pub(crate) fn blocks(stored: TensorType, bytes: &[u8]) -> Option<Vec<Block>> {
+    kind(stored)?;
     let TensorType::Candle(dtype) = stored else {
         let (all, _) = bytes.as_chunks::<17>();
-        return Some((kind, all.iter().map(mxfp4).collect()));
+        return Some(all.iter().map(mxfp4).collect());
     };
     let blocks = match dtype {
         GgmlDType::Q8_0 => {
@@ -114,7 +114,7 @@ pub(crate) fn blocks(stored: TensorType, bytes: &[u8]) -> Option<(BlockKind, Vec
             all.iter().flat_map(q4_k).collect()
         }
     };
-    Some((kind, blocks))
+    Some(blocks)
 }
 
 fn half(bytes: [u8; 2]) -> f16 {
@@ -166,6 +166,8 @@ fn q4_k(bytes: &[u8; 144]) -> [Block; 8] {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
+    use std::ops::Range;
+
     use candle_core::quantized::{QStorage, QTensor};
     use candle_core::{Device, Tensor};
 
@@ -187,11 +189,13 @@ mod tests {
             let storage = QStorage::from_data(bytes.clone().into(), &Device::Cpu, dtype).unwrap();
             let read = QTensor::new(storage, (outputs, inputs)).unwrap();
             let read = read.dequantize(&Device::Cpu).unwrap();
-            let (kind, blocks) = blocks(TensorType::Candle(dtype), &bytes).unwrap();
-            let each = inputs / BLOCK;
-            let kept = BlockWeights::new(kind, outputs, inputs, |output, at| {
-                blocks[output * each + at]
-            });
+            let stored = TensorType::Candle(dtype);
+            let row = inputs / stored.block_size() * stored.type_size();
+            let rows = |rows: Range<usize>| {
+                blocks(stored, &bytes[rows.start * row..rows.end * row]).ok_or(dtype)
+            };
+            let kind = kind(stored).unwrap();
+            let kept = BlockWeights::new(kind, outputs, inputs, rows).unwrap();
             let mut own = vec![0.0; inputs];
             for (output, wanted) in read.to_vec2::<f32>().unwrap().iter().enumerate() {
                 kept.row(output, &mut own);

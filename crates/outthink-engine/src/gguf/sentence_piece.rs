@@ -4,6 +4,7 @@
 //! The format: <https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto>
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::{Map, json};
@@ -49,7 +50,11 @@ fn object(folder: &Path, file: &'static str) -> Result<Map<String, serde_json::V
             file,
             reason: error.to_string(),
         }),
-        Err(_) => Ok(Map::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Map::new()),
+        Err(source) => Err(Error::File {
+            path: folder.join(file),
+            source,
+        }),
     }
 }
 
@@ -62,15 +67,19 @@ fn add_tokens(
 ) -> Result<(), Error> {
     let mut more: BTreeMap<u64, serde_json::Value> = BTreeMap::new();
     for (content, id) in object(folder, "added_tokens.json")? {
-        if let Some(id) = id.as_u64() {
-            more.insert(id, json!({ "content": content, "special": false }));
-        }
+        let id = id.as_u64().ok_or_else(|| Error::Malformed {
+            file: "added_tokens.json",
+            reason: format!("the id of {content:?} is {id}"),
+        })?;
+        more.insert(id, json!({ "content": content, "special": false }));
     }
     let told = config.get("added_tokens_decoder");
     for (id, token) in told.and_then(|told| told.as_object()).into_iter().flatten() {
-        if let Ok(id) = id.parse() {
-            more.insert(id, token.clone());
-        }
+        let id = id.parse().map_err(|_| Error::Malformed {
+            file: "tokenizer_config.json",
+            reason: format!("added_tokens_decoder has the id {id:?}"),
+        })?;
+        more.insert(id, token.clone());
     }
     let size = header.list("tokenizer.ggml.tokens").map_or(0, <[_]>::len) as u64;
     let Some(added) = tokenizer["added_tokens"].as_array_mut() else {

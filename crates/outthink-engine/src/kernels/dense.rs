@@ -1,8 +1,10 @@
 //! Products with weights in f32, f16 or bf16.
 
+use std::ops::Range;
+
 use super::Isa;
 use super::lanes::{Lanes, Portable, StoredNumber};
-use super::panels::{self, Columns};
+use super::panels::{self, Columns, READ};
 
 /// Outputs that stand side by side in memory.
 const PANEL: usize = 32;
@@ -23,27 +25,46 @@ enum Numbers {
 }
 
 impl DenseWeights {
-    /// From rows of one output each.
-    pub(crate) fn f32(rows: &[f32], inputs: usize) -> Self {
-        Self::new(rows.len(), inputs, Numbers::F32(packed(rows, inputs)))
-    }
-
-    /// From rows of one output each.
-    pub(crate) fn f16(rows: &[half::f16], inputs: usize) -> Self {
-        Self::new(rows.len(), inputs, Numbers::F16(packed(rows, inputs)))
-    }
-
-    /// From rows of one output each.
-    pub(crate) fn bf16(rows: &[half::bf16], inputs: usize) -> Self {
-        Self::new(rows.len(), inputs, Numbers::Bf16(packed(rows, inputs)))
-    }
-
-    fn new(numbers: usize, inputs: usize, packed: Numbers) -> Self {
-        Self {
-            outputs: numbers.checked_div(inputs).unwrap_or(0),
+    /// `rows` is asked for the weights of some outputs at a time, from the first to the last.
+    pub(crate) fn f32<E>(
+        outputs: usize,
+        inputs: usize,
+        rows: impl FnMut(Range<usize>) -> Result<Vec<f32>, E>,
+    ) -> Result<Self, E> {
+        let numbers = Numbers::F32(packed(outputs, inputs, rows)?);
+        Ok(Self {
+            outputs,
             inputs,
-            numbers: packed,
-        }
+            numbers,
+        })
+    }
+
+    /// Likewise.
+    pub(crate) fn f16<E>(
+        outputs: usize,
+        inputs: usize,
+        rows: impl FnMut(Range<usize>) -> Result<Vec<half::f16>, E>,
+    ) -> Result<Self, E> {
+        let numbers = Numbers::F16(packed(outputs, inputs, rows)?);
+        Ok(Self {
+            outputs,
+            inputs,
+            numbers,
+        })
+    }
+
+    /// Likewise.
+    pub(crate) fn bf16<E>(
+        outputs: usize,
+        inputs: usize,
+        rows: impl FnMut(Range<usize>) -> Result<Vec<half::bf16>, E>,
+    ) -> Result<Self, E> {
+        let numbers = Numbers::Bf16(packed(outputs, inputs, rows)?);
+        Ok(Self {
+            outputs,
+            inputs,
+            numbers,
+        })
     }
 
     /// The weights of one output, as f32.
@@ -85,19 +106,22 @@ impl DenseWeights {
 }
 
 /// Rows of outputs into panels; what a panel lacks is zero.
-fn packed<T: StoredNumber>(rows: &[T], inputs: usize) -> Vec<T> {
-    let outputs = rows.len().checked_div(inputs).unwrap_or(0);
+fn packed<T: StoredNumber, E>(
+    outputs: usize,
+    inputs: usize,
+    mut rows: impl FnMut(Range<usize>) -> Result<Vec<T>, E>,
+) -> Result<Vec<T>, E> {
     let mut packed = vec![T::default(); outputs.div_ceil(PANEL) * PANEL * inputs];
-    for (panel, numbers) in packed.chunks_exact_mut((PANEL * inputs).max(1)).enumerate() {
-        let first = panel * PANEL;
-        for lane in 0..PANEL.min(outputs - first) {
-            let row = &rows[(first + lane) * inputs..][..inputs];
-            for (k, &x) in row.iter().enumerate() {
-                numbers[k * PANEL + lane] = x;
+    for first in (0..outputs).step_by(READ) {
+        let read = rows(first..(first + READ).min(outputs))?;
+        for (output, row) in (first..).zip(read.chunks_exact(inputs.max(1))) {
+            let panel = &mut packed[output / PANEL * PANEL * inputs..];
+            for (place, &x) in row.iter().enumerate() {
+                panel[place * PANEL + output % PANEL] = x;
             }
         }
     }
-    packed
+    Ok(packed)
 }
 
 fn run<T: StoredNumber>(
@@ -204,6 +228,8 @@ fn tile<L: Lanes, T: StoredNumber, const ROWS: usize, const WIDE: usize>(
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::convert::Infallible;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -225,11 +251,13 @@ pub(super) mod tests {
             seed: u64, rows in 1usize..20, inputs in 1usize..70, outputs in 1usize..100, stored in 0..3,
         ) {
             let (x, w) = (numbers(seed, rows * inputs), numbers(seed ^ 7, outputs * inputs));
-            let weights = match stored {
-                0 => DenseWeights::f32(&w, inputs),
-                1 => DenseWeights::f16(&w.iter().map(|x| half::f16::from_f32(*x)).collect::<Vec<_>>(), inputs),
-                _ => DenseWeights::bf16(&w.iter().map(|x| half::bf16::from_f32(*x)).collect::<Vec<_>>(), inputs),
+            let of = |rows: Range<usize>| w[rows.start * inputs..rows.end * inputs].iter();
+            let weights: Result<DenseWeights, Infallible> = match stored {
+                0 => DenseWeights::f32(outputs, inputs, |rows| Ok(of(rows).copied().collect())),
+                1 => DenseWeights::f16(outputs, inputs, |rows| Ok(of(rows).map(|x| half::f16::from_f32(*x)).collect())),
+                _ => DenseWeights::bf16(outputs, inputs, |rows| Ok(of(rows).map(|x| half::bf16::from_f32(*x)).collect())),
             };
+            let Ok(weights) = weights;
             let mut wanted = vec![0.0; rows * outputs];
             let mut own = vec![0.0; inputs];
             for output in 0..outputs {

@@ -140,7 +140,7 @@ pub(super) mod x86 {
     use super::Lanes;
 
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx512(__m512);
+    pub(in crate::kernels) struct Avx512(__m512);
 
     impl Lanes for Avx512 {
         #[inline(always)]
@@ -194,7 +194,7 @@ pub(super) mod x86 {
     }
 
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx2([__m256; 2]);
+    pub(in crate::kernels) struct Avx2([__m256; 2]);
 
     impl Lanes for Avx2 {
         #[inline(always)]

@@ -1,7 +1,7 @@
 //! Matrix products and what is between them, on the CPU, in the widest instructions that it has.
 //!
-//! A row's result never depends on the other rows, nor on the machine: every sum has one order, and every set of instructions
-//! rounds alike. That, and not luck, makes a draw independent of what else is in the batch.
+//! A row's result never depends on the other rows, nor on the instructions that there are: every sum has one order, and every
+//! set of instructions rounds alike. That, and not luck, makes a draw independent of what else is in the batch.
 
 #![allow(
     unsafe_code,

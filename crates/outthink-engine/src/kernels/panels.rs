@@ -4,6 +4,9 @@ use std::sync::Mutex;
 
 use super::team;
 
+/// Outputs that are read at a time when weights are laid out; whole panels of every kind.
+pub(super) const READ: usize = 64;
+
 /// Products and sums that are worth waking another core for.
 const WORTH: usize = 1 << 17;
 

@@ -37,6 +37,8 @@ struct Team {
     /// Threads that may be looking at the task.
     looking: AtomicUsize,
     over: AtomicBool,
+    /// Has a part that another thread took panicked?
+    failed: AtomicBool,
 }
 
 thread_local! {
@@ -72,9 +74,15 @@ impl Team {
         let task = std::ptr::from_ref(task).cast_mut().cast::<Task<'static>>();
         self.task.store(task, Ordering::SeqCst);
         // Even if a part panics, nobody is left with a task that is gone.
-        let _taken_away = TakenAway(self);
+        let taken_away = TakenAway(self);
         // SAFETY: it is alive; the reference ends before it does.
         unsafe { &*task }.work();
+        drop(taken_away);
+        // What another thread did not finish must not pass for done; its own panic is the one that is told.
+        assert!(
+            !self.failed.load(Ordering::SeqCst),
+            "a part of a pass panicked"
+        );
     }
 }
 
@@ -90,6 +98,9 @@ impl<'t> Looking<'t> {
 
 impl Drop for Looking<'_> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failed.store(true, Ordering::SeqCst);
+        }
         self.0.looking.fetch_sub(1, Ordering::SeqCst);
     }
 }
@@ -184,9 +195,20 @@ mod tests {
 
     #[test]
     fn a_panic_ends_the_pass_and_not_the_program() {
-        let run = || together(|| divided(64, &|part| assert_ne!(part, 5, "part five")));
+        // The first part waits, so that with several threads another one takes the part that panics.
+        let run = || {
+            together(|| {
+                divided(64, &|part| match part {
+                    0 => std::thread::sleep(std::time::Duration::from_millis(1)),
+                    _ => assert_ne!(part, 5, "part five"),
+                });
+                unreachable!("what is not computed is not gone on with");
+            })
+        };
         for _ in 0..50 {
-            assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+            let told = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+            let told = told.downcast_ref::<String>().map_or("", String::as_str);
+            assert!(told.contains("part five"), "{told}");
         }
         assert_eq!(together(|| 1), 1);
     }

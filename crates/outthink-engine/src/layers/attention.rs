@@ -2,7 +2,7 @@
 
 use super::buffers::Buffers;
 use super::linear::Linear;
-use super::norm::HeadNorm;
+use super::norm::Norm;
 use super::rotary::{RotaryTable, Rotation};
 use crate::Error;
 use crate::architectures::{BlockSpec, DecoderSpec, HeadNorms, ScoreSpec, TensorNames};
@@ -39,7 +39,7 @@ pub(crate) struct Attention {
     /// Queries, keys and values side by side.
     qkv: Linear,
     /// Of queries and of keys.
-    head_norms: Option<(HeadNorm, HeadNorm)>,
+    head_norms: Option<(Norm, Norm)>,
     /// Which of the pass's rotations.
     rotation: Option<usize>,
     out: Linear,
@@ -66,7 +66,7 @@ impl Attention {
                 HeadNorms::Each => heads.size,
                 HeadNorms::Together => width,
             };
-            HeadNorm::load(weights, &format!("{block}.{name}"), size, spec.norm).map(Some)
+            Norm::load(weights, &format!("{block}.{name}"), size, spec.norm).map(Some)
         };
         let sinks = |name: &str| {
             let bare = format!("{block}.{name}");

@@ -18,6 +18,25 @@ pub enum Head {
     Value,
 }
 
+impl Head {
+    /// The head that the weights have, whatever the architecture is called: a left-over language head beside a reward head is
+    /// not used.
+    pub(crate) fn of(weights: &OpenWeights<'_>, spec: &DecoderSpec) -> Self {
+        let scores = ["score.weight", "score.2.weight"];
+        match scores.iter().any(|name| weights.contains(name)) {
+            _ if weights.contains("v_head.summary.weight") => Self::Value,
+            true if spec.labels == 1 => Self::Value,
+            true => Self::Labels(spec.labels),
+            false => Self::LanguageModel,
+        }
+    }
+
+    /// Does its last layer look up the embeddings, too?
+    pub(crate) fn embeds(self, spec: &DecoderSpec) -> bool {
+        self == Self::LanguageModel && spec.tied_embedding
+    }
+}
+
 /// The layers of a head.
 pub(crate) struct OutputHead {
     pub kind: Head,
@@ -29,8 +48,7 @@ pub(crate) struct OutputHead {
 }
 
 impl OutputHead {
-    /// The head that the weights have, whatever the architecture is called: a left-over language head beside a reward head
-    /// is not used. `stem` is what the language head's name begins with, `embedding` the name of the embedding's tensor.
+    /// [`Head::of`] the weights. `stem` is what the language head's name begins with, `embedding` the name of the embedding's tensor.
     pub(crate) fn load(
         weights: &OpenWeights<'_>,
         stem: &str,
@@ -46,47 +64,29 @@ impl OutputHead {
                 rule,
             )
         };
-        let alone = |kind, outer| Self {
-            kind,
-            inner: None,
-            outer,
-            cap: None,
-        };
-        if weights.contains("v_head.summary.weight") {
-            return Ok(alone(Head::Value, linear("v_head.summary", 1)?));
-        }
-        let labels = spec.labels;
-        let kind = match labels {
-            1 => Head::Value,
-            _ => Head::Labels(labels),
-        };
-        if weights.contains("score.2.weight") {
-            return Ok(Self {
-                kind,
-                inner: Some(linear("score.0", spec.hidden_size)?),
-                outer: linear("score.2", labels)?,
-                cap: None,
-            });
-        }
-        if weights.contains("score.weight") {
-            return Ok(alone(kind, linear("score", labels)?));
-        }
-        let outer = match spec.tied_embedding {
-            true => {
+        let kind = Head::of(weights, spec);
+        let summary = weights.contains("v_head.summary.weight");
+        let two = !summary && weights.contains("score.2.weight");
+        let outer = match kind {
+            _ if kind.embeds(spec) => {
                 let tensor = [(embedding.to_owned(), spec.vocabulary)];
                 Linear::without_bias(weights, &tensor, spec.hidden_size, rule)?
             }
-            false => linear(&format!("{stem}{}", spec.tensors.logits), spec.vocabulary)?,
+            Head::LanguageModel => {
+                linear(&format!("{stem}{}", spec.tensors.logits), spec.vocabulary)?
+            }
+            _ if summary => linear("v_head.summary", 1)?,
+            _ => linear(if two { "score.2" } else { "score" }, spec.labels)?,
         };
         Ok(Self {
-            cap: spec.logit_cap,
-            ..alone(Head::LanguageModel, outer)
+            kind,
+            inner: match two {
+                true => Some(linear("score.0", spec.hidden_size)?),
+                false => None,
+            },
+            outer,
+            cap: spec.logit_cap.filter(|_| kind == Head::LanguageModel),
         })
-    }
-
-    /// Is this the embedding, too?
-    pub(crate) fn embeds(&self, spec: &DecoderSpec) -> bool {
-        self.kind == Head::LanguageModel && spec.tied_embedding
     }
 
     /// `[rows, hidden]` to `[rows, outputs]`.

@@ -1,12 +1,14 @@
 //! A matrix of weights, in whatever it is kept in.
 
-use half::f16;
+use std::ops::Range;
+
+use candle_core::DType;
 
 use crate::Error;
 use crate::gguf;
 use crate::kernels::{BLOCK, Block, BlockKind, BlockWeights, DenseWeights, QuantizedRows};
 use crate::precision::{PrecisionRule, WeightStorage};
-use crate::weights::{OpenWeights, PlainNumbers, StoredAs};
+use crate::weights::{OpenWeights, StoredAs, TensorRows};
 
 /// `[outputs, inputs]`.
 #[derive(Debug)]
@@ -15,10 +17,19 @@ pub(crate) enum Matrix {
     Blocks(BlockWeights),
 }
 
-/// The rows of outputs of one tensor, before they are laid out for the kernels.
-enum MatrixRows {
-    Plain(PlainNumbers),
-    Blocks(BlockKind, Vec<Block>),
+/// What weights are laid out as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    F32,
+    F16,
+    Bf16,
+    Blocks(BlockKind),
+}
+
+/// Tensors of the same form, one below the other.
+struct Stack<'w> {
+    form: Form,
+    tensors: Vec<TensorRows<'w>>,
 }
 
 impl Matrix {
@@ -29,23 +40,20 @@ impl Matrix {
         inputs: usize,
         rule: PrecisionRule,
     ) -> Result<Vec<Self>, Error> {
-        let mut all: Vec<MatrixRows> = Vec::new();
+        let mut stacks: Vec<Stack<'_>> = Vec::new();
         for (name, outputs) in tensors {
-            let rows = MatrixRows::load(weights, name, *outputs, inputs, rule)?;
-            all.push(rows);
+            let rows = weights.rows(name, [*outputs, inputs])?;
+            let form = Form::of(rule.kept(outputs * inputs, rows.blocks()), rows.stored());
+            match stacks.last_mut().filter(|last| last.form == form) {
+                Some(last) => last.tensors.push(rows),
+                None => stacks.push(Stack {
+                    form,
+                    tensors: vec![rows],
+                }),
+            }
         }
-        let mut merged: Vec<MatrixRows> = Vec::new();
-        for rows in all {
-            let below = match merged.last_mut() {
-                Some(last) => last.append(rows),
-                None => Some(rows),
-            };
-            merged.extend(below);
-        }
-        Ok(merged
-            .into_iter()
-            .map(|rows| rows.laid_out(inputs))
-            .collect())
+        let laid_out = stacks.iter().map(|stack| stack.laid_out(inputs));
+        laid_out.collect()
     }
 
     pub(crate) fn outputs(&self) -> usize {
@@ -80,77 +88,67 @@ impl Matrix {
     }
 }
 
-impl MatrixRows {
-    fn load(
-        weights: &OpenWeights<'_>,
-        name: &str,
-        outputs: usize,
-        inputs: usize,
-        rule: PrecisionRule,
-    ) -> Result<Self, Error> {
-        let shape = [outputs, inputs];
-        let stored = weights.blocks(name);
-        let wide = || weights.get(name, &shape);
-        Ok(match rule.kept(outputs * inputs, stored) {
-            WeightStorage::F32 => Self::Plain(PlainNumbers::F32(wide()?)),
-            WeightStorage::F16 => {
-                let numbers = wide()?.into_iter().map(f16::from_f32);
-                Self::Plain(PlainNumbers::F16(numbers.collect()))
-            }
-            WeightStorage::Plain => Self::Plain(weights.stored(name, &shape)?),
-            WeightStorage::Rounded => {
-                let numbers = wide()?;
-                let rows = numbers.chunks_exact(inputs);
-                let blocks = rows.flat_map(|row| row.chunks(BLOCK).map(Block::eight_bits));
-                Self::Blocks(BlockKind::Eight, blocks.collect())
-            }
-            WeightStorage::Blocks(_) => {
-                let (place, bytes) = weights.bytes(name, &shape)?;
-                let blocks = match place.stored {
-                    StoredAs::Blocks(dtype) => gguf::stored_blocks(dtype, &bytes),
-                    _ => None,
-                };
-                match blocks {
-                    Some((kind, blocks)) => Self::Blocks(kind, blocks),
-                    None => Self::Plain(PlainNumbers::F32(wide()?)),
-                }
-            }
+impl Form {
+    fn of(kept: WeightStorage, stored: &StoredAs) -> Self {
+        match kept {
+            WeightStorage::F32 => Self::F32,
+            WeightStorage::F16 => Self::F16,
+            WeightStorage::Plain => match stored {
+                StoredAs::Plain(DType::F16) => Self::F16,
+                StoredAs::Plain(DType::BF16) => Self::Bf16,
+                _ => Self::F32,
+            },
+            WeightStorage::Rounded => Self::Blocks(BlockKind::Eight),
+            WeightStorage::Blocks(kind) => Self::Blocks(kind),
+        }
+    }
+}
+
+impl<'w> Stack<'w> {
+    fn laid_out(&self, inputs: usize) -> Result<Matrix, Error> {
+        let outputs = self.tensors.iter().map(TensorRows::outputs).sum();
+        let wide = |rows| self.read(rows, TensorRows::wide);
+        let half = |rows| self.read(rows, TensorRows::half);
+        let brain = |rows| self.read(rows, TensorRows::brain);
+        let blocks = |rows| self.read(rows, blocks);
+        Ok(match self.form {
+            Form::F32 => Matrix::Dense(DenseWeights::f32(outputs, inputs, wide)?),
+            Form::F16 => Matrix::Dense(DenseWeights::f16(outputs, inputs, half)?),
+            Form::Bf16 => Matrix::Dense(DenseWeights::bf16(outputs, inputs, brain)?),
+            Form::Blocks(kind) => Matrix::Blocks(BlockWeights::new(kind, outputs, inputs, blocks)?),
         })
     }
 
-    /// Adds rows of the same form; others come back.
-    fn append(&mut self, more: Self) -> Option<Self> {
-        match (self, more) {
-            (Self::Plain(PlainNumbers::F32(all)), Self::Plain(PlainNumbers::F32(more))) => {
-                all.extend(more);
+    /// Some rows of all together.
+    fn read<T>(
+        &self,
+        rows: Range<usize>,
+        read: impl Fn(&TensorRows<'w>, Range<usize>) -> Result<Vec<T>, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let (mut all, mut first) = (Vec::new(), 0);
+        for tensor in &self.tensors {
+            let end = first + tensor.outputs();
+            let own = rows.start.max(first)..rows.end.min(end);
+            if !own.is_empty() {
+                all.extend(read(tensor, own.start - first..own.end - first)?);
             }
-            (Self::Plain(PlainNumbers::F16(all)), Self::Plain(PlainNumbers::F16(more))) => {
-                all.extend(more);
-            }
-            (Self::Plain(PlainNumbers::Bf16(all)), Self::Plain(PlainNumbers::Bf16(more))) => {
-                all.extend(more);
-            }
-            (Self::Blocks(kind, all), Self::Blocks(same, more)) if *kind == same => {
-                all.extend(more);
-            }
-            (_, more) => return Some(more),
+            first = end;
         }
-        None
+        Ok(all)
     }
+}
 
-    fn laid_out(self, inputs: usize) -> Matrix {
-        match self {
-            Self::Plain(PlainNumbers::F32(rows)) => Matrix::Dense(DenseWeights::f32(&rows, inputs)),
-            Self::Plain(PlainNumbers::F16(rows)) => Matrix::Dense(DenseWeights::f16(&rows, inputs)),
-            Self::Plain(PlainNumbers::Bf16(rows)) => {
-                Matrix::Dense(DenseWeights::bf16(&rows, inputs))
-            }
-            Self::Blocks(kind, blocks) => {
-                let each = inputs.div_ceil(BLOCK);
-                let outputs = blocks.len() / each.max(1);
-                let block = |output: usize, at: usize| blocks[output * each + at];
-                Matrix::Blocks(BlockWeights::new(kind, outputs, inputs, block))
-            }
+/// Blocks of some rows: those that are stored if the kernels know them, else rounded to 8 bits.
+fn blocks(tensor: &TensorRows<'_>, rows: Range<usize>) -> Result<Vec<Block>, Error> {
+    if let Some(stored) = tensor.blocks() {
+        let bytes = tensor.bytes(rows.clone())?;
+        if let Some(blocks) = gguf::stored_blocks(stored, &bytes) {
+            return Ok(blocks);
         }
     }
+    let numbers = tensor.wide(rows)?;
+    let rows = numbers.chunks_exact(tensor.inputs().max(1));
+    Ok(rows
+        .flat_map(|row| row.chunks(BLOCK).map(Block::eight_bits))
+        .collect())
 }

@@ -14,17 +14,7 @@ pub(crate) struct NormSpec {
     pub offset: f32,
 }
 
-impl NormSpec {
-    fn weight(self, weights: &OpenWeights<'_>, name: &str, size: usize) -> Result<Vec<f32>, Error> {
-        let mut weight = weights.get(&format!("{name}.weight"), &[size])?;
-        if self.offset != 0.0 {
-            weight.iter_mut().for_each(|x| *x += self.offset);
-        }
-        Ok(weight)
-    }
-}
-
-/// RMSNorm over the hidden size.
+/// RMSNorm over as many numbers as there are weights.
 pub(crate) struct Norm {
     weight: Vec<f32>,
     eps: f32,
@@ -37,8 +27,12 @@ impl Norm {
         size: usize,
         spec: NormSpec,
     ) -> Result<Self, Error> {
+        let mut weight = weights.get(&format!("{name}.weight"), &[size])?;
+        if spec.offset != 0.0 {
+            weight.iter_mut().for_each(|x| *x += spec.offset);
+        }
         Ok(Self {
-            weight: spec.weight(weights, name, size)?,
+            weight,
             eps: spec.eps as f32,
         })
     }
@@ -48,28 +42,8 @@ impl Norm {
         out.resize(x.len(), 0.0);
         rows::rms_norm(x, &self.weight, self.eps, out);
     }
-}
 
-/// RMSNorm over the numbers of each attention head, or of all together, in place.
-pub(crate) struct HeadNorm {
-    weight: Vec<f32>,
-    eps: f32,
-}
-
-impl HeadNorm {
-    pub(crate) fn load(
-        weights: &OpenWeights<'_>,
-        name: &str,
-        size: usize,
-        spec: NormSpec,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            weight: spec.weight(weights, name, size)?,
-            eps: spec.eps as f32,
-        })
-    }
-
-    /// Of each part that is as long as the weight.
+    /// In place, of each part: an attention head, or all of them together.
     pub(crate) fn apply(&self, heads: &mut [f32]) {
         for part in heads.chunks_exact_mut(self.weight.len()) {
             let square: f32 = part.iter().map(|x| x * x).sum();

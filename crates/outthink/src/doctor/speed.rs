@@ -16,24 +16,24 @@ const SAMPLE_TOKENS: f64 = 300.0;
 /// Seconds that each measurement takes, about.
 const SECONDS: f64 = 1.5;
 
-/// Tokens a second, of one sample and of many at once after one prompt; none where the model ends too early to tell.
+/// Tokens a second, of one sample and of many at once after one prompt.
 pub(super) struct Speed {
     one: f64,
     many: f64,
 }
 
 impl Speed {
-    pub(super) fn measure(policy: &EmbeddedPolicy, prompt: &[u32]) -> Option<Self> {
+    /// Draws, or says why the policy does not.
+    pub(super) fn measure(policy: &EmbeddedPolicy, prompt: &[u32]) -> Result<Self, String> {
         let rate = |samples: usize| {
-            // The first draw reads the prompt, and tells how long to draw.
-            let first = draw(policy, prompt, samples, 1, 0)?;
-            let few = draw(policy, prompt, samples, 4, 1)?;
-            let each = (few.seconds - first.seconds).max(few.seconds / 8.0) / 3.0;
+            // The first draw reads the prompt; the second tells how many tokens there is time for.
+            draw(policy, prompt, samples, 1, 0)?;
+            let each = draw(policy, prompt, samples, 4, 1)?.seconds / 4.0;
             let tokens = (SECONDS / each).clamp(4.0, 64.0) as usize;
             let drawn = draw(policy, prompt, samples, tokens, 2)?;
-            Some(drawn.tokens / drawn.seconds)
+            Ok::<f64, String>(drawn.tokens / drawn.seconds)
         };
-        Some(Self {
+        Ok(Self {
             one: rate(1)?,
             many: rate(MANY)?,
         })
@@ -58,14 +58,13 @@ struct Drawn {
     seconds: f64,
 }
 
-/// None if nothing is drawn.
 fn draw(
     policy: &EmbeddedPolicy,
     prompt: &[u32],
     samples: usize,
     max_tokens: usize,
     run: u64,
-) -> Option<Drawn> {
+) -> Result<Drawn, String> {
     let seeds = (0..samples).map(|index| draw_seed(run, prompt.iter().copied(), index));
     let start = Instant::now();
     let drawn = block_on(policy.draw(DrawRequest {
@@ -76,8 +75,11 @@ fn draw(
         max_tokens,
         segmenter: policy.free_segmenter(),
     }));
-    let (_, usage) = drawn.ok()?;
-    (usage.generated > 0).then(|| Drawn {
+    let (_, usage) = drawn.map_err(|error| error.to_string())?;
+    if usage.generated == 0 {
+        return Err("nothing was drawn".to_owned());
+    }
+    Ok(Drawn {
         tokens: usage.generated as f64,
         seconds: start.elapsed().as_secs_f64(),
     })

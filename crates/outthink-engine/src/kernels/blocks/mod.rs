@@ -1,10 +1,15 @@
 //! Products with weights in blocks of 8 or 4 bits. Inputs are rounded to 8 bits, too, in blocks of their own, so that the sums
 //! within a block are of integers, and exact.
 
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::ops::Range;
+
 use half::f16;
 
 use super::Isa;
-use super::panels::{self, Columns};
+use super::panels::{self, Columns, READ};
 use super::rows::QuantizedRows;
 
 /// Inputs that share a scale.
@@ -65,7 +70,9 @@ impl Block {
 
     /// Up to 32 weights, rounded to 8 bits.
     pub(crate) fn eight_bits(weights: &[f32]) -> Self {
-        let largest = weights.iter().fold(0f32, |most, x| most.max(x.abs()));
+        // By their bits, so that what is no number is the largest, and shows in the scale.
+        let largest = weights.iter().map(|x| x.abs().to_bits()).max();
+        let largest = f32::from_bits(largest.unwrap_or(0));
         // A scale that half precision rounds down must not push the largest weight over the edge.
         let scale = f16::from_f32(largest / 127.0);
         let wide = scale.to_f32();
@@ -93,13 +100,13 @@ pub(crate) struct BlockWeights {
 }
 
 impl BlockWeights {
-    /// From the blocks of each output, in order; `block` is asked for the blocks of (output, block).
-    pub(crate) fn new(
+    /// `rows` is asked for the blocks of some outputs at a time, from the first to the last.
+    pub(crate) fn new<E>(
         kind: BlockKind,
         outputs: usize,
         inputs: usize,
-        block: impl Fn(usize, usize) -> Block + Sync,
-    ) -> Self {
+        mut rows: impl FnMut(Range<usize>) -> Result<Vec<Block>, E>,
+    ) -> Result<Self, E> {
         let (panels, blocks) = (panel_count(outputs), inputs.div_ceil(BLOCK));
         let mut weights = Self {
             outputs,
@@ -112,16 +119,19 @@ impl BlockWeights {
                 _ => Vec::new(),
             },
         };
+        let (mut first, mut read) = (0, Vec::new());
         for panel in 0..panels {
+            if (panel * PANEL).is_multiple_of(READ) {
+                first = panel * PANEL;
+                read = rows(first.min(outputs)..(first + READ).min(outputs))?;
+            }
             for at in 0..blocks {
                 let place = panel * blocks + at;
                 let quants = &mut weights.quants[place * kind.bytes()..][..kind.bytes()];
                 for lane in 0..PANEL {
                     let output = panel * PANEL + lane;
-                    let own = match output < outputs {
-                        true => block(output, at),
-                        false => Block::zeros(kind),
-                    };
+                    let own = read.get((output - first) * blocks + at);
+                    let own = own.copied().unwrap_or(Block::zeros(kind));
                     weights.scales[place * PANEL + lane] = own.scale;
                     if kind == BlockKind::FourOffset {
                         weights.offsets[place * PANEL + lane] = own.offset;
@@ -136,17 +146,7 @@ impl BlockWeights {
                 }
             }
         }
-        weights
-    }
-
-    /// Rounds weights to 8 bits, from rows of one output each.
-    #[cfg(test)]
-    pub(crate) fn eight_bits(rows: &[f32], inputs: usize) -> Self {
-        let outputs = rows.len().checked_div(inputs).unwrap_or(0);
-        Self::new(BlockKind::Eight, outputs, inputs, |output, at| {
-            let row = &rows[output * inputs..][..inputs];
-            Block::eight_bits(&row[at * BLOCK..inputs.min((at + 1) * BLOCK)])
-        })
+        Ok(weights)
     }
 
     /// Memory that it takes.
@@ -319,235 +319,11 @@ impl<'t> Task<'t> {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::*;
-
-    use super::{BLOCK, PANEL, Task, WIDE};
-
-    impl Task<'_> {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
-        pub(super) fn with_vnni<const FOUR: bool, const OFFSET: bool>(self) {
-            let mut row = 0;
-            while row < self.rows {
-                let left = self.rows - row;
-                if left >= 8 {
-                    for panel in 0..WIDE {
-                        self.tile_vnni::<FOUR, OFFSET, 8, 1>(row, self.first + panel);
-                    }
-                    row += 8;
-                } else if left >= 4 {
-                    self.tile_vnni::<FOUR, OFFSET, 4, WIDE>(row, self.first);
-                    row += 4;
-                } else if left >= 2 {
-                    self.tile_vnni::<FOUR, OFFSET, 2, WIDE>(row, self.first);
-                    row += 2;
-                } else {
-                    self.tile_vnni::<FOUR, OFFSET, 1, WIDE>(row, self.first);
-                    row += 1;
-                }
-            }
-        }
-
-        #[allow(
-            clippy::needless_range_loop,
-            reason = "indices name the rows and panels of the tile"
-        )]
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
-        fn tile_vnni<
-            const FOUR: bool,
-            const OFFSET: bool,
-            const ROWS: usize,
-            const PANELS: usize,
-        >(
-            &self,
-            first: usize,
-            panel: usize,
-        ) {
-            let (x, w) = (self.x, self.weights);
-            let bytes = w.kind.bytes();
-            let stride = self.blocks * BLOCK;
-            // All that is read below is within these.
-            assert!(w.quants.len() >= (panel + PANELS) * self.blocks * bytes);
-            assert!(w.scales.len() >= (panel + PANELS) * self.blocks * PANEL);
-            assert!(!OFFSET || w.offsets.len() >= (panel + PANELS) * self.blocks * PANEL);
-            assert!(x.is_of(self.rows, self.blocks) && first + ROWS <= self.rows);
-            let mut sums = [[_mm512_setzero_ps(); PANELS]; ROWS];
-            for at in 0..self.blocks {
-                let mut dots = [[_mm512_setzero_si512(); PANELS]; ROWS];
-                for (row, dots) in dots.iter_mut().enumerate() {
-                    let place = (first + row) * self.blocks + at;
-                    *dots = [_mm512_set1_epi32(self.beginning::<FOUR, OFFSET>(place)); PANELS];
-                }
-                // SAFETY: every place is within the bounds that were asserted.
-                unsafe {
-                    let from = x.quants.as_ptr().add(first * stride + at * BLOCK);
-                    for group in 0..if FOUR { 4 } else { 8 } {
-                        for part in 0..PANELS {
-                            let place = ((panel + part) * self.blocks + at) * bytes + group * 64;
-                            let stored = _mm512_loadu_si512(w.quants.as_ptr().add(place).cast());
-                            let four = |row: usize, group: usize| {
-                                let four = from.add(row * stride + group * 4).cast::<i32>();
-                                _mm512_set1_epi32(four.read_unaligned())
-                            };
-                            if FOUR {
-                                let mask = _mm512_set1_epi8(15);
-                                let low = _mm512_and_si512(stored, mask);
-                                let high = _mm512_and_si512(_mm512_srli_epi16::<4>(stored), mask);
-                                for row in 0..ROWS {
-                                    let dot = &mut dots[row][part];
-                                    *dot = _mm512_dpbusd_epi32(*dot, low, four(row, group));
-                                    *dot = _mm512_dpbusd_epi32(*dot, high, four(row, group + 4));
-                                }
-                            } else {
-                                for row in 0..ROWS {
-                                    let dot = &mut dots[row][part];
-                                    *dot = _mm512_dpbusd_epi32(*dot, stored, four(row, group));
-                                }
-                            }
-                        }
-                    }
-                    for part in 0..PANELS {
-                        let place = ((panel + part) * self.blocks + at) * PANEL;
-                        let halves = |all: &[half::f16]| {
-                            _mm512_cvtph_ps(_mm256_loadu_si256(all.as_ptr().add(place).cast()))
-                        };
-                        let scales = halves(&w.scales);
-                        for row in 0..ROWS {
-                            let place = (first + row) * self.blocks + at;
-                            let scale = *x.scales.as_ptr().add(place);
-                            let factor = _mm512_mul_ps(scales, _mm512_set1_ps(scale));
-                            let dot = _mm512_cvtepi32_ps(dots[row][part]);
-                            sums[row][part] = _mm512_fmadd_ps(dot, factor, sums[row][part]);
-                        }
-                        if OFFSET {
-                            let offsets = halves(&w.offsets);
-                            for row in 0..ROWS {
-                                let place = (first + row) * self.blocks + at;
-                                let whole = *x.scales.as_ptr().add(place)
-                                    * *x.sums.as_ptr().add(place) as f32;
-                                let whole = _mm512_set1_ps(whole);
-                                sums[row][part] = _mm512_fmadd_ps(offsets, whole, sums[row][part]);
-                            }
-                        }
-                    }
-                }
-            }
-            for (row, sums) in sums.iter().enumerate() {
-                for (part, sums) in sums.iter().enumerate() {
-                    let mut out = [0.0; PANEL];
-                    // SAFETY: there is room for sixteen.
-                    unsafe { _mm512_storeu_ps(out.as_mut_ptr(), *sums) };
-                    self.write(first + row, panel + part, &out);
-                }
-            }
-        }
-
-        #[target_feature(enable = "avx2,fma,f16c")]
-        pub(super) fn with_avx2<const FOUR: bool, const OFFSET: bool>(self) {
-            for panel in self.first..self.first + WIDE {
-                let mut row = 0;
-                while row < self.rows {
-                    if self.rows - row >= 2 {
-                        self.tile_avx2::<FOUR, OFFSET, 2>(row, panel);
-                        row += 2;
-                    } else {
-                        self.tile_avx2::<FOUR, OFFSET, 1>(row, panel);
-                        row += 1;
-                    }
-                }
-            }
-        }
-
-        #[target_feature(enable = "avx2,fma,f16c")]
-        fn tile_avx2<const FOUR: bool, const OFFSET: bool, const ROWS: usize>(
-            &self,
-            first: usize,
-            panel: usize,
-        ) {
-            let x = self.x;
-            assert!(x.is_of(self.rows, self.blocks) && first + ROWS <= self.rows);
-            let ones = _mm256_set1_epi16(1);
-            let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
-            for at in 0..self.blocks {
-                let (quants, scales, offsets) = self.block(panel, at);
-                let mut dots = [[_mm256_setzero_si256(); 2]; ROWS];
-                for (row, dots) in dots.iter_mut().enumerate() {
-                    let place = (first + row) * self.blocks + at;
-                    // Weights of 8 bits get their sign back below.
-                    let beginning = match FOUR {
-                        true => self.beginning::<FOUR, OFFSET>(place),
-                        false => 0,
-                    };
-                    *dots = [_mm256_set1_epi32(beginning); 2];
-                }
-                for group in 0..8 {
-                    for half in 0..2 {
-                        let place = if FOUR { group % 4 } else { group } * 64 + half * 32;
-                        // SAFETY: a block has 512 bytes, or 256 of 4 bits.
-                        let stored =
-                            unsafe { _mm256_loadu_si256(quants.as_ptr().add(place).cast()) };
-                        let stored = match (FOUR, group < 4) {
-                            (false, _) => _mm256_xor_si256(stored, _mm256_set1_epi8(-128)),
-                            (true, true) => _mm256_and_si256(stored, _mm256_set1_epi8(15)),
-                            (true, false) => _mm256_and_si256(
-                                _mm256_srli_epi16::<4>(stored),
-                                _mm256_set1_epi8(15),
-                            ),
-                        };
-                        let size = _mm256_abs_epi8(stored);
-                        for (row, dots) in dots.iter_mut().enumerate() {
-                            let place = ((first + row) * self.blocks + at) * BLOCK + group * 4;
-                            // SAFETY: each block of a row has 32 numbers.
-                            let four = unsafe {
-                                x.quants.as_ptr().add(place).cast::<i32>().read_unaligned()
-                            };
-                            // Pairs of at most 128 · 127 do not overflow 16 bits.
-                            let signed = _mm256_sign_epi8(_mm256_set1_epi32(four), stored);
-                            let pairs = _mm256_maddubs_epi16(size, signed);
-                            let fours = _mm256_madd_epi16(pairs, ones);
-                            dots[half] = _mm256_add_epi32(dots[half], fours);
-                        }
-                    }
-                }
-                for half in 0..2 {
-                    let halves = |all: &[half::f16; PANEL]| {
-                        // SAFETY: there are eight more.
-                        _mm256_cvtph_ps(unsafe {
-                            _mm_loadu_si128(all.as_ptr().add(half * 8).cast())
-                        })
-                    };
-                    let scales = halves(scales);
-                    for row in 0..ROWS {
-                        let place = (first + row) * self.blocks + at;
-                        let scale = x.scales[place];
-                        let factor = _mm256_mul_ps(scales, _mm256_set1_ps(scale));
-                        let dot = _mm256_cvtepi32_ps(dots[row][half]);
-                        sums[row][half] = _mm256_fmadd_ps(dot, factor, sums[row][half]);
-                        if let Some(offsets) = offsets.filter(|_| OFFSET) {
-                            let whole = _mm256_set1_ps(scale * x.sums[place] as f32);
-                            sums[row][half] =
-                                _mm256_fmadd_ps(halves(offsets), whole, sums[row][half]);
-                        }
-                    }
-                }
-            }
-            for (row, sums) in sums.iter().enumerate() {
-                let mut out = [0.0; PANEL];
-                // SAFETY: there is room for sixteen.
-                unsafe {
-                    _mm256_storeu_ps(out.as_mut_ptr(), sums[0]);
-                    _mm256_storeu_ps(out.as_mut_ptr().add(8), sums[1]);
-                }
-                self.write(first + row, panel, &out);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use std::convert::Infallible;
 
     use super::super::dense::tests::numbers;
     use super::*;
@@ -560,17 +336,19 @@ mod tests {
         ) {
             let kind = [BlockKind::Eight, BlockKind::Four, BlockKind::FourOffset][kind as usize];
             let w = numbers(seed ^ 7, outputs * inputs.div_ceil(BLOCK) * BLOCK);
-            let weights = BlockWeights::new(kind, outputs, inputs, |output, at| {
-                let own = &w[(output * inputs.div_ceil(BLOCK) + at) * BLOCK..][..BLOCK];
-                match kind {
-                    BlockKind::Eight => Block::eight_bits(own),
-                    _ => Block {
-                        quants: std::array::from_fn(|k| ((own[k] + 1.0) * 7.99) as u8),
-                        scale: f16::from_f32(own[0] / 15.0),
-                        offset: f16::from_f32(own[1]),
-                    },
-                }
-            });
+            let row = inputs.div_ceil(BLOCK) * BLOCK;
+            let block = |own: &[f32]| match kind {
+                BlockKind::Eight => Block::eight_bits(own),
+                _ => Block {
+                    quants: std::array::from_fn(|k| ((own[k] + 1.0) * 7.99) as u8),
+                    scale: f16::from_f32(own[0] / 15.0),
+                    offset: f16::from_f32(own[1]),
+                },
+            };
+            let rows_of = |rows: Range<usize>| {
+                Ok::<_, Infallible>(w[rows.start * row..rows.end * row].chunks(BLOCK).map(block).collect())
+            };
+            let Ok(weights) = BlockWeights::new(kind, outputs, inputs, rows_of);
             let x = numbers(seed, rows * inputs);
             let mut quantized = QuantizedRows::default();
             quantized.fill(&x, inputs);
@@ -603,7 +381,11 @@ mod tests {
     #[test]
     fn eight_bits_keep_what_they_can_and_take_little_more_than_a_byte() {
         let w = numbers(3, 64 * 256);
-        let weights = BlockWeights::eight_bits(&w, 256);
+        let rounded = |rows: Range<usize>| {
+            let rows = w[rows.start * 256..rows.end * 256].chunks(BLOCK);
+            Ok::<_, Infallible>(rows.map(Block::eight_bits).collect())
+        };
+        let Ok(weights) = BlockWeights::new(BlockKind::Eight, 64, 256, rounded);
         let mut own = vec![0.0; 256];
         for (output, wanted) in w.chunks_exact(256).enumerate() {
             weights.row(output, &mut own);
@@ -612,5 +394,14 @@ mod tests {
             }
         }
         assert_eq!(weights.bytes() * 32, 64 * 256 * 34);
+    }
+
+    #[test]
+    fn damaged_weights_stay_damaged() {
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut own = [0.5; BLOCK];
+            own[7] = odd;
+            assert!(!Block::eight_bits(&own).scale.is_finite(), "{odd}");
+        }
     }
 }
