@@ -39,6 +39,16 @@ pub enum Error {
         /// The method's name.
         method: &'static str,
     },
+    /// The selection goes by what the policy tells of its tokens, and it tells nothing.
+    #[error(
+        "{selection} goes by the policy's tokens and their probabilities, and it told none on problem {problem}; select by majority"
+    )]
+    Untold {
+        /// The selection's name.
+        selection: String,
+        /// The problem's id.
+        problem: String,
+    },
     /// The policy failed.
     #[error("the policy failed on problem {problem}")]
     Policy {

@@ -22,6 +22,7 @@ mod model_info;
 mod model_table;
 mod nearest;
 pub mod number;
+mod parameters;
 mod policy;
 mod search;
 mod seed;

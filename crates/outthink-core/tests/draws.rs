@@ -341,7 +341,7 @@ fn a_cut_off_solution_votes_without_rewards_only() {
     let solutions = tree.solutions();
     assert_eq!(solutions[0].rewards, [0.9, 0.1]);
     assert!(solutions[1].rewards.is_empty());
-    for selection in Selection::all().filter(|&selection| selection != Selection::Majority) {
+    for selection in Selection::rewarded().filter(|&selection| selection != Selection::Majority) {
         let chosen = chosen_by(selection, &solutions, &AfterEquals).unwrap();
         assert_eq!(
             (&*chosen.answer, chosen.agreement),

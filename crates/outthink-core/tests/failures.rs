@@ -305,7 +305,7 @@ proptest! {
             let rewards = if scored { solution.steps.len() } else { 0 };
             prop_assert_eq!(solution.rewards.len(), rewards);
         }
-        for selection in Selection::all() {
+        for selection in Selection::rewarded() {
             if let Some(chosen) = chosen_by(selection, &solutions, &AfterEquals) {
                 prop_assert!(0.0 < chosen.agreement && chosen.agreement <= 1.0);
             }

@@ -326,7 +326,7 @@ async fn choose(
     };
     let mut best: Option<(usize, f64)> = None;
     for (index, solution) in solutions.iter().enumerate() {
-        if let Some(score) = scoring.score(&solution.rewards)
+        if let Some(score) = scoring.of(solution)
             && best.is_none_or(|(_, before)| score > before)
         {
             best = Some((index, score));

@@ -2,7 +2,7 @@
 #![allow(missing_docs, reason = "a benchmark has no interface")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use outthink_core::Selection;
+use outthink_core::{Scoring, Selection, Voting};
 use outthink_lab::{Factorials, GradedSample, Values, chances};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -21,6 +21,7 @@ fn pool(seed: u64) -> Vec<GradedSample> {
             class: Some(if right { 0 } else { wrong }),
             right,
             scores: Some(scores.into()),
+            told: None,
         }
     };
     (0..256).map(sample).collect()
@@ -30,8 +31,13 @@ fn analysis(criterion: &mut Criterion) {
     let pools: Vec<Vec<GradedSample>> = (0..500).map(pool).collect();
     let budgets: Vec<usize> = (0..9).map(|power| 1 << power).collect();
     // The paper's seven: majority and {min, last, mean} × {max, vote}.
-    let rules: Vec<Selection> = Selection::all()
-        .filter(|rule| !rule.to_string().starts_with("product"))
+    let rules: Vec<Selection> = Selection::rewarded()
+        .filter(|rule| match rule {
+            Selection::Majority => true,
+            Selection::Scored(scoring, voting) => {
+                *scoring != Scoring::PRODUCT && [Voting::MAX, Voting::VOTE].contains(voting)
+            }
+        })
         .collect();
     assert_eq!(rules.len(), 7);
     let factorials = Factorials::to(256);

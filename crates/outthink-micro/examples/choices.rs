@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let right = block_on(right).unwrap_or_default();
             right.into_iter().filter(|&right| right).count()
         };
-        let selections: Vec<String> = Selection::all()
+        let selections: Vec<String> = Selection::rewarded()
             .filter(|&s| s == Selection::Majority || method.needs_verifier())
             .map(|s| format!("{s} {:.1}", 100.0 * correct(s) as f64 / problems as f64))
             .collect();

@@ -94,8 +94,7 @@ impl Candidate {
     pub fn is_sound(&self) -> bool {
         let beams = self.method.has_width() == self.width.is_some();
         let by_reward = self.stopping.is_some_and(Stopping::needs_rewards);
-        let rewarded =
-            !by_reward || (self.verifier.is_some() && self.selection != Selection::Majority);
+        let rewarded = !by_reward || (self.verifier.is_some() && self.selection.needs_rewards());
         let rising = self.rungs.windows(2).all(|two| two[0] < two[1]);
         let below = |rung: &usize| *rung < self.budget && self.at(*rung).plan().is_ok();
         let climbs = !self.rungs.is_empty() && rising && self.rungs.iter().all(below);

@@ -152,7 +152,7 @@ fn ended(
     let said = chosen.predicted?;
     let agreement = answer?.agreement;
     let votes = |solution: &Solution| {
-        let scored = selection == Selection::Majority || !solution.rewards.is_empty();
+        let scored = selection == Selection::Majority || selection.score(solution).is_some();
         scored && answers.extract(&tree.problem, &solution.text()).is_some()
     };
     let solutions = tree.solutions().into_iter().filter(votes);
@@ -166,16 +166,14 @@ fn ended(
     })
 }
 
-/// The reward of the best solution with an answer, for selections that score.
+/// The reward of the best solution with an answer, for selections by rewards.
 fn reward(
     selection: Selection,
     answer: &outthink_core::Chosen,
     solutions: &[Solution],
 ) -> Option<f64> {
-    match selection {
-        Selection::Majority => None,
-        Selection::Scored(scoring, _) => scoring.score(&solutions.get(answer.solution)?.rewards),
-    }
+    let best = solutions.get(answer.solution)?;
+    selection.needs_rewards().then(|| selection.score(best))?
 }
 
 fn whole(method: AnyMethod, draws: usize) -> Result<Plan, outthink_core::Error> {

@@ -321,10 +321,7 @@ pub(crate) fn write(
             })
             .collect(),
         answer: domain.extract(problem, &solution.text()),
-        score: match selection {
-            Selection::Majority => None,
-            Selection::Scored(scoring, _) => scoring.score(&solution.rewards),
-        },
+        score: selection.score(solution),
         count: solution.count,
     }
 }

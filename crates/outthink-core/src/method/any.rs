@@ -1,7 +1,6 @@
 //! Any method, by its name: the table that everything else goes through.
 
 use std::any::TypeId;
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -11,6 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Allocator, BUILT_IN, Method, Parameters, Plan, Traits};
+use crate::parameters::Settings;
 use crate::{Sampling, Until, did_you_mean};
 
 /// A method, known by its name and, where they are not the usual ones, its parameters: `beam`, `rebase:temperature=0.2`. It is
@@ -31,19 +31,10 @@ struct Registered {
     of: TypeId,
 }
 
-/// Methods that were registered, and those with parameters that somebody named. They last as long as the program, as names do.
-static ADDED: RwLock<Added> = RwLock::new(Added {
-    registered: Vec::new(),
-    with_parameters: None,
-});
-
-struct Added {
-    registered: Vec<Registered>,
-    with_parameters: Option<HashMap<String, AnyMethod>>,
-}
-
-/// Most settings of parameters that a program may name: they stay in memory, and names may come from outside.
-const MOST_SETTINGS: usize = 4096;
+/// Methods that were registered.
+static ADDED: RwLock<Vec<Registered>> = RwLock::new(Vec::new());
+/// Methods with parameters that somebody named.
+static SETTINGS: Settings<AnyMethod> = Settings::new();
 
 impl AnyMethod {
     pub(super) const fn new(named: &'static Named) -> Self {
@@ -54,7 +45,7 @@ impl AnyMethod {
     pub fn all() -> Vec<Self> {
         let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
         let mut all = BUILT_IN.to_vec();
-        all.extend(added.registered.iter().map(|own| own.method));
+        all.extend(added.iter().map(|own| own.method));
         all
     }
 
@@ -83,7 +74,7 @@ impl AnyMethod {
             own.of == of && own.method.0.method.parameters() == method.parameters()
         };
         let taken = |own: &Self| own.0.written == name || own.0.method.aliases().contains(&name);
-        if let Some(known) = added.registered.iter().find(|own| taken(&own.method)) {
+        if let Some(known) = added.iter().find(|own| taken(&own.method)) {
             return match same(&known) {
                 true => Ok(known.method),
                 false => Err(format!("there is another method `{name}` already")),
@@ -95,7 +86,7 @@ impl AnyMethod {
         let method: &'static dyn Method = Box::leak(Box::new(method));
         let written = name;
         let own = Self(Box::leak(Box::new(Named { method, written })));
-        added.registered.push(Registered { method: own, of });
+        added.push(Registered { method: own, of });
         Ok(own)
     }
 
@@ -108,22 +99,13 @@ impl AnyMethod {
             return Ok(self);
         }
         let written = format!("{name}:{own}");
-        let mut added = ADDED.write().unwrap_or_else(PoisonError::into_inner);
-        let settings = added.with_parameters.get_or_insert_default();
-        if let Some(known) = settings.get(&written) {
-            return Ok(*known);
-        }
-        if settings.len() == MOST_SETTINGS {
-            return Err(fail(format!(
-                "{MOST_SETTINGS} settings have been named already, and that is the most"
-            )));
-        }
-        let any = Self(Box::leak(Box::new(Named {
-            method: Box::leak(method),
-            written: String::leak(written.clone()),
-        })));
-        settings.insert(written, any);
-        Ok(any)
+        let leaked = |written, _| {
+            Self(Box::leak(Box::new(Named {
+                method: Box::leak(method),
+                written,
+            })))
+        };
+        SETTINGS.named(written, leaked).map_err(fail)
     }
 
     /// The name that [`FromStr`] reads, parameters included.
@@ -198,7 +180,7 @@ impl AnyMethod {
         // Sorting looks here often, and what is registered lies behind a lock.
         let place = BUILT_IN.iter().position(named).unwrap_or_else(|| {
             let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
-            let registered = added.registered.iter().position(|own| named(&own.method));
+            let registered = added.iter().position(|own| named(&own.method));
             registered.map_or(usize::MAX, |place| BUILT_IN.len() + place)
         });
         (place, self.0.written)

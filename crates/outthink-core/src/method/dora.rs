@@ -24,11 +24,11 @@ use std::hash::Hasher;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
-use super::parameters::above_zero;
 use super::resampling::exponentials;
 use super::{
     Allocator, AnyMethod, Branch, Grown, Method, Named, Parameters, Plan, Traits, counted,
 };
+use crate::parameters::above_zero;
 use crate::{NodeId, Stop, Tree};
 
 /// With the temperatures of the authors' code (WangXinglin/DORA).

@@ -14,10 +14,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::parameters::above_zero;
 use super::particle_filtering::{Particles, in_particles};
 use super::resampling::effective_size;
 use super::{Allocator, AnyMethod, Method, Named, Parameters, Plan, Traits};
+use crate::parameters::above_zero;
 
 /// With the bounds of the paper.
 const USUAL: EntropicParticleFiltering = EntropicParticleFiltering {

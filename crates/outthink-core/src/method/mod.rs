@@ -15,7 +15,6 @@ mod granularity;
 mod lookahead;
 mod majority;
 mod one_shot;
-mod parameters;
 mod particle_filtering;
 mod plan;
 mod rebase;
@@ -35,11 +34,12 @@ pub use dvts::DVTS;
 pub use entropic_particle_filtering::ENTROPIC_PARTICLE_FILTERING;
 pub use lookahead::LOOKAHEAD;
 pub use majority::MAJORITY;
-pub use parameters::Parameters;
 pub use particle_filtering::PARTICLE_FILTERING;
 pub use plan::{Finished, Plan};
 pub use rebase::REBASE;
 pub use value_guided_search::VALUE_GUIDED_SEARCH;
+
+pub use crate::parameters::Parameters;
 
 /// The table of methods, in the order in which they are listed and sorted. A new one is a file and a line here.
 const BUILT_IN: &[AnyMethod] = &[

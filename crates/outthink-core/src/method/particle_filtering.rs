@@ -19,11 +19,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::entropic_particle_filtering::Annealing;
-use super::parameters::above_zero;
 use super::resampling::{Chance, exponentials, logit, systematic};
 use super::{
     Allocator, AnyMethod, Branch, Grown, Method, Named, Parameters, Plan, Traits, counted,
 };
+use crate::parameters::above_zero;
 use crate::{Limits, NodeId, Stop, Tree};
 
 /// With the temperature of the authors' code.

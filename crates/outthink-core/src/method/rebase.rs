@@ -13,8 +13,8 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::parameters::above_zero;
 use super::{Allocator, AnyMethod, Branch, Grown, Method, Named, Parameters, Plan, Traits, ranked};
+use crate::parameters::above_zero;
 use crate::{NodeId, Stop, Tree};
 
 /// With the temperature of the authors' code (thu-wyz/inference_scaling): the lower, the more goes to the best steps.

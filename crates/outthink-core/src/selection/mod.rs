@@ -4,8 +4,10 @@
 //! [`Scoring::register`] and [`Voting::register`] put one's own beside those that come with outthink.
 
 mod score;
+mod scores;
 mod table;
 mod vote;
+mod votes;
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,22 +27,37 @@ pub enum Selection {
 }
 
 impl Selection {
-    /// All selections: majority, then every score with every vote.
+    /// All selections: majority, then every score with every vote that is meant for it, in their usual settings.
     pub fn all() -> impl Iterator<Item = Self> {
         let scored = Scoring::all().into_iter().flat_map(|scoring| {
             let votes = Voting::all().into_iter();
-            votes.map(move |voting| Self::Scored(scoring, voting))
+            let meant = votes.filter(move |voting| voting.suits(scoring.signal()));
+            meant.map(move |voting| Self::Scored(scoring, voting))
         });
         std::iter::once(Self::Majority).chain(scored)
     }
 
     /// Those that a verifier's rewards are enough for, and majority: what a study reads from its stored samples.
     pub fn rewarded() -> impl Iterator<Item = Self> {
-        let enough = |own: &Self| match own {
-            Self::Majority => true,
-            Self::Scored(scoring, _) => scoring.signal() == Signal::Rewards,
+        Self::all().filter(|own| *own == Self::Majority || own.needs_rewards())
+    }
+
+    /// Those that need no verifier: majority, and what goes by what the policy tells.
+    pub fn told() -> impl Iterator<Item = Self> {
+        Self::all().filter(|own| !own.needs_rewards())
+    }
+
+    /// Itself, and the other settings of its vote or of its score that a tuner tries.
+    pub fn tried(self) -> Vec<Self> {
+        let Self::Scored(scoring, voting) = self else {
+            return vec![self];
         };
-        Self::all().filter(enough)
+        let votes = voting.tried().into_iter();
+        let scores = scoring.tried().into_iter().skip(1);
+        votes
+            .map(|voting| Self::Scored(scoring, voting))
+            .chain(scores.map(|scoring| Self::Scored(scoring, voting)))
+            .collect()
     }
 
     /// Does it need a verifier's rewards?
@@ -48,11 +65,36 @@ impl Selection {
         matches!(self, Self::Scored(scoring, _) if scoring.signal() == Signal::Rewards)
     }
 
-    /// Its place among [`Selection::all`] by score, then vote: what it is sorted by.
-    pub fn place(self) -> (usize, usize) {
+    /// Its place among [`Selection::all`] by score, then vote, each with its setting: what it is sorted by.
+    pub fn place(self) -> [(usize, usize); 2] {
         match self {
-            Self::Majority => (0, 0),
-            Self::Scored(scoring, voting) => (1 + scoring.place(), voting.place()),
+            Self::Majority => [(0, 0); 2],
+            Self::Scored(scoring, voting) => {
+                let (place, setting) = scoring.place();
+                [(1 + place, setting), voting.place()]
+            }
+        }
+    }
+
+    /// Does it go by what the policy tells, where nothing was told of any of these?
+    fn is_untold(self, solutions: &[Solution]) -> bool {
+        let Self::Scored(scoring, _) = self else {
+            return false;
+        };
+        let mut steps = solutions.iter().flat_map(|own| &own.steps);
+        let told = match scoring.signal() {
+            Signal::Rewards => return false,
+            Signal::Tokens => steps.any(|step| !step.stats.is_empty()),
+            Signal::Length => steps.any(|step| !step.tokens.is_empty()),
+        };
+        !told && !solutions.is_empty()
+    }
+
+    /// The score of a solution, for selections that score.
+    pub fn score(self, solution: &Solution) -> Option<f64> {
+        match self {
+            Self::Majority => None,
+            Self::Scored(scoring, _) => scoring.of(solution),
         }
     }
 
@@ -61,7 +103,7 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// The domain failed.
+    /// The domain failed, or the policy told nothing of what the selection goes by.
     pub async fn choose(
         self,
         problem: &Problem,
@@ -89,13 +131,19 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// The domain failed.
+    /// The domain failed, or the policy told nothing of what the selection goes by.
     pub async fn tally(
         self,
         problem: &Problem,
         solutions: &[Solution],
         domain: &dyn Domain,
     ) -> Result<Vec<Ballot>, Error> {
+        if self.is_untold(solutions) {
+            return Err(Error::Untold {
+                selection: self.to_string(),
+                problem: problem.id.clone(),
+            });
+        }
         let found: Vec<(usize, String, f64)> = solutions
             .iter()
             .enumerate()
@@ -205,7 +253,7 @@ impl fmt::Display for Selection {
 impl FromStr for Selection {
     type Err = String;
 
-    /// Reads a name in upper or lower case, also with search-and-learn's `avg` and `prod`.
+    /// Reads a name in upper or lower case, also with search-and-learn's `avg` and `prod`; parameters follow a colon.
     fn from_str(name: &str) -> Result<Self, String> {
         let plain = name.trim().to_lowercase().replace('_', "-");
         let plain = match plain.split_once('-') {
@@ -213,17 +261,25 @@ impl FromStr for Selection {
             Some(("prod", voting)) => format!("product-{voting}"),
             _ => plain,
         };
+        if plain == "majority" {
+            return Ok(Self::Majority);
+        }
+        // A parameter may have a hyphen as well: the one that counts has a score before it and a vote behind it.
+        for (place, _) in plain.match_indices('-') {
+            let (score, vote) = (&plain[..place], &plain[place + 1..]);
+            if let (Some(scoring), Some(voting)) = (Scoring::named(score), Voting::named(vote)) {
+                return Ok(Self::Scored(scoring?, voting?));
+            }
+        }
         let known: Vec<String> = Self::all().map(|own| own.to_string()).collect();
-        let place = known.iter().position(|own| *own == plain);
-        place
-            .and_then(|place| Self::all().nth(place))
-            .ok_or_else(|| {
-                let meant = did_you_mean(&plain, known.iter().map(String::as_str));
-                format!(
-                    "unknown selection `{name}` (one of {}){meant}",
-                    known.join(", ")
-                )
-            })
+        let meant = did_you_mean(&plain, known.iter().map(String::as_str));
+        let scores: Vec<&str> = Scoring::all().into_iter().map(Scoring::name).collect();
+        let votes: Vec<&str> = Voting::all().into_iter().map(Voting::name).collect();
+        Err(format!(
+            "unknown selection `{name}` (majority, or SCORE-VOTE, the score one of {} and the vote one of {}){meant}",
+            scores.join(", "),
+            votes.join(", ")
+        ))
     }
 }
 
@@ -234,12 +290,24 @@ mod tests {
     #[test]
     fn every_scoring_stands_at_its_place_and_every_selection_once() {
         for (place, scoring) in Scoring::all().into_iter().enumerate() {
-            assert_eq!(scoring.place(), place);
+            assert_eq!(scoring.place(), (place, 0));
         }
         let all: Vec<Selection> = Selection::all().collect();
         for selection in &all {
             assert_eq!(all.iter().filter(|own| *own == selection).count(), 1);
             assert_eq!(selection.to_string().parse(), Ok(*selection));
+            let tried = selection.tried();
+            let settings = |(name, count)| format!("{name}: {count} settings");
+            let own = (selection.to_string(), tried.len());
+            let Selection::Scored(scoring, voting) = selection else {
+                continue;
+            };
+            let all = scoring.0.item.settings().len() + voting.0.item.settings().len();
+            assert_eq!(tried.len(), 1 + all, "{}", settings(own));
+            for setting in tried {
+                assert_eq!(setting.to_string().parse(), Ok(setting));
+                assert_eq!(setting == *selection, setting.place() == selection.place());
+            }
         }
     }
 }

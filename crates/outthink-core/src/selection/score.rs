@@ -2,8 +2,10 @@
 
 use std::sync::{PoisonError, RwLock};
 
+use super::scores::{self, BUILT_IN};
 use super::table::{Entry, handle};
-use crate::{Solution, TokenStats};
+use crate::parameters::{Parameters, Settings};
+use crate::{Solution, Stop, TokenStats};
 
 /// What speaks for a solution.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +14,8 @@ pub struct Signals<'a> {
     pub rewards: &'a [f64],
     /// What the policy told of its tokens.
     pub tokens: &'a TokenStats,
+    /// How many tokens were drawn until it was finished; none where nobody told, or it was cut off.
+    pub length: Option<usize>,
 }
 
 /// What a score is made of.
@@ -21,6 +25,8 @@ pub enum Signal {
     Rewards,
     /// Token statistics, which the policy tells.
     Tokens,
+    /// How many tokens it took.
+    Length,
 }
 
 /// Makes one score of a solution's signals; the higher, the better.
@@ -33,96 +39,97 @@ pub trait Score: Send + Sync {
         Signal::Rewards
     }
 
+    /// Its parameters with their values.
+    fn parameters(&self) -> Parameters {
+        Parameters::default()
+    }
+
+    /// The same with other values of its parameters, or why they cannot be.
+    fn with(&self, parameters: &Parameters) -> Result<Box<dyn Score>, String> {
+        Err(parameters.unknown_to(self.name()))
+    }
+
+    /// Other settings that a tuner tries, as they are written.
+    fn settings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The score; none where the signal is missing, and then the solution does not vote.
     fn score(&self, signals: &Signals<'_>) -> Option<f64>;
 }
 
-/// Any [`Score`], by its name.
+/// Any [`Score`], by its name and, where they are not the usual ones, its parameters: `last`, `group:window=64`.
 #[derive(Clone, Copy)]
-pub struct Scoring(&'static Entry<dyn Score>);
+pub struct Scoring(pub(super) &'static Entry<dyn Score>);
 
-handle!(Scoring of Score, BUILT_IN and ADDED);
+handle!(Scoring of Score, BUILT_IN, ADDED and SETTINGS);
 
-/// The table of scores. A new one is a type and a line here.
-static BUILT_IN: [Scoring; 4] = [Scoring::MIN, Scoring::LAST, Scoring::MEAN, Scoring::PRODUCT];
 static ADDED: RwLock<Vec<Scoring>> = RwLock::new(Vec::new());
+static SETTINGS: Settings<Scoring> = Settings::new();
 
 impl Scoring {
     /// The lowest reward.
-    pub const MIN: Self = Self(&Entry::built_in(&Min, "min", 0));
+    pub const MIN: Self = scores::MIN;
     /// The newest reward.
-    pub const LAST: Self = Self(&Entry::built_in(&Last, "last", 1));
+    pub const LAST: Self = scores::LAST;
     /// The average reward.
-    pub const MEAN: Self = Self(&Entry::built_in(&Mean, "mean", 2));
+    pub const MEAN: Self = scores::MEAN;
     /// The product of all rewards.
-    pub const PRODUCT: Self = Self(&Entry::built_in(&Product, "product", 3));
+    pub const PRODUCT: Self = scores::PRODUCT;
+
+    /// Those that are made of rewards, in every setting that is tried.
+    pub fn rewarded() -> Vec<Self> {
+        let own = |scoring: &Self| scoring.signal() == Signal::Rewards;
+        let all = Self::all().into_iter().filter(own);
+        all.flat_map(Self::tried).collect()
+    }
+
+    /// Those that are made of what the policy tells, in every setting that is tried.
+    pub fn told() -> Vec<Self> {
+        let own = |scoring: &Self| scoring.signal() != Signal::Rewards;
+        let all = Self::all().into_iter().filter(own);
+        all.flat_map(Self::tried).collect()
+    }
 
     /// One score for a solution's rewards; none for no rewards.
     pub fn score(self, rewards: &[f64]) -> Option<f64> {
-        let tokens = &TokenStats::default();
-        self.0.item.score(&Signals { rewards, tokens })
+        self.read(&Signals {
+            rewards,
+            tokens: &TokenStats::default(),
+            length: None,
+        })
+    }
+
+    /// One score for what speaks for a solution; what is no number is none.
+    pub fn read(self, signals: &Signals<'_>) -> Option<f64> {
+        self.0.item.score(signals).filter(|score| !score.is_nan())
     }
 
     /// A solution's score.
     pub fn of(self, solution: &Solution) -> Option<f64> {
+        let rewards = &solution.rewards;
+        let steps = || solution.steps.iter().map(AsRef::as_ref);
         match self.signal() {
-            Signal::Rewards => self.score(&solution.rewards),
-            Signal::Tokens => self.0.item.score(&Signals {
-                rewards: &solution.rewards,
-                tokens: &TokenStats::joined(solution.steps.iter().map(AsRef::as_ref)),
+            Signal::Rewards => self.score(rewards),
+            Signal::Tokens => self.read(&Signals {
+                rewards,
+                tokens: &TokenStats::joined(steps()),
+                length: None,
             }),
+            Signal::Length => {
+                let tokens = steps().map(|step| step.tokens.len()).sum();
+                let told = tokens > 0 && solution.stop != Stop::Length;
+                self.read(&Signals {
+                    rewards,
+                    tokens: &TokenStats::default(),
+                    length: told.then_some(tokens),
+                })
+            }
         }
     }
 
     /// What it is made of.
     pub fn signal(self) -> Signal {
         self.0.item.signal()
-    }
-}
-
-struct Min;
-struct Last;
-struct Mean;
-struct Product;
-
-impl Score for Min {
-    fn name(&self) -> &'static str {
-        "min"
-    }
-
-    fn score(&self, signals: &Signals<'_>) -> Option<f64> {
-        signals.rewards.iter().copied().reduce(f64::min)
-    }
-}
-
-impl Score for Last {
-    fn name(&self) -> &'static str {
-        "last"
-    }
-
-    fn score(&self, signals: &Signals<'_>) -> Option<f64> {
-        signals.rewards.last().copied()
-    }
-}
-
-impl Score for Mean {
-    fn name(&self) -> &'static str {
-        "mean"
-    }
-
-    fn score(&self, signals: &Signals<'_>) -> Option<f64> {
-        let rewards = signals.rewards;
-        (!rewards.is_empty()).then(|| rewards.iter().sum::<f64>() / rewards.len() as f64)
-    }
-}
-
-impl Score for Product {
-    fn name(&self) -> &'static str {
-        "product"
-    }
-
-    fn score(&self, signals: &Signals<'_>) -> Option<f64> {
-        let rewards = signals.rewards;
-        (!rewards.is_empty()).then(|| rewards.iter().product())
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::{PoisonError, RwLock};
 
+use super::score::Signal;
 use super::table::{Entry, handle};
+use super::votes::{self, BUILT_IN};
+use crate::parameters::{Parameters, Settings};
 
 /// A solution with an answer and a score.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,81 +66,61 @@ pub trait Vote: Send + Sync {
         Reads::All
     }
 
+    /// Is it meant for scores that are made of this? Studies read it from, and tuners try it with, those alone; by name it goes
+    /// with any score.
+    fn suits(&self, _signal: Signal) -> bool {
+        true
+    }
+
+    /// Its parameters with their values.
+    fn parameters(&self) -> Parameters {
+        Parameters::default()
+    }
+
+    /// The same with other values of its parameters, or why they cannot be.
+    fn with(&self, parameters: &Parameters) -> Result<Box<dyn Vote>, String> {
+        Err(parameters.unknown_to(self.name()))
+    }
+
+    /// Other settings that a tuner tries, as they are written.
+    fn settings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The weight of each of so many classes. `solutions` come in the order in which they were drawn, and each class has at least
     /// one.
     fn weights(&self, solutions: &[ScoredAnswer], classes: usize) -> Vec<f64>;
 }
 
-/// Any [`Vote`], by its name.
+/// Any [`Vote`], by its name and, where they are not the usual ones, its parameters: `vote`, `mob:m=4`.
 #[derive(Clone, Copy)]
-pub struct Voting(&'static Entry<dyn Vote>);
+pub struct Voting(pub(super) &'static Entry<dyn Vote>);
 
-handle!(Voting of Vote, BUILT_IN and ADDED);
+handle!(Voting of Vote, BUILT_IN, ADDED and SETTINGS);
 
-/// The table of votes. A new one is a type and a line here.
-static BUILT_IN: [Voting; 2] = [Voting::MAX, Voting::VOTE];
 static ADDED: RwLock<Vec<Voting>> = RwLock::new(Vec::new());
+static SETTINGS: Settings<Voting> = Settings::new();
 
 impl Voting {
     /// The answer of the best solution.
-    pub const MAX: Self = Self(&Entry::built_in(&Max, "max", 0));
+    pub const MAX: Self = votes::MAX;
     /// The answer whose solutions' scores add up highest.
-    pub const VOTE: Self = Self(&Entry::built_in(&Sum, "vote", 1));
+    pub const VOTE: Self = votes::VOTE;
 
     /// What it needs to know of an answer's scores.
     pub fn reads(self) -> Reads {
         self.0.item.reads()
     }
 
+    /// Is it meant for scores that are made of this?
+    pub fn suits(self, signal: Signal) -> bool {
+        self.0.item.suits(signal)
+    }
+
     /// The weight of each class; see [`Vote::weights`]. Whatever a vote returns, there is a weight for each class.
     pub fn weights(self, solutions: &[ScoredAnswer], classes: usize) -> Vec<f64> {
         let mut weights = self.0.item.weights(solutions, classes);
         weights.resize(classes, f64::NEG_INFINITY);
-        weights
-    }
-}
-
-struct Max;
-struct Sum;
-
-impl Vote for Max {
-    fn name(&self) -> &'static str {
-        "max"
-    }
-
-    fn reads(&self) -> Reads {
-        Reads::Best
-    }
-
-    fn weights(&self, solutions: &[ScoredAnswer], classes: usize) -> Vec<f64> {
-        let mut weights = vec![f64::NEG_INFINITY; classes];
-        for solution in solutions {
-            let weight = &mut weights[solution.class];
-            *weight = weight.max(solution.score);
-        }
-        weights
-    }
-}
-
-impl Vote for Sum {
-    fn name(&self) -> &'static str {
-        "vote"
-    }
-
-    fn reads(&self) -> Reads {
-        Reads::Sum
-    }
-
-    fn weights(&self, solutions: &[ScoredAnswer], classes: usize) -> Vec<f64> {
-        let mut weights = vec![0.0; classes];
-        for ScoredAnswer {
-            class,
-            score,
-            count,
-        } in solutions
-        {
-            weights[*class] += score * *count as f64;
-        }
         weights
     }
 }

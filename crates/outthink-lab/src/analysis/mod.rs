@@ -18,7 +18,8 @@ use crate::estimate::difficulty::Difficulty;
 use crate::estimate::interval::Interval;
 use crate::estimate::spent::Spent;
 use crate::estimate::votes::{
-    Chance, GradedSample, ceiling, chances, chances_in_any_order, with_rewards,
+    Chance, GradedSample, ceiling, chances, chances_in_any_order, told_rules, with_rewards,
+    with_told,
 };
 use crate::store::{Count, Store, StoreError, UnitRow};
 use crate::study::regrade::old_verdicts;
@@ -392,6 +393,8 @@ struct Pool {
     seed: u64,
     spent: Spent,
     votes: Vec<GradedSample>,
+    /// The rules that have something to go by without a verifier, beside majority.
+    told: Vec<Selection>,
     scored: Vec<(usize, Spent, Vec<GradedSample>)>,
 }
 
@@ -426,6 +429,7 @@ impl Pool {
             without: Vec::new(),
             ceiling: ceiling(&votes, budgets, factorials),
             majority: majority.into_iter().next().unwrap_or_default(),
+            told: of(&votes, &self.told),
             scored: self
                 .scored
                 .iter()
@@ -483,6 +487,7 @@ struct Curves {
     without: Vec<Self>,
     ceiling: Vec<Chance>,
     majority: Vec<Chance>,
+    told: Vec<Vec<Chance>>,
     scored: Vec<(usize, Vec<Vec<Chance>>)>,
 }
 
@@ -572,7 +577,7 @@ impl<'a> Collected<'a> {
                 .map(|(_, class, right)| GradedSample {
                     class,
                     right,
-                    scores: None,
+                    ..GradedSample::default()
                 })
                 .collect();
             if votes.is_empty() || votes.len() as u64 != took.spent.draws {
@@ -583,6 +588,16 @@ impl<'a> Collected<'a> {
                     took.spent.draws
                 )));
             }
+            // Nobody votes over one greedy sample.
+            let (votes, told) = match self.study.cells[cell].is_greedy() {
+                true => (votes, Vec::new()),
+                false => {
+                    let (stats, lengths) = (store.token_stats(unit.id)?, store.lengths(unit.id)?);
+                    let votes = with_told(votes, stats, &lengths);
+                    let told = told_rules(&votes);
+                    (votes, told)
+                }
+            };
             let mut scored = Vec::new();
             let of = (unit.cell.as_str(), unit.number, unit.seed);
             for (verifier, score) in scores.get(&of).into_iter().flatten() {
@@ -618,6 +633,7 @@ impl<'a> Collected<'a> {
                 seed: unit.id as u64,
                 spent: took.spent.clone(),
                 votes,
+                told,
                 scored,
             });
             if batch.len() == BATCH {
@@ -729,6 +745,11 @@ impl<'a> Collected<'a> {
                 let voted = each(&|own| Some(&own.majority));
                 for method in study.pool_methods(false) {
                     note(key(method, None, budget, majority), voted.clone());
+                    for (number, rule) in pool.told.iter().enumerate() {
+                        let chosen = each(&|own| own.told.get(number));
+                        let rule = Rule::Chosen(Choice(*rule));
+                        note(key(method, None, budget, rule), chosen);
+                    }
                 }
                 for (number, (verifier, _)) in curves.scored.iter().enumerate() {
                     let (.., votes) = &pool.scored[number];
@@ -756,6 +777,13 @@ impl<'a> Collected<'a> {
             for method in self.study.pool_methods(false) {
                 let key = key(method, None, budget, majority);
                 self.note(key, pool.problem, pool.run, voted, cost);
+            }
+            for (rule, curve) in pool.told.iter().zip(&curves.told) {
+                let rule = Rule::Chosen(Choice(*rule));
+                for method in self.study.pool_methods(false) {
+                    let key = key(method, None, budget, rule);
+                    self.note(key, pool.problem, pool.run, at(curve, place)?, cost);
+                }
             }
             for ((verifier, curves), (_, spent, votes)) in curves.scored.iter().zip(&pool.scored) {
                 if budget > pool.rewarded(votes) {
@@ -799,7 +827,7 @@ impl<'a> Collected<'a> {
             let votes = solutions.into_iter().map(|(_, class, right)| GradedSample {
                 class,
                 right,
-                scores: None,
+                ..GradedSample::default()
             });
             let votes = with_rewards(votes.collect(), store.rewards(unit.id)?);
             // A solution votes once for each draw that led to it.

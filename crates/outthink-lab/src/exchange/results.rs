@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::analysis::{HEADLINE, budgets};
 use crate::estimate::binomial::Factorials;
 use crate::estimate::spent::Spent;
-use crate::estimate::votes::{GradedSample, Tally, chances, numbered, with_rewards};
+use crate::estimate::votes::{GradedSample, Slots, Tally, chances, numbered, with_rewards};
 use crate::store::{Choice, Sample, Store, StoreError, UnitRow};
 use crate::study::{Cell, Config, Study, unit_id};
 
@@ -277,7 +277,7 @@ fn votes(samples: &[Sample]) -> Vec<GradedSample> {
     let vote = |sample: &Sample| GradedSample {
         class: sample.drawn.class,
         right: sample.drawn.correct,
-        scores: None,
+        ..GradedSample::default()
     };
     samples.iter().map(vote).collect()
 }
@@ -285,7 +285,7 @@ fn votes(samples: &[Sample]) -> Vec<GradedSample> {
 /// Fills in what a selection takes from these votes, which are the first of the samples.
 fn taken(row: &mut ResultRow, rule: Selection, samples: &[Sample], votes: &[GradedSample]) {
     let (own, classes) = numbered(votes);
-    let mut tally = Tally::new(classes);
+    let mut tally = Tally::new(classes, &Slots::new());
     let all: Vec<usize> = (0..own.len()).collect();
     tally.count(&own, &all);
     let taken = tally.taken(rule);

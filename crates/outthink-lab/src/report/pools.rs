@@ -196,11 +196,16 @@ impl PoolResult {
                 budget: 1,
                 ..chosen(MAJORITY, Selection::Majority)
             }),
-            "majority" => Some(chosen(MAJORITY, Selection::Majority)),
-            rule => Some(Key {
-                verifier: self.analysis.main_verifier(),
-                ..chosen(BEST_OF_N, rule.parse().ok()?)
-            }),
+            rule => {
+                let rule: Selection = rule.parse().ok()?;
+                Some(match rule.needs_rewards() {
+                    false => chosen(MAJORITY, rule),
+                    true => Key {
+                        verifier: self.analysis.main_verifier(),
+                        ..chosen(BEST_OF_N, rule)
+                    },
+                })
+            }
         }
     }
 
@@ -221,12 +226,10 @@ impl PoolResult {
     }
 
     fn rules(&self) -> Vec<String> {
-        let rewarded = Selection::rewarded().filter(|own| *own != Selection::Majority);
-        let mut rules: Vec<String> = vec!["pass".into(), "majority".into()];
-        if self.analysis.main_verifier().is_some() {
-            rules.extend(rewarded.map(|own| own.to_string()));
-        }
-        rules
+        let scored = self.analysis.main_verifier().is_some();
+        let known = Selection::all().filter(|own| scored || !own.needs_rewards());
+        let names = known.map(|own| own.to_string());
+        std::iter::once("pass".to_owned()).chain(names).collect()
     }
 
     fn items(&self) -> Vec<Item> {

@@ -22,9 +22,10 @@ impl Analysis {
         let verifiers = 0..self.study.verifiers.len();
         let mut rows = Vec::new();
         for policy in self.by_size() {
-            for rule in Selection::rewarded() {
-                let method = match rule {
-                    Selection::Majority if method.takes_pool() => MAJORITY,
+            for rule in Selection::all() {
+                // What needs no verifier is read from the pool itself.
+                let method = match rule.needs_rewards() {
+                    false if method.takes_pool() => MAJORITY,
                     _ => method,
                 };
                 let key = |verifier| self.key_by(policy, Some(verifier), method, largest, rule);

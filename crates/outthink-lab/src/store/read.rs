@@ -250,6 +250,22 @@ impl Store {
         Ok(drawn)
     }
 
+    /// How many tokens each solution of a unit took until it was finished; none where that is unknown or it was cut off.
+    pub(crate) fn lengths(&mut self, unit: i64) -> Result<Vec<Option<usize>>, StoreError> {
+        let mut lengths = Vec::new();
+        self.database.query(
+            "SELECT tokens, stop FROM sample WHERE unit = $1 ORDER BY idx",
+            &[unit.into()],
+            &mut |row| {
+                let tokens: usize = row.count(0)?;
+                let finished = tokens > 0 && row.text(1)? != stop_name(Stop::Length);
+                lengths.push(finished.then_some(tokens));
+                Ok(())
+            },
+        )?;
+        Ok(lengths)
+    }
+
     /// The rewards of a unit: the number of the solution, and one reward per step.
     pub fn rewards(&mut self, unit: i64) -> Result<Vec<(usize, Vec<f64>)>, StoreError> {
         let mut rewards = Vec::new();

@@ -7,7 +7,7 @@ use outthink_core::ModelInfo;
 use outthink_strategy::{Candidate, Cost, CostModel, CostModelError, ProbeFeatures, Unit};
 use rayon::prelude::*;
 
-use super::reading::{Layout, Raw, read_votes};
+use super::reading::{Layout, Raw, read_votes, told};
 use super::replay::Pool;
 use crate::estimate::binomial::Factorials;
 use crate::estimate::votes::Taken;
@@ -180,7 +180,14 @@ impl Evidence {
             }
             None => draws,
         };
-        let layout = Layout::new(study, &own, pool, draws, candidates);
+        let first = units
+            .iter()
+            .find(|unit| unit.cell == pool.hash() && unit.took.is_some());
+        let told = match first {
+            Some(unit) => told(store, unit.id)?,
+            None => Vec::new(),
+        };
+        let layout = Layout::new(study, &own, pool, draws, &told, candidates);
         for unit in units {
             if unit.took.is_some() {
                 done.insert((unit.cell.clone(), unit.number, unit.seed), unit);

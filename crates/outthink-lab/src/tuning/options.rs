@@ -32,11 +32,17 @@ const REWARDED: [Stopping; 4] = [
 /// A search step by step that a study has made: method, `N`, `M` and verifier.
 pub(super) type Searched = (AnyMethod, usize, Option<usize>, String);
 
-/// Chain of thought; whole solutions at every one of `budgets`, ascending, alone and with each verifier, and those that may stop; and
-/// the searches.
+/// The selections by rewards, majority first, in every setting that is tried.
+pub(super) fn rules() -> Vec<Selection> {
+    Selection::rewarded().flat_map(Selection::tried).collect()
+}
+
+/// Chain of thought; whole solutions at every one of `budgets`, ascending, alone, by each of the rules that go by what the policy
+/// `told`, and with each verifier, and those that may stop; and the searches.
 pub(super) fn options(
     greedy: bool,
     budgets: &[usize],
+    told: &[Selection],
     verifiers: &[String],
     searches: &[Searched],
 ) -> Vec<Candidate> {
@@ -59,10 +65,15 @@ pub(super) fn options(
         if budget > PROBE {
             options.extend(stopped(&vote, &VOTED));
         }
+        // They are many, and alike: each at every budget is enough to choose from.
+        for rule in told.iter().filter(|_| budget > 1) {
+            let settings = rule.tried().into_iter();
+            options.extend(settings.map(|rule| one(MAJORITY, budget, rule)));
+        }
     }
     for verifier in verifiers {
         for &budget in budgets.iter().filter(|&&n| n > 1) {
-            for rule in Selection::rewarded().filter(|rule| *rule != Selection::Majority) {
+            for rule in rules().into_iter().skip(1) {
                 let scored = Candidate {
                     verifier: Some(verifier.clone()),
                     ..one(BEST_OF_N, budget, rule)
@@ -79,7 +90,7 @@ pub(super) fn options(
         }
     }
     for (method, budget, width, verifier) in searches {
-        options.extend(Selection::rewarded().map(|rule| Candidate {
+        options.extend(rules().into_iter().map(|rule| Candidate {
             width: *width,
             verifier: Some(verifier.clone()),
             ..one(*method, *budget, rule)
@@ -100,7 +111,7 @@ pub(super) fn growing(searches: &[Searched]) -> Vec<Candidate> {
         if !method.traits().nested || rungs.is_empty() {
             continue;
         }
-        for selection in Selection::rewarded().filter(|rule| *rule != Selection::Majority) {
+        for selection in rules().into_iter().skip(1) {
             let grown = Candidate {
                 method: *method,
                 budget: *budget,
@@ -141,7 +152,8 @@ mod tests {
             search(DVTS, 16),
             search(DVTS, 4),
         ];
-        let mut options = options(true, &[1, 4, 8], &["prm".to_owned()], &searches);
+        let told: Vec<Selection> = Selection::told().skip(1).collect();
+        let mut options = options(true, &[1, 4, 8], &told, &["prm".to_owned()], &searches);
         options.extend(growing(&searches));
         for own in &options {
             match own.stopping {
@@ -174,6 +186,6 @@ mod tests {
             assert!(!voted || !damaged(own, &|own| own.stopping = rewarded));
         }
         let growing = options.iter().filter(|own| !own.rungs.is_empty());
-        assert_eq!(growing.count(), 8 * REWARDED.len());
+        assert_eq!(growing.count(), (rules().len() - 1) * REWARDED.len());
     }
 }

@@ -9,10 +9,12 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::evidence::Row;
-use super::options::{self, growing, options};
+use super::options::{self, growing, options, rules};
 use super::replay::{Pool, Replayed};
 use crate::estimate::binomial::Factorials;
-use crate::estimate::votes::{GradedSample, Taken, Tally, numbered, with_rewards};
+use crate::estimate::votes::{
+    GradedSample, Slots, Taken, Tally, numbered, told_rules, with_rewards, with_told,
+};
 use crate::store::{Store, StoreError, UnitRow};
 use crate::study::{Cell, Config, Study};
 
@@ -24,6 +26,8 @@ pub(super) struct Layout<'a> {
     partial: bool,
     draws: usize,
     names: Vec<String>,
+    /// Does any rule go by what the policy told of its tokens?
+    told: bool,
     pool: &'a Cell,
     greedy: Option<&'a Cell>,
     scores: Vec<&'a Cell>,
@@ -55,6 +59,7 @@ impl<'a> Layout<'a> {
         own: &[&'a Cell],
         pool: &'a Cell,
         draws: usize,
+        told: &[Selection],
         others: Option<&[Candidate]>,
     ) -> Self {
         let scores: Vec<&Cell> = own
@@ -87,7 +92,7 @@ impl<'a> Layout<'a> {
             _ => None,
         });
         let searched: Vec<options::Searched> = searched.collect();
-        let mut candidates = options(greedy.is_some(), &budgets, &names, &searched);
+        let mut candidates = options(greedy.is_some(), &budgets, told, &names, &searched);
         let grown = match others {
             None => growing(&searched),
             Some(others) => {
@@ -105,6 +110,7 @@ impl<'a> Layout<'a> {
             climbs,
             partial: study.source.is_some(),
             draws,
+            told: !told.is_empty(),
             candidates,
             verifiers,
             names,
@@ -133,7 +139,10 @@ impl<'a> Layout<'a> {
         if !all {
             return Ok(None);
         }
-        let plain: Vec<GradedSample> = read_votes(store, row.id)?;
+        let plain = match self.told {
+            true => read_told(store, row.id)?,
+            false => read_votes(store, row.id)?,
+        };
         // Which of the stored samples stands where.
         let mut order: Vec<usize> = (0..plain.len()).collect();
         if let Some(seed) = shuffle {
@@ -338,9 +347,20 @@ pub(super) fn read_votes(store: &mut Store, unit: i64) -> Result<Vec<GradedSampl
     let vote = |(_, class, right)| GradedSample {
         class,
         right,
-        scores: None,
+        ..GradedSample::default()
     };
     Ok(verdicts.map(vote).collect())
+}
+
+fn read_told(store: &mut Store, unit: i64) -> Result<Vec<GradedSample>, StoreError> {
+    let votes = read_votes(store, unit)?;
+    let (stats, lengths) = (store.token_stats(unit)?, store.lengths(unit)?);
+    Ok(with_told(votes, stats, &lengths))
+}
+
+/// The rules that go by what the policy told of its tokens in one pool, as it does in all.
+pub(super) fn told(store: &mut Store, unit: i64) -> Result<Vec<Selection>, StoreError> {
+    Ok(told_rules(&read_told(store, unit)?))
 }
 
 fn search(store: &mut Store, unit: &UnitRow, budget: usize) -> Result<Searched, StoreError> {
@@ -354,11 +374,10 @@ fn search(store: &mut Store, unit: &UnitRow, budget: usize) -> Result<Searched, 
         .flat_map(|(vote, draws)| std::iter::repeat_n(vote, draws))
         .collect();
     let (voted, classes) = numbered(&voted);
-    let mut tally = Tally::new(classes);
+    let mut tally = Tally::new(classes, &Slots::new());
     tally.count(&voted, &(0..voted.len()).collect::<Vec<usize>>());
-    let taken = Selection::rewarded()
-        .map(|rule| tally.taken(rule))
-        .collect();
+    let rules = rules().into_iter();
+    let taken = rules.map(|rule| tally.taken(rule)).collect();
     let mut cost = Cost {
         samples: budget as f64,
         ..Cost::default()

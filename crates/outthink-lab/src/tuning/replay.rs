@@ -3,8 +3,10 @@
 //! The pool's first samples are what a probe sees, so they are in every subset; the others are shuffled. What is
 //! measured is the chance of being right *given that probe*, and a chooser that looks at the probe is scored fairly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
+use outthink_core::Selection;
 use outthink_strategy::{Candidate, Cost, PROBE, Stopping, VoteState};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -12,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::estimate::binomial::Factorials;
 use crate::estimate::spent::Spent;
-use crate::estimate::votes::{GradedSample, Taken, Tally, numbered};
+use crate::estimate::votes::{GradedSample, Slots, Taken, Tally, numbered};
 
 /// Orders of what follows the probe.
 const SHUFFLES: usize = 16;
@@ -100,14 +102,14 @@ impl Pool {
     }
 
     /// The votes of these samples.
-    fn tally(&self, verifier: Option<&str>, subset: &[usize]) -> Tally {
+    fn tally(&self, verifier: Option<&str>, subset: &[usize], slots: &Arc<Slots>) -> Tally {
         let votes = verifier
             .and_then(|name| self.scored.get(name))
             .map_or(&self.plain, |(votes, ..)| votes);
         let chosen: Vec<GradedSample> =
             subset.iter().map(|&sample| votes[sample].clone()).collect();
         let (chosen, classes) = numbered(&chosen);
-        let mut tally = Tally::new(classes);
+        let mut tally = Tally::new(classes, slots);
         tally.count(&chosen, &(0..chosen.len()).collect::<Vec<usize>>());
         tally
     }
@@ -117,7 +119,10 @@ impl Pool {
 pub(super) struct Draws<'a> {
     pool: &'a Pool,
     order: &'a [usize],
+    slots: Arc<Slots>,
     tallies: BTreeMap<(Option<&'a str>, usize), Tally>,
+    /// What was asked before: candidates that stop take by the same rule at the same looks.
+    taken: HashMap<(Option<&'a str>, usize, Selection), Taken>,
 }
 
 impl<'a> Draws<'a> {
@@ -125,7 +130,9 @@ impl<'a> Draws<'a> {
         Self {
             pool,
             order,
+            slots: Slots::new(),
             tallies: BTreeMap::new(),
+            taken: HashMap::new(),
         }
     }
 
@@ -133,8 +140,13 @@ impl<'a> Draws<'a> {
     pub(super) fn taken(&mut self, candidate: &'a Candidate, n: usize) -> Taken {
         let verifier = candidate.verifier.as_deref();
         let tally = self.tallies.entry((verifier, n));
-        let tally = tally.or_insert_with(|| self.pool.tally(verifier, &self.order[..n]));
-        tally.taken(candidate.selection)
+        let tally = tally.or_insert_with(|| {
+            let first = &self.order[..n];
+            self.pool.tally(verifier, first, &self.slots)
+        });
+        let rule = candidate.selection;
+        let taken = self.taken.entry((verifier, n, rule));
+        *taken.or_insert_with(|| tally.taken(rule))
     }
 
     /// How a candidate stands after each of its looks, until `reached` says that it is enough.

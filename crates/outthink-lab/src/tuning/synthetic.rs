@@ -109,7 +109,7 @@ fn row(problem: usize, candidates: &[Candidate], rng: &mut ChaCha8Rng) -> Row {
             GradedSample {
                 class: Some(class),
                 right,
-                scores: None,
+                ..GradedSample::default()
             }
         })
         .collect();
@@ -117,7 +117,7 @@ fn row(problem: usize, candidates: &[Candidate], rng: &mut ChaCha8Rng) -> Row {
         let score = |vote: &GradedSample| if vote.right == good { 0.9 } else { 0.05 };
         let votes = plain.iter().map(|vote| GradedSample {
             scores: Some([score(vote); 4].into()),
-            ..*vote
+            ..vote.clone()
         });
         (votes.collect::<Vec<GradedSample>>(), spent(false), 1.0)
     };

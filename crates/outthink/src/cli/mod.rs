@@ -326,8 +326,8 @@ pub(crate) struct Solve {
     /// Beam width M: candidates sampled per kept step; must divide N [default: 4, or the largest below that divides N]
     #[arg(long, help_heading = "Search", value_name = "M")]
     pub(crate) width: Option<usize>,
-    /// How the answer is chosen: majority, or {min,last,mean,product}-{max,vote} [default: last-vote; majority without a
-    /// verifier]
+    /// How the answer is chosen: majority, or SCORE-VOTE, as last-vote, last-mob:m=4 or short-top [default: last-vote; majority
+    /// without a verifier]
     #[arg(long, help_heading = "Search")]
     pub(crate) selection: Option<Selection>,
     /// Maximum tokens per solution [default: the profile's]

@@ -374,7 +374,7 @@ impl Measured<'_> {
                 .filter(|&correct| correct)
                 .count()
         };
-        let selections = Selection::all().filter(|&selection| {
+        let selections = Selection::rewarded().filter(|&selection| {
             selection == Selection::Majority || row.entry.method.needs_verifier()
         });
         JsonRow {

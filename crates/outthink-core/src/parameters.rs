@@ -1,14 +1,16 @@
-//! A method's own parameters, as they are written, stored and compared.
+//! The parameters of a method, a score or a vote, as they are written, stored and compared.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{PoisonError, RwLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::Method;
+use crate::method::Method;
 
-/// Names with values. A method keeps its parameters in a struct with serde and goes from the one to the other here:
+/// Names with values. A method, a score or a vote keeps its parameters in a struct with serde and goes from the one to the other here:
 ///
 /// ```
 /// use outthink_core::method::Parameters;
@@ -77,13 +79,13 @@ impl Parameters {
         self.0.is_empty()
     }
 
-    pub(super) fn unknown_to(&self, method: &str) -> String {
+    pub(crate) fn unknown_to(&self, name: &str) -> String {
         let names: Vec<&str> = self.0.keys().map(String::as_str).collect();
-        format!("{method} has no parameter `{}`", names.join("`, `"))
+        format!("{name} has no parameter `{}`", names.join("`, `"))
     }
 
     /// Those whose values are not the usual ones.
-    pub(super) fn unlike(&self, usual: &Self) -> Self {
+    pub(crate) fn unlike(&self, usual: &Self) -> Self {
         let other = |(name, value): &(&String, &Value)| usual.0.get(*name) != Some(value);
         let kept = self.0.iter().filter(other);
         Self(
@@ -94,7 +96,7 @@ impl Parameters {
 }
 
 /// Refuses what is no number above 0, as a temperature must be.
-pub(super) fn above_zero(name: &str, value: f64) -> Result<(), String> {
+pub(crate) fn above_zero(name: &str, value: f64) -> Result<(), String> {
     match value > 0.0 {
         true => Ok(()),
         false => Err(format!("`{name}` is above 0, not {value}")),
@@ -112,5 +114,38 @@ impl fmt::Display for Parameters {
             }
         }
         Ok(())
+    }
+}
+
+/// Settings of parameters that somebody named. They last as long as the program, as names do.
+pub(crate) struct Settings<T>(RwLock<Option<HashMap<String, T>>>);
+
+/// Most settings of one table that a program may name: they stay in memory, and names may come from outside.
+const MOST_SETTINGS: usize = 4096;
+
+impl<T: Copy> Settings<T> {
+    pub(crate) const fn new() -> Self {
+        Self(RwLock::new(None))
+    }
+
+    /// What is written so, made where it is named for the first time; `make` gets the name to keep and how many there were before.
+    pub(crate) fn named(
+        &self,
+        written: String,
+        make: impl FnOnce(&'static str, usize) -> T,
+    ) -> Result<T, String> {
+        let mut named = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let named = named.get_or_insert_default();
+        if let Some(known) = named.get(&written) {
+            return Ok(*known);
+        }
+        if named.len() == MOST_SETTINGS {
+            return Err(format!(
+                "{MOST_SETTINGS} settings have been named already, and that is the most"
+            ));
+        }
+        let own = make(String::leak(written.clone()), named.len());
+        named.insert(written, own);
+        Ok(own)
     }
 }
