@@ -19,6 +19,7 @@ mod particle_filtering;
 mod plan;
 mod rebase;
 mod resampling;
+mod subpool;
 mod value_guided_search;
 
 use std::fmt;
@@ -37,6 +38,7 @@ pub use majority::MAJORITY;
 pub use particle_filtering::PARTICLE_FILTERING;
 pub use plan::{Finished, Plan};
 pub use rebase::REBASE;
+pub use subpool::SUBPOOL;
 pub use value_guided_search::VALUE_GUIDED_SEARCH;
 
 pub use crate::parameters::Parameters;
@@ -54,6 +56,7 @@ const BUILT_IN: &[AnyMethod] = &[
     DORA,
     LOOKAHEAD,
     VALUE_GUIDED_SEARCH,
+    SUBPOOL,
 ];
 
 /// The methods that arXiv 2502.06703 compares: what studies run and reports show where nothing else is named.

@@ -1,5 +1,6 @@
 //! What a store says of a study: every method, verifier, budget and rule with its accuracy, interval and cost.
 
+pub(crate) mod contrast;
 pub(crate) mod in_sample;
 pub(crate) mod measured;
 
@@ -11,7 +12,6 @@ use rayon::prelude::*;
 
 use crate::analysis::in_sample::{Choices, in_sample};
 use crate::analysis::measured::{Measured, measured};
-use crate::audit;
 use crate::estimate::binomial::Factorials;
 use crate::estimate::bootstrap::{BOOTSTRAP, Values};
 use crate::estimate::difficulty::Difficulty;
@@ -294,38 +294,6 @@ impl Analysis {
     /// An entry, if it was measured.
     pub fn entry(&self, key: &Key) -> Option<&Entry> {
         self.place(key).map(|place| &self.entries[place])
-    }
-
-    /// The mean difference of two entries over the runs that both have, with its paired bootstrap interval.
-    pub fn difference(&self, a: usize, b: usize) -> (f64, Interval) {
-        match self.differences(&[(a, b)]).first() {
-            Some(audit::Measured { value, interval }) => (*value, *interval),
-            None => (f64::NAN, crate::estimate::bootstrap::percentiles(&mut [])),
-        }
-    }
-
-    /// The same for many pairs, all resampled with the same problems.
-    pub fn differences(&self, pairs: &[(usize, usize)]) -> Vec<audit::Measured> {
-        let (problems, runs) = (self.study.problems.len(), self.study.seeds.len());
-        let mut values = Values::new(problems, runs, pairs.len());
-        for problem in 0..problems {
-            for run in 0..runs {
-                for (series, &(a, b)) in pairs.iter().enumerate() {
-                    let value = self.values.get(problem, run, a) - self.values.get(problem, run, b);
-                    values.set(problem, run, series, value);
-                }
-            }
-        }
-        let drawn = values.resampled(BOOTSTRAP, 0);
-        let measured = |series: usize| {
-            let means = drawn.iter().map(|means| means[series]);
-            let mut means: Vec<f64> = means.filter(|mean| !mean.is_nan()).collect();
-            audit::Measured {
-                value: values.mean(series),
-                interval: crate::estimate::bootstrap::percentiles(&mut means),
-            }
-        };
-        (0..pairs.len()).map(measured).collect()
     }
 
     /// Tokens that an entry's verifier computed for a problem; none where nobody counted them. One that knows the answer reads none.

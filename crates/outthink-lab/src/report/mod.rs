@@ -9,6 +9,7 @@ mod figures;
 mod outcome;
 pub(crate) mod pools;
 pub(crate) mod published;
+mod side_by_side;
 mod strategies;
 mod table;
 mod tables;
@@ -113,6 +114,8 @@ impl Report {
             vec![
                 figure(analysis.figure_4(), "Figures 4, 5, 10, 11"),
                 figure(analysis.figure_7(), "Figure 7"),
+                table(analysis.table_equal_budget(), ""),
+                table(analysis.table_equal_computation(), ""),
                 Some(Item::Table(analysis.table_all())),
             ],
         );
