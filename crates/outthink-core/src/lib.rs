@@ -8,6 +8,7 @@
 
 mod calibrated;
 mod capped;
+mod combined;
 mod cost;
 mod defaults;
 mod distinct;
@@ -34,6 +35,7 @@ mod visible;
 
 pub use calibrated::{Calibrated, Isotonic};
 pub use capped::{Capped, Halt};
+pub use combined::{Combination, Combined, Weighted, combined_cost, log_odds};
 pub use cost::{Expected, Flops, ModelCost, Spending, Usage};
 pub use defaults::Pair;
 pub use distinct::{CountedPolicy, CountedVerifier, Shared, SharedTokens};

@@ -70,6 +70,14 @@ pub enum LoadError {
     /// A profile or a tokenizer that is none.
     #[error(transparent)]
     Prompt(#[from] outthink_prompt::Error),
+    /// A file of several verifiers that is damaged.
+    #[error("{name} is no combination of verifiers: {reason}")]
+    Combination {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A profile's file that is none.
     #[error("{name}")]
     ProfileFile {

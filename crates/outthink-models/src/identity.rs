@@ -53,6 +53,14 @@ impl Loader {
             AnyVerifier::StepChecker(_) => {
                 json!({"model": STEP_CHECKER, "dtype": dtype.to_string()})
             }
+            AnyVerifier::Combined(several) => {
+                let (weights, bias) = several.combined.weights();
+                let members = several.combined.members().zip(&several.specs);
+                let members: Result<Vec<Value>, LoadError> = members
+                    .map(|(member, spec)| self.verifier_identity(member, spec))
+                    .collect();
+                json!({"combination": members?, "weights": weights, "bias": bias})
+            }
             _ => self.local(&spec.model, dtype)?,
         };
         // Identities are hashed, and what is no model has always had no size in them.

@@ -14,6 +14,7 @@
 //!
 //! [`ModelSpec`] says more than a name; a [`Loader`] tells what takes long, as a download does. This crate prints nothing.
 
+mod combination;
 mod digest;
 mod error;
 mod files;
@@ -26,6 +27,7 @@ mod spec;
 mod started;
 mod verifier;
 
+pub use combination::CombinedVerifier;
 pub use digest::{digest, hex};
 pub use error::{AskError, LoadError};
 pub use hub::HubError;

@@ -11,6 +11,7 @@ use outthink_micro::{Experts, StepChecker};
 use outthink_prompt::{Profile, PromptFiles};
 use outthink_remote::{Config, RemotePolicy, RemoteVerifier, Role, Servers};
 
+use crate::combination::combination;
 use crate::hub::HubId;
 use crate::identity::{info, short_name};
 use crate::policy::both;
@@ -55,7 +56,7 @@ pub fn servers(name: &str, role: Role) -> Result<Option<Servers>, LoadError> {
     if Servers::recognises(name) {
         return Servers::parse(name).map(Some).map_err(LoadError::Servers);
     }
-    if !name.ends_with(".toml") {
+    if !name.ends_with(".toml") || combination(name)?.is_some() {
         return Ok(None);
     }
     let config = Config::read(Path::new(name)).map_err(LoadError::Servers)?;
@@ -244,6 +245,10 @@ impl Loader {
         }
         if spec.model == STEP_CHECKER {
             return Ok(AnyVerifier::StepChecker(StepChecker));
+        }
+        if let Some(read) = combination(&spec.model)? {
+            let combined = self.combined(read, spec)?;
+            return Ok(AnyVerifier::Combined(Box::new(combined)));
         }
         if let Some(servers) = self.remote_verifier(spec)? {
             return Ok(AnyVerifier::Remote(servers));

@@ -3,12 +3,14 @@
 use futures::future::BoxFuture;
 use outthink_core::{
     Calibrated, Isotonic, Judgement, ModelCost, ModelError, ModelInfo, Prefix, Verifier,
+    combined_cost,
 };
 use outthink_engine::EmbeddedVerifier;
 use outthink_micro::{Experts, StepChecker, experts};
 use outthink_remote::RemoteVerifier;
 
 use crate::AnyPolicy;
+use crate::combination::CombinedVerifier;
 use crate::identity::told;
 use crate::policy::families;
 
@@ -48,6 +50,8 @@ pub enum AnyVerifier {
     Remote(RemoteVerifier),
     /// The exact checker of the embedded families' problems.
     StepChecker(StepChecker),
+    /// Several as one, with weights.
+    Combined(Box<CombinedVerifier>),
     /// Another one behind a map of its rewards.
     Calibrated(Box<Calibrated<Self>>),
 }
@@ -76,7 +80,7 @@ impl AnyVerifier {
             Self::Model(model) => Some(model.profile_name()),
             Self::Experts { profile_name, .. } => Some(profile_name),
             Self::Remote(servers) => Some(servers.profile_name()),
-            Self::StepChecker(_) => None,
+            Self::StepChecker(_) | Self::Combined(_) => None,
         }
     }
 
@@ -89,6 +93,11 @@ impl AnyVerifier {
             }
             Self::Remote(servers) => told(servers.facts()),
             Self::StepChecker(_) => Some(ModelCost::FREE),
+            Self::Combined(several) => {
+                let costs: Option<Vec<ModelCost>> =
+                    several.combined.members().map(Self::cost).collect();
+                costs.map(combined_cost)
+            }
             Self::Calibrated(calibrated) => calibrated.verifier.cost(),
         }
     }
@@ -101,6 +110,7 @@ impl Verifier for AnyVerifier {
             Self::Experts { experts, .. } => experts.score(prefixes),
             Self::Remote(servers) => servers.score(prefixes),
             Self::StepChecker(checker) => checker.score(prefixes),
+            Self::Combined(several) => several.combined.score(prefixes),
             Self::Calibrated(calibrated) => calibrated.score(prefixes),
         }
     }
@@ -111,6 +121,7 @@ impl Verifier for AnyVerifier {
             Self::Experts { experts, .. } => experts.reads(prefix),
             Self::Remote(servers) => servers.reads(prefix),
             Self::StepChecker(checker) => checker.reads(prefix),
+            Self::Combined(several) => several.combined.reads(prefix),
             Self::Calibrated(calibrated) => calibrated.reads(prefix),
         }
     }
@@ -120,6 +131,10 @@ impl Verifier for AnyVerifier {
 pub fn mismatch(policy: &AnyPolicy, verifier: &AnyVerifier) -> Option<String> {
     let asked: Vec<&str> = policy.families().iter().map(|family| family.name).collect();
     let (name, known) = match verifier.bare() {
+        AnyVerifier::Combined(several) => {
+            let mut members = several.combined.members();
+            return members.find_map(|member| mismatch(policy, member));
+        }
         AnyVerifier::StepChecker(_) if !asked.is_empty() => return None,
         AnyVerifier::StepChecker(_) => (STEP_CHECKER, vec!["micro"]),
         own => {

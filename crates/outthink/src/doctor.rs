@@ -412,7 +412,8 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
         return Ok(None);
     }
     let is_served = models::is_served(choice.name(), Role::Verifier)?;
-    if !is_served && Experts::find(choice.name()).is_none() {
+    let several = choice.name().ends_with(".toml");
+    if !is_served && !several && Experts::find(choice.name()).is_none() {
         memory(&choice.spec(), checks)?;
     }
     let Some(model) = models::verifier(choice)? else {
@@ -434,6 +435,13 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
                 servers.profile_name(),
                 servers.method()
             );
+        }
+        AnyVerifier::Combined(several) => {
+            let (weights, bias) = several.combined.weights();
+            for (spec, weight) in several.specs.iter().zip(weights) {
+                println!("  {} with a weight of {weight:.3}", spec.model);
+            }
+            println!("  bias {bias:.3}");
         }
         AnyVerifier::StepChecker(_) | AnyVerifier::Calibrated(_) => {}
     }

@@ -653,6 +653,109 @@ fn a_calibration_maps_rewards_wherever_its_verifier_is_used_and_is_refused_for_a
 }
 
 #[test]
+fn verifiers_of_a_study_become_one_by_weights_of_its_samples() {
+    let folder = Folder::new("combined");
+    let study = [
+        "study",
+        "--dataset",
+        "micro:7",
+        "--problems",
+        "24",
+        "--policy",
+        "micro-24k",
+        "--verifier",
+        "micro-prm,micro-prm-short,micro-prm-likelihood",
+        "--methods",
+        "best-of-n",
+        "--budgets",
+        "8",
+        "--store",
+        "s.sqlite",
+        "--name",
+        "three",
+    ];
+    ok(&study, &folder);
+    let combine = [
+        "audit",
+        "--pool",
+        "three",
+        "--store",
+        "s.sqlite",
+        "--save-combination",
+        "all.toml",
+    ];
+    let told = ok(&combine, &folder);
+    assert!(
+        told.contains("3 verifiers on 192 samples of micro-24k"),
+        "{told}"
+    );
+    let unlabelled = ok(
+        &[&combine[..], &["--without-labels", "--json"]].concat(),
+        &folder,
+    );
+    let unlabelled: serde_json::Value = serde_json::from_str(&unlabelled).unwrap();
+    assert_eq!(unlabelled["labels"], false);
+    assert_eq!(unlabelled["weights"].as_array().map(Vec::len), Some(3));
+    // The three are one verifier from now on, in a search and in a study.
+    let question = [
+        "solve",
+        "Evaluate $7+8$.",
+        "--policy",
+        "micro-24k",
+        "--verifier",
+        "all.toml",
+    ];
+    let solved = ok(
+        &[
+            &question[..],
+            &["--method", "beam", "--budget", "4", "--json"],
+        ]
+        .concat(),
+        &folder,
+    );
+    let solved: serde_json::Value = serde_json::from_str(&solved).unwrap();
+    assert!(solved["answer"].is_string(), "{solved}");
+    let scored = [
+        "study",
+        "--dataset",
+        "micro:7",
+        "--problems",
+        "2",
+        "--policy",
+        "micro-24k",
+        "--verifier",
+        "all.toml",
+        "--methods",
+        "best-of-n",
+        "--budgets",
+        "4",
+        "--store",
+        "s.sqlite",
+        "--name",
+        "one",
+    ];
+    assert!(ok(&scored, &folder).contains("all.toml"));
+    std::fs::write(folder.0.join("bad.toml"), "bias = 0.0\nverifiers = []\n").unwrap();
+    let bad = [
+        "solve",
+        "Evaluate $7+8$.",
+        "--policy",
+        "micro-24k",
+        "--verifier",
+        "bad.toml",
+    ];
+    let (code, told) = fails(&bad, &folder);
+    assert_eq!(code, Some(2));
+    assert!(
+        told.contains("bad.toml is no combination of verifiers: it names no verifiers"),
+        "{told}"
+    );
+    // One verifier is nothing to combine.
+    let alone = [&combine[..], &["--verifier", "micro-prm"]].concat();
+    assert!(fails(&alone, &folder).1.contains("at least two verifiers"));
+}
+
+#[test]
 fn a_stored_study_is_audited_without_a_model_and_its_worst_steps_lead_to_their_trees() {
     let folder = Folder::new("audit-study");
     ok(&[&TINY, &["s.sqlite"][..]].concat(), &folder);

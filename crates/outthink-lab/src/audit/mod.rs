@@ -9,6 +9,7 @@ mod audited;
 mod bias;
 mod calibrated;
 mod calibration;
+mod combination;
 mod findings;
 mod hazards;
 mod judgement;
@@ -18,6 +19,7 @@ mod rows;
 mod score;
 mod selection;
 mod stored;
+mod together;
 
 use std::collections::HashMap;
 
@@ -30,6 +32,7 @@ pub(crate) use audited::{signed, size};
 pub use bias::{Bin, Effect};
 pub use calibrated::{CalibrationError, CalibrationFile};
 pub use calibration::{Calibration, Reliability};
+pub use combination::{Rated, Weights, with_labels, without_labels};
 pub use findings::{Finding, Harm};
 pub use hazards::{Hazard, hazards};
 pub use judgement::{Judged, JudgedKind};
@@ -43,6 +46,7 @@ pub use rows::{RowError, SolutionRow, read_labelled};
 pub use score::{Failed, Lengths, score};
 pub use selection::{Ruled, Sensitivity, Spread};
 pub use stored::{POOLED, StepLabels, stored};
+pub use together::{Together, Vote, combination_file, together};
 
 /// A solution as a verifier scored it.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use outthink_answer::AnyDomain;
-use outthink_lab::audit::{Measured, OutcomeAudit, outcome_audits};
+use outthink_lab::audit::{
+    Measured, OutcomeAudit, Together, combination_file, outcome_audits, together,
+};
 use outthink_lab::{Analysis, ImportOptions, Report, Store, import, read_samples};
 
 use super::{make, write};
@@ -15,6 +17,9 @@ use crate::failure::Failure;
 use crate::{stores, table};
 
 pub(super) fn run(pool: &str, arguments: &AuditArguments) -> Result<ExitCode, Failure> {
+    if let Some(file) = &arguments.save_combination {
+        return combine(pool, file, arguments);
+    }
     let file = Path::new(pool);
     let audits = match arguments.store.is_none() && file.exists() {
         true => of_file(file, &arguments.verifier)?,
@@ -61,6 +66,75 @@ pub(super) fn run(pool: &str, arguments: &AuditArguments) -> Result<ExitCode, Fa
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Combines the verifiers of a stored study, says what that is worth, and writes the weights.
+fn combine(pool: &str, file: &Path, arguments: &AuditArguments) -> Result<ExitCode, Failure> {
+    let mut store = stores::read(arguments.store.as_deref(), Some(pool))?;
+    let study = store.study(Some(pool)).map_err(Failure::input)?;
+    let analysis = Analysis::of(study, &mut store)?;
+    let labels = !arguments.without_labels;
+    let mut all = together(&analysis, &mut store, &arguments.verifier, labels)?;
+    let Some((told, combination)) = all.pop() else {
+        return Err(Failure::Input(anyhow!(
+            "{pool} has nothing to combine: a combination needs whole samples (best-of-n) that at least two verifiers have scored{}",
+            if labels {
+                ", of problems with right and wrong ones"
+            } else {
+                ""
+            }
+        )));
+    };
+    // The last policy is the one that other commands show, too.
+    if arguments.json {
+        crate::print::json(&serde_json::to_string(&told)?);
+    } else {
+        print!("{}", combined(&told));
+    }
+    write(
+        file,
+        &combination_file(&combination).map_err(anyhow::Error::from)?,
+    )?;
+    if !arguments.json {
+        println!("weights: {} (for --verifier)", file.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn combined(told: &Together) -> String {
+    let mut out = format!(
+        "{} verifiers on {} samples of {} ({} problems), {}\n\n",
+        told.weights.len(),
+        told.samples,
+        told.policy,
+        told.problems,
+        if told.labels {
+            "by which solutions are right"
+        } else {
+            "by what they agree on, without labels"
+        }
+    );
+    let rows: Vec<Vec<String>> = told
+        .votes
+        .iter()
+        .map(|vote| {
+            let weight = told.weights.iter().find(|(name, _)| *name == vote.by);
+            vec![
+                vote.by.clone(),
+                weight.map_or_else(String::new, |(_, weight)| {
+                    format!("{weight:.3}").replace('-', "−")
+                }),
+                share(vote.accuracy.as_ref()),
+                vote.over_majority
+                    .as_ref()
+                    .map_or_else(String::new, |own| share(Some(own))),
+            ]
+        })
+        .collect();
+    let header = ["vote by", "weight", "right", "minus majority"];
+    out.push_str(&table::render(&header, 1, &rows));
+    out.push_str("\nRight: share of the problems that the weights were not fitted on, with 95 % intervals; the file's weights are fitted on all.\n");
+    out
 }
 
 /// Audits a file's samples; the store is gone with the command.

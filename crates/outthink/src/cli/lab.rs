@@ -185,6 +185,13 @@ pub(crate) struct AuditArguments {
     /// Write the one verifier's isotonic map to a file, for --calibration of solve, study and serve
     #[arg(long, value_name = "FILE")]
     pub(crate) save_calibration: Option<PathBuf>,
+    /// Combine the verifiers of --pool's study: fit a weight for each, say what their vote is worth together, and write the weights to
+    /// a file that --verifier takes
+    #[arg(long, value_name = "FILE", requires = "pool")]
+    pub(crate) save_combination: Option<PathBuf>,
+    /// Fit the weights on what the verifiers agree on, not on which solutions are right
+    #[arg(long, requires = "save_combination")]
+    pub(crate) without_labels: bool,
     /// Write index.html, README.md, figures, audit.jsonl and, of a study, the trees of the worst examples into a folder
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,

@@ -169,6 +169,7 @@ Examples:
   outthink audit --verifier micro-prm --verifier micro-prm-short --problems 1000 --report micro-audit
   outthink audit --verifier ./my-prm --data gsm8k.jsonl --save-calibration my-prm.toml
   outthink audit --study micro --store micro.sqlite --report micro-audit
+  outthink audit --pool prms --store prms.sqlite --save-combination all.toml
 
 Exit status: 0 if every solution was scored; 1 if one was not, or a line is malformed; 2 for wrong use."#
     )]
