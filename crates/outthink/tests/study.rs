@@ -662,7 +662,7 @@ fn verifiers_of_a_study_become_one_by_weights_of_its_samples() {
         "--problems",
         "24",
         "--policy",
-        "micro-24k",
+        "micro-90k",
         "--verifier",
         "micro-prm,micro-prm-short,micro-prm-likelihood",
         "--methods",
@@ -686,7 +686,7 @@ fn verifiers_of_a_study_become_one_by_weights_of_its_samples() {
     ];
     let told = ok(&combine, &folder);
     assert!(
-        told.contains("3 verifiers on 192 samples of micro-24k"),
+        told.contains("3 verifiers on 192 samples of micro-90k"),
         "{told}"
     );
     let unlabelled = ok(
@@ -701,7 +701,7 @@ fn verifiers_of_a_study_become_one_by_weights_of_its_samples() {
         "solve",
         "Evaluate $7+8$.",
         "--policy",
-        "micro-24k",
+        "micro-90k",
         "--verifier",
         "all.toml",
     ];
@@ -722,7 +722,7 @@ fn verifiers_of_a_study_become_one_by_weights_of_its_samples() {
         "--problems",
         "2",
         "--policy",
-        "micro-24k",
+        "micro-90k",
         "--verifier",
         "all.toml",
         "--methods",
@@ -740,7 +740,7 @@ fn verifiers_of_a_study_become_one_by_weights_of_its_samples() {
         "solve",
         "Evaluate $7+8$.",
         "--policy",
-        "micro-24k",
+        "micro-90k",
         "--verifier",
         "bad.toml",
     ];

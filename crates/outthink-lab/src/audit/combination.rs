@@ -15,8 +15,8 @@
 
 use outthink_core::log_odds;
 
-/// Keeps weights finite where labels are separated perfectly.
-const RIDGE: f64 = 1e-3;
+/// One over the variance of a weight before anything is seen: what a single problem says moves it little, hundreds determine it.
+const PRIOR: f64 = 1.0;
 /// Newton steps; a convex problem of a few weights needs far fewer.
 const STEPS: usize = 100;
 /// The least share of a verifier's variance that counts as noise: none is perfect.
@@ -59,10 +59,10 @@ fn features(sample: &Rated) -> Vec<f64> {
 }
 
 /// Weights by which right solutions rank above wrong ones of their problem, and the bias by which the mean reward is the share of
-/// right solutions. None where no problem has both.
+/// right solutions. None where no problem has both, or no verifier ranks right ones higher.
 pub fn with_labels(samples: &[Rated]) -> Option<Weights> {
     let width = samples.first()?.rewards.len();
-    let mut pairs: Vec<(Vec<f64>, f64)> = Vec::new();
+    let mut pairs: Vec<PairOf> = Vec::new();
     for group in by_problem(samples) {
         let (right, wrong): (Vec<&Rated>, Vec<&Rated>) =
             group.into_iter().partition(|own| own.right);
@@ -76,16 +76,41 @@ pub fn with_labels(samples: &[Rated]) -> Option<Weights> {
     if pairs.is_empty() {
         return None;
     }
+    // A verifier that ranks wrong solutions higher, given the others, is left out: it does so on these problems, and a search would go
+    // where it misleads.
+    let mut kept: Vec<usize> = (0..width).collect();
+    loop {
+        let own = ranking(&pairs, &kept)?;
+        let lowest = (0..kept.len()).min_by(|&a, &b| own[a].total_cmp(&own[b]))?;
+        if own[lowest] < 0.0 {
+            kept.remove(lowest);
+            continue;
+        }
+        let mut weights = vec![0.0; width];
+        for (place, weight) in kept.into_iter().zip(own) {
+            weights[place] = weight;
+        }
+        let bias = bias(samples, &weights);
+        return Some((weights, bias));
+    }
+}
+
+/// A right solution's log-odds minus those of a wrong one of its problem, and the pair's share of the problem's pairs.
+type PairOf = (Vec<f64>, f64);
+
+/// The weights of some verifiers that minimise `Σ share · ln(1 + e^(−w·d)) + PRIOR · |w|² / 2`, by Newton's steps.
+fn ranking(pairs: &[PairOf], kept: &[usize]) -> Option<Vec<f64>> {
+    let width = kept.len();
     let mut weights = vec![0.0; width];
     for _ in 0..STEPS {
-        // The gradient and the curvature of Σ share · ln(1 + e^(−w·d)) + RIDGE · |w|² / 2.
-        let mut gradient: Vec<f64> = weights.iter().map(|weight| RIDGE * weight).collect();
+        let mut gradient: Vec<f64> = weights.iter().map(|weight| PRIOR * weight).collect();
         let mut curvature = vec![vec![0.0; width]; width];
         for (place, row) in curvature.iter_mut().enumerate() {
-            row[place] = RIDGE;
+            row[place] = PRIOR;
         }
-        for (difference, share) in &pairs {
-            let lost = 1.0 / (1.0 + dot(&weights, difference).exp());
+        for (difference, share) in pairs {
+            let difference: Vec<f64> = kept.iter().map(|&place| difference[place]).collect();
+            let lost = 1.0 / (1.0 + dot(&weights, &difference).exp());
             for (j, a) in difference.iter().enumerate() {
                 gradient[j] -= share * lost * a;
                 for (k, b) in difference.iter().enumerate() {
@@ -106,8 +131,7 @@ pub fn with_labels(samples: &[Rated]) -> Option<Weights> {
             break;
         }
     }
-    let bias = bias(samples, &weights);
-    Some((weights, bias))
+    Some(weights)
 }
 
 /// Weights from what the verifiers agree on; the log-odds spread within problems as those of the mean verifier do.
@@ -299,6 +323,15 @@ mod tests {
         let mean = samples.iter().map(combined).sum::<f64>() / samples.len() as f64;
         let share = samples.iter().filter(|own| own.right).count() as f64 / samples.len() as f64;
         assert!((mean - share).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_verifier_that_misleads_has_no_weight() {
+        let samples = witnesses(&[0.8, -0.5], &[1.0, 1.0], 300);
+        let (weights, _) = with_labels(&samples).unwrap();
+        assert!(weights[0] > 1.0 && weights[1] == 0.0, "{weights:?}");
+        let samples = witnesses(&[-0.5], &[1.0], 300);
+        assert_eq!(with_labels(&samples), None);
     }
 
     #[test]

@@ -249,6 +249,8 @@ fn plain(audit: &OutcomeAudit) -> String {
             "\n  {} at N = {}, {} problems: % right by rule, and points over majority",
             own.method, own.budget, own.problems
         );
+        let longest = own.rules.iter().map(|rule| rule.rule.len()).max();
+        let longest = longest.unwrap_or_default();
         for rule in &own.rules {
             let points = |Measured { value, interval }: &Measured| {
                 let [value, low, high] =
@@ -257,7 +259,7 @@ fn plain(audit: &OutcomeAudit) -> String {
             };
             let _ = writeln!(
                 out,
-                "    {:<14} {:5.1} ({:.1} to {:.1})  {}",
+                "    {:<longest$} {:5.1} ({:.1} to {:.1})  {}",
                 rule.rule,
                 100.0 * rule.accuracy.value,
                 100.0 * rule.accuracy.interval.low,
