@@ -31,6 +31,10 @@ impl Verifier for LoadedVerifier {
     fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
         self.model.reads(prefix)
     }
+
+    fn at_hand(&self, prefix: &Prefix) -> usize {
+        self.model.at_hand(prefix)
+    }
 }
 
 /// A verifier of any make.
