@@ -86,14 +86,18 @@ pub struct ProbeHead {
 impl ProbeHead {
     /// The log-odds that it gives for standardised numbers.
     pub fn logit(&self, row: &[f32]) -> f32 {
-        let (weights, biases) = &self.inner;
-        if biases.is_empty() {
+        if self.inner.1.is_empty() {
             return self.bias + dot(&self.outer, row);
         }
+        let parts = self.units(row).zip(&self.outer);
+        self.bias + parts.map(|(x, weight)| x.max(0.0) * weight).sum::<f32>()
+    }
+
+    /// What each unit of the inner layer says of standardised numbers, before it is cut off at zero.
+    pub fn units<'a>(&'a self, row: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
+        let (weights, biases) = &self.inner;
         let units = weights.chunks_exact(row.len().max(1)).zip(biases);
-        let active = units.map(|(unit, bias)| (dot(unit, row) + bias).max(0.0));
-        let parts = active.zip(&self.outer).map(|(x, weight)| x * weight);
-        self.bias + parts.sum::<f32>()
+        units.map(|(unit, bias)| dot(unit, row) + bias)
     }
 
     /// How many numbers it is made of, which is also how many multiplications one step costs, about.
@@ -103,7 +107,7 @@ impl ProbeHead {
 }
 
 /// The sum of products, in eight sums that a processor can hold side by side.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; 8];
     let (eights, rest) = (a.chunks_exact(8), a.chunks_exact(8).remainder());
     let tail = b.chunks_exact(8).remainder();
