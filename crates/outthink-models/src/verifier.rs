@@ -9,6 +9,7 @@ use outthink_micro::{Experts, StepChecker, experts};
 use outthink_remote::RemoteVerifier;
 
 use crate::AnyPolicy;
+use crate::LoadedProbe;
 use crate::identity::told;
 use crate::policy::families;
 
@@ -50,6 +51,8 @@ pub enum AnyVerifier {
     },
     /// A model on servers.
     Remote(RemoteVerifier),
+    /// A head on the states of the policy.
+    Probe(Box<LoadedProbe>),
     /// The exact checker of the embedded families' problems.
     StepChecker(StepChecker),
     /// Another one behind a map of its rewards.
@@ -80,7 +83,7 @@ impl AnyVerifier {
             Self::Model(model) => Some(model.profile_name()),
             Self::Experts { profile_name, .. } => Some(profile_name),
             Self::Remote(servers) => Some(servers.profile_name()),
-            Self::StepChecker(_) => None,
+            Self::StepChecker(_) | Self::Probe(_) => None,
         }
     }
 
@@ -92,6 +95,7 @@ impl AnyVerifier {
                 Some(experts::cost(experts.both().map(EmbeddedVerifier::cost)))
             }
             Self::Remote(servers) => told(servers.facts()),
+            Self::Probe(probe) => Some(probe.verifier.cost()),
             Self::StepChecker(_) => Some(ModelCost::FREE),
             Self::Calibrated(calibrated) => calibrated.verifier.cost(),
         }
@@ -104,6 +108,7 @@ impl Verifier for AnyVerifier {
             Self::Model(model) => model.score(prefixes),
             Self::Experts { experts, .. } => experts.score(prefixes),
             Self::Remote(servers) => servers.score(prefixes),
+            Self::Probe(probe) => probe.verifier.score(prefixes),
             Self::StepChecker(checker) => checker.score(prefixes),
             Self::Calibrated(calibrated) => calibrated.score(prefixes),
         }
@@ -114,8 +119,17 @@ impl Verifier for AnyVerifier {
             Self::Model(model) => model.reads(prefix),
             Self::Experts { experts, .. } => experts.reads(prefix),
             Self::Remote(servers) => servers.reads(prefix),
+            Self::Probe(probe) => probe.verifier.reads(prefix),
             Self::StepChecker(checker) => checker.reads(prefix),
             Self::Calibrated(calibrated) => calibrated.reads(prefix),
+        }
+    }
+
+    fn at_hand(&self, prefix: &Prefix) -> usize {
+        match self {
+            Self::Probe(probe) => probe.verifier.at_hand(prefix),
+            Self::Calibrated(calibrated) => calibrated.at_hand(prefix),
+            Self::Model(_) | Self::Experts { .. } | Self::Remote(_) | Self::StepChecker(_) => 0,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::estimate::bootstrap::percentiles;
 use crate::estimate::interval::{Interval, Proportion};
@@ -13,7 +13,7 @@ use crate::estimate::interval::{Interval, Proportion};
 pub(super) const DRAWS: usize = 2_000;
 
 /// A statistic with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The statistic.
     pub value: f64,

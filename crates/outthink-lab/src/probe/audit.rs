@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use outthink_core::{Scoring, Selection};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::data::{Path, ProbeData};
 use crate::audit::Measured;
@@ -19,7 +19,7 @@ use crate::estimate::votes::{GradedSample, chances};
 pub const VERDICT_USELESS: &str = "do not use it";
 
 /// One kind of head in the folds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KindAudit {
     /// Units of its inner layer; 0 for a linear head.
     pub units: usize,
@@ -40,7 +40,7 @@ impl fmt::Display for KindAudit {
 }
 
 /// What a rule makes of some samples.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleAudit {
     /// The rule.
     pub rule: String,
@@ -53,7 +53,7 @@ pub struct RuleAudit {
 }
 
 /// All that is known of what a probe is worth. Intervals are 95 % bootstraps over problems.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeAudit {
     /// Problems.
     pub problems: usize,
