@@ -1,7 +1,9 @@
 //! Probes on a policy's engine: what they read, what that costs, and their file.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+#[allow(dead_code, reason = "each test file uses its part")]
 mod families;
+#[allow(dead_code, reason = "each test file uses its part")]
 mod models;
 
 use std::sync::Arc;

@@ -15,7 +15,7 @@ fn fitted(folder: &Folder) -> String {
         "--dataset",
         "micro-tune:1",
         "--problems",
-        "60",
+        "100",
         "--policy",
         "micro-24k",
         "--methods",
@@ -44,7 +44,7 @@ fn a_probe_is_fitted_judged_and_used_on_its_policy_alone() {
     let folder = Folder::new("probe");
     let told = fitted(&folder);
     for part in [
-        "60 problems,",
+        "100 problems,",
         "8 units, pairs",
         "AUC over all problems",
         "of log-probability",
