@@ -144,19 +144,15 @@ pub enum LoadError {
     },
     /// A probe beside another policy than its own.
     #[error(
-        "{probe} reads the states of {fitted} ({fitted_fingerprint}), and the policy is {policy} ({fingerprint}): other weights, another dtype or another profile. A probe means nothing to another policy; `outthink probe fit` fits one for it"
+        "{probe} reads the states of {fitted}, and the policy is {policy}: other weights, another dtype or another profile. A probe means nothing to another policy; `outthink probe fit` fits one for it"
     )]
     OtherPolicy {
         /// The probe.
         probe: String,
-        /// What its policy is called.
+        /// What its policy is called, with what it is known by, in short.
         fitted: String,
-        /// And known by, in short.
-        fitted_fingerprint: String,
-        /// What the policy is called that it is beside.
+        /// The same of the policy that it is beside.
         policy: String,
-        /// And known by, in short.
-        fingerprint: String,
     },
     /// A probe beside a policy on servers.
     #[error(

@@ -252,15 +252,14 @@ impl Loader {
     pub fn verifier_beside(
         &self,
         spec: &ModelSpec,
-        policies: &dyn Fn() -> Result<Vec<Beside>, LoadError>,
+        policies: &dyn Fn() -> Result<Vec<Beside>, Box<LoadError>>,
     ) -> Result<AnyVerifier, LoadError> {
         if spec.model == "none" {
             return Err(LoadError::NoVerifier);
         }
         if is_probe(&spec.model) {
-            return Ok(AnyVerifier::Probe(Box::new(
-                self.probe(spec, &policies()?)?,
-            )));
+            let beside = policies().map_err(|error| *error)?;
+            return Ok(AnyVerifier::Probe(Box::new(self.probe(spec, &beside)?)));
         }
         if spec.model == STEP_CHECKER {
             return Ok(AnyVerifier::StepChecker(StepChecker));

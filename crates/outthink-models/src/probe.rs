@@ -94,12 +94,11 @@ impl Loader {
             return Err(LoadError::ProbeOptions(probe()));
         }
         let file = ProbeFile::read(spec.model.as_ref()).map_err(wrong)?;
+        let known = |name: &str, identity: &Value| format!("{name} ({})", fingerprint(identity));
         let other = |policy: &str, identity: &Value| LoadError::OtherPolicy {
             probe: probe(),
-            fitted: file.policy.clone(),
-            fitted_fingerprint: fingerprint(&file.identity),
-            policy: policy.to_owned(),
-            fingerprint: fingerprint(identity),
+            fitted: known(&file.policy, &file.identity),
+            policy: known(policy, identity),
         };
         for own in beside {
             if own.is_served {

@@ -87,7 +87,8 @@ pub(crate) fn verifier_of(
 ) -> Result<Option<AnyVerifier>, Failure> {
     verifier_beside(choice, &|| {
         let spec = typed.spec();
-        let (name, identity) = loader().policy_identity(policy, &spec)?;
+        let known = loader().policy_identity(policy, &spec).map_err(Box::new);
+        let (name, identity) = known?;
         Ok(vec![Beside::new(policy, name, identity)])
     })
 }
@@ -95,7 +96,7 @@ pub(crate) fn verifier_of(
 /// The same beside the policies that it is to judge.
 pub(crate) fn verifier_beside(
     choice: &VerifierChoice,
-    policies: &dyn Fn() -> Result<Vec<Beside>, LoadError>,
+    policies: &dyn Fn() -> Result<Vec<Beside>, Box<LoadError>>,
 ) -> Result<Option<AnyVerifier>, Failure> {
     let spec = choice.spec();
     let verifier = match spec.model.as_str() {
