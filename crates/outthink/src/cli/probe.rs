@@ -10,7 +10,7 @@ use super::PolicyChoice;
 pub(crate) enum ProbeCommand {
     /// Fit a probe on a stored study's samples, say what it is worth, and write it down
     #[command(
-        after_help = "Reads the policy's hidden state at the end of each step of the stored samples (embedded engine, one pass over each distinct token), and fits
+        after_help = "Without --policy it is the study's only one. Reads the policy's hidden state at the end of each step of the stored samples (embedded engine, one pass over each distinct token), and fits
 a head that says from it how many completions come out right. What is printed is by cross-validation over problems. If the last line ends in
 \"do not use it\", the probe ranks the samples of a problem no better than their log-probability, which costs nothing.
 
