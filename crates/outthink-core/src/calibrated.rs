@@ -30,6 +30,10 @@ impl<V: Verifier> Verifier for Calibrated<V> {
     fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
         self.verifier.reads(prefix)
     }
+
+    fn at_hand(&self, prefix: &Prefix) -> usize {
+        self.verifier.at_hand(prefix)
+    }
 }
 
 /// A monotone map of rewards: a step function's levels, joined by straight lines between their centres.

@@ -32,6 +32,17 @@ pub struct Shared {
 impl SharedTokens {
     /// Adds a sequence that so many samples share; the tokens of it that are new are the last of [`Self::tokens`].
     pub fn insert(&mut self, tokens: impl IntoIterator<Item = u32>, samples: u64) {
+        self.insert_beyond(0, tokens, samples);
+    }
+
+    /// The same of a sequence whose first tokens, so many, cost nothing: they are there with the samples that they were added for
+    /// in other ways, if any.
+    pub fn insert_beyond(
+        &mut self,
+        free: usize,
+        tokens: impl IntoIterator<Item = u32>,
+        samples: u64,
+    ) {
         let mut at = 0;
         for (token, depth) in tokens.into_iter().zip(1..) {
             let next = self.nodes.len() + 1;
@@ -39,13 +50,30 @@ impl SharedTokens {
             if at == next {
                 self.nodes.push(Shared { depth, samples: 0 });
             }
-            self.nodes[at - 1].samples += samples;
+            if depth > free as u64 {
+                self.nodes[at - 1].samples += samples;
+            }
         }
     }
 
     /// All tokens, in the order in which they were new.
     pub fn tokens(&self) -> &[Shared] {
         &self.nodes
+    }
+
+    /// How many tokens a sequence adds beyond its first ones, which cost it nothing, and to how many they attend together.
+    fn new_beyond(&mut self, free: usize, tokens: Vec<u32>) -> (u64, u64) {
+        self.insert_beyond(free, tokens.iter().copied(), 1);
+        let (mut at, mut new, mut attended) = (0, 0, 0);
+        for (token, depth) in tokens.into_iter().zip(1..) {
+            at = self.index[&(at, token)];
+            // Paid for now, and never before.
+            if depth > free as u64 && self.nodes[at - 1].samples == 1 {
+                new += 1;
+                attended += depth;
+            }
+        }
+        (new, attended)
     }
 
     /// How many tokens a sequence adds, and to how many they attend together below a beginning of `before` tokens.
@@ -193,20 +221,21 @@ impl<V> CountedVerifier<V> {
 impl<V: Verifier> Verifier for CountedVerifier<V> {
     fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
         async move {
-            let reads: Vec<Option<Vec<u32>>> = prefixes
-                .iter()
-                .map(|prefix| self.verifier.reads(prefix))
-                .collect();
+            let read = |prefix| {
+                let at_hand = self.verifier.at_hand(prefix);
+                Some((self.verifier.reads(prefix)?, at_hand))
+            };
+            let reads: Vec<Option<(Vec<u32>, usize)>> = prefixes.iter().map(read).collect();
             let mut judgements = self.verifier.score(prefixes).await?;
             let mut known = locked(&self.read);
-            for (tokens, Judgement { usage, .. }) in reads.into_iter().zip(&mut judgements) {
-                let Some(tokens) = tokens.filter(|tokens| !tokens.is_empty()) else {
+            for (read, Judgement { usage, .. }) in reads.into_iter().zip(&mut judgements) {
+                let Some((tokens, at_hand)) = read.filter(|(tokens, _)| !tokens.is_empty()) else {
                     continue;
                 };
                 // A verifier with a reference reads everything twice.
                 let whole = tokens.len() as u64;
                 let times = |count: u64| count.saturating_mul(usage.prompt.max(whole)) / whole;
-                let (new, attended) = known.new_of(tokens, 0);
+                let (new, attended) = known.new_beyond(at_hand, tokens);
                 (usage.computed, usage.attended) = (times(new), times(attended));
                 usage.cached = usage.prompt.saturating_sub(usage.computed);
             }
@@ -217,6 +246,10 @@ impl<V: Verifier> Verifier for CountedVerifier<V> {
 
     fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
         self.verifier.reads(prefix)
+    }
+
+    fn at_hand(&self, prefix: &Prefix) -> usize {
+        self.verifier.at_hand(prefix)
     }
 }
 
@@ -232,6 +265,7 @@ mod tests {
     /// Says one of two answers to a question of 10 tokens, and that everything it did was cached.
     struct Warm {
         tells_tokens: bool,
+        at_hand: usize,
     }
 
     impl Policy for Warm {
@@ -284,6 +318,17 @@ mod tests {
         fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
             let read = || tokens(prefix.steps.iter().map(Arc::as_ref)).collect();
             self.tells_tokens.then(read)
+        }
+
+        fn at_hand(&self, _: &Prefix) -> usize {
+            self.at_hand
+        }
+    }
+
+    fn warm(tells_tokens: bool, at_hand: usize) -> Warm {
+        Warm {
+            tells_tokens,
+            at_hand,
         }
     }
 
@@ -346,15 +391,13 @@ mod tests {
             [0, 0, 13],
         ];
         for _ in 0..2 {
-            assert_eq!(spent(&Warm { tells_tokens: true }, &requests), whole);
+            assert_eq!(spent(&warm(true, 0), &requests), whole);
         }
     }
 
     #[test]
     fn where_no_tokens_are_told_the_question_counts_once_and_each_sample_by_itself() {
-        let policy = Warm {
-            tells_tokens: false,
-        };
+        let policy = warm(false, 0);
         let sample = 11 + 12 + 13 + 14;
         assert_eq!(
             spent(&policy, &[asked(&[], &[0, 1]), asked(&[], &[2])]),
@@ -364,8 +407,8 @@ mod tests {
 
     #[test]
     fn a_verifier_pays_for_what_it_reads_once_and_is_believed_where_it_does_not_tell() {
-        let read = |paths: &[&[u32]], tells_tokens: bool| -> Vec<[u64; 2]> {
-            let warm = Warm { tells_tokens };
+        let read = |paths: &[&[u32]], tells_tokens: bool, at_hand: usize| -> Vec<[u64; 2]> {
+            let warm = warm(tells_tokens, at_hand);
             let verifier = CountedVerifier::new(&warm as &dyn Verifier);
             let prefix = |path: &&[u32]| Prefix {
                 problem: problem(),
@@ -377,7 +420,9 @@ mod tests {
             usage.map(|usage| [usage.computed, usage.cached]).collect()
         };
         let paths: [&[u32]; 3] = [&[1, 2, 3], &[1, 2, 4, 5], &[1, 2]];
-        assert_eq!(read(&paths, true), [[6, 0], [4, 4], [0, 4]]);
-        assert_eq!(read(&paths, false), [[0, 6], [0, 6], [0, 6]]);
+        assert_eq!(read(&paths, true, 0), [[6, 0], [4, 4], [0, 4]]);
+        assert_eq!(read(&paths, false, 0), [[0, 6], [0, 6], [0, 6]]);
+        // What is at hand costs nothing: of 1, 2, 3 the last, then 4 and 5; of 1, 2 nothing.
+        assert_eq!(read(&paths, true, 2), [[2, 4], [4, 4], [0, 4]]);
     }
 }

@@ -37,6 +37,12 @@ pub trait Verifier: Send + Sync {
     fn reads(&self, _prefix: &Prefix) -> Option<Vec<u32>> {
         None
     }
+
+    /// How many tokens at the beginning of [`Self::reads`] the policy has computed by the time they are read: none, but for a
+    /// verifier on the policy's own engine. A search does not count these again.
+    fn at_hand(&self, _prefix: &Prefix) -> usize {
+        0
+    }
 }
 
 impl<V: Verifier + ?Sized> Verifier for &V {
@@ -46,5 +52,8 @@ impl<V: Verifier + ?Sized> Verifier for &V {
 
     fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
         (**self).reads(prefix)
+    }
+    fn at_hand(&self, prefix: &Prefix) -> usize {
+        (**self).at_hand(prefix)
     }
 }

@@ -139,6 +139,11 @@ impl Engine {
         self.facts.spec.context
     }
 
+    /// Numbers of a hidden state.
+    pub fn hidden_size(&self) -> usize {
+        self.facts.spec.hidden_size
+    }
+
     /// Parameters, layers and attention width, for counting FLOPs.
     pub fn cost(&self) -> ModelCost {
         let EngineFacts {

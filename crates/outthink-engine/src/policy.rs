@@ -14,11 +14,12 @@ use crate::engine::{DrawRequest, DrawnText, Engine, EngineCounts, Reading};
 use crate::readout::Readout;
 use crate::{Checkpoint, Error};
 
-/// A causal language model that samples solutions.
+/// A causal language model that samples solutions. A clone is another handle on the same engine.
+#[derive(Clone)]
 pub struct EmbeddedPolicy {
     engine: Engine,
     tokenizer: Arc<Tokenizer>,
-    template: ChatTemplate,
+    template: Arc<ChatTemplate>,
     /// The template as the checkpoint has it, for a verifier on the same engine.
     template_source: Cow<'static, str>,
     /// As `config.json` names it.
@@ -26,6 +27,8 @@ pub struct EmbeddedPolicy {
     name: String,
     profile: PolicyProfile,
     segmenter: Segmenter,
+    /// Tokens that end an answer.
+    ends: Arc<[u32]>,
     /// Bytes of the longest token.
     longest: usize,
 }
@@ -61,18 +64,19 @@ impl EmbeddedPolicy {
                 reason: "no eos_token_id, and none of the profile's end tokens".into(),
             });
         }
-        let segmenter = Segmenter::new(&asked, ends);
+        let segmenter = Segmenter::new(&asked, ends.clone());
         let spelled = (0..tokenizer.size() as u32).map(|id| tokenizer.bytes(id).len());
         Ok(Self {
             longest: spelled.max().unwrap_or(1).max(1),
             engine,
             tokenizer,
-            template,
+            template: Arc::new(template),
             template_source: checkpoint.template.clone(),
             class,
             name: profile.name,
             profile: asked,
             segmenter,
+            ends: ends.into(),
         })
     }
 
@@ -114,6 +118,10 @@ impl EmbeddedPolicy {
 
     pub(crate) fn template_source(&self) -> &str {
         &self.template_source
+    }
+
+    pub(crate) fn ends(&self) -> &[u32] {
+        &self.ends
     }
 
     pub(crate) fn class(&self) -> &str {

@@ -1,11 +1,13 @@
 //! What is read off a token of a sequence.
 
+use outthink_core::Sampling;
+
 use crate::Error;
 use crate::architectures::DecoderSpec;
 use crate::cache::Slot;
 use crate::decoder::Decoder;
 use crate::layers::head::Head;
-use crate::sampler::log_total;
+use crate::sampler::{Distribution, log_total};
 use crate::tree::TokenTree;
 
 /// What value a token of a sequence has.
@@ -13,6 +15,8 @@ use crate::tree::TokenTree;
 pub enum Readout {
     /// Log-probability of the token given those before it, in nats.
     Likelihood,
+    /// Entropy of the distribution that the token is from, given the tokens before it, in nats.
+    Entropy,
     /// Log-probability of the token's own label given the tokens before it, for a head with an independent label per token.
     NextLabel,
     /// Probability of this label, by a softmax over the head's labels.
@@ -28,7 +32,8 @@ impl Readout {
     pub(crate) fn check(self, head: Head, spec: &DecoderSpec) -> Result<(), Error> {
         let vocabulary = spec.vocabulary;
         let fits = match (head, self) {
-            (Head::LanguageModel, Self::Likelihood) | (Head::Value, Self::Value) => true,
+            (Head::LanguageModel, Self::Likelihood | Self::Entropy)
+            | (Head::Value, Self::Value) => true,
             (Head::LanguageModel, Self::Tokens(good, bad)) => (good.max(bad) as usize) < vocabulary,
             (Head::Labels(labels), Self::Label(label)) => label < labels,
             (Head::Labels(labels), Self::NextLabel) => labels == vocabulary,
@@ -37,7 +42,7 @@ impl Readout {
         match fits {
             true => Ok(()),
             false => Err(spec.cannot_be(match self {
-                Self::Likelihood => "language model",
+                Self::Likelihood | Self::Entropy => "language model",
                 Self::Label(_) => "process reward model with such a label",
                 Self::NextLabel => "process reward model with a label for every token",
                 Self::Value => "value model",
@@ -57,6 +62,10 @@ impl Readout {
         match self {
             Self::Likelihood => next(decoder, tree, nodes, Decoder::logits, |row, token| {
                 row[token] - log_total(row)
+            }),
+            Self::Entropy => next(decoder, tree, nodes, Decoder::logits, |row, _| {
+                let (_, likelihood) = Distribution::new(row, Sampling::GREEDY).draw(0.0);
+                likelihood.entropy.map_or(f32::NAN, |nats| nats as f32)
             }),
             Self::NextLabel => next(
                 decoder,

@@ -7,6 +7,7 @@ mod analysis;
 pub mod audit;
 mod estimate;
 mod exchange;
+pub mod probe;
 mod report;
 pub mod store;
 mod study;

@@ -139,4 +139,8 @@ impl<V: Verifier> Verifier for Experts<V> {
     fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
         self.of(&prefix.problem.text).reads(prefix)
     }
+
+    fn at_hand(&self, prefix: &Prefix) -> usize {
+        self.of(&prefix.problem.text).at_hand(prefix)
+    }
 }

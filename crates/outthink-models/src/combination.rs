@@ -2,7 +2,7 @@
 
 use outthink_core::{Combination, Combined};
 
-use crate::{AnyVerifier, LoadError, Loader, ModelSpec};
+use crate::{AnyVerifier, Beside, LoadError, Loader, ModelSpec};
 
 /// Several verifiers as one, with what each was loaded by.
 pub struct CombinedVerifier {
@@ -42,6 +42,7 @@ impl Loader {
         &self,
         read: Combination,
         spec: &ModelSpec,
+        policies: &dyn Fn() -> Result<Vec<Beside>, Box<LoadError>>,
     ) -> Result<CombinedVerifier, LoadError> {
         if spec.profile.is_some() || spec.reference.is_some() {
             return Err(LoadError::OneProfile {
@@ -64,7 +65,7 @@ impl Loader {
                     reason: format!("{} is a combination itself", own.model),
                 });
             }
-            members.push((self.any_verifier(&member)?, own.weight));
+            members.push((self.verifier_beside(&member, policies)?, own.weight));
             specs.push(member);
         }
         Ok(CombinedVerifier {

@@ -142,6 +142,43 @@ pub enum LoadError {
         /// What was said of both.
         options: &'static str,
     },
+    /// A file that is no probe, or does not go with its policy.
+    #[error("{name}")]
+    Probe {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        source: outthink_engine::ProbeFileError,
+    },
+    /// A probe beside another policy than its own.
+    #[error(
+        "{probe} reads the states of {fitted}, and the policy is {policy}: other weights, another dtype or another profile. A probe means nothing to another policy; `outthink probe fit` fits one for it"
+    )]
+    OtherPolicy {
+        /// The probe.
+        probe: String,
+        /// What its policy is called, with what it is known by, in short.
+        fitted: String,
+        /// The same of the policy that it is beside.
+        policy: String,
+    },
+    /// A probe beside a policy on servers.
+    #[error(
+        "{probe} reads the embedded engine's states, and {policy} is on a server, which does not tell its own: load {fitted} itself with --policy, or name another verifier"
+    )]
+    ProbeOfServed {
+        /// The probe.
+        probe: String,
+        /// What its policy is called.
+        fitted: String,
+        /// The policy on servers.
+        policy: String,
+    },
+    /// A probe that is to be read as a model of its own.
+    #[error(
+        "{0} is a probe and reads its policy's states: it has no profile, tokenizer, windows or dtype of its own"
+    )]
+    ProbeOptions(String),
     /// `none` in place of a verifier.
     #[error("`none` is no verifier; leave the list of verifiers empty")]
     NoVerifier,

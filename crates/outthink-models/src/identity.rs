@@ -6,7 +6,7 @@ use outthink_micro::Experts;
 use outthink_remote::Facts;
 use serde_json::{Value, json};
 
-use crate::digest::digest;
+use crate::digest::{digest, digest_of};
 use crate::started::Started;
 use crate::{AnyPolicy, AnyVerifier, LoadError, Loader, ModelSpec, STEP_CHECKER};
 
@@ -50,6 +50,14 @@ impl Loader {
         let dtype = spec.dtype;
         let mut identity = match verifier.bare() {
             AnyVerifier::Remote(servers) => served(servers.model(), servers.facts(), spec)?,
+            AnyVerifier::Probe(probe) => {
+                let digest = digest_of(&[spec.model.clone().into()]);
+                let digest = digest.map_err(|source| LoadError::Fingerprint {
+                    name: spec.model.clone(),
+                    source,
+                })?;
+                json!({"probe": digest, "of": probe.identity})
+            }
             AnyVerifier::StepChecker(_) => {
                 json!({"model": STEP_CHECKER, "dtype": dtype.to_string()})
             }
@@ -67,7 +75,9 @@ impl Loader {
         let model = verifier.cost().filter(|cost| *cost != ModelCost::FREE);
         identity["parameters"] = json!(model.map(|cost| cost.parameters));
         identity["profile"] = json!(verifier.profile_name());
-        if let Some(reference) = &spec.reference {
+        // A probe's own policy is in it, wherever it lies.
+        let is_probe = matches!(verifier.bare(), AnyVerifier::Probe(_));
+        if let Some(reference) = spec.reference.as_ref().filter(|_| !is_probe) {
             identity["reference"] = self.local(reference, dtype)?;
         }
         if spec.windows {

@@ -15,9 +15,10 @@ use crate::combination::combination;
 use crate::hub::HubId;
 use crate::identity::{info, short_name};
 use crate::policy::both;
+use crate::probe::is_probe;
 use crate::started::{self, Started};
 use crate::{
-    AnyPolicy, AnyVerifier, LoadError, LoadedPolicy, LoadedVerifier, ModelSpec, Notice,
+    AnyPolicy, AnyVerifier, Beside, LoadError, LoadedPolicy, LoadedVerifier, ModelSpec, Notice,
     PolicyExperts, STEP_CHECKER, files,
 };
 
@@ -189,6 +190,7 @@ impl Loader {
         let identity = self.verifier_identity(&verifier, spec)?;
         let name = match verifier.bare() {
             AnyVerifier::Remote(servers) => servers.model(),
+            AnyVerifier::Probe(_) => spec.model.trim_end_matches(".safetensors"),
             _ => &spec.model,
         };
         let calibrated = match &verifier {
@@ -240,14 +242,31 @@ impl Loader {
     ///
     /// As for [`Loader::verifier`].
     pub fn any_verifier(&self, spec: &ModelSpec) -> Result<AnyVerifier, LoadError> {
+        self.verifier_beside(spec, &|| Ok(Vec::new()))
+    }
+
+    /// The same beside the policies that it is to judge, which are asked for if that matters: a probe reads their engine.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Loader::verifier`]; and a probe of another policy.
+    pub fn verifier_beside(
+        &self,
+        spec: &ModelSpec,
+        policies: &dyn Fn() -> Result<Vec<Beside>, Box<LoadError>>,
+    ) -> Result<AnyVerifier, LoadError> {
         if spec.model == "none" {
             return Err(LoadError::NoVerifier);
+        }
+        if is_probe(&spec.model) {
+            let beside = policies().map_err(|error| *error)?;
+            return Ok(AnyVerifier::Probe(Box::new(self.probe(spec, &beside)?)));
         }
         if spec.model == STEP_CHECKER {
             return Ok(AnyVerifier::StepChecker(StepChecker));
         }
         if let Some(read) = combination(&spec.model)? {
-            let combined = self.combined(read, spec)?;
+            let combined = self.combined(read, spec, policies)?;
             return Ok(AnyVerifier::Combined(Box::new(combined)));
         }
         if let Some(servers) = self.remote_verifier(spec)? {

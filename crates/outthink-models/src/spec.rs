@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 pub struct ModelSpec {
     /// The name of an embedded model or two joined by `+`, a checkpoint folder, a .gguf file, a hub id as
     /// `owner/name@revision`, servers as `http://h1:8000/v1,http://h2:8000/v1#model`, an outthink.toml, or a server that is
-    /// started as `llama.cpp:FILE.gguf`, `vllm:MODEL` or `sglang:MODEL`; of a verifier also `step-checker`.
+    /// started as `llama.cpp:FILE.gguf`, `vllm:MODEL` or `sglang:MODEL`; of a verifier also `step-checker` or
+    /// a probe's .safetensors file.
     pub model: String,
     /// What to call it, if not by the last part of its name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +44,7 @@ pub struct ModelSpec {
     /// Most tokens of a policy's solution, if not the profile's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,
-    /// The model that an implicit PRM was trained from.
+    /// The model that an implicit PRM was trained from; of a probe, its policy, where that lies elsewhere by now and none is beside it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
     /// Does a verifier score solutions longer than its context in overlapping windows? Else that is an error.

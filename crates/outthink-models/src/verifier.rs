@@ -10,6 +10,7 @@ use outthink_micro::{Experts, StepChecker, experts};
 use outthink_remote::RemoteVerifier;
 
 use crate::AnyPolicy;
+use crate::LoadedProbe;
 use crate::combination::CombinedVerifier;
 use crate::identity::told;
 use crate::policy::families;
@@ -33,6 +34,10 @@ impl Verifier for LoadedVerifier {
     fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
         self.model.reads(prefix)
     }
+
+    fn at_hand(&self, prefix: &Prefix) -> usize {
+        self.model.at_hand(prefix)
+    }
 }
 
 /// A verifier of any make.
@@ -48,6 +53,8 @@ pub enum AnyVerifier {
     },
     /// A model on servers.
     Remote(RemoteVerifier),
+    /// A head on the states of the policy.
+    Probe(Box<LoadedProbe>),
     /// The exact checker of the embedded families' problems.
     StepChecker(StepChecker),
     /// Several as one, with weights.
@@ -80,7 +87,7 @@ impl AnyVerifier {
             Self::Model(model) => Some(model.profile_name()),
             Self::Experts { profile_name, .. } => Some(profile_name),
             Self::Remote(servers) => Some(servers.profile_name()),
-            Self::StepChecker(_) | Self::Combined(_) => None,
+            Self::StepChecker(_) | Self::Probe(_) | Self::Combined(_) => None,
         }
     }
 
@@ -92,6 +99,7 @@ impl AnyVerifier {
                 Some(experts::cost(experts.both().map(EmbeddedVerifier::cost)))
             }
             Self::Remote(servers) => told(servers.facts()),
+            Self::Probe(probe) => Some(probe.verifier.cost()),
             Self::StepChecker(_) => Some(ModelCost::FREE),
             Self::Combined(several) => {
                 let costs: Option<Vec<ModelCost>> =
@@ -109,6 +117,7 @@ impl Verifier for AnyVerifier {
             Self::Model(model) => model.score(prefixes),
             Self::Experts { experts, .. } => experts.score(prefixes),
             Self::Remote(servers) => servers.score(prefixes),
+            Self::Probe(probe) => probe.verifier.score(prefixes),
             Self::StepChecker(checker) => checker.score(prefixes),
             Self::Combined(several) => several.combined.score(prefixes),
             Self::Calibrated(calibrated) => calibrated.score(prefixes),
@@ -120,9 +129,22 @@ impl Verifier for AnyVerifier {
             Self::Model(model) => model.reads(prefix),
             Self::Experts { experts, .. } => experts.reads(prefix),
             Self::Remote(servers) => servers.reads(prefix),
+            Self::Probe(probe) => probe.verifier.reads(prefix),
             Self::StepChecker(checker) => checker.reads(prefix),
             Self::Combined(several) => several.combined.reads(prefix),
             Self::Calibrated(calibrated) => calibrated.reads(prefix),
+        }
+    }
+
+    fn at_hand(&self, prefix: &Prefix) -> usize {
+        match self {
+            Self::Probe(probe) => probe.verifier.at_hand(prefix),
+            Self::Calibrated(calibrated) => calibrated.at_hand(prefix),
+            Self::Model(_)
+            | Self::Experts { .. }
+            | Self::Remote(_)
+            | Self::StepChecker(_)
+            | Self::Combined(_) => 0,
         }
     }
 }

@@ -158,4 +158,8 @@ impl Verifier for RememberingVerifier<'_> {
     fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
         self.verifier.reads(prefix)
     }
+
+    fn at_hand(&self, prefix: &Prefix) -> usize {
+        self.verifier.at_hand(prefix)
+    }
 }

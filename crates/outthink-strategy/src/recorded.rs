@@ -184,6 +184,10 @@ impl Verifier for RecordedVerifier<'_> {
     fn reads(&self, prefix: &Prefix) -> Option<Vec<u32>> {
         self.verifier.reads(prefix)
     }
+
+    fn at_hand(&self, prefix: &Prefix) -> usize {
+        self.verifier.at_hand(prefix)
+    }
 }
 
 fn prefix_key(name: &str, prefixes: &[Prefix]) -> i64 {

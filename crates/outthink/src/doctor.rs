@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: &Doctor) -> Result<ExitCode, Failure> {
         Some(drawer) => models::beside(drawer, scorer),
         None => Cow::Borrowed(scorer),
     };
-    let judge = verifier(&choice, &mut checks)?;
+    let judge = verifier(drawer.as_ref(), asked, &choice, &mut checks)?;
     if let Some(drawer) = &drawer {
         together(drawer, judge.as_ref(), &mut checks);
     }
@@ -402,7 +402,12 @@ fn beginnings(policy: &EmbeddedPolicy, prompt: &[u32]) -> Result<String, String>
     }
 }
 
-fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVerifier>, Failure> {
+fn verifier(
+    policy: Option<&AnyPolicy>,
+    asked: &PolicyChoice,
+    choice: &VerifierChoice,
+    checks: &mut Checks,
+) -> Result<Option<AnyVerifier>, Failure> {
     println!("verifier {}", choice.name());
     if choice.name() == models::STEP_CHECKER {
         println!("  exact, for the problems of the embedded micro models");
@@ -412,11 +417,17 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
         return Ok(None);
     }
     let is_served = models::is_served(choice.name(), Role::Verifier)?;
-    let several = choice.name().ends_with(".toml");
-    if !is_served && !several && Experts::find(choice.name()).is_none() {
+    let is_own = Experts::find(choice.name()).is_none()
+        && !outthink_models::is_probe(choice.name())
+        && !choice.name().ends_with(".toml");
+    if !is_served && is_own {
         memory(&choice.spec(), checks)?;
     }
-    let Some(model) = models::verifier(choice)? else {
+    let model = match policy {
+        Some(policy) => models::verifier_of(policy, asked, choice)?,
+        None => models::verifier(choice)?,
+    };
+    let Some(model) = model else {
         return Ok(None);
     };
     match model.bare() {
@@ -443,6 +454,11 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
             }
             println!("  bias {bias:.3}");
         }
+        AnyVerifier::Probe(probe) => println!(
+            "  a probe on the states of {} ({} numbers in its head)",
+            probe.policy,
+            probe.verifier.probe().head.parameters()
+        ),
         AnyVerifier::StepChecker(_) | AnyVerifier::Calibrated(_) => {}
     }
     let names = model.profile_name().map(|name| name.split('+').map(Some));
@@ -450,7 +466,14 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
         Some(names) => {
             names.for_each(|name| tells_right_from_wrong(&model, Example::of(name), checks))
         }
-        None => tells_right_from_wrong(&model, Example::of(None), checks),
+        None => {
+            // A probe reads what its policy can.
+            let name = match model.bare() {
+                AnyVerifier::Probe(probe) => Some(probe.verifier.policy().profile_name()),
+                _ => None,
+            };
+            tells_right_from_wrong(&model, Example::of(name), checks);
+        }
     }
     Ok(Some(model))
 }

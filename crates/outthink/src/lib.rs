@@ -40,6 +40,7 @@ mod models;
 mod out;
 mod pools;
 mod prm_serve;
+mod probe;
 mod report;
 mod score;
 mod serve;
@@ -113,6 +114,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Study(arguments) => return study::run_study(*arguments).unwrap_or_else(fail),
         Command::Report(arguments) => report::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),
+        Command::Probe(command) => probe::run(&command),
         Command::Audit(arguments) => return audit::run(&arguments).unwrap_or_else(fail),
         Command::Tree(arguments) => tree::run(&arguments),
         Command::Sql(arguments) => report::sql(&arguments),

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, anyhow};
 use outthink_engine::EmbeddedPolicy;
 use outthink_lab::audit::CalibrationFile;
-use outthink_models::{Loader, ModelSpec, Notice, StartNotice};
+use outthink_models::{Beside, LoadError, Loader, ModelSpec, Notice, StartNotice};
 use outthink_remote::{RemotePolicy, Role};
 use serde_json::Value;
 
@@ -76,10 +76,32 @@ pub(crate) fn policy(choice: &PolicyChoice) -> Result<EmbeddedPolicy, Failure> {
 
 /// A verifier of any make, behind its calibration if one is named; `none` is none.
 pub(crate) fn verifier(choice: &VerifierChoice) -> Result<Option<AnyVerifier>, Failure> {
+    verifier_beside(choice, &|| Ok(Vec::new()))
+}
+
+/// The same for one policy, as it was typed.
+pub(crate) fn verifier_of(
+    policy: &AnyPolicy,
+    typed: &PolicyChoice,
+    choice: &VerifierChoice,
+) -> Result<Option<AnyVerifier>, Failure> {
+    verifier_beside(choice, &|| {
+        let spec = typed.spec();
+        let known = loader().policy_identity(policy, &spec).map_err(Box::new);
+        let (name, identity) = known?;
+        Ok(vec![Beside::new(policy, name, identity)])
+    })
+}
+
+/// The same beside the policies that it is to judge.
+pub(crate) fn verifier_beside(
+    choice: &VerifierChoice,
+    policies: &dyn Fn() -> Result<Vec<Beside>, Box<LoadError>>,
+) -> Result<Option<AnyVerifier>, Failure> {
     let spec = choice.spec();
     let verifier = match spec.model.as_str() {
         "none" => None,
-        _ => Some(loader().any_verifier(&spec)?),
+        _ => Some(loader().verifier_beside(&spec, policies)?),
     };
     let Some(file) = &choice.calibration else {
         return Ok(verifier);

@@ -18,6 +18,7 @@ use outthink_gateway::{
 use outthink_lab::{ModelInfo, VerifierModel, tree_page};
 use outthink_micro::Experts;
 use outthink_micro::family::{Family, MICRO, Member};
+use outthink_models::Beside;
 use outthink_prompt::Message;
 use outthink_remote::RemotePolicy;
 use outthink_strategy::Strategy;
@@ -210,7 +211,8 @@ fn verifiers(
     };
     let mut verifiers = Vec::new();
     for choice in scorers {
-        if let Some(verifier) = models::verifier(&choice)? {
+        let served = || Ok(policies.iter().map(|(_, own)| Beside::from(own)).collect());
+        if let Some(verifier) = models::verifier_beside(&choice, &served)? {
             for (name, policy) in policies {
                 if let Some(reason) = models::mismatch(&policy.model, &verifier) {
                     eprintln!("warning: {name}: {reason}");
@@ -231,7 +233,8 @@ fn verifiers(
 fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
     let loaded = wiring::load_policy(&named.policy(&arguments.policy)?)?;
     let tables = named.verifiers(&loaded.model, &arguments.verifier, None)?;
-    let read = tables.iter().map(wiring::verifier);
+    let own = [Beside::from(&loaded)];
+    let read = tables.iter().map(|table| wiring::verifier(table, &own));
     let read: Vec<VerifierModel> = read.collect::<Result<_, _>>()?;
     let infos: Vec<&ModelInfo> = read.iter().map(|own| &own.info).collect();
     let info = loaded.info.clone();

@@ -175,7 +175,7 @@ pub(crate) fn prepare(arguments: &Solve) -> Result<Prepared, Failure> {
         }
         _ => models::beside(&policy, &arguments.verifier).into_owned(),
     };
-    let verifier = models::verifier(&choice)?;
+    let verifier = models::verifier_of(&policy, &arguments.policy, &choice)?;
     let pair = Pair {
         steps: policy.takes_steps(),
         verifier: verifier.is_some(),

@@ -10,6 +10,7 @@ use outthink_lab::{
     ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study, VerifierModel,
     chance, short,
 };
+use outthink_models::Beside;
 use outthink_remote::Role;
 use outthink_strategy::{Builtin, Fitted, SolveContext, Solved, Strategy, StrategyFile};
 use serde::Serialize;
@@ -282,7 +283,8 @@ pub(crate) fn load(
 ) -> Result<Loaded, Failure> {
     let policy = wiring::load_policy(&named.policy(&arguments.policy)?)?;
     let tables = named.verifiers(&policy.model, &arguments.verifier, Some((budget, together)))?;
-    let verifiers = tables.iter().map(wiring::verifier);
+    let beside = [Beside::from(&policy)];
+    let verifiers = tables.iter().map(|own| wiring::verifier(own, &beside));
     let verifiers = verifiers.collect::<Result<Vec<_>, _>>()?;
     let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
     let strategy = named.with(&policy.info, &infos)?;

@@ -11,7 +11,7 @@ use outthink_lab::{
     Recipe, Store, Study, VerifierModel,
 };
 use outthink_micro::domain::{self, Kind, Split};
-use outthink_models::{AnyPolicy, LoadError, ModelSpec};
+use outthink_models::{AnyPolicy, Beside, LoadError, ModelSpec};
 use serde_json::{Value, json};
 
 use crate::cli::{PolicyChoice, VerifierChoice};
@@ -37,23 +37,30 @@ pub(crate) fn resolve(
         .verifiers
         .retain(|entry| entry.table().model != "none");
     let mut policies: Vec<PolicyModel> = Vec::new();
+    let mut beside: Vec<Beside> = Vec::new();
     for entry in &recipe.policies {
         let entry = entry.table();
         match &stored {
             Some(stored) if entry.model.starts_with(STORED) => {
                 let (pools, draws) = stored_policies(stored)?;
+                let infos = pools.iter().map(|own| &own.info);
+                beside.extend(infos.map(|own| Beside::stored(&own.name, own.identity.clone())));
                 policies.extend(pools);
                 // The pools are as large as they are.
                 recipe.budgets.retain(|&budget| budget < draws);
                 recipe.budgets.push(draws);
             }
-            _ => policies.push(policy(&entry, &recipe.methods)?),
+            _ => {
+                let loaded = usable_policy(&entry, &recipe.methods)?;
+                beside.push(Beside::from(&loaded));
+                policies.push(policy_model(loaded));
+            }
         }
     }
     let verifiers = recipe
         .verifiers
         .iter()
-        .map(|entry| verifier(&entry.table()));
+        .map(|entry| verifier(&entry.table(), &beside));
     let mut verifiers: Vec<VerifierModel> = verifiers.collect::<Result<_, _>>()?;
     if stored.is_none() {
         let own = policies.iter_mut().map(|policy| &mut policy.info);
@@ -249,12 +256,13 @@ pub(crate) fn load_policy(entry: &ModelTable) -> Result<LoadedPolicy, Failure> {
     Ok(models::loader().policy(spec(entry)?)?)
 }
 
-pub(crate) fn policy(entry: &ModelTable, methods: &[AnyMethod]) -> Result<PolicyModel, Failure> {
+/// A policy that all of the methods can be used with.
+fn usable_policy(entry: &ModelTable, methods: &[AnyMethod]) -> Result<LoadedPolicy, Failure> {
     let loaded = load_policy(entry)?;
     for method in entry.methods.as_deref().unwrap_or(methods) {
         loaded.model.takes(*method).map_err(Failure::input)?;
     }
-    Ok(policy_model(loaded))
+    Ok(loaded)
 }
 
 /// A policy as the lab takes it.
@@ -282,8 +290,10 @@ pub(crate) fn verifier_choice(entry: &ModelTable) -> Result<VerifierChoice, Fail
     })
 }
 
-pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
-    let verifier = models::verifier(&verifier_choice(entry)?)?;
+/// A verifier beside the policies that it is to judge.
+pub(crate) fn verifier(entry: &ModelTable, beside: &[Beside]) -> Result<VerifierModel, Failure> {
+    let policies = || Ok(beside.to_vec());
+    let verifier = models::verifier_beside(&verifier_choice(entry)?, &policies)?;
     let verifier = verifier.ok_or_else(|| Failure::input(LoadError::NoVerifier))?;
     let loaded = models::loader().describe(verifier, &spec(entry)?)?;
     Ok(VerifierModel {

@@ -300,7 +300,7 @@ fn sums(
 }
 
 /// The samples of each problem.
-fn grouped(samples: &[OutcomeSample]) -> Vec<(usize, Vec<usize>)> {
+pub(crate) fn grouped(samples: &[OutcomeSample]) -> Vec<(usize, Vec<usize>)> {
     let mut groups: std::collections::BTreeMap<usize, Vec<usize>> = Default::default();
     for (place, own) in samples.iter().enumerate() {
         groups.entry(own.problem).or_default().push(place);
@@ -358,7 +358,7 @@ impl ScoreAudit {
 }
 
 /// Of the pairs of a right and a wrong sample, how many the right one wins (a tie is half of one), and how many there are.
-fn won(samples: &[OutcomeSample], scores: &[f64], places: &[usize]) -> (f64, f64) {
+pub(crate) fn won(samples: &[OutcomeSample], scores: &[f64], places: &[usize]) -> (f64, f64) {
     let of = |right: bool| {
         let own = places
             .iter()
@@ -376,7 +376,7 @@ fn won(samples: &[OutcomeSample], scores: &[f64], places: &[usize]) -> (f64, f64
 }
 
 /// The area under the curve over all samples; a bootstrap draw weighs each problem's.
-fn auc(samples: &[OutcomeSample], scores: &[f64]) -> Option<Measured> {
+pub(crate) fn auc(samples: &[OutcomeSample], scores: &[f64]) -> Option<Measured> {
     let mut order: Vec<usize> = (0..samples.len()).collect();
     order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
     let problems: Vec<usize> = grouped(samples).into_iter().map(|(own, _)| own).collect();

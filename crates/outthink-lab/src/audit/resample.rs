@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::estimate::bootstrap::percentiles;
 use crate::estimate::interval::{Interval, Proportion};
@@ -13,7 +13,7 @@ use crate::estimate::interval::{Interval, Proportion};
 pub(super) const DRAWS: usize = 2_000;
 
 /// A statistic with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The statistic.
     pub value: f64,
@@ -22,13 +22,13 @@ pub struct Measured {
 }
 
 /// Sums by problem.
-pub(super) struct Sums {
+pub(crate) struct Sums {
     width: usize,
     rows: BTreeMap<usize, Vec<f64>>,
 }
 
 impl Sums {
-    pub(super) fn new(width: usize) -> Self {
+    pub(crate) fn new(width: usize) -> Self {
         Self {
             width,
             rows: BTreeMap::new(),
@@ -36,18 +36,18 @@ impl Sums {
     }
 
     /// The sums of a problem.
-    pub(super) fn of(&mut self, problem: usize) -> &mut [f64] {
+    pub(crate) fn of(&mut self, problem: usize) -> &mut [f64] {
         self.rows
             .entry(problem)
             .or_insert_with(|| vec![0.0; self.width])
     }
 
-    pub(super) fn total(&self) -> Vec<f64> {
+    pub(crate) fn total(&self) -> Vec<f64> {
         add(self.width, self.rows.values())
     }
 
     /// A statistic of the sums and its interval; none where the statistic is not a number.
-    pub(super) fn measure(&self, statistic: impl Fn(&[f64]) -> f64) -> Option<Measured> {
+    pub(crate) fn measure(&self, statistic: impl Fn(&[f64]) -> f64) -> Option<Measured> {
         let value = statistic(&self.total());
         if !value.is_finite() {
             return None;
@@ -74,7 +74,7 @@ impl Sums {
     }
 
     /// The first sum over the second: a share or a mean. A share that no draw can move (all or none) has Wilson's interval over problems.
-    pub(super) fn ratio(&self) -> Option<Measured> {
+    pub(crate) fn ratio(&self) -> Option<Measured> {
         let mut measured = self.measure(|sums| sums[0] / sums[1])?;
         let Interval { low, high } = measured.interval;
         let extreme = measured.value == 0.0 || measured.value == 1.0;

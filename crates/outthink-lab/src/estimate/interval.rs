@@ -1,12 +1,12 @@
 //! Proportions and paired differences with 95 % intervals.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The 97.5th percentile of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
 /// A 95 % confidence interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Lower end.
     pub low: f64,

@@ -59,7 +59,8 @@ impl Work {
         if prompt > 0 {
             shares.insert(draws, (prompt, prompt * (prompt + 1) / 2));
         }
-        for token in tokens.tokens() {
+        // What was at hand for all who read it costs nothing.
+        for token in tokens.tokens().iter().filter(|token| token.samples > 0) {
             let share = shares.entry(token.samples.min(draws)).or_default();
             share.0 += 1;
             share.1 += prompt + token.depth;

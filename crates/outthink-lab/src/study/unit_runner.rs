@@ -374,7 +374,7 @@ pub(crate) fn verifier_work<'p>(
     let mut tokens = SharedTokens::default();
     for (prefix, draws) in asked {
         if let Some(read) = model.model.reads(prefix) {
-            tokens.insert(read, draws);
+            tokens.insert_beyond(model.model.at_hand(prefix), read, draws);
         }
     }
     // Servers do not tell what they read.

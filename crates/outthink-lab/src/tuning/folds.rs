@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 /// The fold of each problem, from 0 to `folds - 1`, as even as it goes.
-pub(super) fn folds(problems: usize, folds: usize, seed: u64) -> Vec<usize> {
+pub(crate) fn folds(problems: usize, folds: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..problems).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     let mut dealt = vec![0; problems];

@@ -9,7 +9,7 @@ mod awareness;
 mod chooser;
 mod evaluation;
 mod evidence;
-mod folds;
+pub(crate) mod folds;
 mod halves;
 mod options;
 mod reading;

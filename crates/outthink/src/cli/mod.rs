@@ -3,6 +3,7 @@
 pub(crate) mod help;
 mod lab;
 mod model;
+mod probe;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -19,6 +20,7 @@ pub(crate) use lab::{
     VerdictsOf,
 };
 pub(crate) use model::{PolicyChoice, VerifierChoice};
+pub(crate) use probe::{ProbeCommand, ProbeFit};
 
 /// Make a small language model outthink a big one: spend computation at inference time where it buys the most
 #[derive(Debug, Parser)]
@@ -174,6 +176,9 @@ Examples:
 Exit status: 0 if every solution was scored; 1 if one was not, or a line is malformed; 2 for wrong use."#
     )]
     Audit(AuditArguments),
+    /// A verifier from one's own samples: a head on the policy's hidden states
+    #[command(subcommand)]
+    Probe(ProbeCommand),
     /// Draw a search of a study as a tree, in the terminal or as a page: every step with its reward, kept or pruned
     #[command(
         after_help = "PROBLEM is an id, a text, or a number from 1. The steps of micro problems are checked; --compare scores them with another

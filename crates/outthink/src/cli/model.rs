@@ -45,7 +45,7 @@ impl PolicyChoice {
 /// Which verifier, and how it is read.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct VerifierChoice {
-    /// Verifier: as a policy, or `step-checker` (exact; embedded domains only), or `none` [default: micro-prm-likelihood for the
+    /// Verifier: as a policy, or a probe's .safetensors file (outthink probe fit), or `step-checker` (exact; embedded domains only), or `none` [default: micro-prm-likelihood for the
     /// embedded policies, grid-prm for those that fill grids, none for any other]
     #[arg(long, help_heading = "Models", value_name = "MODEL|URL|none")]
     pub(crate) verifier: Option<String>,
@@ -65,7 +65,7 @@ pub(crate) struct VerifierChoice {
         requires = "verifier"
     )]
     pub(crate) verifier_profile: Option<String>,
-    /// The model that an implicit PRM was trained from
+    /// The model that an implicit PRM was trained from; of a probe without a policy beside it, the policy, if it lies elsewhere by now
     #[arg(
         long,
         help_heading = "Models",

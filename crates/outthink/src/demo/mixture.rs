@@ -59,7 +59,7 @@ impl Mixture {
         let tables = file.verifiers(&loaded.model, &VerifierChoice::default(), None)?;
         let judges: Vec<VerifierModel> = tables
             .iter()
-            .map(wiring::verifier)
+            .map(|table| wiring::verifier(table, &[]))
             .collect::<Result<_, _>>()?;
         let infos: Vec<&ModelInfo> = judges.iter().map(|own| &own.info).collect();
         let policy = wiring::policy_model(loaded);
