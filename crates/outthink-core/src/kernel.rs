@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::method::{Branch, Grown, Round};
 use crate::{
     Continuation, Error, Extension, NodeId, Plan, Policy, Prefix, Problem, Sampling, Step, Stop,
-    Tree, Until, Verifier, allocator_seed, draw_seed, problem_seed,
+    Thinker, Tree, Until, Verifier, allocator_seed, draw_seed, problem_seed,
 };
 
 /// Where a search stops growing a path.
@@ -91,6 +91,11 @@ pub async fn search(
     };
     let sampling = plan.method().sampling(sampling);
     let seed = problem_seed(run_seed, &problem.id);
+    let controlled = Thinker::of(policy);
+    let policy = match &controlled {
+        Some(thinker) => thinker as &dyn Policy,
+        None => policy,
+    };
     let mut search = Growth {
         tree: Tree::new(problem),
         sampling,
@@ -298,6 +303,7 @@ impl Growth<'_> {
                     false => self.sampling,
                 },
                 max_tokens: left.min(max_tokens),
+                offset: 0,
             });
             asked.push(until);
             members.push(vec![d]);

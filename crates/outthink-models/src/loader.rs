@@ -155,7 +155,11 @@ impl Loader {
         let mut limits: Limits = policy.limits();
         limits.solution_tokens = spec.max_tokens.unwrap_or(limits.solution_tokens);
         let (name, identity) = self.policy_identity(&policy, &spec)?;
-        let name = short_name(name).to_owned();
+        let mut name = short_name(name).to_owned();
+        if let Some(thinking) = spec.thinking {
+            // Two settings are two rows.
+            name = format!("{name}-{thinking}");
+        }
         Ok(LoadedPolicy {
             info: info(&spec, name, identity, policy.cost())?,
             model: policy,
@@ -208,7 +212,10 @@ impl Loader {
     /// As for [`Loader::policy`].
     pub fn any_policy(&self, spec: &ModelSpec) -> Result<AnyPolicy, LoadError> {
         if let Some(servers) = self.remote_policy(spec)? {
-            return Ok(AnyPolicy::Remote(servers));
+            return Ok(AnyPolicy::Remote(match spec.thinking {
+                Some(thinking) => servers.with_thinking(thinking)?,
+                None => servers,
+            }));
         }
         let Some(pair) = Experts::find(&spec.model) else {
             let policy = self.embedded_policy(spec)?;
@@ -284,7 +291,11 @@ impl Loader {
                 source,
             })
         };
-        load().map_err(|error| started::advise(error, &spec.model, Role::Policy))
+        let loaded = load().map_err(|error| started::advise(error, &spec.model, Role::Policy))?;
+        Ok(match spec.thinking {
+            Some(thinking) => loaded.with_thinking(thinking),
+            None => loaded,
+        })
     }
 
     /// A verifier in this process, likewise.

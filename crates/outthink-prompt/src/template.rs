@@ -40,6 +40,8 @@ pub struct ChatTemplate {
     /// None where the checkpoint has no template.
     template: Option<Template>,
     thinking: Option<bool>,
+    /// Does it ask whether to think?
+    tells_thinking: bool,
 }
 
 impl ChatTemplate {
@@ -53,6 +55,7 @@ impl ChatTemplate {
         Ok(Self {
             template,
             thinking: None,
+            tells_thinking: source.contains("enable_thinking"),
         })
     }
 
@@ -68,6 +71,17 @@ impl ChatTemplate {
     pub fn with_thinking(mut self, thinking: Option<bool>) -> Self {
         self.thinking = thinking;
         self
+    }
+
+    /// Does the template ask whether the model is to think, so that thinking can be turned off?
+    pub fn tells_thinking(&self) -> bool {
+        self.tells_thinking
+    }
+
+    /// Does a question's prompt end with an opened thought? What cannot be rendered opens none.
+    pub fn opens_thought(&self, tokenizer: &Tokenizer, system: Option<&str>) -> bool {
+        let prompt = self.render_chat(tokenizer, &Message::question(system, "?"), true);
+        prompt.is_ok_and(|prompt| prompt.trim_end().ends_with("<think>"))
     }
 
     /// A conversation as text, up to where the model answers if `asks`. The template finds what transformers gives it:

@@ -73,6 +73,8 @@ fn extension(steps: &[Step], until: Until, sampling: Sampling, max_tokens: usize
         until,
         sampling,
         max_tokens,
+        offset: 0,
+        offset: 0,
     }
 }
 

@@ -77,6 +77,7 @@ pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
         until: Until::Answer,
         sampling,
         max_tokens: arguments.max_tokens,
+        offset: 0,
         segmenter: policy.free_segmenter(),
     }))?;
     let mut choices = Vec::with_capacity(draws.len());

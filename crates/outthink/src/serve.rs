@@ -433,6 +433,7 @@ impl Reply {
                 until: Until::Answer,
                 sampling: self.asked.sampling,
                 max_tokens: self.left.min(PIECE),
+                offset: 0,
                 segmenter: self.policy.free_segmenter(),
             })
             .await?;
