@@ -85,17 +85,17 @@ impl EmbeddedPolicy {
 
     /// The same policy with its thoughts under a control. A template that can turn thinking off or on is told to.
     pub fn with_thinking(mut self, thinking: Thinking) -> Self {
-        let control = thinking.beside(self.template.tells_thinking());
+        let system = self.profile.system.as_deref();
+        let heeds = self.template.heeds_thinking(&self.tokenizer, system);
         self.profile.thinking = Some(thinking.control().thinks());
         self.template = self.template.with_thinking(self.profile.thinking);
-        let system = self.profile.system.as_deref();
         let opened = self.template.opens_thought(&self.tokenizer, system);
         if opened && self.profile.think_end.is_none() {
             self.profile.think_end = Some(Thoughts::END.to_owned());
         }
         self.segmenter = Segmenter::new(&self.profile, self.ends.clone());
         self.thoughts = Thoughts {
-            thinking: control,
+            thinking: thinking.beside(heeds),
             ..thoughts(&self.profile, opened, self.engine.context())
         };
         self

@@ -40,8 +40,6 @@ pub struct ChatTemplate {
     /// None where the checkpoint has no template.
     template: Option<Template>,
     thinking: Option<bool>,
-    /// Does it ask whether to think?
-    tells_thinking: bool,
 }
 
 impl ChatTemplate {
@@ -55,7 +53,6 @@ impl ChatTemplate {
         Ok(Self {
             template,
             thinking: None,
-            tells_thinking: source.contains("enable_thinking"),
         })
     }
 
@@ -73,9 +70,11 @@ impl ChatTemplate {
         self
     }
 
-    /// Does the template ask whether the model is to think, so that thinking can be turned off?
-    pub fn tells_thinking(&self) -> bool {
-        self.tells_thinking
+    /// Does a question's prompt depend on `enable_thinking`, so that thinking can be turned off? Some templates name it and do not.
+    pub fn heeds_thinking(&self, tokenizer: &Tokenizer, system: Option<&str>) -> bool {
+        let question = Message::question(system, "?");
+        let prompt = |thinks| self.chat(Some(thinks), tokenizer, &question, true).ok();
+        prompt(true) != prompt(false)
     }
 
     /// Does a question's prompt end with an opened thought? What cannot be rendered opens none.
@@ -93,7 +92,7 @@ impl ChatTemplate {
         asks: bool,
     ) -> Result<String, Error> {
         let template = self.template.as_ref().ok_or(Error::NoTemplate)?;
-        Ok(self.rendered(template, tokenizer, messages, asks)?)
+        Ok(self.rendered(template, self.thinking, tokenizer, messages, asks)?)
     }
 
     /// The same of a conversation that may begin with a system message. A template that refuses it, as Gemma 2's, finds its text
@@ -104,8 +103,18 @@ impl ChatTemplate {
         messages: &[Message],
         asks: bool,
     ) -> Result<String, Error> {
+        self.chat(self.thinking, tokenizer, messages, asks)
+    }
+
+    fn chat(
+        &self,
+        thinking: Option<bool>,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        asks: bool,
+    ) -> Result<String, Error> {
         let template = self.template.as_ref().ok_or(Error::NoTemplate)?;
-        let refusal = match self.rendered(template, tokenizer, messages, asks) {
+        let refusal = match self.rendered(template, thinking, tokenizer, messages, asks) {
             Err(failure) if failure.refused => failure,
             other => return Ok(other?),
         };
@@ -115,7 +124,7 @@ impl ChatTemplate {
         {
             let text = format!("{}\n\n{}", user.content, system.content);
             let merged = [&[Message::new("user", text)], rest].concat();
-            if let Ok(text) = self.rendered(template, tokenizer, &merged, asks) {
+            if let Ok(text) = self.rendered(template, thinking, tokenizer, &merged, asks) {
                 return Ok(text);
             }
         }
@@ -125,6 +134,7 @@ impl ChatTemplate {
     fn rendered(
         &self,
         template: &Template,
+        thinking: Option<bool>,
         tokenizer: &Tokenizer,
         messages: &[Message],
         asks: bool,
@@ -147,7 +157,7 @@ impl ChatTemplate {
                 ("documents".into(), Value::None),
                 ("add_generation_prompt".into(), Value::Bool(asks)),
             ];
-            if let Some(thinking) = self.thinking {
+            if let Some(thinking) = thinking {
                 variables.push(("enable_thinking".into(), Value::Bool(thinking)));
             }
             let special = tokenizer.specials();

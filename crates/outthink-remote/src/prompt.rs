@@ -40,11 +40,11 @@ impl Prompter {
     pub(crate) fn think(&mut self, thinking: Thinking) -> Thinking {
         let thinks = Some(thinking.control().thinks());
         self.profile.thinking = thinks;
-        let tells = match self.local.take() {
+        let heeds = match self.local.take() {
             Some((tokenizer, template)) => {
-                let tells = template.tells_thinking();
+                let heeds = template.heeds_thinking(&tokenizer, self.profile.system.as_deref());
                 self.local = Some((tokenizer, template.with_thinking(thinks)));
-                tells
+                heeds
             }
             // The server's template is unknown; it is told, and a family whose prompt opens the thought does not listen.
             None => self.profile.think_end.is_none(),
@@ -52,7 +52,7 @@ impl Prompter {
         if self.opened() && self.profile.think_end.is_none() {
             self.profile.think_end = Some(Thoughts::END.to_owned());
         }
-        thinking.beside(tells)
+        thinking.beside(heeds)
     }
 
     /// Does the prompt open the thought, as far as is known here?

@@ -65,9 +65,9 @@ impl Thinking {
         self.0.control
     }
 
-    /// The control of a policy whose chat template may `tell` whether to think: where it turns thinking off, nothing is left to do.
-    pub fn beside(self, tells: bool) -> Self {
-        match tells && !self.control().thinks() {
+    /// What is left to do where the chat template may heed whether the model is to think: one that turns thinking off does all.
+    pub fn beside(self, heeds: bool) -> Self {
+        match heeds && !self.control().thinks() {
             true => Self::ON,
             false => self,
         }
