@@ -326,6 +326,26 @@ fn dynasor_closes_when_its_answers_stay_the_same() {
 }
 
 #[test]
+fn a_thought_that_is_taken_up_again_is_watched_on() {
+    let ask = || {
+        let policy = Thinks::new(true, long).under("dynasor:tokens=10:equal=3");
+        policy.interrupted(asked(&["7}"]))
+    };
+    let whole = run(&ask(), MAJORITY, 2, LIMITS);
+    let short: AnyMethod = "short-m-at-k:m=2:tokens=7".parse().unwrap();
+    let block: AnyMethod = "value-guided-search:block=7".parse().unwrap();
+    for method in [short, block] {
+        let tree = run(&ask(), method, 2, LIMITS);
+        // What closes a thought has to fit into what is left of a piece, and so it may come late.
+        for text in texts(&tree) {
+            let thought = text.split(END).next().unwrap().trim_end_matches('\n');
+            assert!((30..40).contains(&thought.len()), "{method}: {text}");
+        }
+        assert!(tree.policy.generated <= whole.policy.generated + 2 * 7 + 2 * 30);
+    }
+}
+
+#[test]
 fn deer_closes_before_the_turn_where_it_is_sure() {
     let turning = |_| {
         let thought = "First.\n\nWait, one.\n\nSo two.\n\nAlternatively three.\n\nWait, no.\n";

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use outthink_core::method::MAJORITY;
 use outthink_core::{
-    Extension, Plan, Policy, Problem, Sampling, Thinker, Thinking, Thoughts, Tree, Until, search,
+    AnyMethod, Extension, Plan, Policy, Problem, Sampling, Thinker, Thinking, Thoughts, Tree,
+    Until, search,
 };
 use outthink_engine::{Checkpoint, EmbeddedPolicy};
 use outthink_prompt::Profile;
@@ -28,8 +29,12 @@ fn policy(thinking: &str) -> EmbeddedPolicy {
 }
 
 fn tree(policy: &EmbeddedPolicy) -> Tree {
+    tree_of(policy, MAJORITY)
+}
+
+fn tree_of(policy: &EmbeddedPolicy, method: AnyMethod) -> Tree {
     let problem = Arc::new(Problem::new(r"Evaluate $(17+19)\cdot 4-16$."));
-    let plan = Plan::of(MAJORITY, 8).unwrap();
+    let plan = Plan::of(method, 8).unwrap();
     let limits = outthink_core::Limits {
         draw_tokens: 96,
         solution_tokens: 320,
@@ -39,8 +44,10 @@ fn tree(policy: &EmbeddedPolicy) -> Tree {
     block_on(search(problem, &plan, sampling, limits, 5, policy, None)).unwrap()
 }
 
-/// Steps with their tokens and log-probabilities, solution by solution.
-fn drawn(tree: &Tree) -> Vec<Vec<(String, Vec<u32>, Vec<f32>)>> {
+/// Steps with their tokens and log-probabilities.
+type Solution = Vec<(String, Vec<u32>, Vec<f32>)>;
+
+fn drawn(tree: &Tree) -> Vec<Solution> {
     let solutions = tree.solutions().into_iter();
     let own = |step: &Arc<outthink_core::Step>| {
         let stats = step.stats.logprobs.clone();
@@ -68,6 +75,33 @@ fn a_draw_in_pieces_is_the_draw_token_for_token() {
             false => assert_eq!(watched.policy.generated, on.policy.generated),
         }
     }
+}
+
+#[test]
+fn the_first_to_finish_are_the_shortest_of_the_samples_of_a_majority() {
+    let policy = policy("on");
+    let mut samples = drawn(&tree_of(&policy, MAJORITY));
+    let length = |steps: &Solution| {
+        steps
+            .iter()
+            .map(|(_, tokens, _)| tokens.len())
+            .sum::<usize>()
+    };
+    samples.sort_by_key(length);
+    let first = tree_of(&policy, "short-m-at-k:m=2:tokens=7".parse().unwrap());
+    let tokens = |own: &Solution| {
+        own.iter()
+            .flat_map(|(_, tokens, _)| tokens.clone())
+            .collect::<Vec<u32>>()
+    };
+    let kept: Vec<Vec<u32>> = drawn(&first).iter().map(tokens).collect();
+    let shortest: Vec<Vec<u32>> = samples[..2].iter().map(tokens).collect();
+    assert_eq!(kept, shortest);
+    assert_eq!(
+        drawn(&first)[0],
+        samples[0],
+        "its steps and probabilities too"
+    );
 }
 
 #[test]

@@ -68,4 +68,8 @@ impl Watch for Cap {
             },
         }
     }
+
+    fn again(&self) -> Box<dyn Watch> {
+        Box::new(*self)
+    }
 }

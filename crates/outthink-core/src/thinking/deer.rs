@@ -79,6 +79,7 @@ impl Control for Deer {
     }
 }
 
+#[derive(Clone)]
 struct Watching {
     control: Deer,
     /// Questions so far.
@@ -118,5 +119,9 @@ impl Watch for Watching {
             };
         }
         think
+    }
+
+    fn again(&self) -> Box<dyn Watch> {
+        Box::new(self.clone())
     }
 }

@@ -66,6 +66,7 @@ impl Control for Dynasor {
     }
 }
 
+#[derive(Clone)]
 struct Watching {
     control: Dynasor,
     /// Tokens of the thought when it was asked last.
@@ -106,6 +107,10 @@ impl Watch for Watching {
             tokens: tokens - thought.tokens % tokens,
             paragraph: false,
         }
+    }
+
+    fn again(&self) -> Box<dyn Watch> {
+        Box::new(self.clone())
     }
 }
 

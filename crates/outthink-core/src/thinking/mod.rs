@@ -70,6 +70,9 @@ pub trait Control: fmt::Debug + Send + Sync {
 pub trait Watch: Send {
     /// What is to be done next.
     fn next(&mut self, thought: &Thought<'_>) -> Move;
+
+    /// A copy that knows as much, for a thought that was cut off and is taken up again.
+    fn again(&self) -> Box<dyn Watch>;
 }
 
 /// A thought as far as it has come.

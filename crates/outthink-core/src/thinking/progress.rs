@@ -1,11 +1,14 @@
 //! One draw with its thought, piece by piece.
 
+use std::hash::Hasher;
 use std::sync::Arc;
+
+use siphasher::sip::SipHasher13;
 
 use super::forced::QUESTION;
 use super::thoughts::Place;
 use super::{ForcedAnswer, Move, Thought, Thoughts, Watch};
-use crate::{Continuation, Extension, Sampling, Step, Stop, Until};
+use crate::{Continuation, Extension, Problem, Sampling, Step, Stop, Until};
 
 /// Tokens that show whether a thought is opened.
 const OPENING: usize = 8;
@@ -41,6 +44,20 @@ pub(super) struct Progress {
     drawn: usize,
     answer: Option<ForcedAnswer>,
     stop: Option<Stop>,
+}
+
+/// Where a thought stands: its problem and a hash of all tokens so far.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Path(String, u64);
+
+impl Path {
+    pub(super) fn of<'s>(problem: &Problem, steps: impl Iterator<Item = &'s Step>) -> Self {
+        let mut hasher = SipHasher13::new();
+        for token in steps.flat_map(|step| &step.tokens) {
+            hasher.write_u32(*token);
+        }
+        Self(problem.id.clone(), hasher.finish())
+    }
 }
 
 /// What is to be done for a draw.
@@ -254,6 +271,15 @@ impl Progress {
     /// Takes an answer that was asked for.
     pub(super) fn answered(&mut self, answer: ForcedAnswer) {
         self.answer = Some(answer);
+    }
+
+    /// Who watches a thought that was cut off, and the steps that it was cut off after.
+    pub(super) fn cut_off(&self, base: &Extension) -> Option<(Box<dyn Watch>, Path)> {
+        let Phase::Watched(watch) = &self.phase else {
+            return None;
+        };
+        let steps = base.steps.iter().map(Arc::as_ref).chain(&self.steps);
+        (self.stop == Some(Stop::Length)).then(|| (watch.again(), Path::of(&base.problem, steps)))
     }
 
     /// The whole continuation; of one that was halted before it was done there is nothing.

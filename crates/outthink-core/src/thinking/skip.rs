@@ -42,4 +42,8 @@ impl Watch for Skip {
             before_paragraph: false,
         }
     }
+
+    fn again(&self) -> Box<dyn Watch> {
+        Box::new(Self)
+    }
 }

@@ -1,12 +1,12 @@
 //! A policy whose thoughts are under a control.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt};
 
-use super::progress::{Action, Progress};
-use super::{ForcedAnswer, Thinking, Thoughts};
+use super::progress::{Action, Path, Progress};
+use super::{ForcedAnswer, Thinking, Thoughts, Watch};
 use crate::{Extension, Halt, Limits, ModelError, Policy, Problem, Reply, Sampling, Step, Usage};
 
 /// A policy whose thoughts are watched while they are drawn, in pieces: between two pieces the control may ask for an answer on a side
@@ -23,7 +23,12 @@ use crate::{Extension, Halt, Limits, ModelError, Policy, Problem, Reply, Samplin
 pub struct Thinker<P> {
     policy: P,
     thoughts: Thoughts,
+    /// Who watches the thoughts that were cut off, where these stand.
+    cut_off: Mutex<HashMap<Path, Box<dyn Watch>>>,
 }
+
+/// Most of these: a thought that is never taken up again is forgotten.
+const MOST_CUT_OFF: usize = 1 << 16;
 
 /// A control needs text to be written, and the policy does not take it.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +41,11 @@ struct Unwritable {
 impl<P: Policy> Thinker<P> {
     /// Puts a policy under a control.
     pub fn new(policy: P, thoughts: Thoughts) -> Self {
-        Self { policy, thoughts }
+        Self {
+            policy,
+            thoughts,
+            cut_off: Mutex::default(),
+        }
     }
 
     /// Puts a policy under the control that it names, if it names one that does something.
@@ -65,10 +74,11 @@ impl<P: Policy> Thinker<P> {
         let Self { thoughts, .. } = self;
         let mut draws: Vec<Progress> = Vec::new();
         for (request, base) in requests.iter().enumerate() {
+            let Some(watch) = self.watch(base) else {
+                return self.ask(requests, halt).await;
+            };
             for &seed in &base.seeds {
-                let Some(watch) = thoughts.thinking.control().watch() else {
-                    return self.ask(requests, halt).await;
-                };
+                let watch = watch.again();
                 draws.push(Progress::new(request, seed, base, thoughts, watch));
             }
         }
@@ -95,12 +105,29 @@ impl<P: Policy> Thinker<P> {
             .into_iter()
             .map(|usage| (Vec::new(), usage))
             .collect();
+        let mut cut_off = locked(&self.cut_off);
         for draw in draws {
             let request = draw.request;
+            if let Some((watch, path)) = draw.cut_off(&requests[request]) {
+                if cut_off.len() == MOST_CUT_OFF {
+                    cut_off.clear();
+                }
+                cut_off.insert(path, watch);
+            }
             let whole = draw.into_continuation(&requests[request], &thoughts.separator);
             replies[request].0.push(whole);
         }
         Ok(replies)
+    }
+
+    /// Who watches the thought that a request goes on with, or one that begins.
+    fn watch(&self, base: &Extension) -> Option<Box<dyn Watch>> {
+        let known = locked(&self.cut_off);
+        let steps = base.steps.iter().map(Arc::as_ref);
+        match known.get(&Path::of(&base.problem, steps)) {
+            Some(watch) if !base.steps.is_empty() => Some(watch.again()),
+            _ => self.thoughts.thinking.control().watch(),
+        }
     }
 
     async fn write(&self, problem: &Problem, text: &str) -> Result<Step, ModelError> {
@@ -249,6 +276,10 @@ impl Rounds {
         }
         Ok(())
     }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn key(problem: &Problem, text: &str) -> (String, String) {
