@@ -46,6 +46,9 @@ pub(super) struct Progress {
     stop: Option<Stop>,
 }
 
+/// Who watches a thought, and what it wants that could not be done yet.
+pub(super) type Watcher = (Box<dyn Watch>, Option<Move>);
+
 /// Where a thought stands: its problem and a hash of all tokens so far.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Path(String, u64);
@@ -78,7 +81,7 @@ impl Progress {
         seed: u64,
         base: &Extension,
         thoughts: &Thoughts,
-        watch: Box<dyn Watch>,
+        (watch, pending): Watcher,
     ) -> Self {
         let text: String = base.steps.iter().map(|step| step.text.as_str()).collect();
         let thinks = thoughts.place(&text) != Place::Answer;
@@ -89,7 +92,7 @@ impl Progress {
                 true => Phase::Watched(watch),
                 false => Phase::Answering,
             },
-            pending: None,
+            pending,
             steps: Vec::new(),
             open: false,
             text,
@@ -185,10 +188,14 @@ impl Progress {
                         return Action::Write(text);
                     };
                     let length = close.tokens.len();
-                    // What could not be answered any more is not closed.
-                    if length >= left || self.tokens + length >= room {
+                    if self.tokens + length >= room {
                         self.phase = Phase::Left;
                         continue;
+                    }
+                    // What could not be answered any more is not closed, unless it is taken up again with more room.
+                    if length >= left {
+                        self.pending = Some(wanted);
+                        return self.piece(base, left, base.until);
                     }
                     self.close(close, before_paragraph);
                     if base.until == Until::Step {
@@ -274,12 +281,13 @@ impl Progress {
     }
 
     /// Who watches a thought that was cut off, and the steps that it was cut off after.
-    pub(super) fn cut_off(&self, base: &Extension) -> Option<(Box<dyn Watch>, Path)> {
+    pub(super) fn cut_off(&self, base: &Extension) -> Option<(Path, Watcher)> {
         let Phase::Watched(watch) = &self.phase else {
             return None;
         };
         let steps = base.steps.iter().map(Arc::as_ref).chain(&self.steps);
-        (self.stop == Some(Stop::Length)).then(|| (watch.again(), Path::of(&base.problem, steps)))
+        let path = Path::of(&base.problem, steps);
+        (self.stop == Some(Stop::Length)).then(|| (path, (watch.again(), self.pending)))
     }
 
     /// The whole continuation; of one that was halted before it was done there is nothing.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt};
 
-use super::progress::{Action, Path, Progress};
-use super::{ForcedAnswer, Thinking, Thoughts, Watch};
+use super::progress::{Action, Path, Progress, Watcher};
+use super::{ForcedAnswer, Thinking, Thoughts};
 use crate::{Extension, Halt, Limits, ModelError, Policy, Problem, Reply, Sampling, Step, Usage};
 
 /// A policy whose thoughts are watched while they are drawn, in pieces: between two pieces the control may ask for an answer on a side
@@ -24,7 +24,7 @@ pub struct Thinker<P> {
     policy: P,
     thoughts: Thoughts,
     /// Who watches the thoughts that were cut off, where these stand.
-    cut_off: Mutex<HashMap<Path, Box<dyn Watch>>>,
+    cut_off: Mutex<HashMap<Path, Watcher>>,
 }
 
 /// Most of these: a thought that is never taken up again is forgotten.
@@ -74,11 +74,11 @@ impl<P: Policy> Thinker<P> {
         let Self { thoughts, .. } = self;
         let mut draws: Vec<Progress> = Vec::new();
         for (request, base) in requests.iter().enumerate() {
-            let Some(watch) = self.watch(base) else {
+            let Some((watch, pending)) = self.watch(base) else {
                 return self.ask(requests, halt).await;
             };
             for &seed in &base.seeds {
-                let watch = watch.again();
+                let watch = (watch.again(), pending);
                 draws.push(Progress::new(request, seed, base, thoughts, watch));
             }
         }
@@ -108,11 +108,11 @@ impl<P: Policy> Thinker<P> {
         let mut cut_off = locked(&self.cut_off);
         for draw in draws {
             let request = draw.request;
-            if let Some((watch, path)) = draw.cut_off(&requests[request]) {
+            if let Some((path, watcher)) = draw.cut_off(&requests[request]) {
                 if cut_off.len() == MOST_CUT_OFF {
                     cut_off.clear();
                 }
-                cut_off.insert(path, watch);
+                cut_off.insert(path, watcher);
             }
             let whole = draw.into_continuation(&requests[request], &thoughts.separator);
             replies[request].0.push(whole);
@@ -121,12 +121,12 @@ impl<P: Policy> Thinker<P> {
     }
 
     /// Who watches the thought that a request goes on with, or one that begins.
-    fn watch(&self, base: &Extension) -> Option<Box<dyn Watch>> {
+    fn watch(&self, base: &Extension) -> Option<Watcher> {
         let known = locked(&self.cut_off);
         let steps = base.steps.iter().map(Arc::as_ref);
         match known.get(&Path::of(&base.problem, steps)) {
-            Some(watch) if !base.steps.is_empty() => Some(watch.again()),
-            _ => self.thoughts.thinking.control().watch(),
+            Some((watch, pending)) if !base.steps.is_empty() => Some((watch.again(), *pending)),
+            _ => Some((self.thoughts.thinking.control().watch()?, None)),
         }
     }
 
