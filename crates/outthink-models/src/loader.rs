@@ -212,10 +212,7 @@ impl Loader {
     /// As for [`Loader::policy`].
     pub fn any_policy(&self, spec: &ModelSpec) -> Result<AnyPolicy, LoadError> {
         if let Some(servers) = self.remote_policy(spec)? {
-            return Ok(AnyPolicy::Remote(match spec.thinking {
-                Some(thinking) => servers.with_thinking(thinking)?,
-                None => servers,
-            }));
+            return Ok(AnyPolicy::Remote(servers));
         }
         let Some(pair) = Experts::find(&spec.model) else {
             let policy = self.embedded_policy(spec)?;
@@ -339,7 +336,10 @@ impl Loader {
             profile,
         } = served;
         let policy = RemotePolicy::connect_with(&servers, files, profile, self.of_servers())?;
-        Ok(Some(policy))
+        Ok(Some(match spec.thinking {
+            Some(thinking) => policy.with_thinking(thinking)?,
+            None => policy,
+        }))
     }
 
     /// Servers as a verifier, likewise.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{Continuation, Sampling, Stop, Until, Usage, draw_seed};
+use outthink_core::{Continuation, Sampling, Stop, Thinking, Until, Usage, draw_seed};
 use outthink_engine::{DrawRequest, DrawnText};
 use outthink_prompt::Message;
 use outthink_remote::RemotePolicy;
@@ -39,6 +39,11 @@ pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
     if arguments.n == 0 || arguments.max_tokens == 0 {
         return Err(Failure::Input(anyhow!(
             "--n and --max-tokens must be at least 1"
+        )));
+    }
+    if let Some(thinking) = arguments.policy.thinking.filter(|own| *own != Thinking::ON) {
+        return Err(Failure::Input(anyhow!(
+            "generate draws a reply as it comes, without the control `{thinking}`; use `outthink solve`, or --thinking on"
         )));
     }
     let messages = match (&arguments.messages, &arguments.prompt) {

@@ -133,7 +133,10 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
         Some(_) => vec![arguments.policy.clone()],
         None => {
             // The default first.
-            let own = |member: &Member| PolicyChoice::of(member.name);
+            let own = |member: &Member| PolicyChoice {
+                thinking: arguments.policy.thinking,
+                ..PolicyChoice::of(member.name)
+            };
             let mut family: Vec<PolicyChoice> = MICRO.policies.iter().map(own).collect();
             family.sort_by_key(|choice| choice.name() != PolicyChoice::default().name());
             family

@@ -72,6 +72,9 @@ impl<P: Policy> Thinker<P> {
         halt: Option<&Halt>,
     ) -> Result<Vec<Reply>, ModelError> {
         let Self { thoughts, .. } = self;
+        if thoughts.thinking.control().watch().is_none() {
+            return self.ask(requests, halt).await;
+        }
         let mut draws: Vec<Progress> = Vec::new();
         for (request, base) in requests.iter().enumerate() {
             let Some((watch, pending)) = self.watch(base) else {
