@@ -2,13 +2,14 @@
 //! reasoning model.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use futures::executor::block_on;
 use outthink_core::method::MAJORITY;
 use outthink_core::{
-    AnyMethod, Extension, Plan, Policy, Problem, Sampling, Thinker, Thinking, Thoughts, Tree,
+    AnyMethod, Extension, Plan, Policy, Problem, Sampling, Step, Thinker, Thinking, Thoughts, Tree,
     Until, search,
 };
 use outthink_engine::{Checkpoint, EmbeddedPolicy};
@@ -49,7 +50,7 @@ type Solution = Vec<(String, Vec<u32>, Vec<f32>)>;
 
 fn drawn(tree: &Tree) -> Vec<Solution> {
     let solutions = tree.solutions().into_iter();
-    let own = |step: &Arc<outthink_core::Step>| {
+    let own = |step: &Arc<Step>| {
         let stats = step.stats.logprobs.clone();
         (step.text.clone(), step.tokens.clone(), stats)
     };
@@ -80,28 +81,27 @@ fn a_draw_in_pieces_is_the_draw_token_for_token() {
 #[test]
 fn the_first_to_finish_are_the_shortest_of_the_samples_of_a_majority() {
     let policy = policy("on");
-    let mut samples = drawn(&tree_of(&policy, MAJORITY));
-    let length = |steps: &Solution| {
-        steps
-            .iter()
-            .map(|(_, tokens, _)| tokens.len())
-            .sum::<usize>()
+    let all = tree_of(&policy, MAJORITY);
+    let ends = &all.nodes()[Tree::ROOT].led_to;
+    let tokens = |steps: &[Arc<Step>]| -> Vec<u32> {
+        let tokens = steps.iter().flat_map(|step| &step.tokens);
+        tokens.copied().collect()
     };
-    samples.sort_by_key(length);
-    let first = tree_of(&policy, "short-m-at-k:m=2:tokens=7".parse().unwrap());
-    let tokens = |own: &Solution| {
-        own.iter()
-            .flat_map(|(_, tokens, _)| tokens.clone())
-            .collect::<Vec<u32>>()
-    };
-    let kept: Vec<Vec<u32>> = drawn(&first).iter().map(tokens).collect();
-    let shortest: Vec<Vec<u32>> = samples[..2].iter().map(tokens).collect();
-    assert_eq!(kept, shortest);
-    assert_eq!(
-        drawn(&first)[0],
-        samples[0],
-        "its steps and probabilities too"
-    );
+    let mut samples: Vec<Vec<u32>> = ends.iter().map(|&end| tokens(&all.steps(end))).collect();
+    samples.sort_by_key(Vec::len);
+    for m in [1, 4] {
+        let method = format!("short-m-at-k:m={m}:tokens=7").parse().unwrap();
+        let first = tree_of(&policy, method);
+        let solutions = first.solutions();
+        let kept: Vec<Vec<u32>> = solutions.iter().map(|own| tokens(&own.steps)).collect();
+        let mut shortest = samples[..m].to_vec();
+        // Equal samples are one solution.
+        let mut known = HashSet::new();
+        shortest.retain(|own| known.insert(own.clone()));
+        assert_eq!(kept, shortest);
+        let steps = drawn(&all);
+        assert!(drawn(&first).iter().all(|own| steps.contains(own)));
+    }
 }
 
 #[test]
