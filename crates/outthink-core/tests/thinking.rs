@@ -18,13 +18,14 @@ const QUESTION: &str = "\n\n**Final Answer**\n\\boxed{";
 
 /// What the model thinks and answers by itself, by the seed.
 type Says = dyn Fn(u64) -> (String, String) + Send + Sync;
+type Answers = dyn Fn(&str) -> (String, f32) + Send + Sync;
 
 /// A model that thinks: every character is a token. What it draws is a text of its seed that it goes on with wherever it stands;
 /// once the thought is closed for it, it answers.
 struct Thinks {
     says: Box<Says>,
     /// What it answers when it is interrupted, by how much it has thought so far, and how likely each token of that is.
-    interrupted: Box<dyn Fn(&str) -> (String, f32) + Send + Sync>,
+    interrupted: Box<Answers>,
     thoughts: Thoughts,
     writes: bool,
     calls: Mutex<Vec<Vec<Extension>>>,

@@ -107,8 +107,8 @@ impl Watch for Watching {
             };
         }
         let turns = |text: &str| {
-            let begins = |turn: &&str| text.trim_start().starts_with(*turn);
-            TURNS.iter().any(|turn| begins(&turn))
+            let text = text.trim_start();
+            TURNS.iter().any(|turn| text.starts_with(turn))
         };
         if thought.paragraph.is_some_and(turns) {
             self.trials += 1;
