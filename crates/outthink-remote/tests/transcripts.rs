@@ -74,7 +74,6 @@ fn extension(steps: &[Step], until: Until, sampling: Sampling, max_tokens: usize
         sampling,
         max_tokens,
         offset: 0,
-        offset: 0,
     }
 }
 
