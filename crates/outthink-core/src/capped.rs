@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, Either, FutureExt, Shared, join_all, ready, select};
 
-use crate::{Continuation, Extension, ModelError, Policy, Reply, Stop, Until, Usage};
+use crate::{
+    Continuation, Extension, ModelError, Policy, Problem, Reply, Step, Stop, Thoughts, Until, Usage,
+};
 
 /// Ends the draws that are under way: when it is told to, or once so many tokens have been drawn. Clones are one.
 #[derive(Clone, Debug)]
@@ -109,6 +111,18 @@ impl Policy for Capped<'_> {
             return ready(Ok(nothing)).boxed();
         }
         self.policy.extend_until(requests, self.halt)
+    }
+
+    fn written<'b>(
+        &'b self,
+        problem: &'b Problem,
+        text: &'b str,
+    ) -> BoxFuture<'b, Result<Step, ModelError>> {
+        self.policy.written(problem, text)
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        self.policy.thoughts()
     }
 }
 

@@ -16,7 +16,7 @@ impl Pair {
     /// Says why the pair cannot use a method, if it cannot.
     pub fn check(self, method: AnyMethod) -> Result<(), Error> {
         let method_name = method.name();
-        if method.is_stepwise() && !self.steps {
+        if (method.is_stepwise() || method.traits().live) && !self.steps {
             return Err(Error::WholeAnswersOnly {
                 method: method_name,
             });
@@ -84,7 +84,8 @@ mod tests {
                 pair.methods()
                     .all(|method| verifier || !method.needs_verifier())
             );
-            assert!(pair.methods().all(|method| steps || !method.is_stepwise()));
+            let takes_up = |method: AnyMethod| method.is_stepwise() || method.traits().live;
+            assert!(pair.methods().all(|method| steps || !takes_up(method)));
         }
     }
 

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::future::{BoxFuture, FutureExt};
 
 use crate::{
-    Continuation, Extension, Halt, Judgement, ModelError, Policy, Prefix, Reply, Step, Usage,
-    Verifier,
+    Continuation, Extension, Halt, Judgement, ModelError, Policy, Prefix, Problem, Reply, Step,
+    Thoughts, Usage, Verifier,
 };
 
 /// Sequences of tokens below a common beginning, each token once, with how many samples share it.
@@ -199,6 +199,18 @@ impl<P: Policy> Policy for CountedPolicy<P> {
         let drawing = self.policy.extend_until(requests, halt);
         async move { Ok(self.counted(&asked, drawing.await?)) }.boxed()
     }
+
+    fn written<'a>(
+        &'a self,
+        problem: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        self.policy.written(problem, text)
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        self.policy.thoughts()
+    }
 }
 
 /// A verifier for the search of one problem that counts each token it reads once. One that cannot tell what it reads is
@@ -260,7 +272,7 @@ mod tests {
     use futures::future::ready;
 
     use super::*;
-    use crate::{Problem, Sampling, Stop, Until};
+    use crate::{Sampling, Stop, Until};
 
     /// Says one of two answers to a question of 10 tokens, and that everything it did was cached.
     struct Warm {
@@ -352,6 +364,7 @@ mod tests {
             until: Until::Answer,
             sampling: Sampling::at(1.0),
             max_tokens: 8,
+            offset: 0,
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::method::{Branch, Grown, Round};
 use crate::{
     Continuation, Error, Extension, NodeId, Plan, Policy, Prefix, Problem, Sampling, Step, Stop,
-    Tree, Until, Verifier, allocator_seed, draw_seed, problem_seed,
+    Thinker, Tree, Until, Verifier, allocator_seed, draw_seed, problem_seed,
 };
 
 /// Where a search stops growing a path.
@@ -91,12 +91,19 @@ pub async fn search(
     };
     let sampling = plan.method().sampling(sampling);
     let seed = problem_seed(run_seed, &problem.id);
+    let separator = policy.thoughts().map(|own| own.separator.clone());
+    let controlled = Thinker::of(policy);
+    let policy = match &controlled {
+        Some(thinker) => thinker as &dyn Policy,
+        None => policy,
+    };
     let mut search = Growth {
         tree: Tree::new(problem),
         sampling,
         limits,
         seed,
         policy,
+        separator,
         rounds: 0,
     };
     let mut allocator = plan.method().start(plan, allocator_seed(seed));
@@ -124,6 +131,8 @@ struct Growth<'a> {
     limits: Limits,
     seed: u64,
     policy: &'a dyn Policy,
+    /// Text between two steps of the policy, if it tells.
+    separator: Option<String>,
     /// How many have begun.
     rounds: usize,
 }
@@ -223,6 +232,9 @@ impl Growth<'_> {
                 let unfinished = *stop == Stop::Length || (*stop == Stop::Step && last_is_blank);
                 unfinished && !stuck && self.tokens_left(live[*branch].node, steps) > 0
             });
+            if let Some(first) = round.first {
+                end_rest(&draws, &mut open, first.finished);
+            }
         }
         let mut grown: Vec<Grown> = live
             .into_iter()
@@ -273,7 +285,16 @@ impl Growth<'_> {
                 .iter()
                 .map(|step| &step.tokens)
                 .chain(steps.iter().map(|step| &step.tokens));
-            let seed = draw_seed(self.seed, tokens.flatten().copied(), *index);
+            // A draw that is taken up again is the same draw, and one that is drawn on is another.
+            let offset = match round.first {
+                Some(_) => steps.iter().map(|step| step.tokens.len()).sum(),
+                None => 0,
+            };
+            let tokens = tokens.flatten().copied();
+            let seed = match round.first {
+                Some(_) => draw_seed(self.seed, own_path(&path), *index),
+                None => draw_seed(self.seed, tokens, *index),
+            };
             let joins = steps.is_empty()
                 && members.last().is_some_and(|group| {
                     draws[group[0]].branch == *branch && draws[group[0]].steps.is_empty()
@@ -298,6 +319,7 @@ impl Growth<'_> {
                     false => self.sampling,
                 },
                 max_tokens: left.min(max_tokens),
+                offset,
             });
             asked.push(until);
             members.push(vec![d]);
@@ -324,7 +346,10 @@ impl Growth<'_> {
                     }
                     Until::Answer => {}
                 }
-                draws[d].take(continuation);
+                draws[d].take(
+                    continuation,
+                    self.separator.as_deref().filter(|_| round.first.is_some()),
+                );
             }
         }
         Ok(())
@@ -468,15 +493,32 @@ impl Growth<'_> {
     }
 }
 
+/// Ends the draws that have as many tokens as the last of so many that have finished, if these have.
+fn end_rest(draws: &[Draw], open: &mut Vec<usize>, finished: usize) {
+    let length = |draw: &Draw| -> usize { draw.steps.iter().map(|step| step.tokens.len()).sum() };
+    let done = draws.iter().filter(|draw| draw.stop == Stop::Answer);
+    let mut done: Vec<usize> = done.map(length).collect();
+    done.sort_unstable();
+    if let Some(&last) = finished.checked_sub(1).and_then(|last| done.get(last)) {
+        open.retain(|&d| length(&draws[d]) < last);
+    }
+}
+
+fn own_path(path: &[Arc<Step>]) -> impl Iterator<Item = u32> {
+    path.iter().flat_map(|step| step.tokens.iter().copied())
+}
+
 impl Draw {
-    fn take(&mut self, continuation: Continuation) {
+    /// `separator`: of a draw that was taken up again inside a step or after it.
+    fn take(&mut self, continuation: Continuation, separator: Option<&str>) {
         let Continuation { steps, stop } = continuation;
         self.stop = stop;
         // A policy that draws nothing has nothing more to say: asking again would never end.
         self.stuck = steps.iter().all(|step| step.tokens.is_empty());
         let mut steps = steps.into_iter();
         // What stood here was cut off or blank, so the first new step is its continuation.
-        if let Some(open) = self.steps.last_mut()
+        let whole = |step: &Step| separator.is_some_and(|own| step.text.trim_start().contains(own));
+        if let Some(open) = self.steps.last_mut().filter(|step| !whole(step))
             && let Some(next) = steps.next()
         {
             open.append(next);

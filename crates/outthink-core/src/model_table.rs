@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::AnyMethod;
+use crate::{AnyMethod, Thinking};
 
 /// A model of a recipe, in full. Names of two words may have a hyphen or an underscore.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct ModelTable {
     /// Most tokens of a solution, if not the profile's.
     #[serde(alias = "max_tokens", skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,
+    /// How long a policy thinks before it answers, as `cap:tokens=512`; none is as its profile says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Thinking>,
     /// Parameters, where the model does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,

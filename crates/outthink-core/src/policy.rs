@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::{BoxFuture, FutureExt, ready};
 use serde::{Deserialize, Serialize};
 
 use crate::capped::apart;
+use crate::thinking::Thoughts;
 use crate::{Halt, Limits, ModelError, Problem, Step, Usage};
 
 /// How tokens are drawn.
@@ -75,6 +76,10 @@ pub struct Extension {
     pub sampling: Sampling,
     /// Most tokens a continuation may have.
     pub max_tokens: usize,
+    /// How many tokens of these draws came before, where they are taken up again after they were cut: 0 for new ones. A policy whose
+    /// draws are a sequence of random numbers goes on with the next, so that a draw in pieces is the draw; a server gets a seed of its
+    /// own for each piece ([`piece_seed`](crate::piece_seed)). The last step is theirs, if it is not whole.
+    pub offset: usize,
 }
 
 /// What one draw gave.
@@ -116,6 +121,26 @@ pub trait Policy: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
         apart(self, requests, halt).boxed()
     }
+
+    /// A text that somebody wrote as a step in the policy's own tokens, so that draws go on from it. Its tokens are likely: their
+    /// log-probabilities count as 0.
+    ///
+    /// # Errors
+    ///
+    /// Where the policy does not take tokens from outside; that is the default. A policy that wraps another hands this on.
+    fn written<'a>(
+        &'a self,
+        _problem: &'a Problem,
+        _text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        ready(Err("this policy cannot go on from written text".into())).boxed()
+    }
+
+    /// How its thoughts are marked, and the control that [`search`](crate::search) draws them under; none where it has no thoughts. A
+    /// policy that wraps another hands this on.
+    fn thoughts(&self) -> Option<&Thoughts> {
+        None
+    }
 }
 
 impl<P: Policy + ?Sized> Policy for &P {
@@ -138,6 +163,18 @@ impl<P: Policy + ?Sized> Policy for &P {
     ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
         (**self).extend_until(requests, halt)
     }
+
+    fn written<'a>(
+        &'a self,
+        problem: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        (**self).written(problem, text)
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        (**self).thoughts()
+    }
 }
 
 impl<P: Policy + ?Sized> Policy for Arc<P> {
@@ -159,5 +196,17 @@ impl<P: Policy + ?Sized> Policy for Arc<P> {
         halt: &'a Halt,
     ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
         (**self).extend_until(requests, halt)
+    }
+
+    fn written<'a>(
+        &'a self,
+        problem: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        (**self).written(problem, text)
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        (**self).thoughts()
     }
 }

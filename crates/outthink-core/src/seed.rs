@@ -27,3 +27,14 @@ pub fn draw_seed(problem: u64, path: impl IntoIterator<Item = u32>, index: usize
     hasher.write_u64(index as u64);
     hasher.finish()
 }
+
+/// The seed of the rest of a draw of which `offset` tokens are there, for a server that draws each request anew; of a whole draw its
+/// own seed.
+pub fn piece_seed(draw: u64, offset: usize) -> u64 {
+    if offset == 0 {
+        return draw;
+    }
+    let mut hasher = SipHasher13::new_with_keys(draw, 3);
+    hasher.write_u64(offset as u64);
+    hasher.finish()
+}

@@ -33,6 +33,7 @@ fn requests(policy: &EmbeddedPolicy, problems: u64, draws: u64) -> Vec<Extension
                 until: Until::Answer,
                 sampling: Sampling::at(1.0),
                 max_tokens: policy.profile().solution_tokens,
+                offset: 0,
             }
         })
         .collect()

@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             until: Until::Answer,
             sampling: Sampling::GREEDY,
             max_tokens: policy.profile().solution_tokens,
+            offset: 0,
         });
     }
     let start = Instant::now();

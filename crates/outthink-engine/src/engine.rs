@@ -30,6 +30,8 @@ pub struct DrawRequest {
     pub sampling: Sampling,
     /// Upper limit of tokens per continuation.
     pub max_tokens: usize,
+    /// How many tokens of each continuation came before, where they are taken up again: they go on with the next random number.
+    pub offset: usize,
     /// Splits the text into steps and recognises the end of the answer.
     pub segmenter: Segmenter,
 }
@@ -276,6 +278,7 @@ mod tests {
             until: Until::Answer,
             sampling: Sampling::at(1.0),
             max_tokens: 8,
+            offset: 0,
             segmenter: segmenter.clone(),
         }
     }

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::{BoxFuture, FutureExt, ready};
 use outthink_core::{
     Continuation, Extension, Halt, ModelCost, ModelError, Policy, Problem, Reply, Sampling, Step,
-    TokenStats, Until, Usage,
+    Thinking, Thoughts, TokenStats, Until, Usage,
 };
 use outthink_prompt::{ChatTemplate, Message, PolicyProfile, Profile, Role, Segmenter, Tokenizer};
 
@@ -19,7 +19,7 @@ use crate::{Checkpoint, Error};
 pub struct EmbeddedPolicy {
     engine: Engine,
     tokenizer: Arc<Tokenizer>,
-    template: Arc<ChatTemplate>,
+    template: ChatTemplate,
     /// The template as the checkpoint has it, for a verifier on the same engine.
     template_source: Cow<'static, str>,
     /// As `config.json` names it.
@@ -27,6 +27,7 @@ pub struct EmbeddedPolicy {
     name: String,
     profile: PolicyProfile,
     segmenter: Segmenter,
+    thoughts: Thoughts,
     /// Tokens that end an answer.
     ends: Arc<[u32]>,
     /// Bytes of the longest token.
@@ -65,19 +66,40 @@ impl EmbeddedPolicy {
             });
         }
         let segmenter = Segmenter::new(&asked, ends.clone());
+        let opened = template.opens_thought(&tokenizer, asked.system.as_deref());
+        let thoughts = thoughts(&asked, opened, engine.context());
         let spelled = (0..tokenizer.size() as u32).map(|id| tokenizer.bytes(id).len());
         Ok(Self {
             longest: spelled.max().unwrap_or(1).max(1),
             engine,
             tokenizer,
-            template: Arc::new(template),
+            template,
             template_source: checkpoint.template.clone(),
             class,
             name: profile.name,
             profile: asked,
             segmenter,
+            thoughts,
             ends: ends.into(),
         })
+    }
+
+    /// The same policy with its thoughts under a control. A template that can turn thinking off or on is told to.
+    pub fn with_thinking(mut self, thinking: Thinking) -> Self {
+        let system = self.profile.system.as_deref();
+        let heeds = self.template.heeds_thinking(&self.tokenizer, system);
+        self.profile.thinking = Some(thinking.control().thinks());
+        self.template = self.template.with_thinking(self.profile.thinking);
+        let opened = self.template.opens_thought(&self.tokenizer, system);
+        if opened && self.profile.think_end.is_none() {
+            self.profile.think_end = Some(Thoughts::END.to_owned());
+        }
+        self.segmenter = Segmenter::new(&self.profile, self.ends.to_vec());
+        self.thoughts = Thoughts {
+            thinking: thinking.beside(heeds),
+            ..thoughts(&self.profile, opened, self.engine.context())
+        };
+        self
     }
 
     /// Name of the profile in use.
@@ -241,17 +263,27 @@ impl EmbeddedPolicy {
                 until,
                 sampling,
                 max_tokens,
+                offset,
             } = request;
             let mut prefix = self.prompt(&problem)?;
             prefix.extend(steps.iter().flat_map(|step| &step.tokens));
-            let texts = steps.iter().map(|step| step.text.as_str());
-            let segmenter = self.segmenter.clone().after(texts);
+            let texts: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
+            let segmenter = self.segmenter.clone();
+            let segmenter = match steps.last() {
+                Some(last) if offset > 0 => {
+                    let tokens = last.tokens.iter();
+                    let bytes = tokens.flat_map(|&token| self.tokenizer.bytes(token));
+                    segmenter.within(&texts, &bytes.copied().collect::<Vec<u8>>())
+                }
+                _ => segmenter.after(texts),
+            };
             Ok(DrawRequest {
                 prefix,
                 seeds,
                 until,
                 sampling,
                 max_tokens,
+                offset,
                 segmenter: match until {
                     Until::Step => segmenter,
                     Until::Answer => segmenter.whole(),
@@ -259,6 +291,14 @@ impl EmbeddedPolicy {
             })
         };
         requests.into_iter().map(drawing).collect()
+    }
+}
+
+fn thoughts(profile: &PolicyProfile, opened: bool, context: usize) -> Thoughts {
+    let end = profile.think_end.as_deref();
+    Thoughts {
+        context: Some(context),
+        ..Thoughts::marked(opened, end, &profile.step_separator)
     }
 }
 
@@ -301,5 +341,22 @@ impl Policy for EmbeddedPolicy {
             Ok(replies(self.engine.draw_until(drawings, halt).await?))
         }
         .boxed()
+    }
+
+    fn written<'a>(
+        &'a self,
+        _: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        let tokens = self.tokenizer.encode(text);
+        let step = tokens.map(|tokens| Step {
+            tokens,
+            ..Step::written(text)
+        });
+        ready(step.map_err(ModelError::from)).boxed()
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        Some(&self.thoughts)
     }
 }

@@ -222,6 +222,7 @@ impl Worker {
             until,
             sampling,
             max_tokens,
+            offset,
             segmenter,
         } = drawing;
         if let Err(error) = self.check(&prefix) {
@@ -237,7 +238,9 @@ impl Worker {
         let mut rows = Vec::with_capacity(seeds.len());
         for (index, seed) in seeds.into_iter().enumerate().filter(|_| left > 0) {
             self.tree.pin(node);
-            let rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            // Each token takes a number of 64 bits: two words.
+            rng.set_word_pos(2 * offset as u128);
             rows.push(ActiveDraw {
                 index,
                 rng,

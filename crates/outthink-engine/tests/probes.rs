@@ -27,6 +27,7 @@ fn drawn() -> (Checkpoint, EmbeddedPolicy, Vec<(Prefix, Stop)>) {
         problem: Arc::clone(&problem),
         steps: Vec::new(),
         seeds: (0..8).collect(),
+        offset: 0,
         until: Until::Answer,
         sampling: Sampling::at(1.0),
         max_tokens: 80,

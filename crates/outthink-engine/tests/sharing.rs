@@ -167,6 +167,7 @@ fn a_verifier_on_the_policys_engine_computes_only_what_the_policy_has_not() {
             until: Until::Answer,
             sampling: Sampling::at(1.0),
             max_tokens: 80,
+            offset: 0,
         };
         let replies = block_on(policy.extend(vec![request])).unwrap();
         let solution = |draw: &Continuation| {

@@ -110,6 +110,7 @@ fn drawings(seeds: &[u64]) -> Vec<DrawRequest> {
             until: Until::Answer,
             sampling: Sampling::at(1.6),
             max_tokens: 80,
+            offset: 0,
             segmenter: Segmenter::new(&profile, vec![end]),
         })
         .into()

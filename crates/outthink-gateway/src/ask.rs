@@ -1,7 +1,7 @@
 //! What is to be done for a request: pass it on, or search, and how.
 
 use outthink_core::method::{COT, Traits};
-use outthink_core::{AnyMethod, Error, Finished, Pair, Plan, Sampling, Selection};
+use outthink_core::{AnyMethod, Error, Finished, Pair, Plan, Sampling, Selection, Thinking};
 use outthink_strategy::Strategy;
 
 use crate::error::{ApiError, quoted};
@@ -35,6 +35,8 @@ pub(crate) struct SearchAsk {
     pub question: String,
     pub sampling: Sampling,
     pub solution_tokens: Option<usize>,
+    /// How long to think, if the client says it.
+    pub thinking: Option<Thinking>,
     /// The client says how to draw, or how far.
     pub unlike: bool,
     pub max_tokens_total: Option<u64>,
@@ -126,6 +128,12 @@ pub(crate) fn decide(
             "no answer has 0 tokens",
         ));
     }
+    let thinking = options.thinking.as_deref().map(str::parse).transpose();
+    let thinking = thinking.map_err(|reason: String| ApiError::invalid("thinking", reason))?;
+    if thinking.is_some() && served.model.thoughts().is_none() {
+        let what = format!("the thoughts of {policy} cannot be put under a control");
+        return Err(ApiError::invalid("thinking", what));
+    }
     let sampling = request.drawing.over(served.sampling)?;
     let solution_tokens = request.reply_tokens()?;
     Ok(Ask::Search(Box::new(SearchAsk {
@@ -133,7 +141,8 @@ pub(crate) fn decide(
         how,
         question: question(request)?,
         sampling,
-        unlike: request.drawing.is_said() || solution_tokens.is_some(),
+        unlike: request.drawing.is_said() || solution_tokens.is_some() || thinking.is_some(),
+        thinking,
         solution_tokens,
         max_tokens_total: options.max_tokens_total,
         max_seconds: options.max_seconds,

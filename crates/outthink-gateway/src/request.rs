@@ -72,6 +72,7 @@ pub(crate) struct Options {
     pub width: Option<usize>,
     pub verifier: Option<String>,
     pub selection: Option<String>,
+    pub thinking: Option<String>,
     #[serde(default, deserialize_with = "whole")]
     pub max_tokens_total: Option<u64>,
     pub max_seconds: Option<f64>,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use outthink_core::{
-    Ballot, Capped, CountedPolicy, CountedVerifier, Domain, Error, Halt, Plan, Policy, Problem,
-    Scoring, Selection, Solution, Spending, Stop, Tree, Usage, Verifier, search,
+    Ballot, Capped, CountedVerifier, Domain, Error, Halt, Plan, Policy, Problem, Scoring,
+    Selection, Solution, Spending, Stop, Tree, Usage, Verifier, search,
 };
 use outthink_strategy::SolveContext;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::ask::{How, SearchAsk};
 use crate::error::ApiError;
 use crate::models::{Finish, Models, ServedPolicy};
 use crate::once::Once;
-use crate::watch::{Event, Listener, Watch, WatchedPolicy, WatchedVerifier};
+use crate::watch::{Controlled, Event, Listener, Watch, WatchedPolicy, WatchedVerifier};
 
 /// What a search found.
 pub(crate) struct Found {
@@ -106,7 +106,7 @@ pub(crate) async fn run(
         .ok_or_else(|| ApiError::no_model("the policy is gone"))?;
     let watch = Watch::new(listener);
     let watched = WatchedPolicy {
-        policy: CountedPolicy::new(&*policy.model),
+        policy: Controlled::new(&*policy.model, ask.thinking),
         watch: &watch,
     };
     let halt = match (ask.max_tokens_total, ask.max_seconds) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
     Continuation, CountedPolicy, CountedVerifier, Extension, Halt, Judgement, ModelError, Policy,
-    Prefix, Reply, Step, Stop, Verifier,
+    Prefix, Reply, Step, Stop, Thinker, Thinking, Verifier,
 };
 use serde::Serialize;
 
@@ -105,16 +105,44 @@ impl<'a> Watch<'a> {
     }
 }
 
+/// A policy that counts what it costs the search, with its thoughts under a control: what is told are whole thoughts, not their pieces.
+pub(crate) enum Controlled<'a> {
+    Plain(CountedPolicy<&'a dyn Policy>),
+    Thinking(Thinker<CountedPolicy<&'a dyn Policy>>),
+}
+
+impl<'a> Controlled<'a> {
+    /// A policy under the control that the request names, or else its own.
+    pub(crate) fn new(policy: &'a dyn Policy, thinking: Option<Thinking>) -> Self {
+        let counted = CountedPolicy::new(policy);
+        match policy.thoughts().cloned() {
+            Some(mut thoughts) => {
+                thoughts.thinking = thinking.unwrap_or(thoughts.thinking);
+                Self::Thinking(Thinker::new(counted, thoughts))
+            }
+            None => Self::Plain(counted),
+        }
+    }
+
+    fn policy(&self) -> &dyn Policy {
+        match self {
+            Self::Plain(policy) => policy,
+            Self::Thinking(policy) => policy,
+        }
+    }
+}
+
 /// Tells of what a policy draws, and counts what that costs the search.
 pub(crate) struct WatchedPolicy<'a> {
-    pub policy: CountedPolicy<&'a dyn Policy>,
+    pub policy: Controlled<'a>,
     pub watch: &'a Watch<'a>,
 }
 
 impl Policy for WatchedPolicy<'_> {
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
         let parents = self.growing(&requests);
-        self.told(parents, self.policy.extend(requests)).boxed()
+        self.told(parents, self.policy.policy().extend(requests))
+            .boxed()
     }
 
     fn extend_until<'a>(
@@ -123,7 +151,7 @@ impl Policy for WatchedPolicy<'_> {
         halt: &'a Halt,
     ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
         let parents = self.growing(&requests);
-        let drawing = self.policy.extend_until(requests, halt);
+        let drawing = self.policy.policy().extend_until(requests, halt);
         self.told(parents, drawing).boxed()
     }
 }

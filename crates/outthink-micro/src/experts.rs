@@ -2,7 +2,8 @@
 
 use futures::future::{BoxFuture, FutureExt, try_join};
 use outthink_core::{
-    Extension, Halt, Judgement, ModelCost, ModelError, Policy, Prefix, Problem, Reply, Verifier,
+    Extension, Halt, Judgement, ModelCost, ModelError, Policy, Prefix, Problem, Reply, Step,
+    Thoughts, Verifier,
 };
 
 use crate::domain::{Kind, Problem as Own};
@@ -123,6 +124,19 @@ impl<P: Policy> Policy for Experts<P> {
             together(&grids, replies.await?)
         }
         .boxed()
+    }
+
+    fn written<'a>(
+        &'a self,
+        problem: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        self.of(&problem.text).written(problem, text)
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        // Both are asked alike, and put under one control.
+        self.arithmetic.thoughts()
     }
 }
 

@@ -34,6 +34,9 @@ impl Loader {
         identity["parameters"] = json!(policy.cost().map(|cost| cost.parameters));
         identity["profile"] = json!(policy.profile_name());
         identity["profile_text"] = json!(policy.profile());
+        if let Some(thinking) = spec.thinking {
+            identity["thinking"] = json!(thinking);
+        }
         Ok((name, identity))
     }
 

@@ -157,7 +157,11 @@ impl Loader {
         let mut limits: Limits = policy.limits();
         limits.solution_tokens = spec.max_tokens.unwrap_or(limits.solution_tokens);
         let (name, identity) = self.policy_identity(&policy, &spec)?;
-        let name = short_name(name).to_owned();
+        let mut name = short_name(name).to_owned();
+        if let Some(thinking) = spec.thinking {
+            // Two settings are two rows.
+            name = format!("{name}-{thinking}");
+        }
         Ok(LoadedPolicy {
             info: info(&spec, name, identity, policy.cost())?,
             model: policy,
@@ -308,7 +312,11 @@ impl Loader {
                 source,
             })
         };
-        load().map_err(|error| started::advise(error, &spec.model, Role::Policy))
+        let loaded = load().map_err(|error| started::advise(error, &spec.model, Role::Policy))?;
+        Ok(match spec.thinking {
+            Some(thinking) => loaded.with_thinking(thinking),
+            None => loaded,
+        })
     }
 
     /// A verifier in this process, likewise.
@@ -352,7 +360,10 @@ impl Loader {
             profile,
         } = served;
         let policy = RemotePolicy::connect_with(&servers, files, profile, self.of_servers())?;
-        Ok(Some(policy))
+        Ok(Some(match spec.thinking {
+            Some(thinking) => policy.with_thinking(thinking)?,
+            None => policy,
+        }))
     }
 
     /// Servers as a verifier, likewise.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use outthink_core::{
     AnyMethod, Extension, Halt, Limits, ModelCost, ModelError, ModelInfo, Pair, Policy, Problem,
-    Reply, Sampling,
+    Reply, Sampling, Step, Thoughts,
 };
 use outthink_engine::EmbeddedPolicy;
 use outthink_micro::domain::{self, Kind};
@@ -61,6 +61,18 @@ impl Policy for LoadedPolicy {
         halt: &'a Halt,
     ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
         self.model.extend_until(requests, halt)
+    }
+
+    fn written<'a>(
+        &'a self,
+        problem: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        self.model.written(problem, text)
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        self.model.thoughts()
     }
 
     fn usual_sampling(&self) -> Sampling {
@@ -257,6 +269,26 @@ impl Policy for AnyPolicy {
             Self::Model(model) => model.extend_until(requests, halt),
             Self::Experts(pair) => pair.experts.extend_until(requests, halt),
             Self::Remote(servers) => servers.extend_until(requests, halt),
+        }
+    }
+
+    fn written<'a>(
+        &'a self,
+        problem: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        match self {
+            Self::Model(model) => model.written(problem, text),
+            Self::Experts(pair) => pair.experts.written(problem, text),
+            Self::Remote(servers) => servers.written(problem, text),
+        }
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        match self {
+            Self::Model(model) => model.thoughts(),
+            Self::Experts(pair) => pair.experts.thoughts(),
+            Self::Remote(servers) => servers.thoughts(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Which model, and how it is read.
 
+use outthink_core::Thinking;
 use outthink_engine::{Bytes, Precision};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,9 @@ pub struct ModelSpec {
     /// Most tokens of a policy's solution, if not the profile's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,
+    /// How long a policy thinks before it answers, as `cap:tokens=512`; none is as its profile says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Thinking>,
     /// The model that an implicit PRM was trained from; of a probe, its policy, where that lies elsewhere by now and none is beside it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,

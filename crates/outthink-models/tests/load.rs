@@ -290,3 +290,26 @@ fn what_the_engine_does_not_run_is_offered_a_server() {
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn a_control_of_thoughts_is_part_of_what_a_policy_is_known_by() {
+    let info = |thinking: Option<&str>| {
+        let spec = ModelSpec {
+            thinking: thinking.map(|own| own.parse().unwrap()),
+            ..ModelSpec::from("micro-24k")
+        };
+        policy(spec).unwrap().info
+    };
+    let [plain, cap, other] = [None, Some("cap:5"), Some("cap:6")].map(info);
+    assert_eq!(plain.name, "micro-24k");
+    assert_eq!(plain.identity.get("thinking"), None);
+    assert_eq!(cap.name, "micro-24k-cap:tokens=5");
+    assert_eq!(cap.identity["thinking"], json!("cap:tokens=5"));
+    assert_ne!(cap.identity, other.identity);
+    let written = json!(ModelSpec::from("micro-24k"));
+    assert_eq!(
+        written.get("thinking"),
+        None,
+        "stored forms stay as they were"
+    );
+}

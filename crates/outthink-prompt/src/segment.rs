@@ -52,6 +52,8 @@ pub struct Segmenter {
     partial: Vec<u8>,
     /// Is the last segment still open?
     open: bool,
+    /// Bytes of the first segment that are not this draw's.
+    before: usize,
 }
 
 impl Segmenter {
@@ -66,6 +68,7 @@ impl Segmenter {
             segments: Vec::new(),
             partial: Vec::new(),
             open: false,
+            before: 0,
         }
     }
 
@@ -88,6 +91,27 @@ impl Segmenter {
             self.answers(step);
         }
         self
+    }
+
+    /// The same, for a draw that is taken up again where it was cut: after some steps, of which the last is the draw's own, if it is
+    /// not whole. `bytes` are those of its tokens, whose last may be the beginning of a character.
+    pub fn within(self, steps: &[&str], bytes: &[u8]) -> Self {
+        let Some((last, whole)) = steps.split_last() else {
+            return self;
+        };
+        let text = last.trim_start();
+        if !text.is_empty() && holds(text.as_bytes(), self.separator.as_bytes()) {
+            return self.after(steps.iter().copied());
+        }
+        let mut own = self.after(whole.iter().copied());
+        own.partial = bytes[whole_characters(bytes)..].to_vec();
+        own.before = last.len();
+        own.open = true;
+        own.segments.push(Segment {
+            text: (*last).to_owned(),
+            ..Segment::default()
+        });
+        own
     }
 
     /// Does a step close a box where the model is not thinking, and is it not thinking after it?
@@ -164,7 +188,13 @@ impl Segmenter {
     }
 
     /// The steps so far; the last may be cut off.
-    pub fn into_segments(self) -> Vec<Segment> {
+    pub fn into_segments(mut self) -> Vec<Segment> {
+        if let Some(first) = self.segments.first_mut().filter(|_| self.before > 0) {
+            first.text.drain(..self.before);
+        }
+        // Nothing may have been drawn.
+        let drawn = |segment: &Segment| !segment.text.is_empty() || !segment.tokens.is_empty();
+        self.segments.retain(drawn);
         self.segments
     }
 }

@@ -35,10 +35,11 @@ impl Message {
     }
 }
 
-/// A Jinja chat template, rendered as transformers renders it.
+/// A Jinja chat template, rendered as transformers renders it. Clones share what was parsed.
+#[derive(Clone)]
 pub struct ChatTemplate {
     /// None where the checkpoint has no template.
-    template: Option<Template>,
+    template: Option<Arc<Template>>,
     thinking: Option<bool>,
 }
 
@@ -48,7 +49,7 @@ impl ChatTemplate {
         let source = source.as_ref();
         let template = match source.trim().is_empty() {
             true => None,
-            false => Some(Template::parse(source)?),
+            false => Some(Arc::new(Template::parse(source)?)),
         };
         Ok(Self {
             template,
@@ -70,6 +71,19 @@ impl ChatTemplate {
         self
     }
 
+    /// Does a question's prompt depend on `enable_thinking`, so that thinking can be turned off? Some templates name it and do not.
+    pub fn heeds_thinking(&self, tokenizer: &Tokenizer, system: Option<&str>) -> bool {
+        let question = Message::question(system, "?");
+        let prompt = |thinks| self.chat(Some(thinks), tokenizer, &question, true).ok();
+        prompt(true) != prompt(false)
+    }
+
+    /// Does a question's prompt end with an opened thought? What cannot be rendered opens none.
+    pub fn opens_thought(&self, tokenizer: &Tokenizer, system: Option<&str>) -> bool {
+        let prompt = self.render_chat(tokenizer, &Message::question(system, "?"), true);
+        prompt.is_ok_and(|prompt| prompt.trim_end().ends_with("<think>"))
+    }
+
     /// A conversation as text, up to where the model answers if `asks`. The template finds what transformers gives it:
     /// `messages`, `tools` and `documents` (none), `add_generation_prompt` and the tokenizer's special tokens.
     pub fn render(
@@ -79,7 +93,7 @@ impl ChatTemplate {
         asks: bool,
     ) -> Result<String, Error> {
         let template = self.template.as_ref().ok_or(Error::NoTemplate)?;
-        Ok(self.rendered(template, tokenizer, messages, asks)?)
+        Ok(self.rendered(template, self.thinking, tokenizer, messages, asks)?)
     }
 
     /// The same of a conversation that may begin with a system message. A template that refuses it, as Gemma 2's, finds its text
@@ -90,8 +104,18 @@ impl ChatTemplate {
         messages: &[Message],
         asks: bool,
     ) -> Result<String, Error> {
+        self.chat(self.thinking, tokenizer, messages, asks)
+    }
+
+    fn chat(
+        &self,
+        thinking: Option<bool>,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        asks: bool,
+    ) -> Result<String, Error> {
         let template = self.template.as_ref().ok_or(Error::NoTemplate)?;
-        let refusal = match self.rendered(template, tokenizer, messages, asks) {
+        let refusal = match self.rendered(template, thinking, tokenizer, messages, asks) {
             Err(failure) if failure.refused => failure,
             other => return Ok(other?),
         };
@@ -101,7 +125,7 @@ impl ChatTemplate {
         {
             let text = format!("{}\n\n{}", user.content, system.content);
             let merged = [&[Message::new("user", text)], rest].concat();
-            if let Ok(text) = self.rendered(template, tokenizer, &merged, asks) {
+            if let Ok(text) = self.rendered(template, thinking, tokenizer, &merged, asks) {
                 return Ok(text);
             }
         }
@@ -111,6 +135,7 @@ impl ChatTemplate {
     fn rendered(
         &self,
         template: &Template,
+        thinking: Option<bool>,
         tokenizer: &Tokenizer,
         messages: &[Message],
         asks: bool,
@@ -133,7 +158,7 @@ impl ChatTemplate {
                 ("documents".into(), Value::None),
                 ("add_generation_prompt".into(), Value::Bool(asks)),
             ];
-            if let Some(thinking) = self.thinking {
+            if let Some(thinking) = thinking {
                 variables.push(("enable_thinking".into(), Value::Bool(thinking)));
             }
             let special = tokenizer.specials();

@@ -86,6 +86,52 @@ fn published_templates_render_as_in_python() {
     }
 }
 
+/// Does a template open the thought where the model is to think, and heed that it is not to?
+fn thinks(source: &str) -> (bool, bool) {
+    let template = ChatTemplate::new(source).unwrap();
+    let heeds = template.heeds_thinking(&TOKENIZER, None);
+    let opens = template
+        .with_thinking(Some(true))
+        .opens_thought(&TOKENIZER, None);
+    (opens, heeds)
+}
+
+#[test]
+fn a_template_shows_who_opens_the_thought_and_whether_it_can_be_turned_off() {
+    let tail = |tail: &str| {
+        format!(
+            "{{%- for m in messages %}}{{{{ m.content }}}}{{% endfor %}}{{%- if add_generation_prompt %}}{tail}{{% endif %}}"
+        )
+    };
+    let closes = r"{% if enable_thinking is defined and enable_thinking is false %}<think>{{ '\n\n' }}</think>{% endif %}";
+    for (source, expected) in [
+        (tail(r"{{ '<|assistant|>' }}"), (false, false)),
+        (tail(r"{{ '<|assistant|><think>\n' }}"), (true, false)),
+        (tail(&format!("<|assistant|>{closes}")), (false, true)),
+        (
+            tail("<think>{% if not enable_thinking %}</think>{% endif %}"),
+            (true, true),
+        ),
+        (tail("<think>{# enable_thinking #}"), (true, false)),
+    ] {
+        assert_eq!(thinks(&source), expected, "{source}");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../.cache/servers/llama/source/models/templates");
+    for (name, expected) in [
+        ("deepseek-ai-DeepSeek-R1-Distill-Llama-8B", (true, false)),
+        ("llama-cpp-deepseek-r1", (true, false)),
+        ("Qwen-Qwen3-0.6B", (false, true)),
+        ("Qwen-QwQ-32B", (true, false)),
+    ] {
+        let path = folder.join(format!("{name}.jinja"));
+        match std::fs::read_to_string(&path) {
+            Ok(source) => assert_eq!(thinks(&source), expected, "{name}"),
+            Err(_) => eprintln!("skipped: tests/templates/run fetches {}", path.display()),
+        }
+    }
+}
+
 /// What a template's failure says.
 fn failure(source: &str) -> String {
     rendered(source, &conversation(), true)

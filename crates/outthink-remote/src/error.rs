@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use outthink_core::Thinking;
+
 use crate::Role;
 
 /// Why a model server cannot be used, or did not answer.
@@ -212,6 +214,16 @@ pub enum Error {
         /// What a row should be.
         expected: &'static str,
     },
+    /// A control of thoughts that the server's kind cannot be put under.
+    #[error(
+        "{server} writes whole answers only, so its thoughts cannot be put under `{thinking}`; leave out --thinking, or serve the model with vLLM, SGLang or llama.cpp"
+    )]
+    Thoughts {
+        /// The control.
+        thinking: Thinking,
+        /// The server's address and kind.
+        server: String,
+    },
     /// A search over steps on a server that gives whole answers only.
     #[error(
         "{server} cannot continue an answer from where it stands, so it cannot search over steps; use majority or best-of-n, or a server that takes token ids"
@@ -258,6 +270,7 @@ impl Error {
             | Self::Mixed { .. }
             | Self::Absent { .. }
             | Self::WholeAnswersOnly { .. }
+            | Self::Thoughts { .. }
             | Self::CannotScore { .. }
             | Self::NoTokenizer(_)
             | Self::Prompt(_) => true,

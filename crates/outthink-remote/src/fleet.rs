@@ -49,6 +49,11 @@ impl Fleet {
         })
     }
 
+    /// The smallest context of any server in tokens, if they tell.
+    pub(crate) fn context(&self) -> Option<usize> {
+        self.context
+    }
+
     /// Tokens left after a prefix: as many as anyone wants where the server did not tell its context.
     ///
     /// # Errors

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use futures::future::{BoxFuture, Either, FutureExt, select, try_join_all};
 use outthink_core::{
-    Continuation, Extension, Halt, ModelError, Policy, Problem, Reply, Sampling, Stop, Until, Usage,
+    Continuation, Extension, Halt, ModelError, Policy, Problem, Reply, Sampling, Step, Stop,
+    Thinking, Thoughts, Until, Usage, piece_seed,
 };
 use outthink_prompt::{Message, PolicyProfile, Profile, PromptFiles, Segmenter};
 
@@ -29,6 +30,7 @@ struct Inner {
     segmenter: Segmenter,
     end_tokens: Vec<u32>,
     profile: String,
+    thoughts: Thoughts,
     stream: bool,
 }
 
@@ -96,14 +98,41 @@ impl RemotePolicy {
                 Ok::<_, Error>((Arc::new(files.tokenizer), template))
             })
             .transpose()?;
+        let prompter = Prompter::new(asked, local);
         Ok(Self(Arc::new(Inner {
+            thoughts: prompter.thoughts(fleet.context()),
             fleet,
-            prompter: Prompter::new(asked, local),
+            prompter,
             segmenter,
             end_tokens,
             profile: name,
             stream: servers.stream,
         })))
+    }
+
+    /// The same policy with its thoughts under a control. A template that can turn thinking off or on is told to.
+    ///
+    /// # Errors
+    ///
+    /// Where the server writes whole answers only, and the control does anything.
+    pub fn with_thinking(mut self, thinking: Thinking) -> Result<Self, Error> {
+        if !self.takes_steps() && thinking != Thinking::ON {
+            return Err(Error::Thoughts {
+                thinking,
+                server: self.0.fleet.name(),
+            });
+        }
+        let Some(inner) = Arc::get_mut(&mut self.0) else {
+            return Err(Error::Unsendable("the policy is in use already".into()));
+        };
+        let control = inner.prompter.think(thinking);
+        let end_tokens = inner.end_tokens.clone();
+        inner.segmenter = Segmenter::new(inner.prompter.profile(), end_tokens);
+        inner.thoughts = Thoughts {
+            thinking: control,
+            ..inner.prompter.thoughts(inner.fleet.context())
+        };
+        Ok(self)
     }
 
     /// The name of the profile in force.
@@ -247,6 +276,27 @@ impl Policy for RemotePolicy {
     ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
         self.replies(requests, Some(halt.clone())).boxed()
     }
+
+    fn written<'a>(
+        &'a self,
+        problem: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        let inner = Arc::clone(&self.0);
+        let (key, written) = (prefix_key(&problem.id), text.to_owned());
+        async move {
+            let work = async move { inner.prompter.written(&inner.fleet, key, &written).await };
+            Ok(Step {
+                tokens: background::start(work)?.await?,
+                ..Step::written(text)
+            })
+        }
+        .boxed()
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        self.takes_steps().then_some(&self.0.thoughts)
+    }
 }
 
 impl RemotePolicy {
@@ -284,10 +334,21 @@ impl Inner {
             until,
             sampling,
             max_tokens,
+            offset,
         } = request;
         let key = prefix_key(&problem.id);
-        let texts = steps.iter().map(|step| step.text.as_str());
-        let segmenter = self.segmenter.clone().after(texts);
+        let texts: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
+        let segmenter = self.segmenter.clone();
+        let segmenter = match steps.last() {
+            Some(last) if offset > 0 => {
+                segmenter.within(&texts, &self.prompter.bytes(&last.tokens))
+            }
+            _ => segmenter.after(texts),
+        };
+        let seeds: Vec<u64> = seeds
+            .into_iter()
+            .map(|seed| piece_seed(seed, offset))
+            .collect();
         let settings = DrawSettings {
             sampling,
             max_tokens,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use outthink_core::Problem;
+use outthink_core::{Problem, Thinking, Thoughts};
 use outthink_prompt::{ChatTemplate, Message, PolicyProfile, Tokenizer};
 
 use crate::Error;
@@ -34,6 +34,72 @@ impl Prompter {
 
     pub(crate) fn profile(&self) -> &PolicyProfile {
         &self.profile
+    }
+
+    /// Puts thinking on or off where the template knows of it, and returns the control that is left to do.
+    pub(crate) fn think(&mut self, thinking: Thinking) -> Thinking {
+        let thinks = Some(thinking.control().thinks());
+        self.profile.thinking = thinks;
+        let heeds = match self.local.take() {
+            Some((tokenizer, template)) => {
+                let heeds = template.heeds_thinking(&tokenizer, self.profile.system.as_deref());
+                self.local = Some((tokenizer, template.with_thinking(thinks)));
+                heeds
+            }
+            // The server's template is unknown; it is told, and a family whose prompt opens the thought does not listen.
+            None => self.profile.think_end.is_none(),
+        };
+        if self.opened() && self.profile.think_end.is_none() {
+            self.profile.think_end = Some(Thoughts::END.to_owned());
+        }
+        thinking.beside(heeds)
+    }
+
+    /// Does the prompt open the thought, as far as is known here?
+    fn opened(&self) -> bool {
+        let system = self.profile.system.as_deref();
+        let local = self.local.as_ref();
+        local.is_some_and(|(tokenizer, template)| template.opens_thought(tokenizer, system))
+    }
+
+    /// How the model's thoughts are marked.
+    pub(crate) fn thoughts(&self, context: Option<usize>) -> Thoughts {
+        let PolicyProfile {
+            think_end,
+            step_separator,
+            ..
+        } = &self.profile;
+        Thoughts {
+            context,
+            ..Thoughts::marked(self.opened(), think_end.as_deref(), step_separator)
+        }
+    }
+
+    /// Bytes of some tokens; none where the server alone knows them.
+    pub(crate) fn bytes(&self, tokens: &[u32]) -> Vec<u8> {
+        let Some(tokenizer) = self.tokenizer() else {
+            return Vec::new();
+        };
+        let bytes = tokens.iter().flat_map(|&token| tokenizer.bytes(token));
+        bytes.copied().collect()
+    }
+
+    /// Token ids of a text as it stands.
+    pub(crate) async fn written(
+        &self,
+        fleet: &Fleet,
+        key: u64,
+        text: &str,
+    ) -> Result<Vec<u32>, Error> {
+        match self.tokenizer() {
+            Some(tokenizer) => Ok(tokenizer.encode(text)?),
+            None => {
+                fleet
+                    .dialect
+                    .tokenise_text(fleet.call(key), &fleet.model, text)
+                    .await
+            }
+        }
     }
 
     pub(crate) fn tokenizer(&self) -> Option<&Arc<Tokenizer>> {

@@ -335,6 +335,7 @@ fn draws_that_are_halted_hand_over_what_came_and_count_what_was_asked() {
             until: Until::Step,
             sampling: Sampling::at(1.0),
             max_tokens: 8,
+            offset: 0,
         }],
         &halt,
     );
@@ -372,6 +373,7 @@ fn a_search_that_is_dropped_hangs_up() {
         until: Until::Step,
         sampling: Sampling::at(1.0),
         max_tokens: 8,
+        offset: 0,
     }]);
     {
         let mut work = work;

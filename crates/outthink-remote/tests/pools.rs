@@ -122,6 +122,7 @@ fn a_full_server_gets_no_more_than_its_limit_and_an_idle_one_helps() {
         until: Until::Step,
         sampling: Sampling::at(1.0),
         max_tokens: 8,
+        offset: 0,
     };
     let replies = block_on(client.extend(vec![request])).unwrap();
     assert_eq!(replies[0].0.len(), 60);
@@ -241,6 +242,7 @@ fn under_a_cap_one_request_asks_for_no_more_than_is_sure_to_come_whole() {
             until: Until::Answer,
             sampling: Sampling::at(1.0),
             max_tokens: 20,
+            offset: 0,
         };
         let replies = block_on(client.extend_until(vec![request], halt)).unwrap();
         assert_eq!(replies[0].0.len(), 6);
@@ -534,6 +536,7 @@ fn thinking_that_ended_in_an_earlier_step_has_ended_as_embedded() {
             until: Until::Step,
             sampling: Sampling::at(1.0),
             max_tokens: 8,
+            offset: 0,
         };
         block_on(client.extend(vec![request])).unwrap()[0].0[0].stop
     };

@@ -391,6 +391,7 @@ fn what_a_server_sends_has_bounds() {
         until: Until::Answer,
         sampling: Sampling::at(1.0),
         max_tokens: 10,
+        offset: 0,
     };
     let error = block_on(client.extend(vec![request]))
         .unwrap_err()

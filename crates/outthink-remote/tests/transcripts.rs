@@ -73,6 +73,7 @@ fn extension(steps: &[Step], until: Until, sampling: Sampling, max_tokens: usize
         until,
         sampling,
         max_tokens,
+        offset: 0,
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
-    Continuation, Extension, Judgement, ModelError, Policy, Prefix, Reply, Step, Until, Usage,
-    Verifier,
+    Continuation, Extension, Judgement, ModelError, Policy, Prefix, Problem, Reply, Step, Thoughts,
+    Until, Usage, Verifier,
 };
 
 /// The steps so far: what they say and their tokens.
@@ -99,6 +99,18 @@ impl Policy for RememberingPolicy<'_> {
             Ok(requests.iter().zip(usages).map(reply).collect())
         }
         .boxed()
+    }
+
+    fn written<'a>(
+        &'a self,
+        problem: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        self.policy.written(problem, text)
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        self.policy.thoughts()
     }
 }
 

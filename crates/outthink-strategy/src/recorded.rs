@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::future::{BoxFuture, FutureExt, try_join_all};
 use outthink_core::identity::hash64;
 use outthink_core::{
-    Extension, Judgement, ModelError, Policy, Prefix, Reply, Step, Until, Usage, Verifier,
+    Extension, Judgement, ModelError, Policy, Prefix, Problem, Reply, Step, Thoughts, Until, Usage,
+    Verifier,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -101,6 +102,18 @@ impl Policy for RecordedPolicy<'_> {
             Ok(whole)
         }
         .boxed()
+    }
+
+    fn written<'a>(
+        &'a self,
+        problem: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        self.policy.written(problem, text)
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        self.policy.thoughts()
     }
 }
 

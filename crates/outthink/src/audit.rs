@@ -508,6 +508,7 @@ fn draw(arguments: &AuditArguments) -> Result<Vec<SolutionRow>, Failure> {
                 until: Until::Answer,
                 sampling: policy.sampling(),
                 max_tokens: limits(policy.profile()).solution_tokens,
+                offset: 0,
             }
         };
         let replies = block_on(policy.extend(problems.iter().map(extension).collect()))

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{Continuation, Sampling, Stop, Until, Usage, draw_seed};
+use outthink_core::{Continuation, Sampling, Stop, Thinking, Until, Usage, draw_seed};
 use outthink_engine::{DrawRequest, DrawnText};
 use outthink_prompt::Message;
 use outthink_remote::RemotePolicy;
@@ -41,6 +41,11 @@ pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
             "--n and --max-tokens must be at least 1"
         )));
     }
+    if let Some(thinking) = arguments.policy.thinking.filter(|own| *own != Thinking::ON) {
+        return Err(Failure::Input(anyhow!(
+            "generate draws a reply as it comes, without the control `{thinking}`; use `outthink solve`, or --thinking on"
+        )));
+    }
     let messages = match (&arguments.messages, &arguments.prompt) {
         (Some(file), _) => {
             let name = file.display();
@@ -77,6 +82,7 @@ pub(crate) fn run(arguments: &Generate) -> Result<(), Failure> {
         until: Until::Answer,
         sampling,
         max_tokens: arguments.max_tokens,
+        offset: 0,
         segmenter: policy.free_segmenter(),
     }))?;
     let mut choices = Vec::with_capacity(draws.len());

@@ -134,6 +134,7 @@ impl PolicyChoice {
             tokenizer: self.policy_tokenizer.clone(),
             dtype: self.dtype,
             memory: self.memory,
+            thinking: self.thinking,
             ..self.name().into()
         }
     }

@@ -134,7 +134,10 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
         Some(_) => vec![arguments.policy.clone()],
         None => {
             // The default first.
-            let own = |member: &Member| PolicyChoice::of(member.name);
+            let own = |member: &Member| PolicyChoice {
+                thinking: arguments.policy.thinking,
+                ..PolicyChoice::of(member.name)
+            };
             let mut family: Vec<PolicyChoice> = MICRO.policies.iter().map(own).collect();
             family.sort_by_key(|choice| choice.name() != PolicyChoice::default().name());
             family
@@ -436,6 +439,7 @@ impl Reply {
                 until: Until::Answer,
                 sampling: self.asked.sampling,
                 max_tokens: self.left.min(PIECE),
+                offset: 0,
                 segmenter: self.policy.free_segmenter(),
             })
             .await?;

@@ -95,6 +95,7 @@ impl Named {
         }
         table.profile = typed.profile.or(table.profile);
         table.tokenizer = typed.tokenizer.or(table.tokenizer);
+        table.thinking = typed.thinking.or(table.thinking);
         Ok(table)
     }
 

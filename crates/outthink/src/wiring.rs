@@ -213,6 +213,7 @@ pub(crate) fn policy_table(choice: &PolicyChoice) -> ModelTable {
         tokenizer: choice.policy_tokenizer.clone(),
         dtype: (choice.dtype != Precision::Auto).then(|| choice.dtype.to_string()),
         memory: choice.memory.map(|Bytes(bytes)| bytes.to_string()),
+        thinking: choice.thinking,
         ..ModelTable::default()
     }
 }
@@ -243,6 +244,7 @@ fn spec(entry: &ModelTable) -> Result<ModelSpec, Failure> {
         temperature: entry.temperature,
         top_p: entry.top_p,
         max_tokens: entry.max_tokens,
+        thinking: entry.thinking,
         parameters: entry.parameters,
         active_parameters: entry.active_parameters,
         training_tokens: entry.training_tokens,

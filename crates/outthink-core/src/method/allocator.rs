@@ -36,6 +36,17 @@ pub struct Round {
     /// Draws so many tokens and on to the end of the step, where otherwise a draw ends with its first step. Where it does, the
     /// most steps of a solution are the most rounds of a search.
     pub block: Option<usize>,
+    /// Draws whole solutions side by side, and ends the rest when the first have finished.
+    pub first: Option<First>,
+}
+
+/// When a round of whole solutions ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct First {
+    /// When so many draws have finished,
+    pub finished: usize,
+    /// of which all others have as many tokens as the last of them; so many tokens are drawn between two looks.
+    pub tokens: usize,
 }
 
 impl Default for Round {
@@ -45,6 +56,7 @@ impl Default for Round {
             greedy: false,
             scored: true,
             block: None,
+            first: None,
         }
     }
 }
@@ -53,6 +65,9 @@ impl Round {
     /// Where the next continuation of a draw ends, and its most tokens, when these steps have been drawn.
     pub(crate) fn next_of(self, until: Until, drawn: &[Step], step: usize) -> (Until, usize) {
         let tokens: usize = drawn.iter().map(|step| step.tokens.len()).sum();
+        if let (Some(first), Until::Answer) = (self.first, until) {
+            return (Until::Answer, first.tokens.max(1));
+        }
         match (self.block, until) {
             (Some(block), _) if tokens < block => (Until::Answer, block - tokens),
             (Some(_), _) | (None, Until::Step) => (Until::Step, step),

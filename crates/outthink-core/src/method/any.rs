@@ -148,7 +148,7 @@ impl AnyMethod {
 
     /// Does it choose among whole samples? Then one pool of samples serves it at every smaller budget, and all such methods.
     pub fn takes_pool(self) -> bool {
-        !self.is_stepwise() && !self.is_greedy()
+        !self.is_stepwise() && !self.is_greedy() && !self.traits().live
     }
 
     pub(crate) fn until(self) -> Until {

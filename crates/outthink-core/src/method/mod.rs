@@ -19,12 +19,13 @@ mod particle_filtering;
 mod plan;
 mod rebase;
 mod resampling;
+mod short_m_at_k;
 mod subpool;
 mod value_guided_search;
 
 use std::fmt;
 
-pub use allocator::{Allocator, Branch, Grown, Round, counted, deal, ranked};
+pub use allocator::{Allocator, Branch, First, Grown, Round, counted, deal, ranked};
 pub use any::AnyMethod;
 use any::Named;
 pub use beam::BEAM;
@@ -38,6 +39,7 @@ pub use majority::MAJORITY;
 pub use particle_filtering::PARTICLE_FILTERING;
 pub use plan::{Finished, Plan};
 pub use rebase::REBASE;
+pub use short_m_at_k::SHORT_M_AT_K;
 pub use subpool::SUBPOOL;
 pub use value_guided_search::VALUE_GUIDED_SEARCH;
 
@@ -57,6 +59,7 @@ const BUILT_IN: &[AnyMethod] = &[
     LOOKAHEAD,
     VALUE_GUIDED_SEARCH,
     SUBPOOL,
+    SHORT_M_AT_K,
 ];
 
 /// The methods that arXiv 2502.06703 compares: what studies run and reports show where nothing else is named.
@@ -76,6 +79,8 @@ pub struct Traits {
     /// A search with a larger budget begins with the samples of a smaller one: it can look whether to stop on the way, and
     /// pays for nothing twice.
     pub nested: bool,
+    /// Ends samples that are not done when others are, so that a pool of whole samples does not stand for it.
+    pub live: bool,
 }
 
 /// How a budget is spent: a name, what it needs, its own parameters, and the [`Allocator`] that decides where samples go.

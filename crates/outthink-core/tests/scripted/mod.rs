@@ -62,12 +62,16 @@ pub(crate) struct Draw<'a> {
 }
 
 impl Draw<'_> {
-    /// Its number among the draws of its path. Only the seed tells, so a script that asks checks the seeds as well.
+    /// Its number among the draws of its path, or of the root where it is a draw from there that is taken up again. Only the seed
+    /// tells, so a script that asks checks the seeds as well.
     pub(crate) fn index(&self) -> usize {
         let problem = problem_seed(RUN, &self.problem.id);
-        let seed = |index| draw_seed(problem, self.path.chars().map(u32::from), index);
-        (0..1000)
-            .find(|&index| seed(index) == self.seed)
+        let number = |path: &str| {
+            let seed = |index| draw_seed(problem, path.chars().map(u32::from), index);
+            (0..1000).find(|&index| seed(index) == self.seed)
+        };
+        number(self.path)
+            .or_else(|| number(""))
             .expect("a seed of this run, problem and path")
     }
 }

@@ -438,6 +438,7 @@ fn greedy(checkpoint: &Checkpoint) -> Vec<u32> {
         until: Until::Answer,
         sampling: Sampling::GREEDY,
         max_tokens: 8,
+        offset: 0,
         segmenter: policy.free_segmenter(),
     };
     let (draws, _) = block_on(policy.draw(drawing)).unwrap();

@@ -148,6 +148,7 @@ fn compare(name: &str, profile: &str, mut checkpoint: Checkpoint, cases: &[Golde
             until: Until::Answer,
             sampling: Sampling::GREEDY,
             max_tokens: 24,
+            offset: 0,
         }]))
         .unwrap();
         let steps = drawn[0].0[0].steps.iter();

@@ -23,6 +23,11 @@ pub enum RecipeError {
     /// A method that needs rewards, and no verifier.
     #[error("{0} needs a verifier; name one with --verifier, or under `verifiers` in a recipe")]
     NoVerifier(AnyMethod),
+    /// A method that ends samples while they are drawn.
+    #[error(
+        "{0} ends samples while others finish, and a study draws whole ones: take majority, and read its pool with the selection short-top"
+    )]
+    Live(AnyMethod),
     /// A domain that is not known.
     #[error("{0}")]
     Domain(String),
@@ -218,7 +223,11 @@ impl Recipe {
             .policies
             .iter()
             .filter_map(|entry| entry.table().methods);
-        let mut asked = self.methods.iter().copied().chain(own.flatten());
+        let asked: Vec<AnyMethod> = self.methods.iter().copied().chain(own.flatten()).collect();
+        if let Some(&method) = asked.iter().find(|method| method.traits().live) {
+            return Err(RecipeError::Live(method));
+        }
+        let mut asked = asked.into_iter();
         if verifiers.is_empty()
             && let Some(method) = asked.find(|method| method.needs_verifier())
         {

@@ -72,6 +72,15 @@ impl Dialect for LlamaCpp {
         tokenise(server, conversation).boxed()
     }
 
+    fn tokenise_text<'a>(
+        &'a self,
+        server: ServerCall<'a>,
+        _: &'a str,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<u32>, Error>> {
+        tokens_of(server, text, false).boxed()
+    }
+
     fn draw_request(&self, draw: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
         draw_request(draw)
     }
@@ -125,17 +134,25 @@ async fn tokenise(
     struct Templated {
         prompt: String,
     }
+    let Templated { prompt } = server.post("/apply-template", &conversation).await?;
+    tokens_of(server, &prompt, true).await
+}
+
+/// `add_special`: with the beginning-of-text token, which `/apply-template` leaves out.
+async fn tokens_of(
+    server: ServerCall<'_>,
+    content: &str,
+    add_special: bool,
+) -> Result<Vec<u32>, Error> {
     #[derive(Serialize)]
     struct Text<'a> {
         content: &'a str,
-        /// The beginning-of-text token, which `/apply-template` leaves out.
         add_special: bool,
         parse_special: bool,
     }
-    let Templated { prompt } = server.post("/apply-template", &conversation).await?;
     let text = Text {
-        content: &prompt,
-        add_special: true,
+        content,
+        add_special,
         parse_special: true,
     };
     let Tokens { tokens } = server.post("/tokenize", &text).await?;

@@ -129,6 +129,23 @@ pub(crate) trait Dialect: Send + Sync {
         .boxed()
     }
 
+    /// Lets the server make token ids of a text as it stands, without a token before it.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot; that is the default.
+    fn tokenise_text<'a>(
+        &'a self,
+        _server: ServerCall<'a>,
+        _model: &'a str,
+        _text: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<u32>, Error>> {
+        ready(Err(Error::NoTokenizer(
+            "such a server makes no token ids of a written text",
+        )))
+        .boxed()
+    }
+
     /// The request for one draw, or for several whole answers to one conversation.
     fn draw_request(&self, draw: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error>;
 

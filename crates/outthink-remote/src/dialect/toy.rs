@@ -194,6 +194,7 @@ mod tests {
                 until: Until::Step,
                 sampling: Sampling::at(1.0),
                 max_tokens: 10,
+                offset: 0,
             };
             block_on(policy.extend(vec![request])).unwrap().remove(0)
         };

@@ -76,6 +76,30 @@ impl Dialect for Vllm {
         .boxed()
     }
 
+    fn tokenise_text<'a>(
+        &'a self,
+        server: ServerCall<'a>,
+        model: &'a str,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<u32>, Error>> {
+        #[derive(Serialize)]
+        struct Text<'a> {
+            model: &'a str,
+            prompt: &'a str,
+            add_special_tokens: bool,
+        }
+        async move {
+            let text = Text {
+                model,
+                prompt: text,
+                add_special_tokens: false,
+            };
+            let Tokens { tokens } = server.post("/tokenize", &text).await?;
+            Ok(tokens)
+        }
+        .boxed()
+    }
+
     fn draw_request(&self, draw: &DrawRequest<'_>) -> Result<ApiRequest, serde_json::Error> {
         draw_request(draw)
     }

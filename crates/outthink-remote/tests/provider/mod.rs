@@ -55,6 +55,7 @@ pub(crate) fn draw(
         until: Until::Answer,
         sampling,
         max_tokens: 100,
+        offset: 0,
     };
     let replies = block_on(policy.extend(vec![request]));
     replies

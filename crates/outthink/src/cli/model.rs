@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use outthink_core::Thinking;
 use outthink_engine::{Bytes, Precision};
 
 /// Which policy, and how it is read.
@@ -19,6 +20,10 @@ pub(crate) struct PolicyChoice {
     /// Profile of the policy, by name or as a .toml file [default: the one that fits it]
     #[arg(long, help_heading = "Models", value_name = "NAME|FILE")]
     pub(crate) policy_profile: Option<String>,
+    /// How long a reasoning model thinks before it answers: on, skip, cap:tokens=K, dynasor:tokens=64:equal=3 or deer:confidence=0.95
+    /// [default: as the profile says]
+    #[arg(long, help_heading = "Models", value_name = "CONTROL")]
+    pub(crate) thinking: Option<Thinking>,
     /// What weights are kept in: auto, f32, stored or q8_0
     #[arg(long, help_heading = "Models", default_value_t = Precision::Auto, value_name = "TYPE")]
     pub(crate) dtype: Precision,

@@ -73,6 +73,7 @@ fn draw(
         until: Until::Answer,
         sampling: Sampling::at(1.0),
         max_tokens,
+        offset: 0,
         segmenter: policy.free_segmenter(),
     }));
     let (_, usage) = drawn.map_err(|error| error.to_string())?;
