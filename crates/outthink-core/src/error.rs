@@ -57,6 +57,18 @@ pub enum Error {
         /// Its own words.
         source: ModelError,
     },
+    /// The policy failed on a prompt that the method made of earlier solutions.
+    #[error(
+        "the policy failed on problem {problem} at a prompt that {method} made of its earlier solutions; a policy that knows one kind of question only, or has no room for the prompt, needs another method"
+    )]
+    Prompted {
+        /// The method's name.
+        method: &'static str,
+        /// The problem's id.
+        problem: String,
+        /// Its own words.
+        source: ModelError,
+    },
     /// The verifier failed.
     #[error("the verifier failed on problem {problem}")]
     Verifier {

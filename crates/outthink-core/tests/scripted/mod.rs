@@ -13,7 +13,8 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use outthink_core::{
     AnyMethod, Chosen, Continuation, Domain, Error, ExactAnswers, Extension, Finished, Judgement,
     Limits, ModelError, NodeId, Plan, Policy, Prefix, Problem, Reply, Sampling, Selection,
-    Solution, Step, Stop, Tree, Until, Usage, Verifier, draw_seed, problem_seed, search,
+    Solution, Step, Stop, Tree, Until, Usage, Verifier, draw_seed, problem_seed, question_seed,
+    search,
 };
 
 /// The run seed of every search here.
@@ -65,10 +66,20 @@ impl Draw<'_> {
     /// Its number among the draws of its path. Only the seed tells, so a script that asks checks the seeds as well.
     pub(crate) fn index(&self) -> usize {
         let problem = problem_seed(RUN, &self.problem.id);
-        let seed = |index| draw_seed(problem, self.path.chars().map(u32::from), index);
+        let path = || self.path.chars().map(u32::from);
+        // A prompt of the method has seeds of its own, in each round.
+        let own = match self.problem.text == "?" {
+            true => vec![problem],
+            false => (1..9)
+                .map(|round| question_seed(problem, round, &self.problem.text))
+                .collect(),
+        };
         (0..1000)
-            .find(|&index| seed(index) == self.seed)
-            .expect("a seed of this run, problem and path")
+            .find(|&index| {
+                own.iter()
+                    .any(|&own| draw_seed(own, path(), index) == self.seed)
+            })
+            .expect("a seed of this run, problem, prompt and path")
     }
 }
 
@@ -284,7 +295,11 @@ pub(crate) fn show(tree: &Tree) -> String {
     while let Some(id) = stack.pop() {
         let node = &tree.nodes()[id];
         let depth = tree.path(id).len();
-        let tokens = node.step.clone().map_or("root".into(), |s| path_of(&[s]));
+        let tokens = match (&node.step, &node.question) {
+            (Some(step), _) => path_of(std::slice::from_ref(step)),
+            (None, Some(question)) => format!("{question:?}"),
+            (None, None) => "root".into(),
+        };
         let _ = write!(text, "{}{tokens}", "  ".repeat(depth));
         if id != Tree::ROOT {
             let _ = write!(text, " ×{}", node.draws);
