@@ -27,6 +27,14 @@ pub enum Error {
         /// The method's name.
         method: &'static str,
     },
+    /// The method asks prompts in words and the policy knows problems of one kind only.
+    #[error(
+        "{method} asks the policy prompts in words, made of its earlier solutions, and this one knows nothing but its own kind of problem; use majority or best-of-n, or a policy that follows instructions"
+    )]
+    OwnProblemsOnly {
+        /// The method's name.
+        method: &'static str,
+    },
     /// The method needs step rewards and there is no verifier.
     #[error("{method} needs a verifier")]
     NoVerifier {

@@ -50,6 +50,7 @@ impl Loader {
         let dtype = spec.dtype;
         let mut identity = match verifier.bare() {
             AnyVerifier::Remote(servers) => served(servers.model(), servers.facts(), spec)?,
+            AnyVerifier::Generative(judge) => judge.identity(),
             AnyVerifier::StepChecker(_) => {
                 json!({"model": STEP_CHECKER, "dtype": dtype.to_string()})
             }

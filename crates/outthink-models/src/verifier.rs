@@ -8,9 +8,9 @@ use outthink_engine::EmbeddedVerifier;
 use outthink_micro::{Experts, StepChecker, experts};
 use outthink_remote::RemoteVerifier;
 
-use crate::AnyPolicy;
 use crate::identity::told;
 use crate::policy::families;
+use crate::{AnyPolicy, Judge};
 
 /// The exact step checker's name.
 pub const STEP_CHECKER: &str = "step-checker";
@@ -46,6 +46,8 @@ pub enum AnyVerifier {
     },
     /// A model on servers.
     Remote(RemoteVerifier),
+    /// A policy that is asked for its verdict.
+    Generative(Box<Judge>),
     /// The exact checker of the embedded families' problems.
     StepChecker(StepChecker),
     /// Another one behind a map of its rewards.
@@ -76,6 +78,7 @@ impl AnyVerifier {
             Self::Model(model) => Some(model.profile_name()),
             Self::Experts { profile_name, .. } => Some(profile_name),
             Self::Remote(servers) => Some(servers.profile_name()),
+            Self::Generative(judge) => Some(&judge.profile),
             Self::StepChecker(_) => None,
         }
     }
@@ -88,6 +91,7 @@ impl AnyVerifier {
                 Some(experts::cost(experts.both().map(EmbeddedVerifier::cost)))
             }
             Self::Remote(servers) => told(servers.facts()),
+            Self::Generative(judge) => judge.cost,
             Self::StepChecker(_) => Some(ModelCost::FREE),
             Self::Calibrated(calibrated) => calibrated.verifier.cost(),
         }
@@ -100,6 +104,7 @@ impl Verifier for AnyVerifier {
             Self::Model(model) => model.score(prefixes),
             Self::Experts { experts, .. } => experts.score(prefixes),
             Self::Remote(servers) => servers.score(prefixes),
+            Self::Generative(judge) => judge.verifier.score(prefixes),
             Self::StepChecker(checker) => checker.score(prefixes),
             Self::Calibrated(calibrated) => calibrated.score(prefixes),
         }
@@ -110,6 +115,7 @@ impl Verifier for AnyVerifier {
             Self::Model(model) => model.reads(prefix),
             Self::Experts { experts, .. } => experts.reads(prefix),
             Self::Remote(servers) => servers.reads(prefix),
+            Self::Generative(judge) => judge.verifier.reads(prefix),
             Self::StepChecker(checker) => checker.reads(prefix),
             Self::Calibrated(calibrated) => calibrated.reads(prefix),
         }

@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: &Doctor) -> Result<ExitCode, Failure> {
         Some(drawer) => models::beside(drawer, scorer),
         None => Cow::Borrowed(scorer),
     };
-    let judge = verifier(&choice, &mut checks)?;
+    let judge = verifier(&models::by_name(choice, asked), &mut checks)?;
     if let Some(drawer) = &drawer {
         together(drawer, judge.as_ref(), &mut checks);
     }
@@ -151,7 +151,11 @@ fn together(policy: &AnyPolicy, verifier: Option<&AnyVerifier>, checks: &mut Che
             .map(AnyMethod::name);
         names.collect::<Vec<&str>>().join(", ")
     };
-    let usable = |method: &AnyMethod| pair.check(*method).is_ok();
+    let usable = |method: &AnyMethod| {
+        pair.check(*method)
+            .and_then(|()| policy.takes(*method))
+            .is_ok()
+    };
     checks.say("methods that work", Ok(names(&usable)));
     let no_steps = |method: &AnyMethod| method.is_stepwise() && !pair.steps;
     if !pair.steps {
@@ -413,7 +417,11 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
     }
     let is_served = models::is_served(choice.name(), Role::Verifier)?;
     if !is_served && Experts::find(choice.name()).is_none() {
-        memory(&choice.spec(), checks)?;
+        let spec = choice.spec();
+        let model = models::policy_of(&spec.model)
+            .unwrap_or(&spec.model)
+            .to_owned();
+        memory(&ModelSpec { model, ..spec }, checks)?;
     }
     let Some(model) = models::verifier(choice)? else {
         return Ok(None);
@@ -435,6 +443,7 @@ fn verifier(choice: &VerifierChoice, checks: &mut Checks) -> Result<Option<AnyVe
                 servers.method()
             );
         }
+        AnyVerifier::Generative(_) => println!("  a policy that is asked for its verdict"),
         AnyVerifier::StepChecker(_) | AnyVerifier::Calibrated(_) => {}
     }
     let names = model.profile_name().map(|name| name.split('+').map(Some));

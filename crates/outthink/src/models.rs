@@ -14,7 +14,8 @@ use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 
 pub(crate) use outthink_models::{
-    AnyPolicy, AnyVerifier, STEP_CHECKER, is_served, mismatch, servers,
+    AnyPolicy, AnyVerifier, Candidate, STEP_CHECKER, is_self, is_served, mismatch, policy_of,
+    servers,
 };
 
 /// What loads models, and tells on standard error what takes long.
@@ -59,6 +60,29 @@ pub(crate) fn beside<'c>(policy: &AnyPolicy, named: &'c VerifierChoice) -> Cow<'
     }
 }
 
+/// A verifier that is the policy itself, by the policy's name: where the two are loaded apart.
+pub(crate) fn by_name<'c>(
+    choice: Cow<'c, VerifierChoice>,
+    policy: &PolicyChoice,
+) -> Cow<'c, VerifierChoice> {
+    if !is_self(choice.name()) {
+        return choice;
+    }
+    let own = choice.into_owned();
+    Cow::Owned(VerifierChoice {
+        verifier: Some(format!("generative:{}", policy.name())),
+        verifier_profile: own
+            .verifier_profile
+            .or_else(|| policy.policy_profile.clone()),
+        verifier_tokenizer: own
+            .verifier_tokenizer
+            .or_else(|| policy.policy_tokenizer.clone()),
+        verifier_dtype: policy.dtype,
+        verifier_memory: own.verifier_memory.or(policy.memory),
+        ..own
+    })
+}
+
 /// Servers as a policy, if they are what is named.
 pub(crate) fn remote_policy(choice: &PolicyChoice) -> Result<Option<RemotePolicy>, Failure> {
     Ok(loader().remote_policy(&choice.spec())?)
@@ -76,9 +100,18 @@ pub(crate) fn policy(choice: &PolicyChoice) -> Result<EmbeddedPolicy, Failure> {
 
 /// A verifier of any make, behind its calibration if one is named; `none` is none.
 pub(crate) fn verifier(choice: &VerifierChoice) -> Result<Option<AnyVerifier>, Failure> {
+    verifier_beside(None, choice)
+}
+
+/// The same, where there may be a policy that can be its own verifier.
+pub(crate) fn verifier_beside(
+    policy: Option<Candidate>,
+    choice: &VerifierChoice,
+) -> Result<Option<AnyVerifier>, Failure> {
     let spec = choice.spec();
-    let verifier = match spec.model.as_str() {
-        "none" => None,
+    let verifier = match (spec.model.as_str(), policy) {
+        ("none", _) => None,
+        (name, Some(policy)) if is_self(name) => Some(loader().judge(policy, &spec)?),
         _ => Some(loader().any_verifier(&spec)?),
     };
     let Some(file) = &choice.calibration else {
@@ -127,6 +160,8 @@ impl VerifierChoice {
             memory: self.verifier_memory,
             reference: self.verifier_reference.clone(),
             windows: self.verifier_windows,
+            prompt: self.verifier_prompt.clone(),
+            votes: self.verifier_votes,
             ..self.name().into()
         }
     }

@@ -11,7 +11,7 @@ use outthink_lab::{
     Recipe, Store, Study, VerifierModel,
 };
 use outthink_micro::domain::{self, Kind, Split};
-use outthink_models::{AnyPolicy, LoadError, ModelSpec};
+use outthink_models::{AnyPolicy, Candidate, LoadError, ModelSpec};
 use serde_json::{Value, json};
 
 use crate::cli::{PolicyChoice, VerifierChoice};
@@ -53,7 +53,7 @@ pub(crate) fn resolve(
     let verifiers = recipe
         .verifiers
         .iter()
-        .map(|entry| verifier(&entry.table()));
+        .map(|entry| verifier_beside(&policies, &entry.table()));
     let mut verifiers: Vec<VerifierModel> = verifiers.collect::<Result<_, _>>()?;
     if stored.is_none() {
         let own = policies.iter_mut().map(|policy| &mut policy.info);
@@ -142,10 +142,10 @@ fn stored(recipe: &Recipe, store: &mut Store) -> Result<Option<Study>, Failure> 
     match names.as_slice() {
         [] => Ok(None),
         [name] => {
-            let searches = recipe.methods.iter().find(|method| method.is_stepwise());
+            let searches = recipe.methods.iter().find(|method| method.is_search());
             if let Some(method) = searches {
                 return Err(Failure::Input(anyhow!(
-                    "{method} draws step by step, and stored samples are whole; use --methods majority,best-of-n"
+                    "{method} draws as it goes, and stored samples are there already; use --methods majority,best-of-n"
                 )));
             }
             store.study(Some(name)).map(Some).map_err(Failure::input)
@@ -220,6 +220,8 @@ pub(crate) fn verifier_table(choice: &VerifierChoice) -> ModelTable {
             .then(|| choice.verifier_dtype.to_string()),
         memory: choice.verifier_memory.map(|Bytes(bytes)| bytes.to_string()),
         calibration: choice.calibration.clone(),
+        prompt: choice.verifier_prompt.clone(),
+        votes: choice.verifier_votes,
         ..ModelTable::default()
     }
 }
@@ -241,6 +243,8 @@ fn spec(entry: &ModelTable) -> Result<ModelSpec, Failure> {
         training_tokens: entry.training_tokens,
         price: entry.price,
         oracle: entry.oracle,
+        prompt: entry.prompt.clone(),
+        votes: entry.votes,
         ..ModelSpec::default()
     })
 }
@@ -278,12 +282,33 @@ pub(crate) fn verifier_choice(entry: &ModelTable) -> Result<VerifierChoice, Fail
         verifier_dtype: dtype(entry)?,
         verifier_memory: memory(entry)?,
         calibration: entry.calibration.clone(),
+        verifier_prompt: entry.prompt.clone(),
+        verifier_votes: entry.votes,
         ..VerifierChoice::default()
     })
 }
 
 pub(crate) fn verifier(entry: &ModelTable) -> Result<VerifierModel, Failure> {
-    let verifier = models::verifier(&verifier_choice(entry)?)?;
+    verifier_beside(&[], entry)
+}
+
+/// A verifier of a study; where the policy is to be its own, it must be the only one.
+fn verifier_beside(policies: &[PolicyModel], entry: &ModelTable) -> Result<VerifierModel, Failure> {
+    let own = match policies {
+        [own] if models::is_self(&entry.model) => Some(Candidate {
+            policy: Arc::clone(&own.model),
+            profile: own.info.identity["profile"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            identity: own.info.identity.clone(),
+            cost: own.info.cost,
+            sampling: own.sampling,
+            limits: own.limits,
+        }),
+        _ => None,
+    };
+    let verifier = models::verifier_beside(own, &verifier_choice(entry)?)?;
     let verifier = verifier.ok_or_else(|| Failure::input(LoadError::NoVerifier))?;
     let loaded = models::loader().describe(verifier, &spec(entry)?)?;
     Ok(VerifierModel {
