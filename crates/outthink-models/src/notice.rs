@@ -71,7 +71,7 @@ impl fmt::Display for Notice {
             } => {
                 let end: Vec<char> = text.trim().chars().rev().take(80).collect();
                 let end: String = end.into_iter().rev().collect();
-                let end = outthink_core::visible_line(&end.replace('\n', " "));
+                let end = outthink_core::visible_line(&end).into_owned();
                 write!(
                     f,
                     "{name}: {unread} of {asked} verdicts so far cannot be read and do not count, the last of which ends with `{end}`"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{CountedPolicy, CountedVerifier, Pair, Plan, Spending, Verifier};
+use outthink_core::{CountedPolicy, CountedVerifier, Plan, Spending, Verifier};
 use outthink_lab::{
     ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study, VerifierModel,
     chance, short,

@@ -149,7 +149,7 @@ impl<P: Policy> Generative<P> {
         if asked == unread && unread >= TRIED {
             return Err(format!(
                 "none of its first {asked} verdicts can be read, the last of which is `{}`; ask it by another prompt",
-                crate::visible_line(&crate::template::last_of(text, 200).replace('\n', " "))
+                crate::visible_line(crate::template::last_of(text, 200))
             )
             .into());
         }
