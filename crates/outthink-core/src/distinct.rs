@@ -95,7 +95,8 @@ fn up_to(tokens: u64) -> u64 {
 /// question counts once and every sample by itself.
 pub struct CountedPolicy<P> {
     policy: P,
-    drawn: Mutex<Drawn>,
+    /// By what was asked: beside the problem there may be prompts of the method. What these share is counted with each.
+    drawn: Mutex<HashMap<String, Drawn>>,
 }
 
 #[derive(Default)]
@@ -116,10 +117,13 @@ impl<P> CountedPolicy<P> {
     }
 
     /// The replies with what they cost this search.
-    fn counted(&self, asked: &[Vec<u32>], mut replies: Vec<Reply>) -> Vec<Reply> {
+    fn counted(&self, asked: Vec<Asked>, mut replies: Vec<Reply>) -> Vec<Reply> {
         let mut drawn = locked(&self.drawn);
-        for (path, (continuations, usage)) in asked.iter().zip(&mut replies) {
-            drawn.count(path, continuations, usage);
+        for (Asked { question, path }, (continuations, usage)) in
+            asked.into_iter().zip(&mut replies)
+        {
+            let drawn = drawn.entry(question).or_default();
+            drawn.count(&path, continuations, usage);
         }
         replies
     }
@@ -173,10 +177,20 @@ fn tokens<'s>(steps: impl IntoIterator<Item = &'s Step>) -> impl Iterator<Item =
         .flat_map(|step| step.tokens.iter().copied())
 }
 
-/// The tokens of the steps that each request goes on from.
-fn paths(requests: &[Extension]) -> Vec<Vec<u32>> {
-    let path = |request: &Extension| tokens(request.steps.iter().map(Arc::as_ref)).collect();
-    requests.iter().map(path).collect()
+/// What a request asks, and the tokens of the steps that it goes on from.
+struct Asked {
+    question: String,
+    path: Vec<u32>,
+}
+
+impl Asked {
+    fn of(requests: &[Extension]) -> Vec<Self> {
+        let asked = |request: &Extension| Self {
+            question: request.problem.text.clone(),
+            path: tokens(request.steps.iter().map(Arc::as_ref)).collect(),
+        };
+        requests.iter().map(asked).collect()
+    }
 }
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -185,9 +199,9 @@ fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<P: Policy> Policy for CountedPolicy<P> {
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
-        let asked = paths(&requests);
+        let asked = Asked::of(&requests);
         let drawing = self.policy.extend(requests);
-        async move { Ok(self.counted(&asked, drawing.await?)) }.boxed()
+        async move { Ok(self.counted(asked, drawing.await?)) }.boxed()
     }
 
     fn extend_until<'a>(
@@ -195,9 +209,9 @@ impl<P: Policy> Policy for CountedPolicy<P> {
         requests: Vec<Extension>,
         halt: &'a Halt,
     ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
-        let asked = paths(&requests);
+        let asked = Asked::of(&requests);
         let drawing = self.policy.extend_until(requests, halt);
-        async move { Ok(self.counted(&asked, drawing.await?)) }.boxed()
+        async move { Ok(self.counted(asked, drawing.await?)) }.boxed()
     }
 
     fn written<'a>(
@@ -293,7 +307,7 @@ mod tests {
                     })],
                     stop: Stop::Answer,
                 };
-                let path = paths(std::slice::from_ref(request)).concat().len() as u64;
+                let path = tokens(request.steps.iter().map(Arc::as_ref)).count() as u64;
                 let usage = Usage {
                     requests: 1,
                     prompt: 10 + path,

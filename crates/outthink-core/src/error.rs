@@ -27,6 +27,14 @@ pub enum Error {
         /// The method's name.
         method: &'static str,
     },
+    /// The method asks prompts in words and the policy knows problems of one kind only.
+    #[error(
+        "{method} asks the policy prompts in words, made of its earlier solutions, and this one knows nothing but its own kind of problem; use majority or best-of-n, or a policy that follows instructions"
+    )]
+    OwnProblemsOnly {
+        /// The method's name.
+        method: &'static str,
+    },
     /// The method needs step rewards and there is no verifier.
     #[error("{method} needs a verifier")]
     NoVerifier {
@@ -52,6 +60,18 @@ pub enum Error {
     /// The policy failed.
     #[error("the policy failed on problem {problem}")]
     Policy {
+        /// The problem's id.
+        problem: String,
+        /// Its own words.
+        source: ModelError,
+    },
+    /// The policy failed on a prompt that the method made of earlier solutions.
+    #[error(
+        "the policy failed on problem {problem} at a prompt that {method} made of its earlier solutions; a policy that knows one kind of question only, or has no room for the prompt, needs another method"
+    )]
+    Prompted {
+        /// The method's name.
+        method: &'static str,
         /// The problem's id.
         problem: String,
         /// Its own words.

@@ -1,13 +1,15 @@
 //! The one loop of all methods: expand the live branches, score the new steps, allocate the next round's draws.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::method::{Branch, Grown, Round};
+use crate::method::{Branch, Grown, Question, Round};
 use crate::{
-    Continuation, Error, Extension, NodeId, Plan, Policy, Prefix, Problem, Sampling, Step, Stop,
-    Thinker, Tree, Until, Verifier, allocator_seed, draw_seed, problem_seed,
+    AnyMethod, Continuation, Error, Extension, NodeId, Plan, Policy, Prefix, Problem, Sampling,
+    Step, Stop, Thinker, Tree, Until, Verifier, allocator_seed, draw_seed, problem_seed,
+    question_seed,
 };
 
 /// Where a search stops growing a path.
@@ -104,7 +106,9 @@ pub async fn search(
         seed,
         policy,
         separator,
+        method: plan.method(),
         rounds: 0,
+        asked: HashMap::new(),
     };
     let mut allocator = plan.method().start(plan, allocator_seed(seed));
     allocator.begin(&limits);
@@ -118,6 +122,7 @@ pub async fn search(
             search.score(verifier, &grown, round).await?;
         }
         live = allocator.next(&search.tree, &grown);
+        live.extend(search.ask(allocator.questions()));
     }
     let kept = allocator.kept();
     search.known(plan, &kept)?;
@@ -133,8 +138,19 @@ struct Growth<'a> {
     policy: &'a dyn Policy,
     /// Text between two steps of the policy, if it tells.
     separator: Option<String>,
+    method: AnyMethod,
     /// How many have begun.
     rounds: usize,
+    /// The prompts of the method by their nodes.
+    asked: HashMap<NodeId, Asked>,
+}
+
+/// What is asked below a node in place of the problem.
+struct Asked {
+    /// The prompt, under the problem's name.
+    problem: Arc<Problem>,
+    /// In place of the problem's.
+    seed: u64,
 }
 
 /// A draw on its way to a whole step.
@@ -170,6 +186,45 @@ impl Growth<'_> {
             return Err(self.refused(plan, reason));
         }
         Ok(())
+    }
+
+    /// Puts the prompts of a round into the tree. Equal ones of one round are one node, whose samples are counted on; in another
+    /// round the same prompt is asked anew.
+    fn ask(&mut self, questions: Vec<Question>) -> Vec<Branch> {
+        let mut nodes: HashMap<Arc<str>, NodeId> = HashMap::new();
+        let mut live = Vec::with_capacity(questions.len());
+        for Question { text, draws } in questions {
+            let text: Arc<str> = text.into();
+            let node = *nodes.entry(Arc::clone(&text)).or_insert_with(|| {
+                let seed = question_seed(self.seed, self.rounds, &text);
+                let problem = Arc::new(Problem {
+                    id: self.tree.problem.id.clone(),
+                    text: text.to_string(),
+                });
+                let node = self.tree.ask(text);
+                self.asked.insert(node, Asked { problem, seed });
+                node
+            });
+            self.tree.node_mut(node).draws += draws;
+            live.push(Branch {
+                node,
+                draws,
+                part: 0,
+            });
+        }
+        live
+    }
+
+    /// What is asked at a node, and the seed of what is drawn from it: the problem's, or those of the prompt above it.
+    fn asked_at(&self, node: NodeId) -> (&Arc<Problem>, u64) {
+        let mut at = Some(node).filter(|_| !self.asked.is_empty());
+        while let Some(node) = at {
+            if let Some(Asked { problem, seed }) = self.asked.get(&node) {
+                return (problem, *seed);
+            }
+            at = self.tree.nodes()[node].parent;
+        }
+        (&self.tree.problem, self.seed)
     }
 
     fn known(&self, plan: &Plan, nodes: &[NodeId]) -> Result<(), Error> {
@@ -285,6 +340,7 @@ impl Growth<'_> {
                 .iter()
                 .map(|step| &step.tokens)
                 .chain(steps.iter().map(|step| &step.tokens));
+            let (problem, seed) = self.asked_at(node);
             // A draw that is taken up again is the same draw, and one that is drawn on is another.
             let offset = match round.first {
                 Some(_) => steps.iter().map(|step| step.tokens.len()).sum(),
@@ -292,8 +348,8 @@ impl Growth<'_> {
             };
             let tokens = tokens.flatten().copied();
             let seed = match round.first {
-                Some(_) => draw_seed(self.seed, own_path(&path), *index),
-                None => draw_seed(self.seed, tokens, *index),
+                Some(_) => draw_seed(seed, own_path(&path), *index),
+                None => draw_seed(seed, tokens, *index),
             };
             let joins = steps.is_empty()
                 && members.last().is_some_and(|group| {
@@ -307,7 +363,7 @@ impl Growth<'_> {
                 continue;
             }
             requests.push(Extension {
-                problem: Arc::clone(&self.tree.problem),
+                problem: Arc::clone(problem),
                 steps: path
                     .into_iter()
                     .chain(steps.iter().cloned().map(Arc::new))
@@ -324,14 +380,18 @@ impl Growth<'_> {
             asked.push(until);
             members.push(vec![d]);
         }
-        let replies = self
-            .policy
-            .extend(requests)
-            .await
-            .map_err(|source| Error::Policy {
-                problem: self.tree.problem.id.clone(),
-                source,
-            })?;
+        let replies = self.policy.extend(requests).await.map_err(|source| {
+            let problem = self.tree.problem.id.clone();
+            // Nothing else is asked in a round of prompts, or at most the problem once more.
+            match live.iter().any(|own| self.asked.contains_key(&own.node)) {
+                true => Error::Prompted {
+                    method: self.method.name(),
+                    problem,
+                    source,
+                },
+                false => Error::Policy { problem, source },
+            }
+        })?;
         self.expect("policy", "replies", members.len(), replies.len())?;
         for ((group, until), (continuations, usage)) in members.iter().zip(asked).zip(replies) {
             self.tree.policy += usage;
@@ -364,7 +424,7 @@ impl Growth<'_> {
         }
         // Whatever is still unfinished here has run out of tokens, of steps or of things to say.
         let deep = match round.block {
-            None => self.tree.path(at).len(),
+            None => self.tree.steps(at).len(),
             Some(_) => self.rounds,
         };
         let too_deep = deep >= self.limits.steps;
@@ -436,10 +496,8 @@ impl Growth<'_> {
             self.tree.verifier += judgement.usage;
             let path = self.tree.path(node);
             let blank = |&id: &NodeId| {
-                self.tree.nodes()[id]
-                    .step
-                    .as_ref()
-                    .is_some_and(|step| step.text.is_empty())
+                let step = self.tree.nodes()[id].step.as_ref();
+                step.is_none_or(|step| step.text.is_empty())
             };
             let scored: Vec<NodeId> = path.iter().copied().filter(|id| !blank(id)).collect();
             let ends_blank = path.last().filter(|id| blank(id)).copied();

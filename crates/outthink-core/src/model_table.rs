@@ -57,6 +57,12 @@ pub struct ModelTable {
     /// A verifier's calibration, a file that `outthink audit --save-calibration` wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration: Option<PathBuf>,
+    /// How a generative verifier (`generative:POLICY`) is asked and read: `verdict`, `p-yes`, or a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// How many of its critiques make a reward.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub votes: Option<usize>,
     /// A verifier that knows the answer: a ceiling, not something to choose.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub oracle: bool,

@@ -103,6 +103,14 @@ pub(crate) fn above_zero(name: &str, value: f64) -> Result<(), String> {
     }
 }
 
+/// Refuses a count of nothing.
+pub(crate) fn at_least_one(name: &str, value: usize) -> Result<(), String> {
+    match value {
+        0 => Err(format!("`{name}` is at least 1")),
+        _ => Ok(()),
+    }
+}
+
 /// As [`Parameters::parse`] reads it.
 impl fmt::Display for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

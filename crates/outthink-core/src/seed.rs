@@ -16,6 +16,14 @@ pub(crate) fn allocator_seed(problem: u64) -> u64 {
     SipHasher13::new_with_keys(problem, 2).finish()
 }
 
+/// The seed of everything drawn from a prompt that a method asked in one of its rounds: in the place of [`problem_seed`].
+pub fn question_seed(problem: u64, round: usize, question: &str) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(problem, 3);
+    hasher.write_u64(round as u64);
+    hasher.write(question.as_bytes());
+    hasher.finish()
+}
+
 /// The seed of draw number `index` at the path of token ids below the prompt.
 ///
 /// Not std's hasher: a seed must be the same in every build and on every machine.

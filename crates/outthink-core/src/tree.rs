@@ -72,8 +72,12 @@ pub type NodeId = usize;
 pub struct Node {
     /// None for the root.
     pub parent: Option<NodeId>,
-    /// None for the root.
+    /// None for the root, and for a question of the method.
     pub step: Option<Arc<Step>>,
+    /// A prompt that the method made of earlier solutions, and that what is below was drawn from; see
+    /// [`Allocator::questions`](crate::method::Allocator::questions). What has none above it answers the problem as it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Arc<str>>,
     /// The verifier's reward of this step, given the steps before it.
     pub reward: Option<f64>,
     /// How many draws came through here.
@@ -162,8 +166,8 @@ impl TryFrom<Written> for Tree {
         let known = |ids: &[NodeId]| ids.iter().all(|&id| id < nodes.len());
         let sound = |(id, node): (NodeId, &Node)| {
             let rooted = match node.parent {
-                Some(parent) => parent < id && node.step.is_some(),
-                None => id == Self::ROOT,
+                Some(parent) => parent < id && node.step.is_some() != node.question.is_some(),
+                None => id == Self::ROOT && node.question.is_none(),
             };
             rooted && known(&node.children) && known(&node.led_to)
         };
@@ -211,6 +215,7 @@ impl Tree {
         let root = Node {
             parent: None,
             step: None,
+            question: None,
             reward: None,
             draws: 0,
             finished: None,
@@ -253,6 +258,7 @@ impl Tree {
             tree.nodes.push(Node {
                 parent: Some(node.parent),
                 step: Some(Arc::new(Step::written(node.text))),
+                question: None,
                 reward: node.reward,
                 draws: 1,
                 finished: None,
@@ -290,22 +296,30 @@ impl Tree {
                 .as_ref()
                 .is_some_and(|own| own.tokens == step.tokens && own.text == step.text)
         });
-        let id = known.unwrap_or_else(|| {
-            let id = self.nodes.len();
-            self.nodes.push(Node {
-                parent: Some(parent),
-                step: Some(Arc::new(step)),
-                reward: None,
-                draws: 0,
-                finished: None,
-                drawn: 0,
-                led_to: Vec::new(),
-                children: Vec::new(),
-            });
-            self.nodes[parent].children.push(id);
-            id
-        });
+        let id = known.unwrap_or_else(|| self.push(parent, Some(step), None));
         self.nodes[id].draws += 1;
+        id
+    }
+
+    /// A new node below the root for a prompt of the method.
+    pub(crate) fn ask(&mut self, question: Arc<str>) -> NodeId {
+        self.push(Self::ROOT, None, Some(question))
+    }
+
+    fn push(&mut self, parent: NodeId, step: Option<Step>, question: Option<Arc<str>>) -> NodeId {
+        let id = self.nodes.len();
+        self.nodes.push(Node {
+            parent: Some(parent),
+            step: step.map(Arc::new),
+            question,
+            reward: None,
+            draws: 0,
+            finished: None,
+            drawn: 0,
+            led_to: Vec::new(),
+            children: Vec::new(),
+        });
+        self.nodes[parent].children.push(id);
         id
     }
 
@@ -319,6 +333,18 @@ impl Tree {
         }
         path.reverse();
         path
+    }
+
+    /// The prompt of the method that a node is, or was drawn from; none where that is the problem itself.
+    pub fn question(&self, id: NodeId) -> Option<&str> {
+        let mut at = Some(id);
+        while let Some(node) = at.map(|id| &self.nodes[id]) {
+            if let Some(question) = &node.question {
+                return Some(question);
+            }
+            at = node.parent;
+        }
+        None
     }
 
     /// Steps from the root down to `id`.

@@ -586,6 +586,8 @@ proptest! {
             method if method.is_stepwise() => {
                 prop_assert!(spent.iter().all(|&draws| draws <= budget));
             }
+            // The first population, and what was asked with its solutions.
+            method if method.traits().prompts => prop_assert!(spent.iter().sum::<usize>() <= budget),
             _ => prop_assert_eq!((spent[0], &spent[1..]), (budget, &[0; STEPS][..])),
         }
         let refills = method.has_width() && ![DVTS, VALUE_GUIDED_SEARCH].contains(&method);

@@ -74,6 +74,9 @@ pub(crate) struct Vote {
 pub(crate) struct TraceNode {
     pub parent: Option<usize>,
     pub text: String,
+    /// The text is a prompt that the method made of earlier solutions, from which what is below was drawn.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub question: bool,
     pub tokens: usize,
     pub reward: Option<f64>,
     pub draws: usize,
@@ -383,11 +386,11 @@ fn trace(tree: &Tree) -> Vec<TraceNode> {
     }
     let node = |(node, kept): (&outthink_core::Node, bool)| TraceNode {
         parent: node.parent,
-        text: node
-            .step
-            .as_ref()
-            .map(|step| step.text.clone())
-            .unwrap_or_default(),
+        text: match (&node.step, &node.question) {
+            (Some(step), _) => step.text.clone(),
+            (None, question) => question.as_deref().unwrap_or_default().to_owned(),
+        },
+        question: node.question.is_some(),
         tokens: node.step.as_ref().map_or(0, |step| step.tokens.len()),
         reward: node.reward,
         draws: node.draws,

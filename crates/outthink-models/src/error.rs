@@ -182,6 +182,35 @@ pub enum LoadError {
     /// `none` in place of a verifier.
     #[error("`none` is no verifier; leave the list of verifiers empty")]
     NoVerifier,
+    /// A verifier that is the policy itself, where there is no policy.
+    #[error(
+        "there is no one policy here that could be its own verifier; name one: generative:POLICY"
+    )]
+    NoSelf,
+    /// A generative verifier of an embedded family.
+    #[error(
+        "{name} knows the problems of its own family only and cannot be asked for a verdict; use a policy that follows instructions"
+    )]
+    OwnProblemsOnly {
+        /// The policy.
+        name: String,
+    },
+    /// A prompt or votes for a verifier that is not asked in words.
+    #[error(
+        "{name} is not asked in words, so it has no prompt and no votes; a policy that judges is named generative:POLICY"
+    )]
+    NotGenerative {
+        /// The verifier.
+        name: String,
+    },
+    /// How a generative verifier is to be asked cannot be.
+    #[error("{name}: {reason}")]
+    JudgePrompt {
+        /// The prompt's name or file.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A temperature out of bounds.
     #[error("a temperature must be from 0 to 100")]
     Temperature,

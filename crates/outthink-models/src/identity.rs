@@ -61,6 +61,7 @@ impl Loader {
                 })?;
                 json!({"probe": digest, "of": probe.identity})
             }
+            AnyVerifier::Generative(judge) => judge.identity(),
             AnyVerifier::StepChecker(_) => {
                 json!({"model": STEP_CHECKER, "dtype": dtype.to_string()})
             }

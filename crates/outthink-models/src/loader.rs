@@ -19,7 +19,7 @@ use crate::probe::is_probe;
 use crate::started::{self, Started};
 use crate::{
     AnyPolicy, AnyVerifier, Beside, LoadError, LoadedPolicy, LoadedVerifier, ModelSpec, Notice,
-    PolicyExperts, STEP_CHECKER, files,
+    PolicyExperts, STEP_CHECKER, files, is_self, judge,
 };
 
 /// Loads models by name, and tells what a person may want to know meanwhile.
@@ -54,6 +54,9 @@ impl fmt::Debug for Loader {
 ///
 /// Where an address or a file is none, or the file says nothing of the role.
 pub fn servers(name: &str, role: Role) -> Result<Option<Servers>, LoadError> {
+    if let (Some(policy), Role::Verifier) = (judge::policy_of(name), role) {
+        return servers(policy, Role::Policy);
+    }
     if Servers::recognises(name) {
         return Servers::parse(name).map(Some).map_err(LoadError::Servers);
     }
@@ -75,7 +78,8 @@ pub fn servers(name: &str, role: Role) -> Result<Option<Servers>, LoadError> {
 ///
 /// As for [`servers`].
 pub fn is_served(name: &str, role: Role) -> Result<bool, LoadError> {
-    Ok(servers(name, role)?.is_some() || Started::parse(name).is_some())
+    let started = judge::policy_of(name).unwrap_or(name);
+    Ok(servers(name, role)?.is_some() || Started::parse(started).is_some())
 }
 
 /// A model's servers, with what is known of it before they are asked.
@@ -192,16 +196,20 @@ impl Loader {
         spec: &ModelSpec,
     ) -> Result<LoadedVerifier, LoadError> {
         let identity = self.verifier_identity(&verifier, spec)?;
-        let name = match verifier.bare() {
-            AnyVerifier::Remote(servers) => servers.model(),
-            AnyVerifier::Probe(_) => spec.model.trim_end_matches(".safetensors"),
-            _ => &spec.model,
+        let (kind, name) = match verifier.bare() {
+            AnyVerifier::Remote(servers) => ("", servers.model()),
+            AnyVerifier::Generative(_) => {
+                let policy = judge::policy_of(&spec.model);
+                ("generative:", policy.unwrap_or(&spec.model))
+            }
+            AnyVerifier::Probe(_) => ("", spec.model.trim_end_matches(".safetensors")),
+            _ => ("", spec.model.as_str()),
         };
         let calibrated = match &verifier {
             AnyVerifier::Calibrated(_) => "-calibrated",
             _ => "",
         };
-        let name = format!("{}{calibrated}", short_name(name));
+        let name = format!("{kind}{}{calibrated}", short_name(name));
         Ok(LoadedVerifier {
             info: info(spec, name, identity, verifier.cost())?,
             model: verifier,
@@ -268,6 +276,22 @@ impl Loader {
         }
         if spec.model == STEP_CHECKER {
             return Ok(AnyVerifier::StepChecker(StepChecker));
+        }
+        if is_self(&spec.model) {
+            let mut beside = policies().map_err(|error| *error)?.into_iter();
+            let own = beside.next().and_then(|own| own.candidate);
+            return match (own, beside.next()) {
+                (Some(own), None) => self.judge(own, spec),
+                _ => Err(LoadError::NoSelf),
+            };
+        }
+        if let Some(policy) = judge::policy_of(&spec.model) {
+            return self.generative(policy, spec);
+        }
+        if spec.prompt.is_some() || spec.votes.is_some() {
+            return Err(LoadError::NotGenerative {
+                name: spec.model.clone(),
+            });
         }
         if let Some(read) = combination(&spec.model)? {
             let combined = self.combined(read, spec, policies)?;

@@ -31,6 +31,17 @@ pub enum Notice {
     },
     /// Of a server that is started; one that ends too early is told whenever it does.
     Start(StartNotice),
+    /// Verdicts of a generative verifier that cannot be read.
+    Unreadable {
+        /// The verifier.
+        name: String,
+        /// How many so far.
+        unread: u64,
+        /// Of how many.
+        asked: u64,
+        /// The last of them.
+        text: String,
+    },
     /// Of a model's servers; these may come as long as the model is used.
     Servers(outthink_remote::Notice),
 }
@@ -52,6 +63,20 @@ impl fmt::Display for Notice {
             ),
             Self::Start(notice) => notice.fmt(f),
             Self::Servers(notice) => notice.fmt(f),
+            Self::Unreadable {
+                name,
+                unread,
+                asked,
+                text,
+            } => {
+                let end: Vec<char> = text.trim().chars().rev().take(80).collect();
+                let end: String = end.into_iter().rev().collect();
+                let end = outthink_core::visible_line(&end).into_owned();
+                write!(
+                    f,
+                    "{name}: {unread} of {asked} verdicts so far cannot be read and do not count, the last of which ends with `{end}`"
+                )
+            }
         }
     }
 }

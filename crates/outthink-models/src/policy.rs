@@ -192,8 +192,13 @@ impl AnyPolicy {
     ///
     /// # Errors
     ///
-    /// Where the method continues answers from any step, and the policy cannot.
+    /// Where the method continues answers from any step, and the policy cannot; or asks prompts in words, and the policy is of an
+    /// embedded family.
     pub fn takes(&self, method: AnyMethod) -> Result<(), outthink_core::Error> {
+        if method.traits().prompts && !self.families().is_empty() {
+            let method = method.name();
+            return Err(outthink_core::Error::OwnProblemsOnly { method });
+        }
         let pair = Pair {
             steps: self.takes_steps(),
             verifier: true,

@@ -6,7 +6,7 @@ use outthink_core::identity::{canonical, sha256};
 use outthink_engine::{EmbeddedPolicy, Precision, ProbeFile, ProbeVerifier};
 use serde_json::Value;
 
-use crate::{AnyPolicy, LoadError, LoadedPolicy, Loader, ModelSpec};
+use crate::{AnyPolicy, Candidate, LoadError, LoadedPolicy, Loader, ModelSpec};
 
 /// A policy that a verifier is loaded beside: one that shares its engine finds it there.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub struct Beside {
     pub engine: Option<EmbeddedPolicy>,
     /// Is it on servers?
     pub is_served: bool,
+    /// Itself, where it may be asked for its own verdict.
+    pub candidate: Option<Candidate>,
 }
 
 impl Beside {
@@ -32,6 +34,15 @@ impl Beside {
                 AnyPolicy::Experts(_) | AnyPolicy::Remote(_) => None,
             },
             is_served: matches!(policy, AnyPolicy::Remote(_)),
+            candidate: None,
+        }
+    }
+
+    /// The same, which may be its own verifier.
+    pub fn judging(self, candidate: Candidate) -> Self {
+        Self {
+            candidate: Some(candidate),
+            ..self
         }
     }
 
@@ -42,6 +53,7 @@ impl Beside {
             identity,
             engine: None,
             is_served: false,
+            candidate: None,
         }
     }
 }

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 pub struct ModelSpec {
     /// The name of an embedded model or two joined by `+`, a checkpoint folder, a .gguf file, a hub id as
     /// `owner/name@revision`, servers as `http://h1:8000/v1,http://h2:8000/v1#model`, an outthink.toml, or a server that is
-    /// started as `llama.cpp:FILE.gguf`, `vllm:MODEL` or `sglang:MODEL`; of a verifier also `step-checker` or
-    /// a probe's .safetensors file.
+    /// started as `llama.cpp:FILE.gguf`, `vllm:MODEL` or `sglang:MODEL`; of a verifier also `step-checker`, a probe's .safetensors
+    /// file, the .toml file of several verifiers as one, or any policy that is asked for its verdict as `generative:POLICY`.
     pub model: String,
     /// What to call it, if not by the last part of its name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +54,12 @@ pub struct ModelSpec {
     /// Does a verifier score solutions longer than its context in overlapping windows? Else that is an error.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub windows: bool,
+    /// How a generative verifier is asked and read: `verdict`, `p-yes`, or a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// How many critiques of a generative verifier make a reward, if not as many as its prompt says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub votes: Option<usize>,
     /// Parameters, where the model does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,

@@ -9,11 +9,10 @@ use outthink_engine::EmbeddedVerifier;
 use outthink_micro::{Experts, StepChecker, experts};
 use outthink_remote::RemoteVerifier;
 
-use crate::AnyPolicy;
-use crate::LoadedProbe;
 use crate::combination::CombinedVerifier;
 use crate::identity::told;
 use crate::policy::families;
+use crate::{AnyPolicy, Judge, LoadedProbe};
 
 /// The exact step checker's name.
 pub const STEP_CHECKER: &str = "step-checker";
@@ -55,6 +54,8 @@ pub enum AnyVerifier {
     Remote(RemoteVerifier),
     /// A head on the states of the policy.
     Probe(Box<LoadedProbe>),
+    /// A policy that is asked for its verdict.
+    Generative(Box<Judge>),
     /// The exact checker of the embedded families' problems.
     StepChecker(StepChecker),
     /// Several as one, with weights.
@@ -87,6 +88,7 @@ impl AnyVerifier {
             Self::Model(model) => Some(model.profile_name()),
             Self::Experts { profile_name, .. } => Some(profile_name),
             Self::Remote(servers) => Some(servers.profile_name()),
+            Self::Generative(judge) => Some(&judge.profile),
             Self::StepChecker(_) | Self::Probe(_) | Self::Combined(_) => None,
         }
     }
@@ -100,6 +102,7 @@ impl AnyVerifier {
             }
             Self::Remote(servers) => told(servers.facts()),
             Self::Probe(probe) => Some(probe.verifier.cost()),
+            Self::Generative(judge) => judge.cost,
             Self::StepChecker(_) => Some(ModelCost::FREE),
             Self::Combined(several) => {
                 let costs: Option<Vec<ModelCost>> =
@@ -118,6 +121,7 @@ impl Verifier for AnyVerifier {
             Self::Experts { experts, .. } => experts.score(prefixes),
             Self::Remote(servers) => servers.score(prefixes),
             Self::Probe(probe) => probe.verifier.score(prefixes),
+            Self::Generative(judge) => judge.verifier.score(prefixes),
             Self::StepChecker(checker) => checker.score(prefixes),
             Self::Combined(several) => several.combined.score(prefixes),
             Self::Calibrated(calibrated) => calibrated.score(prefixes),
@@ -130,6 +134,7 @@ impl Verifier for AnyVerifier {
             Self::Experts { experts, .. } => experts.reads(prefix),
             Self::Remote(servers) => servers.reads(prefix),
             Self::Probe(probe) => probe.verifier.reads(prefix),
+            Self::Generative(judge) => judge.verifier.reads(prefix),
             Self::StepChecker(checker) => checker.reads(prefix),
             Self::Combined(several) => several.combined.reads(prefix),
             Self::Calibrated(calibrated) => calibrated.reads(prefix),
@@ -143,6 +148,7 @@ impl Verifier for AnyVerifier {
             Self::Model(_)
             | Self::Experts { .. }
             | Self::Remote(_)
+            | Self::Generative(_)
             | Self::StepChecker(_)
             | Self::Combined(_) => 0,
         }

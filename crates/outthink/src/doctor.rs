@@ -117,6 +117,7 @@ pub(crate) fn run(arguments: &Doctor) -> Result<ExitCode, Failure> {
         Some(drawer) => models::beside(drawer, scorer),
         None => Cow::Borrowed(scorer),
     };
+    let choice = models::by_name(choice, asked);
     let judge = verifier(drawer.as_ref(), asked, &choice, &mut checks)?;
     if let Some(drawer) = &drawer {
         together(drawer, judge.as_ref(), &mut checks);
@@ -151,7 +152,11 @@ fn together(policy: &AnyPolicy, verifier: Option<&AnyVerifier>, checks: &mut Che
             .map(AnyMethod::name);
         names.collect::<Vec<&str>>().join(", ")
     };
-    let usable = |method: &AnyMethod| pair.check(*method).is_ok();
+    let usable = |method: &AnyMethod| {
+        pair.check(*method)
+            .and_then(|()| policy.takes(*method))
+            .is_ok()
+    };
     checks.say("methods that work", Ok(names(&usable)));
     let no_steps = |method: &AnyMethod| method.is_stepwise() && !pair.steps;
     if !pair.steps {
@@ -421,7 +426,11 @@ fn verifier(
         && !outthink_models::is_probe(choice.name())
         && !choice.name().ends_with(".toml");
     if !is_served && is_own {
-        memory(&choice.spec(), checks)?;
+        let spec = choice.spec();
+        let model = models::policy_of(&spec.model)
+            .unwrap_or(&spec.model)
+            .to_owned();
+        memory(&ModelSpec { model, ..spec }, checks)?;
     }
     let model = match policy {
         Some(policy) => models::verifier_of(policy, asked, choice)?,
@@ -459,6 +468,7 @@ fn verifier(
             probe.policy,
             probe.verifier.probe().head.parameters()
         ),
+        AnyVerifier::Generative(_) => println!("  a policy that is asked for its verdict"),
         AnyVerifier::StepChecker(_) | AnyVerifier::Calibrated(_) => {}
     }
     let names = model.profile_name().map(|name| name.split('+').map(Some));

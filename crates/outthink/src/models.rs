@@ -14,7 +14,7 @@ use crate::cli::{PolicyChoice, VerifierChoice};
 use crate::failure::Failure;
 
 pub(crate) use outthink_models::{
-    AnyPolicy, AnyVerifier, STEP_CHECKER, is_served, mismatch, servers,
+    AnyPolicy, AnyVerifier, STEP_CHECKER, is_self, is_served, mismatch, policy_of, servers,
 };
 
 /// What loads models, and tells on standard error what takes long.
@@ -57,6 +57,29 @@ pub(crate) fn beside<'c>(policy: &AnyPolicy, named: &'c VerifierChoice) -> Cow<'
         (Some(_), _) => Cow::Borrowed(named),
         (None, usual) => Cow::Owned(VerifierChoice::of(usual.as_deref().unwrap_or("none"))),
     }
+}
+
+/// A verifier that is the policy itself, by the policy's name: where the two are loaded apart.
+pub(crate) fn by_name<'c>(
+    choice: Cow<'c, VerifierChoice>,
+    policy: &PolicyChoice,
+) -> Cow<'c, VerifierChoice> {
+    if !is_self(choice.name()) {
+        return choice;
+    }
+    let own = choice.into_owned();
+    Cow::Owned(VerifierChoice {
+        verifier: Some(format!("generative:{}", policy.name())),
+        verifier_profile: own
+            .verifier_profile
+            .or_else(|| policy.policy_profile.clone()),
+        verifier_tokenizer: own
+            .verifier_tokenizer
+            .or_else(|| policy.policy_tokenizer.clone()),
+        verifier_dtype: policy.dtype,
+        verifier_memory: own.verifier_memory.or(policy.memory),
+        ..own
+    })
 }
 
 /// Servers as a policy, if they are what is named.
@@ -150,6 +173,8 @@ impl VerifierChoice {
             memory: self.verifier_memory,
             reference: self.verifier_reference.clone(),
             windows: self.verifier_windows,
+            prompt: self.verifier_prompt.clone(),
+            votes: self.verifier_votes,
             ..self.name().into()
         }
     }

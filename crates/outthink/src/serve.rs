@@ -1,5 +1,6 @@
 //! `outthink serve`: models behind OpenAI's API.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -198,7 +199,13 @@ fn verifiers(
         Family::ALL.into_iter().find(is_first)
     };
     let scorers: Vec<VerifierChoice> = match (&arguments.verifier.verifier, defaults.as_slice()) {
-        (Some(_), _) => vec![arguments.verifier.clone()],
+        (Some(_), _) => {
+            let choice = Cow::Borrowed(&arguments.verifier);
+            vec![match policies.len() {
+                1 => models::by_name(choice, &arguments.policy).into_owned(),
+                _ => choice.into_owned(),
+            }]
+        }
         (None, [one]) if one != "none" => match of_family(one) {
             Some(family) => {
                 let own = |member: &Member| VerifierChoice::of(member.name);

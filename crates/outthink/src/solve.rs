@@ -13,6 +13,8 @@ use serde::Serialize;
 
 use crate::cli::{Solve, VerifierChoice};
 use crate::failure::Failure;
+use outthink_models::{Beside, Candidate};
+
 use crate::models::{self, AnyPolicy, AnyVerifier};
 use crate::{batch, strategy};
 use outthink_lab::short;
@@ -81,7 +83,7 @@ pub(crate) fn problem(arguments: &Solve) -> Result<Arc<Problem>, Failure> {
 
 /// What a search needs, from what was typed.
 pub(crate) struct Prepared {
-    pub(crate) policy: AnyPolicy,
+    pub(crate) policy: Arc<AnyPolicy>,
     pub(crate) verifier: Option<AnyVerifier>,
     /// As it was named, or by default.
     pub(crate) choice: VerifierChoice,
@@ -167,7 +169,7 @@ pub(crate) fn prepare(arguments: &Solve) -> Result<Prepared, Failure> {
     if arguments.max_tokens == Some(0) {
         return Err(Failure::Input(anyhow!("--max-tokens must be at least 1")));
     }
-    let policy = models::any_policy(&arguments.policy)?;
+    let policy = Arc::new(models::any_policy(&arguments.policy)?);
     let choice = match arguments.method {
         // A vote needs none that was not named.
         Some(method) if !method.needs_verifier() && arguments.verifier.verifier.is_none() => {
@@ -175,7 +177,18 @@ pub(crate) fn prepare(arguments: &Solve) -> Result<Prepared, Failure> {
         }
         _ => models::beside(&policy, &arguments.verifier).into_owned(),
     };
-    let verifier = models::verifier_of(&policy, &arguments.policy, &choice)?;
+    let mut sampling = policy.sampling();
+    sampling.temperature = arguments.temperature.unwrap_or(sampling.temperature);
+    sampling.top_p = arguments.top_p.unwrap_or(sampling.top_p);
+    let mut limits = policy.limits();
+    limits.solution_tokens = arguments.max_tokens.unwrap_or(limits.solution_tokens);
+    let verifier = models::verifier_beside(&choice, &|| {
+        let spec = arguments.policy.spec();
+        let known = models::loader().policy_identity(&policy, &spec);
+        let (name, identity) = known.map_err(Box::new)?;
+        let own = Candidate::of(Arc::clone(&policy), identity.clone(), sampling, limits);
+        Ok(vec![Beside::new(&policy, name, identity).judging(own)])
+    })?;
     let pair = Pair {
         steps: policy.takes_steps(),
         verifier: verifier.is_some(),
@@ -187,6 +200,7 @@ pub(crate) fn prepare(arguments: &Solve) -> Result<Prepared, Failure> {
         )),
         error => Failure::input(error),
     })?;
+    policy.takes(method).map_err(Failure::input)?;
     let selection = method
         .selection(arguments.selection)
         .map_err(Failure::input)?;
@@ -199,11 +213,6 @@ pub(crate) fn prepare(arguments: &Solve) -> Result<Prepared, Failure> {
     if arguments.method.is_none() && arguments.verifier.verifier.is_none() && verifier.is_none() {
         eprintln!("{NO_VERIFIER}");
     }
-    let mut sampling = policy.sampling();
-    sampling.temperature = arguments.temperature.unwrap_or(sampling.temperature);
-    sampling.top_p = arguments.top_p.unwrap_or(sampling.top_p);
-    let mut limits = policy.limits();
-    limits.solution_tokens = arguments.max_tokens.unwrap_or(limits.solution_tokens);
     Ok(Prepared {
         plan: plan(arguments, method)?,
         policy,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{CountedPolicy, CountedVerifier, Pair, Plan, Spending, Verifier};
+use outthink_core::{CountedPolicy, CountedVerifier, Plan, Spending, Verifier};
 use outthink_lab::{
     ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study, VerifierModel,
     chance, short,
@@ -299,12 +299,8 @@ pub(crate) fn load(
 
 /// Can the policy do all that the strategy may choose?
 pub(crate) fn fits(strategy: &Strategy, policy: &LoadedPolicy) -> Result<(), Failure> {
-    let pair = Pair {
-        steps: policy.model.takes_steps(),
-        verifier: true,
-    };
     let mut methods = strategy.methods().into_iter();
-    methods.try_for_each(|method| pair.check(method).map_err(Failure::input))
+    methods.try_for_each(|method| policy.model.takes(method).map_err(Failure::input))
 }
 
 pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {

@@ -300,7 +300,7 @@ fn compare(tree: &mut CaseTree, name: &str) -> Result<(), Failure> {
             let path: Vec<usize> = tree
                 .path(leaf)
                 .into_iter()
-                .filter(|&id| !tree.nodes[id].text.trim().is_empty())
+                .filter(|&id| !tree.nodes[id].question && !tree.nodes[id].text.trim().is_empty())
                 .collect();
             if path.is_empty() {
                 continue;

@@ -11,7 +11,7 @@ use outthink_lab::{
     Recipe, Store, Study, VerifierModel,
 };
 use outthink_micro::domain::{self, Kind, Split};
-use outthink_models::{AnyPolicy, Beside, LoadError, ModelSpec};
+use outthink_models::{AnyPolicy, Beside, Candidate, LoadError, ModelSpec};
 use serde_json::{Value, json};
 
 use crate::cli::{PolicyChoice, VerifierChoice};
@@ -52,8 +52,10 @@ pub(crate) fn resolve(
             }
             _ => {
                 let loaded = usable_policy(&entry, &recipe.methods)?;
-                beside.push(Beside::from(&loaded));
-                policies.push(policy_model(loaded));
+                let own = Beside::from(&loaded);
+                let policy = policy_model(loaded);
+                beside.push(own.judging(candidate(&policy)));
+                policies.push(policy);
             }
         }
     }
@@ -149,10 +151,10 @@ fn stored(recipe: &Recipe, store: &mut Store) -> Result<Option<Study>, Failure> 
     match names.as_slice() {
         [] => Ok(None),
         [name] => {
-            let searches = recipe.methods.iter().find(|method| method.is_stepwise());
+            let searches = recipe.methods.iter().find(|method| method.is_search());
             if let Some(method) = searches {
                 return Err(Failure::Input(anyhow!(
-                    "{method} draws step by step, and stored samples are whole; use --methods majority,best-of-n"
+                    "{method} draws as it goes, and stored samples are there already; use --methods majority,best-of-n"
                 )));
             }
             store.study(Some(name)).map(Some).map_err(Failure::input)
@@ -228,6 +230,8 @@ pub(crate) fn verifier_table(choice: &VerifierChoice) -> ModelTable {
             .then(|| choice.verifier_dtype.to_string()),
         memory: choice.verifier_memory.map(|Bytes(bytes)| bytes.to_string()),
         calibration: choice.calibration.clone(),
+        prompt: choice.verifier_prompt.clone(),
+        votes: choice.verifier_votes,
         ..ModelTable::default()
     }
 }
@@ -250,6 +254,8 @@ fn spec(entry: &ModelTable) -> Result<ModelSpec, Failure> {
         training_tokens: entry.training_tokens,
         price: entry.price,
         oracle: entry.oracle,
+        prompt: entry.prompt.clone(),
+        votes: entry.votes,
         ..ModelSpec::default()
     })
 }
@@ -279,6 +285,19 @@ pub(crate) fn policy_model(loaded: LoadedPolicy) -> PolicyModel {
     }
 }
 
+/// A policy of a study that may be its own verifier.
+fn candidate(own: &PolicyModel) -> Candidate {
+    let profile = own.info.identity["profile"].as_str();
+    Candidate {
+        policy: Arc::clone(&own.model),
+        profile: profile.unwrap_or_default().to_owned(),
+        identity: own.info.identity.clone(),
+        cost: own.info.cost,
+        sampling: own.sampling,
+        limits: own.limits,
+    }
+}
+
 /// A recipe's verifier as if it was typed.
 pub(crate) fn verifier_choice(entry: &ModelTable) -> Result<VerifierChoice, Failure> {
     Ok(VerifierChoice {
@@ -288,6 +307,8 @@ pub(crate) fn verifier_choice(entry: &ModelTable) -> Result<VerifierChoice, Fail
         verifier_dtype: dtype(entry)?,
         verifier_memory: memory(entry)?,
         calibration: entry.calibration.clone(),
+        verifier_prompt: entry.prompt.clone(),
+        verifier_votes: entry.votes,
         ..VerifierChoice::default()
     })
 }

@@ -25,6 +25,15 @@ pub struct Grown {
     pub children: Vec<NodeId>,
 }
 
+/// A prompt of the method's own, made of what was drawn so far, and how many whole answers to draw from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// What the policy is asked in place of the problem's text.
+    pub text: String,
+    /// Samples to draw.
+    pub draws: usize,
+}
+
 /// How a round is drawn, and whether it is scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Round {
@@ -86,6 +95,15 @@ pub trait Allocator: Send {
 
     /// The next round, given what the last one grew, with its rewards; empty when the search is over.
     fn next(&mut self, tree: &Tree, grown: &[Grown]) -> Vec<Branch>;
+
+    /// What else the next round asks: prompts made of earlier solutions, each a node below the root from which its samples are
+    /// drawn. They follow the branches of [`Self::next`], after which this is called, and the search goes on while there is
+    /// either; in what the round grew they come in the same order. Only a method that says so ([`Traits::prompts`]) has any.
+    ///
+    /// [`Traits::prompts`]: super::Traits::prompts
+    fn questions(&mut self) -> Vec<Question> {
+        Vec::new()
+    }
 
     /// How the round is drawn that was asked for last, by [`Self::first`] or [`Self::next`].
     fn round(&self) -> Round {

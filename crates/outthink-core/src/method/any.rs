@@ -148,7 +148,12 @@ impl AnyMethod {
 
     /// Does it choose among whole samples? Then one pool of samples serves it at every smaller budget, and all such methods.
     pub fn takes_pool(self) -> bool {
-        !self.is_stepwise() && !self.is_greedy() && !self.traits().live
+        !self.is_search() && !self.is_greedy() && !self.traits().live
+    }
+
+    /// Does what it draws depend on what it drew before? Then no pool serves it, and each budget is a search of its own.
+    pub fn is_search(self) -> bool {
+        self.is_stepwise() || self.traits().prompts
     }
 
     pub(crate) fn until(self) -> Until {

@@ -11,13 +11,19 @@ mod cot;
 mod dora;
 mod dvts;
 mod entropic_particle_filtering;
+mod gen_select;
+mod gen_synthesis;
 mod granularity;
+mod knockout;
 mod lookahead;
 mod majority;
 mod one_shot;
+mod pairwise;
 mod particle_filtering;
 mod plan;
+mod population;
 mod rebase;
+mod recursive_self_aggregation;
 mod resampling;
 mod short_m_at_k;
 mod subpool;
@@ -25,7 +31,7 @@ mod value_guided_search;
 
 use std::fmt;
 
-pub use allocator::{Allocator, Branch, First, Grown, Round, counted, deal, ranked};
+pub use allocator::{Allocator, Branch, First, Grown, Question, Round, counted, deal, ranked};
 pub use any::AnyMethod;
 use any::Named;
 pub use beam::BEAM;
@@ -34,11 +40,15 @@ pub use cot::COT;
 pub use dora::DORA;
 pub use dvts::DVTS;
 pub use entropic_particle_filtering::ENTROPIC_PARTICLE_FILTERING;
+pub use gen_select::GEN_SELECT;
+pub use gen_synthesis::GEN_SYNTHESIS;
 pub use lookahead::LOOKAHEAD;
 pub use majority::MAJORITY;
+pub use pairwise::PAIRWISE;
 pub use particle_filtering::PARTICLE_FILTERING;
 pub use plan::{Finished, Plan};
 pub use rebase::REBASE;
+pub use recursive_self_aggregation::RECURSIVE_SELF_AGGREGATION;
 pub use short_m_at_k::SHORT_M_AT_K;
 pub use subpool::SUBPOOL;
 pub use value_guided_search::VALUE_GUIDED_SEARCH;
@@ -60,6 +70,10 @@ const BUILT_IN: &[AnyMethod] = &[
     VALUE_GUIDED_SEARCH,
     SUBPOOL,
     SHORT_M_AT_K,
+    RECURSIVE_SELF_AGGREGATION,
+    GEN_SELECT,
+    GEN_SYNTHESIS,
+    PAIRWISE,
 ];
 
 /// The methods that arXiv 2502.06703 compares: what studies run and reports show where nothing else is named.
@@ -76,6 +90,9 @@ pub struct Traits {
     pub width: bool,
     /// Is one greedy sample, so its budget is 1 and its result is the same for every seed.
     pub greedy: bool,
+    /// Asks the policy prompts of its own, made of earlier solutions ([`Allocator::questions`]): it needs whole answers only, but a
+    /// policy that follows instructions.
+    pub prompts: bool,
     /// A search with a larger budget begins with the samples of a smaller one: it can look whether to stop on the way, and
     /// pays for nothing twice.
     pub nested: bool,
@@ -220,9 +237,13 @@ mod tests {
                 let grown = live.into_iter().map(|branch| Grown { branch, children: children.clone() });
                 let grown: Vec<Grown> = grown.take(1).collect();
                 let next = allocator.next(&tree, &grown);
-                let draws: usize = next.iter().map(|branch| branch.draws).sum();
-                prop_assert!(draws <= plan.budget(), "{method}: {draws}");
-                prop_assert!(next.iter().all(|branch| branch.draws > 0));
+                let asked = allocator.questions();
+                let draws = next.iter().map(|branch| branch.draws);
+                let draws: Vec<usize> = draws.chain(asked.iter().map(|own| own.draws)).collect();
+                let sum: usize = draws.iter().sum();
+                prop_assert!(sum <= plan.budget(), "{method}: {sum}");
+                prop_assert!(draws.iter().all(|&draws| draws > 0));
+                prop_assert!(asked.is_empty() || method.traits().prompts);
             }
         }
     }

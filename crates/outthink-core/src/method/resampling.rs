@@ -71,6 +71,19 @@ impl Chance {
         self.drawn += 1;
         (hasher.finish() >> 11) as f64 / (1u64 << 53) as f64
     }
+
+    /// So many of a list, or all, each set and each order equally likely.
+    pub(super) fn some_of<'t, T>(&mut self, of: &'t [T], count: usize) -> Vec<&'t T> {
+        let mut left: Vec<&T> = of.iter().collect();
+        let count = count.min(left.len());
+        for place in 0..count {
+            let others = left.len() - place;
+            let other = (self.uniform() * others as f64) as usize;
+            left.swap(place, place + other.min(others - 1));
+        }
+        left.truncate(count);
+        left
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use outthink_core::{
     AnyMethod, Chosen, Continuation, Domain, Error, ExactAnswers, Extension, Finished, Judgement,
     Limits, ModelError, NodeId, Plan, Policy, Prefix, Problem, Reply, Sampling, Selection,
-    Solution, Step, Stop, Tree, Until, Usage, Verifier, draw_seed, problem_seed, search,
+    Solution, Step, Stop, Tree, Until, Usage, Verifier, draw_seed, problem_seed, question_seed,
+    search,
 };
 
 /// The run seed of every search here.
@@ -66,13 +67,20 @@ impl Draw<'_> {
     /// tells, so a script that asks checks the seeds as well.
     pub(crate) fn index(&self) -> usize {
         let problem = problem_seed(RUN, &self.problem.id);
+        // A prompt of the method has seeds of its own, in each round.
+        let own = match self.problem.text == "?" {
+            true => vec![problem],
+            false => (1..9)
+                .map(|round| question_seed(problem, round, &self.problem.text))
+                .collect(),
+        };
         let number = |path: &str| {
-            let seed = |index| draw_seed(problem, path.chars().map(u32::from), index);
-            (0..1000).find(|&index| seed(index) == self.seed)
+            let seed = |own, index| draw_seed(own, path.chars().map(u32::from), index);
+            (0..1000).find(|&index| own.iter().any(|&own| seed(own, index) == self.seed))
         };
         number(self.path)
             .or_else(|| number(""))
-            .expect("a seed of this run, problem and path")
+            .expect("a seed of this run, problem, prompt and path")
     }
 }
 
@@ -288,7 +296,11 @@ pub(crate) fn show(tree: &Tree) -> String {
     while let Some(id) = stack.pop() {
         let node = &tree.nodes()[id];
         let depth = tree.path(id).len();
-        let tokens = node.step.clone().map_or("root".into(), |s| path_of(&[s]));
+        let tokens = match (&node.step, &node.question) {
+            (Some(step), _) => path_of(std::slice::from_ref(step)),
+            (None, Some(question)) => format!("{question:?}"),
+            (None, None) => "root".into(),
+        };
         let _ = write!(text, "{}{tokens}", "  ".repeat(depth));
         if id != Tree::ROOT {
             let _ = write!(text, " ×{}", node.draws);

@@ -804,6 +804,10 @@ impl<'a> Collected<'a> {
                 .zip(counts)
                 .flat_map(|(vote, draws)| std::iter::repeat_n(vote, draws))
                 .collect();
+            // Without rewards there is nothing but the vote.
+            let rewarded = plan.method().needs_verifier();
+            let fits = |rule: &&Selection| rewarded || **rule == Selection::Majority;
+            let rules: Vec<Selection> = rules.iter().filter(fits).copied().collect();
             let whole = chances(&votes, &rules, &[votes.len()], 0, &factorials);
             let costs = Factorials::to(took.spent.draws);
             let (policy, verifier) = took.spent.at(took.spent.draws, &costs);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use outthink_core::{Expected, Flops, ModelCost, ModelInfo, Selection};
 use serde::{Serialize, Serializer};
 
-use crate::analysis::{HEADLINE, budgets};
+use crate::analysis::{HEADLINE, budgets, headline};
 use crate::estimate::binomial::Factorials;
 use crate::estimate::spent::Spent;
 use crate::estimate::votes::{GradedSample, Slots, Tally, chances, numbered, with_rewards};
@@ -222,10 +222,10 @@ impl Done<'_> {
     }
 
     fn search(&self, store: &mut Store) -> Result<Option<ResultRow>, StoreError> {
-        let (Config::Search { plan, .. }, Some(number)) = (self.cell.config(), self.cell.verifier)
-        else {
+        let Config::Search { plan, .. } = self.cell.config() else {
             return Ok(None);
         };
+        let verifier = self.cell.verifier.map(|own| &self.study.verifiers[own]);
         let samples = store.samples(self.unit.id)?;
         let votes = with_rewards(votes(&samples), store.rewards(self.unit.id)?);
         // A solution votes once for each draw that led to it.
@@ -237,12 +237,15 @@ impl Done<'_> {
         let factorials = Factorials::to(self.spent.draws);
         let (policy, read) = self.spent.at(self.spent.draws, &factorials);
         let mut row = self.row(plan.method().name(), plan.budget() as f64);
-        row.verifier = Some(self.study.verifiers[number].name.clone());
+        row.verifier = verifier.map(|own| own.name.clone());
         row.width = plan.method().has_width().then(|| plan.width());
-        taken(&mut row, HEADLINE, &samples, &votes);
+        taken(&mut row, headline(plan.method()), &samples, &votes);
         row.accuracy = f64::from(u8::from(row.correct));
-        let shape = self.study.verifiers[number].shape();
-        Ok(Some(self.priced(row, policy, &[(shape, read)])))
+        let read: Vec<_> = verifier
+            .map(|own| (own.shape(), read))
+            .into_iter()
+            .collect();
+        Ok(Some(self.priced(row, policy, &read)))
     }
 
     fn strategy(&self, choice: &Choice) -> ResultRow {

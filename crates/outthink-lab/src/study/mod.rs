@@ -84,11 +84,11 @@ pub enum Config {
         /// The verifier's identity.
         verifier: serde_json::Value,
     },
-    /// A search step by step.
+    /// A search: step by step, or with prompts made of earlier solutions.
     Search {
         /// The policy's identity.
         policy: serde_json::Value,
-        /// The verifier's identity.
+        /// The verifier's identity; null for a method that needs none.
         verifier: serde_json::Value,
         /// How the policy draws.
         sampling: Sampling,
@@ -353,7 +353,11 @@ impl Study {
     pub(crate) fn check(&self) -> Result<(), String> {
         let (policies, verifiers) = (self.policies.len(), self.verifiers.len());
         for cell in &self.cells {
-            let judged = matches!(cell.config(), Config::Score { .. } | Config::Search { .. });
+            let judged = match cell.config() {
+                Config::Score { .. } => true,
+                Config::Search { plan, .. } => plan.method().needs_verifier(),
+                Config::Pool { .. } | Config::Strategy { .. } => false,
+            };
             let known = cell.policy < policies && cell.verifier.is_none_or(|own| own < verifiers);
             if !known || (judged && cell.verifier.is_none()) {
                 return Err(format!(

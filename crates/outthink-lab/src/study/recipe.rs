@@ -244,7 +244,7 @@ impl Recipe {
                 .and_then(|entry| entry.table().methods);
             let methods = own.as_ref().unwrap_or(&self.methods);
             let mut searches: Vec<AnyMethod> = methods.clone();
-            searches.retain(|own| own.is_stepwise());
+            searches.retain(|own| own.is_search());
             searches.sort();
             searches.dedup();
             let pool = |sampling, draws| Config::Pool {
@@ -272,20 +272,27 @@ impl Recipe {
                     }
                 }
             }
-            for (number, verifier) in verifiers.iter().enumerate() {
-                for &method in &searches {
-                    for plan in self.plans(method, &budgets)? {
-                        let search = Config::Search {
-                            policy: policy.info.identity.clone(),
-                            verifier: verifier.identity.clone(),
-                            sampling: policy.sampling,
-                            limits: policy.limits,
-                            plan,
-                            imported: None,
-                        };
-                        cells.push(Cell::new(index, Some(number), search));
-                    }
+            let with = |verifier: Option<usize>, plan: Plan| {
+                let identity = verifier.map(|number| verifiers[number].identity.clone());
+                let search = Config::Search {
+                    policy: policy.info.identity.clone(),
+                    verifier: identity.unwrap_or_default(),
+                    sampling: policy.sampling,
+                    limits: policy.limits,
+                    plan,
+                    imported: None,
+                };
+                Cell::new(index, verifier, search)
+            };
+            for number in 0..verifiers.len() {
+                for &method in searches.iter().filter(|own| own.needs_verifier()) {
+                    let plans = self.plans(method, &budgets)?.into_iter();
+                    cells.extend(plans.map(|plan| with(Some(number), plan)));
                 }
+            }
+            for &method in searches.iter().filter(|own| !own.needs_verifier()) {
+                let plans = self.plans(method, &budgets)?.into_iter();
+                cells.extend(plans.map(|plan| with(None, plan)));
             }
         }
         let units = problems.len() as u128 * cells.len() as u128 * self.seeds as u128;

@@ -102,7 +102,7 @@ impl Tools<'_> {
                     plan,
                     ..
                 },
-                Some(verifier),
+                verifier,
             ) => {
                 let done = runner.search(policy, verifier, *sampling, *limits, plan);
                 Ok(done.await.map_err(|error| self.failed(&error)))

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use outthink_core::method::{COT, MAJORITY};
 use outthink_core::{
-    Domain, Error, Finished, Limits, Plan, Prefix, Problem, Sampling, SharedTokens, Solution, Step,
-    Stop, TokenStats, Tree, Usage, Verifier, draw_seed, problem_seed, search,
+    CountedPolicy, Domain, Error, Finished, Limits, Plan, Prefix, Problem, Sampling, SharedTokens,
+    Solution, Step, Stop, TokenStats, Tree, Usage, Verifier, draw_seed, problem_seed, search,
 };
 use outthink_strategy::{Journal, PolicyModel, RecordedPolicy, RecordedVerifier, VerifierModel};
 
@@ -187,22 +187,24 @@ impl UnitRunner<'_> {
         })
     }
 
-    /// Searches step by step.
+    /// Searches: step by step, or with prompts made of earlier solutions.
     pub(crate) async fn search(
         &self,
         model: &PolicyModel,
-        judge: &VerifierModel,
+        judge: Option<&VerifierModel>,
         sampling: Sampling,
         limits: Limits,
         plan: &Plan,
     ) -> Result<FinishedUnit, Error> {
         let start = Instant::now();
         let policy = RecordedPolicy::new(model.model.as_ref(), self.journal);
-        let verifier = RecordedVerifier {
+        let verifier = judge.map(|judge| RecordedVerifier {
             verifier: judge.model.as_ref(),
             journal: self.journal,
             name: "",
-        };
+        });
+        let prompts = plan.method().traits().prompts;
+        let counted = prompts.then(|| CountedPolicy::new(&policy));
         let question = self.question();
         let tree = search(
             Arc::clone(&question),
@@ -210,8 +212,11 @@ impl UnitRunner<'_> {
             sampling,
             limits,
             self.claim.seed,
-            &policy,
-            Some(&verifier),
+            match &counted {
+                Some(counted) => counted,
+                None => &policy,
+            },
+            verifier.as_ref().map(|own| own as &dyn Verifier),
         )
         .await?;
         let solutions = tree.solutions();
@@ -225,7 +230,10 @@ impl UnitRunner<'_> {
             tokens.insert(path[..path.len().saturating_sub(1)].iter().copied(), draws);
             asked.extend(asked_about(&tree, node, &question).map(|prefix| (prefix, draws)));
         }
-        let work = if tells_tokens(&tree) {
+        // Prompts are of many lengths, so each of their tokens has been counted as it came.
+        let work = if prompts {
+            Work::reported(&tree.policy, draws, 0)
+        } else if tells_tokens(&tree) {
             Work::shared(&tokens, policy.prompt(), draws, tree.policy.generated)
         } else {
             Work::reported(&tree.policy, draws, tree.policy.computed)
@@ -237,7 +245,9 @@ impl UnitRunner<'_> {
             spent: Spent {
                 draws,
                 policy: work,
-                verifier: verifier_work(judge, asked, draws, &tree.verifier),
+                verifier: judge.map_or_else(Work::default, |judge| {
+                    verifier_work(judge, asked, draws, &tree.verifier)
+                }),
             },
             samples,
             rewards: rewarded(solutions),

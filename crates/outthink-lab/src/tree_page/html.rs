@@ -116,13 +116,18 @@ impl CaseTree {
             "<div role=\"treeitem\" id=\"step-{id}\" class=\"{class}\" aria-level=\"{level}\" aria-posinset=\"{place}\" \
              aria-setsize=\"{siblings}\"{expanded} tabindex=\"-1\" style=\"--level:{}\"><span class=\"meta\">{}{}{verdict}\
              <span class=\"small\">{}×{}{}{end}</span> <a href=\"#step-{id}\" tabindex=\"-1\" aria-hidden=\"true\">#</a></span>\
-             <span class=\"text\">{}</span></div>",
+             <span class=\"text\">{}{}</span></div>",
             (level - 1).min(INDENT),
             bar(node.reward, "first"),
             bar(node.other, "second"),
             tokens,
             node.draws,
             if node.kept { "" } else { ", pruned" },
+            if node.question {
+                "<em>Asked:</em> "
+            } else {
+                ""
+            },
             html(&node.text),
         );
     }

@@ -31,8 +31,10 @@ pub struct CaseNode {
     pub parent: Option<NodeId>,
     /// What continues it, in order of appearance.
     pub children: Vec<NodeId>,
-    /// The step.
+    /// The step, or the question.
     pub text: String,
+    /// Is it a prompt that the method made of earlier solutions, from which what is below was drawn?
+    pub question: bool,
     /// How many tokens the policy drew for it.
     pub tokens: usize,
     /// The verifier's reward.
@@ -59,10 +61,11 @@ impl CaseTree {
             .map(|(id, node)| CaseNode {
                 parent: node.parent,
                 children: tree.children(id).to_vec(),
-                text: node
-                    .step
-                    .as_ref()
-                    .map_or_else(String::new, |step| step.text.clone()),
+                text: match (&node.step, &node.question) {
+                    (Some(step), _) => step.text.clone(),
+                    (None, question) => question.as_deref().unwrap_or_default().to_owned(),
+                },
+                question: node.question.is_some(),
                 tokens: node.step.as_ref().map_or(0, |step| step.tokens.len()),
                 reward: node.reward,
                 draws: node.draws,
@@ -147,6 +150,7 @@ impl CaseTree {
     pub fn steps(&self, id: NodeId) -> Vec<&str> {
         self.path(id)
             .into_iter()
+            .filter(|&node| !self.nodes[node].question)
             .map(|node| self.nodes[node].text.trim())
             .filter(|text| !text.is_empty())
             .collect()

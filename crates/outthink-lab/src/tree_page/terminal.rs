@@ -33,7 +33,9 @@ impl CaseTree {
             };
             let mark = self.mark(id);
             let room = width.saturating_sub(indent.chars().count() + mark.chars().count() + 4);
-            let text = fold(&self.nodes[id].text, room.max(20));
+            let node = &self.nodes[id];
+            let asked = if node.question { "asked: " } else { "" };
+            let text = fold(&format!("{asked}{}", node.text), room.max(20));
             out.push_str(&format!("{indent}{elbow}{mark} {text}\n"));
             let order = self.order(id, most);
             push(

@@ -72,7 +72,10 @@ impl<'a> Layout<'a> {
         let searches: Vec<&Cell> = own
             .iter()
             .copied()
-            .filter(|cell| matches!(cell.config(), Config::Search { .. }))
+            // A strategy is fitted to searches with rewards; what asks prompts of its own is not among its options.
+            .filter(|cell| {
+                matches!(cell.config(), Config::Search { .. }) && cell.verifier.is_some()
+            })
             .collect();
         let greedy = own.iter().copied().find(|cell| cell.is_greedy());
         let verifiers: Vec<usize> = scores.iter().filter_map(|cell| cell.verifier).collect();

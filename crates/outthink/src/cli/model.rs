@@ -50,7 +50,9 @@ impl PolicyChoice {
 /// Which verifier, and how it is read.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct VerifierChoice {
-    /// Verifier: as a policy, or a probe's .safetensors file (outthink probe fit), or `step-checker` (exact; embedded domains only), or `none` [default: micro-prm-likelihood for the
+    /// Verifier: as a policy; a probe's .safetensors file (outthink probe fit); several verifiers' .toml file (outthink audit
+    /// --save-combination); any policy that is asked for its verdict, as `generative:POLICY` (`generative:self`: the policy itself);
+    /// `step-checker` (exact; embedded domains only), or `none` [default: micro-prm-likelihood for the
     /// embedded policies, grid-prm for those that fill grids, none for any other]
     #[arg(long, help_heading = "Models", value_name = "MODEL|URL|none")]
     pub(crate) verifier: Option<String>,
@@ -89,6 +91,23 @@ pub(crate) struct VerifierChoice {
         requires = "verifier"
     )]
     pub(crate) calibration: Option<PathBuf>,
+    /// How a generative verifier is asked and read: `verdict` (a critique that ends with Yes or No), `p-yes` (the probability of
+    /// the one word Yes), or a file with a prompt of one's own [default: verdict]
+    #[arg(
+        long,
+        help_heading = "Models",
+        value_name = "NAME|FILE",
+        requires = "verifier"
+    )]
+    pub(crate) verifier_prompt: Option<String>,
+    /// How many critiques of a generative verifier make a reward [default: 1]
+    #[arg(
+        long,
+        help_heading = "Models",
+        value_name = "COUNT",
+        requires = "verifier"
+    )]
+    pub(crate) verifier_votes: Option<usize>,
     /// What the verifier's weights are kept in: auto, f32, stored or q8_0
     #[arg(long, help_heading = "Models", default_value_t = Precision::Auto, value_name = "TYPE")]
     pub(crate) verifier_dtype: Precision,
