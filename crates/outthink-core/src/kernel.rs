@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::method::{Branch, Grown, Question, Round};
+use crate::method::{Branch, Ends, Grown, Question, Round};
+use crate::selection::windows;
 use crate::{
     AnyMethod, Continuation, Error, Extension, NodeId, Plan, Policy, Prefix, Problem, Sampling,
-    Step, Stop, Thinker, Tree, Until, Verifier, allocator_seed, draw_seed, problem_seed,
-    question_seed,
+    Step, Stop, Thinker, TokenStats, Tree, Until, Verifier, allocator_seed, draw_seed,
+    problem_seed, question_seed,
 };
 
 /// Where a search stops growing a path.
@@ -287,8 +288,8 @@ impl Growth<'_> {
                 let unfinished = *stop == Stop::Length || (*stop == Stop::Step && last_is_blank);
                 unfinished && !stuck && self.tokens_left(live[*branch].node, steps) > 0
             });
-            if let Some(first) = round.first {
-                end_rest(&draws, &mut open, first.finished);
+            if let Some(watch) = round.watch {
+                end(&draws, &mut open, watch.ends);
             }
         }
         let mut grown: Vec<Grown> = live
@@ -342,12 +343,12 @@ impl Growth<'_> {
                 .chain(steps.iter().map(|step| &step.tokens));
             let (problem, seed) = self.asked_at(node);
             // A draw that is taken up again is the same draw, and one that is drawn on is another.
-            let offset = match round.first {
+            let offset = match round.watch {
                 Some(_) => steps.iter().map(|step| step.tokens.len()).sum(),
                 None => 0,
             };
             let tokens = tokens.flatten().copied();
-            let seed = match round.first {
+            let seed = match round.watch {
                 Some(_) => draw_seed(seed, own_path(&path), *index),
                 None => draw_seed(seed, tokens, *index),
             };
@@ -408,7 +409,7 @@ impl Growth<'_> {
                 }
                 draws[d].take(
                     continuation,
-                    self.separator.as_deref().filter(|_| round.first.is_some()),
+                    self.separator.as_deref().filter(|_| round.watch.is_some()),
                 );
             }
         }
@@ -551,14 +552,25 @@ impl Growth<'_> {
     }
 }
 
-/// Ends the draws that have as many tokens as the last of so many that have finished, if these have.
-fn end_rest(draws: &[Draw], open: &mut Vec<usize>, finished: usize) {
+/// Ends the draws that a watched round gives up.
+fn end(draws: &[Draw], open: &mut Vec<usize>, ends: Ends) {
     let length = |draw: &Draw| -> usize { draw.steps.iter().map(|step| step.tokens.len()).sum() };
-    let done = draws.iter().filter(|draw| draw.stop == Stop::Answer);
-    let mut done: Vec<usize> = done.map(length).collect();
-    done.sort_unstable();
-    if let Some(&last) = finished.checked_sub(1).and_then(|last| done.get(last)) {
-        open.retain(|&d| length(&draws[d]) < last);
+    match ends {
+        Ends::Finished(finished) => {
+            let done = draws.iter().filter(|draw| draw.stop == Stop::Answer);
+            let mut done: Vec<usize> = done.map(length).collect();
+            done.sort_unstable();
+            if let Some(&last) = finished.checked_sub(1).and_then(|last| done.get(last)) {
+                open.retain(|&d| length(&draws[d]) < last);
+            }
+        }
+        Ends::Unsure { below, window } => open.retain(|&d| {
+            let draw = &draws[d];
+            let all = windows(&TokenStats::joined(&draw.steps), window);
+            let lowest = all.into_iter().flatten().reduce(f64::min);
+            // What is shorter than a window says little yet.
+            length(draw) < window || lowest.is_none_or(|lowest| lowest >= below)
+        }),
     }
 }
 

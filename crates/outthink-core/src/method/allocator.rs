@@ -35,7 +35,7 @@ pub struct Question {
 }
 
 /// How a round is drawn, and whether it is scored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Round {
     /// Takes the likeliest continuations, where otherwise they are sampled.
     pub greedy: bool,
@@ -45,17 +45,32 @@ pub struct Round {
     /// Draws so many tokens and on to the end of the step, where otherwise a draw ends with its first step. Where it does, the
     /// most steps of a solution are the most rounds of a search.
     pub block: Option<usize>,
-    /// Draws whole solutions side by side, and ends the rest when the first have finished.
-    pub first: Option<First>,
+    /// Draws whole solutions side by side, and looks now and then which are to end.
+    pub watch: Option<Watch>,
 }
 
-/// When a round of whole solutions ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct First {
-    /// When so many draws have finished,
-    pub finished: usize,
-    /// of which all others have as many tokens as the last of them; so many tokens are drawn between two looks.
+/// A round of whole solutions that may end before they do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Watch {
+    /// Which draws end.
+    pub ends: Ends,
+    /// Tokens of each draw between two looks.
     pub tokens: usize,
+}
+
+/// Which draws of a watched round end before they are finished.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ends {
+    /// When so many have finished, all that have as many tokens as the last of these.
+    Finished(usize),
+    /// Those of which the mean confidence over a window of tokens, minus their entropy or their log-probability in nats, falls
+    /// below a value.
+    Unsure {
+        /// The value.
+        below: f64,
+        /// Tokens of a window.
+        window: usize,
+    },
 }
 
 impl Default for Round {
@@ -65,7 +80,7 @@ impl Default for Round {
             greedy: false,
             scored: true,
             block: None,
-            first: None,
+            watch: None,
         }
     }
 }
@@ -74,8 +89,8 @@ impl Round {
     /// Where the next continuation of a draw ends, and its most tokens, when these steps have been drawn.
     pub(crate) fn next_of(self, until: Until, drawn: &[Step], step: usize) -> (Until, usize) {
         let tokens: usize = drawn.iter().map(|step| step.tokens.len()).sum();
-        if let (Some(first), Until::Answer) = (self.first, until) {
-            return (Until::Answer, first.tokens.max(1));
+        if let (Some(watch), Until::Answer) = (self.watch, until) {
+            return (Until::Answer, watch.tokens.max(1));
         }
         match (self.block, until) {
             (Some(block), _) if tokens < block => (Until::Answer, block - tokens),

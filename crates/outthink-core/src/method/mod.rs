@@ -8,6 +8,7 @@ mod any;
 mod beam;
 mod best_of_n;
 mod cot;
+mod deep_conf;
 mod dora;
 mod dvts;
 mod entropic_particle_filtering;
@@ -31,12 +32,15 @@ mod value_guided_search;
 
 use std::fmt;
 
-pub use allocator::{Allocator, Branch, First, Grown, Question, Round, counted, deal, ranked};
+pub use allocator::{
+    Allocator, Branch, Ends, Grown, Question, Round, Watch, counted, deal, ranked,
+};
 pub use any::AnyMethod;
 use any::Named;
 pub use beam::BEAM;
 pub use best_of_n::BEST_OF_N;
 pub use cot::COT;
+pub use deep_conf::DEEP_CONF;
 pub use dora::DORA;
 pub use dvts::DVTS;
 pub use entropic_particle_filtering::ENTROPIC_PARTICLE_FILTERING;
@@ -70,6 +74,7 @@ const BUILT_IN: &[AnyMethod] = &[
     VALUE_GUIDED_SEARCH,
     SUBPOOL,
     SHORT_M_AT_K,
+    DEEP_CONF,
     RECURSIVE_SELF_AGGREGATION,
     GEN_SELECT,
     GEN_SYNTHESIS,

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::any::Named;
 use super::one_shot::solutions;
-use super::{Allocator, AnyMethod, Branch, First, Grown, Method, Parameters, Plan, Round, Traits};
+use super::{
+    Allocator, AnyMethod, Branch, Ends, Grown, Method, Parameters, Plan, Round, Traits, Watch,
+};
 use crate::{NodeId, Stop, Tree};
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -120,8 +122,8 @@ impl Allocator for Race {
 
     fn round(&self) -> Round {
         Round {
-            first: Some(First {
-                finished: self.method.m,
+            watch: Some(Watch {
+                ends: Ends::Finished(self.method.m),
                 tokens: self.method.tokens,
             }),
             ..Round::default()

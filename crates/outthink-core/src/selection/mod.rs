@@ -15,6 +15,7 @@ use std::str::FromStr;
 use crate::{Domain, Error, Problem, Solution, classes, did_you_mean, verdicts};
 
 pub use score::{Score, Scoring, Signal, Signals};
+pub(crate) use scores::windows;
 pub use vote::{Reads, ScoredAnswer, Vote, Voting};
 
 /// How the answer is chosen.

@@ -6,7 +6,7 @@ use crate::TokenStats;
 /// the entropy that it was drawn at, in nats, or where that is unknown its log-probability, of which that is the mean.
 ///
 /// None where nothing is known of the tokens, or there are none.
-pub(super) fn windows(stats: &TokenStats, window: usize) -> Option<Vec<f64>> {
+pub(crate) fn windows(stats: &TokenStats, window: usize) -> Option<Vec<f64>> {
     let (values, sign) = match stats.entropies.is_empty() {
         true => (&stats.logprobs, 1.0),
         false => (&stats.entropies, -1.0),

@@ -12,6 +12,8 @@ mod product;
 mod short;
 mod tail;
 
+pub(crate) use confidence::windows;
+
 use super::score::{Score, Scoring};
 use super::table::{Entry, entries};
 
