@@ -122,7 +122,7 @@ fn a_template_shows_who_opens_the_thought_and_whether_it_can_be_turned_off() {
         ("deepseek-ai-DeepSeek-R1-Distill-Llama-8B", (true, false)),
         ("llama-cpp-deepseek-r1", (true, false)),
         ("Qwen-Qwen3-0.6B", (false, true)),
-        ("Qwen-QwQ-32B", (true, false)),
+        ("Qwen-QwQ-32B", (true, true)),
     ] {
         let path = folder.join(format!("{name}.jinja"));
         match std::fs::read_to_string(&path) {

@@ -158,7 +158,8 @@ fn together(policy: &AnyPolicy, verifier: Option<&AnyVerifier>, checks: &mut Che
             .is_ok()
     };
     checks.say("methods that work", Ok(names(&usable)));
-    let no_steps = |method: &AnyMethod| method.is_stepwise() && !pair.steps;
+    let takes_up = |method: &AnyMethod| method.is_stepwise() || method.traits().live;
+    let no_steps = |method: &AnyMethod| takes_up(method) && !pair.steps;
     if !pair.steps {
         checks.limited(&format!(
             "{} are not available because the policy's server only writes whole answers, and these continue an answer step by step (vLLM, SGLang and llama.cpp's server can)",

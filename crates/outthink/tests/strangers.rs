@@ -95,14 +95,14 @@ fn doctor_says_what_a_chat_server_can_do_and_does_not_call_the_rest_a_fault() {
     assert_eq!(code, Some(0), "{out}{errors}");
     let steps = AnyMethod::all()
         .into_iter()
-        .filter(|method| method.is_stepwise());
+        .filter(|method| method.is_stepwise() || method.traits().live);
     let steps: Vec<&str> = steps.map(AnyMethod::name).collect();
     let limited = format!("limited {} are not available because", steps.join(", "));
     // A long line is broken where it is shown.
     let shown = out.split_whitespace().collect::<Vec<&str>>().join(" ");
     for part in [
         "OpenAI-compatible chat server (version not reported), model tiny-chat, context length not reported",
-        "methods that work: cot, majority limited",
+        "methods that work: cot, majority, recursive-self-aggregation",
         &limited,
         "without a verifier there is no best-of-n",
     ] {

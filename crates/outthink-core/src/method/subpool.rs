@@ -147,6 +147,10 @@ impl Allocator for Pool {
                 None => {}
             }
         }
+        // A path that is drawn again may be cut off then.
+        let answered =
+            |&node: &NodeId| matches!(tree.nodes()[node].finished, Some((Stop::Answer, _)));
+        self.done.retain(answered);
         let draws = self.left.min(self.steps);
         let pools = self.pools.min(self.open.len());
         if draws == 0 || pools == 0 {

@@ -5,8 +5,8 @@ use outthink_core::method::{BEST_OF_N, DVTS, MAJORITY};
 use outthink_core::number::short;
 
 use super::table::{Table, TableCell, points};
-use crate::analysis::Analysis;
 use crate::analysis::contrast::Contrast;
+use crate::analysis::{Analysis, Entry};
 use crate::audit::Measured;
 use crate::estimate::interval::Interval;
 
@@ -48,7 +48,7 @@ impl Analysis {
             rows,
             note: format!(
                 "% right, and differences in points between the same problems, with 95 % intervals (paired bootstrap); bold: the interval \
-                 is above zero. Costs are a problem's. One sample in greedy decoding. {}",
+                 is above zero. Costs are a problem's. {}",
                 self.how_chosen()
             ),
         })
@@ -64,25 +64,37 @@ impl Analysis {
                 .map(|(method, _)| (method, self.curve(policy, method)))
                 .filter(|(_, curve)| curve.len() > 1)
                 .collect();
-            let ends = curves.iter().filter_map(|(_, curve)| curve.last());
-            let Some(flops) = ends.map(|(flops, _)| *flops).min_by(f64::total_cmp) else {
+            // A vote without a verifier costs so little that others have no N as small.
+            let scored =
+                |method: AnyMethod| method.needs_verifier() || self.main_verifier().is_none();
+            let ends = curves.iter().filter(|(method, _)| scored(*method));
+            let ends = ends.filter_map(|(_, curve)| Some(curve.last()?.0));
+            let Some(flops) = ends.min_by(f64::total_cmp) else {
                 continue;
+            };
+            let at_most = |curve: &Curve| match curve.last() {
+                Some(&(most, place)) if most < flops => Some(vec![(place, 1.0)]),
+                _ => at(curve, flops),
             };
             let methods: Vec<(AnyMethod, Contrast)> = curves
                 .iter()
-                .filter_map(|(method, curve)| Some((*method, at(curve, flops)?)))
+                .filter_map(|(method, curve)| Some((*method, at_most(curve)?)))
                 .collect();
             if methods.len() < 2 {
                 continue;
             }
             for row in self.rows(policy, &methods) {
-                let budget = row
-                    .contrast
-                    .iter()
-                    .map(|&(place, weight)| weight * (self.entries[place].key.budget as f64).ln());
+                let mean = |of: &dyn Fn(&Entry) -> f64| {
+                    let logarithm = |&(place, weight): &(usize, f64)| {
+                        let entry: &Entry = &self.entries[place];
+                        weight * of(entry).ln()
+                    };
+                    row.contrast.iter().map(logarithm).sum::<f64>().exp()
+                };
+                let budget = mean(&|entry| entry.key.budget as f64);
+                let spent = mean(&|entry| self.flops(entry).1.unwrap_or(f64::NAN));
                 let mut cells = row.cells;
-                let budget = budget.sum::<f64>().exp();
-                cells.extend([short(flops), format!("{budget:.0}")].map(TableCell::text));
+                cells.extend([short(spent), format!("{budget:.0}")].map(TableCell::text));
                 rows.push(cells);
             }
         }
@@ -92,8 +104,9 @@ impl Analysis {
             words: 2,
             rows,
             note: format!(
-                "As above, where each method has computed as much for a problem as the one that computes least does at its largest N (full \
-                 FLOPs of policy and verifier). Between two of its budgets a method's accuracy is interpolated in the logarithm of FLOPs. {}",
+                "As above, where each method has computed as much for a problem as the one with a verifier that computes least does at \
+                 its largest N (full FLOPs of policy and verifier); one that computes less at its largest N stands there as it is. Between \
+                 two of its budgets a method's accuracy is interpolated in the logarithm of FLOPs. {}",
                 self.how_chosen()
             ),
         })
