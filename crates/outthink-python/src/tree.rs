@@ -1,0 +1,200 @@
+//! The tree of a search.
+
+use std::sync::Arc;
+
+use outthink::Tree;
+use outthink::lab::tree_page::CaseTree;
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use serde_json::{Value, json};
+
+use crate::outcome::Answers;
+use crate::policy::stopped;
+use crate::rows::{to_python, value_to_python};
+
+/// All that a search drew for one problem.
+#[pyclass(frozen, name = "Tree", module = "outthink")]
+pub(crate) struct PyTree {
+    pub(crate) tree: Arc<Tree>,
+    title: String,
+}
+
+impl PyTree {
+    pub(crate) fn new(tree: Arc<Tree>, title: String) -> Self {
+        Self { tree, title }
+    }
+
+    fn known(&self, id: usize) -> PyResult<usize> {
+        let all = self.tree.nodes().len();
+        match id < all {
+            true => Ok(id),
+            false => Err(PyIndexError::new_err(format!(
+                "there is no node {id} in a tree of {all}"
+            ))),
+        }
+    }
+
+    /// The page that `outthink tree` writes.
+    pub(crate) fn page(&self) -> String {
+        CaseTree::of(&self.tree, self.title.clone(), String::new(), None).html()
+    }
+}
+
+#[pymethods]
+impl PyTree {
+    #[getter]
+    fn problem(&self) -> &str {
+        &self.tree.problem.text
+    }
+
+    #[getter]
+    fn kept(&self) -> Vec<usize> {
+        self.tree.kept.clone()
+    }
+
+    fn __len__(&self) -> usize {
+        self.tree.nodes().len()
+    }
+
+    fn __getitem__(&self, id: usize) -> PyResult<PyNode> {
+        let id = self.known(id)?;
+        Ok(PyNode {
+            tree: Arc::clone(&self.tree),
+            id,
+        })
+    }
+
+    fn path(&self, id: usize) -> PyResult<Vec<usize>> {
+        Ok(self.tree.path(self.known(id)?))
+    }
+
+    fn steps(&self, id: usize) -> PyResult<Vec<String>> {
+        let steps = self.tree.steps(self.known(id)?);
+        Ok(steps.iter().map(|step| step.text.clone()).collect())
+    }
+
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let nodes = (0..self.tree.nodes().len()).map(|id| {
+            let node = PyNode {
+                tree: Arc::clone(&self.tree),
+                id,
+            };
+            node.value()
+        });
+        let nodes: Vec<Value> = nodes.collect();
+        let value = json!({
+            "problem": self.tree.problem.text,
+            "nodes": nodes,
+            "kept": self.tree.kept,
+        });
+        value_to_python(py, &value)
+    }
+
+    fn html(&self) -> String {
+        self.page()
+    }
+
+    pub(crate) fn _repr_html_(&self) -> String {
+        framed(&self.page())
+    }
+
+    fn __repr__(&self) -> String {
+        let (nodes, kept) = (self.tree.nodes().len() - 1, self.tree.kept.len());
+        format!("<Tree: {nodes} steps, {kept} solutions kept>")
+    }
+}
+
+/// A page in a frame of a notebook, whose styles stay its own.
+pub(crate) fn framed(page: &str) -> String {
+    let escaped = page.replace('&', "&amp;").replace('"', "&quot;");
+    format!(
+        "<iframe srcdoc=\"{escaped}\" style=\"width: 100%; height: 28em; border: 1px solid #8884\"></iframe>"
+    )
+}
+
+/// A step of the tree.
+#[pyclass(frozen, name = "Node", module = "outthink")]
+pub(crate) struct PyNode {
+    tree: Arc<Tree>,
+    id: usize,
+}
+
+impl PyNode {
+    fn node(&self) -> &outthink::core::Node {
+        &self.tree.nodes()[self.id]
+    }
+
+    fn value(&self) -> Value {
+        json!({
+            "id": self.id,
+            "parent": self.parent(),
+            "text": self.text(),
+            "reward": self.reward(),
+            "draws": self.draws(),
+            "stop": self.stop(),
+            "tokens": self.tokens().len(),
+            "children": self.children(),
+        })
+    }
+}
+
+#[pymethods]
+impl PyNode {
+    #[getter]
+    fn id(&self) -> usize {
+        self.id
+    }
+
+    #[getter]
+    fn parent(&self) -> Option<usize> {
+        self.node().parent
+    }
+
+    #[getter]
+    fn children(&self) -> Vec<usize> {
+        self.tree.children(self.id).to_vec()
+    }
+
+    #[getter]
+    fn text(&self) -> &str {
+        let step = self.node().step.as_ref();
+        step.map_or("", |step| &step.text)
+    }
+
+    #[getter]
+    fn tokens(&self) -> &[u32] {
+        let step = self.node().step.as_ref();
+        step.map_or(&[], |step| &step.tokens)
+    }
+
+    #[getter]
+    fn reward(&self) -> Option<f64> {
+        self.node().reward
+    }
+
+    #[getter]
+    fn draws(&self) -> usize {
+        self.node().draws
+    }
+
+    #[getter]
+    fn stop(&self) -> Option<&'static str> {
+        self.node().finished.map(|(stop, _)| stopped(stop))
+    }
+
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_python(py, &self.value())
+    }
+
+    fn __repr__(&self) -> String {
+        let reward = self
+            .reward()
+            .map_or(String::new(), |own| format!(", reward {own:.3}"));
+        format!("<Node {}{reward}: {:?}>", self.id, self.text())
+    }
+}
+
+/// How a tree is called in its page.
+pub(crate) fn title(plan: &outthink::Plan, answers: &Answers) -> String {
+    format!("{}: {plan} ({})", plan.method(), answers.name())
+}
