@@ -251,16 +251,19 @@ pub(crate) struct PyPlan(Plan);
 
 #[pymethods]
 impl PyPlan {
+    /// N.
     #[getter]
     fn budget(&self) -> usize {
         self.0.budget()
     }
 
+    /// M, the samples of every kept step.
     #[getter]
     fn width(&self) -> usize {
         self.0.width()
     }
 
+    /// The method's name with its parameters.
     #[getter]
     fn method(&self) -> &'static str {
         self.0.method().name()
@@ -277,21 +280,25 @@ pub(crate) struct PyGrown(Grown);
 
 #[pymethods]
 impl PyGrown {
+    /// The node.
     #[getter]
     fn node(&self) -> NodeId {
         self.0.branch.node
     }
 
+    /// How many samples were drawn from it.
     #[getter]
     fn draws(&self) -> usize {
         self.0.branch.draws
     }
 
+    /// The part of the search that it belongs to.
     #[getter]
     fn part(&self) -> usize {
         self.0.branch.part
     }
 
+    /// A node a sample; equal samples lead to the same one.
     #[getter]
     fn children(&self) -> Vec<NodeId> {
         self.0.children.clone()

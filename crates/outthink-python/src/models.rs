@@ -220,16 +220,19 @@ pub(crate) struct NamedVerifier {
 
 #[pymethods]
 impl NamedPolicy {
+    /// As it was named.
     #[getter]
     fn name(&self) -> &str {
         &self.name
     }
 
+    /// The profile that it is read by.
     #[getter]
     fn profile(&self) -> &str {
         self.model.profile_name()
     }
 
+    /// Its size, where it is known.
     #[getter]
     fn parameters(&self) -> Option<u64> {
         self.model.cost().map(|cost| cost.parameters)
@@ -242,16 +245,19 @@ impl NamedPolicy {
 
 #[pymethods]
 impl NamedVerifier {
+    /// As it was named.
     #[getter]
     fn name(&self) -> &str {
         &self.name
     }
 
+    /// The profile that it is read by.
     #[getter]
     fn profile(&self) -> Option<&str> {
         self.model.profile_name()
     }
 
+    /// Its size, where it is known.
     #[getter]
     fn parameters(&self) -> Option<u64> {
         self.model.cost().map(|cost| cost.parameters)

@@ -156,41 +156,49 @@ impl PyOutcome {
 
 #[pymethods]
 impl PyOutcome {
+    /// What was asked.
     #[getter]
     fn problem(&self) -> &str {
         &self.problem.text
     }
 
+    /// The answer; None where no solution has one.
     #[getter]
     fn answer(&self) -> Option<&str> {
         self.chosen.as_ref().map(|chosen| chosen.answer.as_str())
     }
 
+    /// Is it the gold answer, where that was given?
     #[getter]
     fn correct(&self) -> Option<bool> {
         self.correct
     }
 
+    /// The share of the samples with an answer that gave this one, in [0, 1].
     #[getter]
     fn agreement(&self) -> Option<f64> {
         self.chosen.as_ref().map(|chosen| chosen.agreement)
     }
 
+    /// The calibrated chance that the answer is right, in [0, 1]; None where nothing was fitted.
     #[getter]
     fn confidence(&self) -> Option<f64> {
         self.choice.as_ref().and_then(|own| own.confidence)
     }
 
+    /// What a strategy chose.
     #[getter]
     fn choice(&self) -> Option<&str> {
         self.choice.as_ref().map(|own| own.choice.as_str())
     }
 
+    /// Why it did.
     #[getter]
     fn reason(&self) -> Option<&str> {
         self.choice.as_ref().map(|own| own.reason.as_str())
     }
 
+    /// How many samples these stand for; of a strategy, all that were drawn.
     #[getter]
     fn samples(&self) -> usize {
         match &self.choice {
@@ -199,21 +207,25 @@ impl PyOutcome {
         }
     }
 
+    /// How the budget was spent, as ``64 = 16 subtrees × 4``; None of a strategy.
     #[getter]
     fn plan(&self) -> Option<String> {
         self.plan.map(|plan| plan.to_string())
     }
 
+    /// How the answer was chosen.
     #[getter]
     fn selection(&self) -> String {
         self.selection.to_string()
     }
 
+    /// Tokens of ``policy`` and ``verifier``, ``flops_full``, and ``flops_paper``; None where a model's size is unknown.
     #[getter]
     fn usage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_python(py, &self.usage)
     }
 
+    /// The solution that the answer is from.
     #[getter]
     fn solution(&self, py: Python<'_>) -> PyResult<Option<PySolution>> {
         let chosen = self.chosen.as_ref().map(|chosen| chosen.solution);
@@ -221,6 +233,7 @@ impl PyOutcome {
         detached(py, || Ok(chosen.map(|own| self.view(own))))
     }
 
+    /// All complete solutions that the method kept.
     #[getter]
     fn solutions(&self, py: Python<'_>) -> PyResult<Vec<PySolution>> {
         detached(py, || {
@@ -228,6 +241,7 @@ impl PyOutcome {
         })
     }
 
+    /// All that was drawn and scored.
     #[getter]
     fn tree(&self) -> PyTree {
         let title = match (&self.plan, &self.choice) {
@@ -238,6 +252,7 @@ impl PyOutcome {
         PyTree::new(Arc::clone(&self.tree), title)
     }
 
+    /// What ``outthink solve --json`` prints.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let report = detached(py, || Ok(self.report()?))?;
         to_python(py, &report)
@@ -276,48 +291,57 @@ pub(crate) struct PySolution {
 
 #[pymethods]
 impl PySolution {
+    /// Its steps.
     #[getter]
     fn steps(&self) -> Vec<&str> {
         let steps = self.solution.steps.iter();
         steps.map(|step| step.text.as_str()).collect()
     }
 
+    /// A reward in [0, 1] a step; empty without a verifier, or where it was cut off.
     #[getter]
     fn rewards(&self) -> Vec<f64> {
         self.solution.rewards.clone()
     }
 
+    /// The token ids of each step.
     #[getter]
     fn tokens(&self) -> Vec<&[u32]> {
         let steps = self.solution.steps.iter();
         steps.map(|step| &step.tokens[..]).collect()
     }
 
+    /// The steps as one text, a blank line between them.
     #[getter]
     fn text(&self) -> String {
         self.solution.text()
     }
 
+    /// Its answer.
     #[getter]
     fn answer(&self) -> Option<&str> {
         self.answer.as_deref()
     }
 
+    /// What the selection makes of its rewards.
     #[getter]
     fn score(&self) -> Option<f64> {
         self.score
     }
 
+    /// How many equal samples it stands for.
     #[getter]
     fn count(&self) -> usize {
         self.solution.count
     }
 
+    /// ``"answer"``, or ``"length"`` where it was cut off.
     #[getter]
     fn stop(&self) -> &'static str {
         stopped(self.solution.stop)
     }
 
+    /// Its last node in the tree.
     #[getter]
     fn node(&self) -> usize {
         self.solution.node

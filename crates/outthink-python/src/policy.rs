@@ -185,41 +185,49 @@ impl PyRequest {
 
 #[pymethods]
 impl PyRequest {
+    /// What is asked.
     #[getter]
     fn problem(&self) -> &str {
         &self.problem.text
     }
 
+    /// The problem's name.
     #[getter]
     fn id(&self) -> &str {
         &self.problem.id
     }
 
+    /// The steps so far, in order.
     #[getter]
     fn steps(&self) -> Vec<&str> {
         self.steps.iter().map(|step| step.text.as_str()).collect()
     }
 
+    /// The token ids of each step, as the policy told them; empty where it did not.
     #[getter]
     fn tokens(&self) -> Vec<&[u32]> {
         self.steps.iter().map(|step| &step.tokens[..]).collect()
     }
 
+    /// The steps as one text, a blank line between them.
     #[getter]
     fn text(&self) -> String {
         self.steps().join("\n\n")
     }
 
+    /// One seed a continuation, below 2**64.
     #[getter]
     fn seeds(&self) -> Vec<u64> {
         self.seeds.clone()
     }
 
+    /// How many continuations are wanted: as many as seeds.
     #[getter]
     fn n(&self) -> usize {
         self.seeds.len()
     }
 
+    /// Where to stop: after one step, or after the answer.
     #[getter]
     fn until(&self) -> &'static str {
         match self.until {
@@ -228,26 +236,31 @@ impl PyRequest {
         }
     }
 
+    /// 0 takes the likeliest token.
     #[getter]
     fn temperature(&self) -> f64 {
         self.sampling.temperature
     }
 
+    /// Keep the likeliest tokens that together reach this probability; 1 keeps all.
     #[getter]
     fn top_p(&self) -> f64 {
         self.sampling.top_p
     }
 
+    /// Keep this many of the likeliest tokens; 0 keeps all.
     #[getter]
     fn top_k(&self) -> usize {
         self.sampling.top_k
     }
 
+    /// Keep tokens at least this fraction as likely as the likeliest; 0 keeps all.
     #[getter]
     fn min_p(&self) -> f64 {
         self.sampling.min_p
     }
 
+    /// Most tokens that a continuation may have.
     #[getter]
     fn max_tokens(&self) -> usize {
         self.max_tokens
@@ -332,16 +345,19 @@ impl PyContinuation {
         }))
     }
 
+    /// Its steps; one at most where a step was asked for.
     #[getter]
     fn steps(&self) -> Vec<&str> {
         self.0.steps.iter().map(|step| step.text.as_str()).collect()
     }
 
+    /// The token ids of each step; empty where they are unknown.
     #[getter]
     fn tokens(&self) -> Vec<&[u32]> {
         self.0.steps.iter().map(|step| &step.tokens[..]).collect()
     }
 
+    /// Why it stopped.
     #[getter]
     fn stop(&self) -> &'static str {
         stopped(self.0.stop)

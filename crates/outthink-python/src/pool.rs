@@ -199,28 +199,33 @@ impl PyPool {
         })
     }
 
+    /// The names of its policies.
     #[getter]
     fn policies(&self) -> Vec<&str> {
         let policies = self.study.policies.iter();
         policies.map(|own| own.name.as_str()).collect()
     }
 
+    /// The names of its verifiers.
     #[getter]
     fn verifiers(&self) -> Vec<&str> {
         let verifiers = self.study.verifiers.iter();
         verifiers.map(|own| own.name.as_str()).collect()
     }
 
+    /// Its problems with their gold answers.
     #[getter]
     fn problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_python(py, &self.study.problems)
     }
 
+    /// What should be known before anything is concluded from it.
     #[getter]
     fn warnings(&self) -> Vec<String> {
         self.warnings.clone()
     }
 
+    /// What was left out, and why.
     #[getter]
     fn left_out(&self) -> Vec<String> {
         self.left_out.clone()

@@ -58,6 +58,7 @@ impl PyStrategy {
         Ok(own)
     }
 
+    /// As it was named.
     #[getter]
     fn name(&self) -> &str {
         &self.name

@@ -94,11 +94,13 @@ impl PyStudy {
         Ok(Py::new(py, own)?.into_any())
     }
 
+    /// Its name in the store.
     #[getter]
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
+    /// Where its store is.
     #[getter]
     fn store(&self) -> &str {
         &self.place
@@ -194,6 +196,7 @@ impl PyStudy {
         })
     }
 
+    /// How many units are ``done``, ``failed`` and ``open``.
     fn count<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let count = detached(py, || {
             let (study, mut store) = self.stored()?;

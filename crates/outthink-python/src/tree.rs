@@ -42,11 +42,13 @@ impl PyTree {
 
 #[pymethods]
 impl PyTree {
+    /// What was asked.
     #[getter]
     fn problem(&self) -> &str {
         &self.tree.problem.text
     }
 
+    /// The ends of the solutions that the method kept.
     #[getter]
     fn kept(&self) -> Vec<usize> {
         self.tree.kept.clone()
@@ -64,15 +66,18 @@ impl PyTree {
         })
     }
 
+    /// The nodes from below the root down to one.
     fn path(&self, id: usize) -> PyResult<Vec<usize>> {
         Ok(self.tree.path(self.known(id)?))
     }
 
+    /// Their texts.
     fn steps(&self, id: usize) -> PyResult<Vec<String>> {
         let steps = self.tree.steps(self.known(id)?);
         Ok(steps.iter().map(|step| step.text.clone()).collect())
     }
 
+    /// ``problem``, ``nodes`` and ``kept``.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let nodes = (0..self.tree.nodes().len()).map(|id| {
             let node = PyNode {
@@ -90,6 +95,7 @@ impl PyTree {
         value_to_python(py, &value)
     }
 
+    /// The page that ``outthink tree --out`` writes.
     fn html(&self) -> String {
         self.page()
     }
@@ -140,48 +146,57 @@ impl PyNode {
 
 #[pymethods]
 impl PyNode {
+    /// Its number; 0 is the root, which has no text.
     #[getter]
     fn id(&self) -> usize {
         self.id
     }
 
+    /// The step before; None of the root.
     #[getter]
     fn parent(&self) -> Option<usize> {
         self.node().parent
     }
 
+    /// The steps after, in order of appearance.
     #[getter]
     fn children(&self) -> Vec<usize> {
         self.tree.children(self.id).to_vec()
     }
 
+    /// The step.
     #[getter]
     fn text(&self) -> &str {
         let step = self.node().step.as_ref();
         step.map_or("", |step| &step.text)
     }
 
+    /// Its token ids; empty where they are unknown.
     #[getter]
     fn tokens(&self) -> &[u32] {
         let step = self.node().step.as_ref();
         step.map_or(&[], |step| &step.tokens)
     }
 
+    /// Its reward in [0, 1]; None where it was not scored.
     #[getter]
     fn reward(&self) -> Option<f64> {
         self.node().reward
     }
 
+    /// How many samples came through here.
     #[getter]
     fn draws(&self) -> usize {
         self.node().draws
     }
 
+    /// Why a solution ends here; None where none does.
     #[getter]
     fn stop(&self) -> Option<&'static str> {
         self.node().finished.map(|(stop, _)| stopped(stop))
     }
 
+    /// All of this; of the tokens how many.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_python(py, &self.value())
     }

@@ -97,26 +97,31 @@ impl PyPrefix {
 
 #[pymethods]
 impl PyPrefix {
+    /// What is asked.
     #[getter]
     fn problem(&self) -> &str {
         &self.problem.text
     }
 
+    /// The problem's name.
     #[getter]
     fn id(&self) -> &str {
         &self.problem.id
     }
 
+    /// The steps so far: at least one.
     #[getter]
     fn steps(&self) -> Vec<&str> {
         self.steps.iter().map(|step| step.text.as_str()).collect()
     }
 
+    /// The steps as one text, a blank line between them.
     #[getter]
     fn text(&self) -> String {
         self.steps().join("\n\n")
     }
 
+    /// Does the last step end the answer?
     #[getter]
     fn complete(&self) -> bool {
         self.complete
