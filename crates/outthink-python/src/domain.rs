@@ -1,7 +1,7 @@
 //! A domain that is an object of Python's.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt};
 use outthink::{AnyDomain, Domain, ModelError, Problem};
@@ -12,7 +12,6 @@ use crate::call::awaited;
 use crate::errors;
 use crate::policy::{attribute, kind};
 use crate::slots::{Slot, Slots};
-use crate::wait::raise_later;
 
 /// Calls `extract(problem, solution)`, and `group(problem, answers)` and `grade(problem, gold, answers)` where they are.
 pub(crate) struct PyDomain {
@@ -21,6 +20,8 @@ pub(crate) struct PyDomain {
     identity: String,
     groups: bool,
     grades: bool,
+    /// What `extract` raised, by problem: it cannot fail here, so whoever groups or grades the problem's answers next is told.
+    raised: Mutex<HashMap<String, PyErr>>,
 }
 
 impl PyDomain {
@@ -36,9 +37,20 @@ impl PyDomain {
             identity: identity.unwrap_or_else(|| format!("{name} 1")),
             groups: object.hasattr("group")?,
             grades: object.hasattr("grade")?,
+            raised: Mutex::default(),
             object: object.clone().unbind(),
             name,
         })
+    }
+
+    fn raised_of(&self) -> std::sync::MutexGuard<'_, HashMap<String, PyErr>> {
+        self.raised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Were all answers of a problem extracted, since this was asked last?
+    fn extracted(&self, problem: &Problem) -> PyResult<()> {
+        let raised = self.raised_of().remove(&problem.text);
+        raised.map_or(Ok(()), Err)
     }
 
     fn found(&self, problem: &Problem, solution: &str) -> PyResult<Option<String>> {
@@ -107,7 +119,9 @@ impl Domain for PyDomain {
 
     fn extract(&self, problem: &Problem, solution: &str) -> Option<String> {
         self.found(problem, solution).unwrap_or_else(|error| {
-            raise_later(error);
+            self.raised_of()
+                .entry(problem.text.clone())
+                .or_insert(error);
             None
         })
     }
@@ -118,7 +132,8 @@ impl Domain for PyDomain {
         answers: &'a [&'a str],
     ) -> BoxFuture<'a, Result<Vec<Option<usize>>, ModelError>> {
         async move {
-            if self.groups {
+            self.extracted(problem)?;
+            if self.groups && !answers.is_empty() {
                 return Ok(self.classes(problem, answers).await?);
             }
             let mut classes = HashMap::new();
@@ -138,6 +153,7 @@ impl Domain for PyDomain {
         answers: &'a [&'a str],
     ) -> BoxFuture<'a, Result<Vec<bool>, ModelError>> {
         async move {
+            self.extracted(problem)?;
             if self.grades {
                 return Ok(self.verdicts(problem, gold, answers).await?);
             }

@@ -116,8 +116,15 @@ impl Method for PyMethod {
     }
 }
 
-/// An allocator of Python's; none after it has raised, and then the search ends.
+/// An allocator of Python's; none after it has raised, and then it asks for what there is not: the search fails, for it is not over.
 struct PyAllocator(Option<Py<PyAny>>);
+
+/// A branch of no tree.
+const NOWHERE: Branch = Branch {
+    node: NodeId::MAX,
+    draws: 1,
+    part: 0,
+};
 
 impl PyAllocator {
     fn ask<T>(&mut self, call: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<T>) -> Option<T> {
@@ -154,7 +161,7 @@ impl Allocator for PyAllocator {
 
     fn first(&mut self) -> Vec<Branch> {
         let first = self.ask(|own| branches(&own.call_method0("first")?, "first"));
-        first.unwrap_or_default()
+        first.unwrap_or_else(|| vec![NOWHERE])
     }
 
     fn next(&mut self, tree: &Tree, grown: &[Grown]) -> Vec<Branch> {
@@ -164,7 +171,7 @@ impl Allocator for PyAllocator {
             let grown = PyList::new(py, grown.iter().cloned().map(PyGrown))?;
             branches(&own.call_method1("next", (tree, grown))?, "next")
         });
-        next.unwrap_or_default()
+        next.unwrap_or_else(|| vec![NOWHERE])
     }
 
     fn round(&self) -> Round {
@@ -186,7 +193,7 @@ impl Allocator for PyAllocator {
 
     fn kept(&self) -> Vec<NodeId> {
         let Some(own) = &self.0 else {
-            return Vec::new();
+            return vec![NOWHERE.node];
         };
         let kept = Python::attach(|py| -> PyResult<Vec<NodeId>> {
             let kept = own.bind(py).call_method0("kept")?.try_iter()?;
@@ -194,7 +201,7 @@ impl Allocator for PyAllocator {
         });
         kept.unwrap_or_else(|error| {
             raise_later(error);
-            Vec::new()
+            vec![NOWHERE.node]
         })
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use futures::future::FutureExt;
 use outthink::core::visible;
 use outthink::{
-    AnyDomain, AnyMethod, Chosen, Domain, Plan, Problem, Selection, Solution, Spending, Tree,
+    AnyDomain, AnyMethod, Chosen, Domain, Failure, Plan, Problem, Selection, Solution, Spending,
+    Tree,
 };
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -31,6 +33,14 @@ impl Answers {
             Self::Named(domain) => domain.get(),
             Self::Own(own) => own.as_ref(),
         }
+    }
+
+    /// What `extract` of an object of Python's raised for a problem, if it did.
+    fn extracted(&self, problem: &Problem) -> Result<(), Failure> {
+        let asked = self.get().group(problem, &[]).now_or_never();
+        let failed = asked.and_then(Result::err);
+        let failed = failed.and_then(|error| error.downcast::<PyErr>().ok());
+        failed.map_or(Ok(()), |error| Err(Failure::from(*error)))
     }
 
     pub(crate) fn name(&self) -> String {
@@ -128,8 +138,10 @@ impl PyOutcome {
         }
     }
 
-    fn report(&self) -> Result<Value, serde_json::Error> {
-        serde_json::to_value(Report {
+    fn report(&self) -> Result<Value, Failure> {
+        let solutions = self.solutions.iter().map(|own| self.written(own)).collect();
+        self.answers.extracted(&self.problem)?;
+        Ok(serde_json::to_value(Report {
             answer: self.answer(),
             correct: self.correct,
             choice: self.choice.as_ref(),
@@ -141,16 +153,22 @@ impl PyOutcome {
             selection: self.plan.map(|_| self.selection.to_string()),
             agreement: self.agreement(),
             usage: self.usage,
-            solutions: self.solutions.iter().map(|own| self.written(own)).collect(),
-        })
+            solutions,
+        })?)
     }
 
-    fn view(&self, solution: &Solution) -> PySolution {
-        PySolution {
+    fn views<'a>(
+        &self,
+        solutions: impl IntoIterator<Item = &'a Solution>,
+    ) -> Result<Vec<PySolution>, Failure> {
+        let view = |solution: &Solution| PySolution {
             answer: self.answers.get().extract(&self.problem, &solution.text()),
             score: self.selection.score(solution),
             solution: solution.clone(),
-        }
+        };
+        let views = solutions.into_iter().map(view).collect();
+        self.answers.extracted(&self.problem)?;
+        Ok(views)
     }
 }
 
@@ -230,15 +248,13 @@ impl PyOutcome {
     fn solution(&self, py: Python<'_>) -> PyResult<Option<PySolution>> {
         let chosen = self.chosen.as_ref().map(|chosen| chosen.solution);
         let chosen = chosen.and_then(|place| self.solutions.get(place));
-        detached(py, || Ok(chosen.map(|own| self.view(own))))
+        Ok(detached(py, || self.views(chosen))?.pop())
     }
 
     /// All complete solutions that the method kept.
     #[getter]
     fn solutions(&self, py: Python<'_>) -> PyResult<Vec<PySolution>> {
-        detached(py, || {
-            Ok(self.solutions.iter().map(|own| self.view(own)).collect())
-        })
+        detached(py, || self.views(&self.solutions))
     }
 
     /// All that was drawn and scored.
@@ -254,7 +270,7 @@ impl PyOutcome {
 
     /// What ``outthink solve --json`` prints.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let report = detached(py, || Ok(self.report()?))?;
+        let report = detached(py, || self.report())?;
         to_python(py, &report)
     }
 

@@ -121,7 +121,6 @@ impl PyStudy {
             seconds,
             money,
         };
-        errors::kept();
         let recipe = self.recipe.clone();
         let told = wait(py, &Watch::default(), || async move {
             let recipe = recipe.ok_or_else(|| {
@@ -165,9 +164,6 @@ impl PyStudy {
             told["count"] = counted(store.count(&study.name)?);
             Ok(told)
         })?;
-        if let Some(error) = errors::kept() {
-            return Err(error);
-        }
         value_to_python(py, &told)
     }
 

@@ -70,7 +70,8 @@ thread_local! {
     static WAITING: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Keeps what a callback raised that has no way to fail, until the work that called it ends.
+/// Keeps what a callback raised that has no way to fail, until the work that called it ends; of a thread where nobody waits, the
+/// work that ends next.
 pub(crate) fn raise_later(error: PyErr) {
     let left = WAITING.with_borrow_mut(|all| match all.last_mut() {
         Some(own) => {
@@ -137,7 +138,7 @@ where
     let outcome = py.detach(|| {
         let entered = Entered::with(event_loop);
         let done = poll(watch, work());
-        match entered.raised() {
+        match entered.raised().or_else(errors::kept) {
             Some(error) => Err(error),
             None => done,
         }
