@@ -50,7 +50,7 @@ class Study(_native.Study):
     @staticmethod
     def open(store: str | os.PathLike[str], name: str | None = None) -> StoredStudy:
         """A study that is in a store (a file of SQLite or the address of PostgreSQL), to be read; ``name`` where there are several."""
-        return StoredStudy(_native.Study.stored_in(os.fspath(store), name))
+        return StoredStudy(_native.Study._stored_in(os.fspath(store), name))
 
     def run(
         self,
@@ -73,18 +73,18 @@ class Study(_native.Study):
             model's size is unknown), ``money``, the last ``failure``; ``capped``, the cap that was reached.
         """
         listener = _printed if progress is True else progress or None
-        told = self.start(listener, max_flops, max_seconds, max_cost, replace)
+        told = self._start(listener, max_flops, max_seconds, max_cost, replace)
         if listener is _printed:
             print(file=sys.stderr)
         return told
 
     def results(self) -> Rows:
         """A row per problem, seed, method, budget and rule, as ``outthink export --results`` has them (docs/studies.md)."""
-        return Rows(self.rows())
+        return Rows(self._rows())
 
     def samples(self) -> Rows:
         """A row per sample with its steps, rewards and answer, as ``outthink export`` has them."""
-        return Rows(self.sample_rows())
+        return Rows(self._sample_rows())
 
 
 class StoredStudy:
@@ -95,11 +95,11 @@ class StoredStudy:
 
     def results(self) -> Rows:
         """As :meth:`Study.results`."""
-        return Rows(self._own.rows())
+        return Rows(self._own._rows())
 
     def samples(self) -> Rows:
         """As :meth:`Study.samples`."""
-        return Rows(self._own.sample_rows())
+        return Rows(self._own._sample_rows())
 
     def report(self) -> str:
         """The report as one HTML page."""
@@ -137,13 +137,13 @@ class Strategy(_native.Strategy):
         The outcome's ``choice``, ``reason``, ``confidence`` (the calibrated chance that the answer is right, in [0, 1]) and ``samples`` say
         what was chosen, why, how sure it is and what was spent.
         """
-        return self.search(problem, budget, seed, domain, gold, None, None)
+        return self._search(problem, budget, seed, domain, gold, None, None)
 
     async def solve_async(
         self, problem: str, *, budget: float | None = None, seed: int = 0, domain: Any = None, gold: str | None = None
     ) -> _native.Outcome:
         """:meth:`solve`, to be awaited."""
-        search = lambda cancel, loop: self.search(problem, budget, seed, domain, gold, cancel, loop)
+        search = lambda cancel, loop: self._search(problem, budget, seed, domain, gold, cancel, loop)
         return await in_thread(search, _native.Cancel())
 
 
@@ -175,8 +175,8 @@ class Pool(_native.Pool):
     ...     for p in range(6)
     ... ]
     >>> pool = Pool.from_rows(rows)
-    >>> len(pool), float(pool.accuracy("last-max", n=4)), float(pool.accuracy("pass", n=1))
-    (24, 1.0, 0.5)
+    >>> len(pool), pool.accuracy("last-max", n=4).problems, round(pool.accuracy("pass", n=2), 3)
+    (24, 6, 0.833)
     """
 
     def __new__(
@@ -209,7 +209,7 @@ class Pool(_native.Pool):
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]], **options: Any) -> Pool:
         """The samples of dicts: a row per sample (``problem``, ``gold``, ``steps`` or ``text``, ``rewards``), or per problem with ``samples``."""
-        text = "\n".join(dumps(dict(row)) for row in rows)
+        text = "\n".join(dumps(_with_steps(row)) for row in rows)
         return cls(text=text, **options)
 
     @classmethod
@@ -226,11 +226,11 @@ class Pool(_native.Pool):
             n: How many samples; no more than each problem has.
             policy, verifier: Whose samples and rewards, where the pool has several.
         """
-        return Accuracy(**self.measure(rule, n, policy, verifier))
+        return Accuracy(**self._measure(rule, n, policy, verifier))
 
     def to_rows(self) -> Rows:
         """A row per sample: its steps, rewards by verifier, answer and whether that is right."""
-        return Rows(self.rows())
+        return Rows(self._rows())
 
     def to_pandas(self) -> Any:
         """The same as a ``pandas.DataFrame``; needs pandas."""
@@ -242,7 +242,19 @@ class Pool(_native.Pool):
 
     def results(self) -> Rows:
         """A row per problem, rule and budget, as :meth:`Study.results` has them."""
-        return Rows(self.result_rows())
+        return Rows(self._result_rows())
+
+
+def _with_steps(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A sample's text is its steps, as blank lines part them, and one list of rewards is its only verifier's."""
+    own = dict(row)
+    if "samples" in own:
+        return own
+    if hasattr(own.get("rewards"), "__iter__") and not isinstance(own["rewards"], Mapping):
+        own["rewards"] = {own.get("verifier") or "": own["rewards"]}
+    if "text" in own and "steps" not in own:
+        own["steps"] = [step.strip() for step in str(own.pop("text")).split("\n\n") if step.strip()]
+    return own
 
 
 def _is_missing(value: Any) -> bool:

@@ -6,7 +6,9 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _lock = threading.Lock()
 _own: asyncio.AbstractEventLoop | None = None
@@ -37,14 +39,14 @@ def submit(
     return future
 
 
-async def in_thread(search: Callable[[Any, Any], Any], cancel: Any) -> Any:
+async def in_thread(search: Callable[[Any, Any], T], cancel: Any) -> T:
     """Runs ``search(cancel, loop)`` on a thread of its own, so that neither its policy nor its verifier keeps the loop from other work.
 
     A thread and no pool: searches that wait for each other's turn would be no searches at once. Cancelling the awaiting task
     ends the search.
     """
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
+    future: asyncio.Future[T] = loop.create_future()
 
     def settle(result: Any, error: BaseException | None) -> None:
         if future.done():

@@ -316,14 +316,14 @@ class Cancel:
 class Study:
     def __new__(cls, recipe_of: str | os.PathLike[str] | dict[str, Any], changes: dict[str, Any]) -> Self: ...
     @classmethod
-    def stored_in(cls, store: str, name: str | None) -> Study: ...
+    def _stored_in(cls, store: str, name: str | None) -> Study: ...
     @property
     def name(self) -> str | None:
         """Its name in the store."""
     @property
     def store(self) -> str:
         """Where its store is."""
-    def start(
+    def _start(
         self,
         progress: Callable[[dict[str, Any]], object] | None,
         flops: float | None,
@@ -331,8 +331,8 @@ class Study:
         money: float | None,
         replace: bool,
     ) -> dict[str, Any]: ...
-    def rows(self) -> list[dict[str, Any]]: ...
-    def sample_rows(self) -> list[dict[str, Any]]: ...
+    def _rows(self) -> list[dict[str, Any]]: ...
+    def _sample_rows(self) -> list[dict[str, Any]]: ...
     def report(self) -> str:
         """The report as one HTML page."""
     def count(self) -> dict[str, int]:
@@ -343,7 +343,7 @@ class Strategy:
     @property
     def name(self) -> str:
         """As it was named."""
-    def search(
+    def _search(
         self,
         problem: str,
         budget: float | None,
@@ -372,9 +372,9 @@ class Pool:
     def left_out(self) -> list[str]:
         """What was left out, and why."""
     def __len__(self) -> int: ...
-    def measure(self, rule: str, n: int, policy: str | None = None, verifier: str | None = None) -> dict[str, Any]: ...
-    def rows(self) -> list[dict[str, Any]]: ...
-    def result_rows(self) -> list[dict[str, Any]]: ...
+    def _measure(self, rule: str, n: int, policy: str | None, verifier: str | None) -> dict[str, Any]: ...
+    def _rows(self) -> list[dict[str, Any]]: ...
+    def _result_rows(self) -> list[dict[str, Any]]: ...
 
 def solve(
     problem: str,

@@ -36,7 +36,11 @@ def dumps(value: Any) -> str:
     return json.dumps(_defined(value), default=_plain, allow_nan=False)
 
 
-class Rows(list):
+def _cell(value: Any) -> str:
+    return html.escape("" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value))
+
+
+class Rows(list[dict[str, Any]]):
     """A list of dicts with the same keys.
 
     >>> rows = Rows([{"n": 1, "accuracy": 0.5}, {"n": 4, "accuracy": 0.75}])
@@ -63,8 +67,7 @@ class Rows(list):
     def _repr_html_(self) -> str:
         shown = 20
         names = list(dict.fromkeys(name for row in self[:shown] for name in row))
-        cell = lambda value: html.escape("" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value))
         head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-        body = "".join("<tr>" + "".join(f"<td>{cell(row.get(name))}</td>" for name in names) + "</tr>" for row in self[:shown])
+        body = "".join("<tr>" + "".join(f"<td>{_cell(row.get(name))}</td>" for name in names) + "</tr>" for row in self[:shown])
         more = f"<p>and {len(self) - shown} more</p>" if len(self) > shown else ""
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"

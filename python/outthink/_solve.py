@@ -18,11 +18,11 @@ def _printed(samples: int, tokens: int, seconds: float) -> None:
     print(f"\r{samples} samples{told} in {seconds:.1f} s", end="", file=sys.stderr, flush=True)
 
 
-def _search(problem: str, policy: Any, verifier: Any, domain: Any, progress: Any, options: dict[str, Any]) -> Callable[[Any, Any], Any]:
+def _search(problem: str, policy: Any, verifier: Any, domain: Any, progress: Any, options: dict[str, Any]) -> Callable[[Any, Any], _native.Outcome]:
     """The search, to be given what may cancel it and the event loop of coroutines."""
     listener = _printed if progress is True else progress or None
 
-    def run(cancel: Any, loop: Any) -> Any:
+    def run(cancel: Any, loop: Any) -> _native.Outcome:
         try:
             return _native.solve(problem, policy, verifier, domain, options, listener, cancel, loop)
         finally:
@@ -89,17 +89,17 @@ def solve(
 
 
 async def solve_async(problem: str, **options: Any) -> _native.Outcome:
-    """:func:`solve`, to be awaited: many searches at once, each on a thread of its own.
+    r""":func:`solve`, to be awaited: many searches at once, each on a thread of its own.
 
     Coroutines of your policy and verifier run in the event loop that awaits this; other callbacks run on the search's thread.
     Cancelling the task ends the search.
 
     >>> import asyncio
     >>> async def both():
-    ...     problems = ["Evaluate $3+4$.", "Evaluate $3+5$."]
-    ...     return await asyncio.gather(*(solve_async(own, policy="micro-90k", budget=4) for own in problems))
+    ...     problems = [r"Evaluate $(17+19)\cdot 4-16$.", r"Evaluate $3\cdot 5-2$."]
+    ...     return await asyncio.gather(*(solve_async(own, budget=16) for own in problems))
     >>> [outcome.answer for outcome in asyncio.run(both())]
-    ['7', '8']
+    ['128', '13']
     """
     given = {**_USUAL, **options}
     if unknown := options.keys() - _USUAL.keys():
@@ -109,7 +109,7 @@ async def solve_async(problem: str, **options: Any) -> _native.Outcome:
 
 
 _NAMES = ("id", "method", "budget", "width", "finished", "selection", "temperature", "top_p", "max_tokens", "max_steps", "seed", "gold")
-_USUAL = {**solve.__kwdefaults__}
+_USUAL: dict[str, Any] = {**(solve.__kwdefaults__ or {})}
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:

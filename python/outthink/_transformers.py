@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from ._native import Continuation, Request
 
@@ -39,16 +39,15 @@ class TransformersPolicy:
         """For each request one continuation a seed."""
         draws = [(request, seed) for request in requests for seed in request.seeds]
         # What is drawn alike is drawn together.
-        key = lambda draw: (draw[0].temperature, draw[0].top_p, draw[0].top_k, draw[0].min_p, draw[0].until, draw[0].max_tokens)
-        order = sorted(range(len(draws)), key=lambda place: key(draws[place]))
-        drawn: list[Continuation | None] = [None] * len(draws)
+        order = sorted(range(len(draws)), key=lambda place: _alike(draws[place][0]))
+        drawn: dict[int, Continuation] = {}
         begin = 0
         while begin < len(order):
-            same = [place for place in order[begin : begin + self.batch] if key(draws[place]) == key(draws[order[begin]])]
+            same = [place for place in order[begin : begin + self.batch] if _alike(draws[place][0]) == _alike(draws[order[begin]][0])]
             for place, own in zip(same, self._draw([draws[place] for place in same])):
                 drawn[place] = own
             begin += len(same)
-        rows = iter(drawn)
+        rows = iter([drawn[place] for place in range(len(draws))])
         return [[next(rows) for _ in request.seeds] for request in requests]
 
     def _draw(self, draws: list[tuple[Request, int]]) -> list[Continuation]:
@@ -73,7 +72,7 @@ class TransformersPolicy:
             settings.update(do_sample=False)
         tokenizer = self.tokenizer
 
-        class StepEnds(StoppingCriteria):
+        class StepEnds(StoppingCriteria):  # type: ignore[misc]
             def __call__(self, ids: Any, scores: Any, **_: Any) -> Any:
                 done = [_is_step(tokenizer.decode(row[longest:])) for row in ids]
                 return torch.tensor(done, device=ids.device)
@@ -112,13 +111,18 @@ class TransformersPolicy:
         if len(steps) > 1 and not self._text(steps[-1]):
             # What is left after the last separator belongs to the step before.
             steps[-2].extend(steps.pop())
-        stop = "answer" if is_answer else "length"
+        stop: Literal["answer", "length"] = "answer" if is_answer else "length"
         if request.until == "step":
             steps = [[token for step in steps for token in step]]
         return Continuation([self._text(step) for step in steps], stop, tokens=steps)
 
     def _text(self, tokens: list[int]) -> str:
-        return self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+
+
+def _alike(request: Request) -> tuple[Any, ...]:
+    """What draws have in common that can be drawn together."""
+    return request.temperature, request.top_p, request.top_k, request.min_p, request.until, request.max_tokens
 
 
 def _is_step(text: str) -> bool:

@@ -46,10 +46,13 @@ class Studies(unittest.TestCase):
         again = study.run()
         self.assertEqual((again["done"], again["count"]), (0, status["count"]))
 
-        printed = program("export", "small", "--store", self.recipe["store"], "--results")
+        printed = program("export", "small", "--store", self.recipe["store"], "--format", "results")
         theirs = list(csv.DictReader(io.StringIO(printed.stdout)))
         rows = study.results()
-        self.assertEqual(len([row for row in theirs if row["policy"] == "micro-24k"]), len(rows))
+        self.assertEqual([list(row) for row in theirs], [list(row) for row in rows])
+        shown = lambda row: {name: str(own).lower() if isinstance(own, bool) else "" if own is None else str(own) for name, own in row.items()}
+        same = ("policy", "verifier", "method", "n", "rule", "seed", "problem_id", "gold", "answer", "correct", "tokens_drawn")
+        self.assertEqual([[row[name] for name in same] for row in theirs], [[shown(row)[name] for name in same] for row in rows])
         self.assertEqual({row["method"] for row in rows}, {"majority", "best-of-n", "beam"})
         self.assertEqual(outthink.Study.open(self.recipe["store"]).results(), rows)
         self.assertEqual(len(study.samples()), len(outthink.Study.open(self.recipe["store"], "small").samples()))

@@ -4,7 +4,6 @@ import ast
 import doctest
 import importlib
 import inspect
-import os
 import pkgutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 import outthink
 from outthink import _native
 
+ROOT = Path(__file__).resolve().parents[2]
 SHOWN = [own for name in outthink.__all__ if inspect.isclass(own := getattr(outthink, name))]
 
 
@@ -80,7 +80,7 @@ class Package(unittest.TestCase):
             import mypy.api
         except ImportError:
             self.skipTest("mypy is not installed")
-        told, errors, status = mypy.api.run(["--strict", "-p", "outthink"])
+        told, errors, status = mypy.api.run(["--config-file", str(ROOT / "pyproject.toml"), str(ROOT / "python" / "outthink")])
         self.assertEqual(status, 0, told + errors)
 
 

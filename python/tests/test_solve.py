@@ -247,7 +247,7 @@ class OwnModels(unittest.TestCase):
             takes_steps = False
 
         outcome = outthink.solve(PROBLEM, policy=Chat(), verifier=Checker(), budget=8)
-        self.assertEqual((outcome.answer, outcome.plan), ("14", "8 samples"))
+        self.assertEqual((outcome.answer, outcome.plan), ("14", "8 solutions"))
         with self.assertRaisesRegex(outthink.InputError, "searches over steps"):
             outthink.solve(PROBLEM, policy=Chat(), verifier=Checker(), method="beam")
         with self.assertRaisesRegex(outthink.InputError, "needs a verifier"):
@@ -280,10 +280,10 @@ class OwnModels(unittest.TestCase):
     def test_a_callback_may_search_itself(self):
         class Nested:
             def extend(self, requests):
-                inner = outthink.solve("Evaluate $3+4$.", policy="micro-90k", budget=4)
+                inner = outthink.solve(SUM, policy="micro-0.3m", budget=4)
                 return [[rf"\boxed{{{inner.answer}}}"] * request.n for request in requests]
 
-        self.assertEqual(outthink.solve("?", policy=Nested(), budget=2).answer, "7")
+        self.assertEqual(outthink.solve("?", policy=Nested(), budget=2).answer, "128")
 
 
 class Waiting(unittest.TestCase):

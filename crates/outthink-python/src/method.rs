@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::errors;
 use crate::policy::kind;
-use crate::rows::{map_from_python, value_to_python};
+use crate::rows::{map_from_python, to_python};
 use crate::slots::{Slot, Slots};
 use crate::tree::PyTree;
 use crate::wait::raise_later;
@@ -55,7 +55,7 @@ impl PyMethod {
         Python::attach(|py| {
             let keywords = PyDict::new(py);
             for (name, value) in self.all() {
-                keywords.set_item(name, value_to_python(py, &value)?)?;
+                keywords.set_item(name, to_python(py, &value)?)?;
             }
             let factory = registered.factory.bind(py);
             let own = factory.call((PyPlan(*plan), seed), Some(&keywords))?;

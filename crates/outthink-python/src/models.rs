@@ -282,6 +282,11 @@ fn spec(py: Python<'_>, model: &str, options: Option<&Bound<'_, PyDict>>) -> PyR
         .map_err(|error| errors::input(py, format!("{model}: {error}")))
 }
 
+/// Loads a policy by name, for as long as the object is held.
+///
+/// `model` is an embedded model (or two joined by `+`), a checkpoint folder, a .gguf file, a hub id as `owner/name@revision`, a server's
+/// address, or a server to start (`llama.cpp:FILE.gguf`, `vllm:MODEL`, `sglang:MODEL`). `options` say more: `profile`, `tokenizer`,
+/// `dtype` (`"auto"`, `"f32"`, `"stored"`, `"q8_0"`), `memory` (`"4GB"`).
 #[pyfunction]
 #[pyo3(signature = (model, **options))]
 pub(crate) fn load_policy(
@@ -297,6 +302,10 @@ pub(crate) fn load_policy(
     })
 }
 
+/// Loads a verifier by name, for as long as the object is held.
+///
+/// `model` and `options` are as for `load_policy`; also `"step-checker"`, and of an implicit PRM `reference`, the model that it was
+/// trained from; `windows=True` scores solutions longer than its context in overlapping windows.
 #[pyfunction]
 #[pyo3(signature = (model, **options))]
 pub(crate) fn load_verifier(

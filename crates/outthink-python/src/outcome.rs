@@ -10,7 +10,7 @@ use outthink::{
 };
 use pyo3::prelude::*;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::domain::PyDomain;
 use crate::policy::stopped;
@@ -138,10 +138,10 @@ impl PyOutcome {
         }
     }
 
-    fn report(&self) -> Result<Value, Failure> {
+    fn report(&self) -> Result<Box<RawValue>, Failure> {
         let solutions = self.solutions.iter().map(|own| self.written(own)).collect();
         self.answers.extracted(&self.problem)?;
-        Ok(serde_json::to_value(Report {
+        Ok(to_raw_value(&Report {
             answer: self.answer(),
             correct: self.correct,
             choice: self.choice.as_ref(),

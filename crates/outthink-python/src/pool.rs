@@ -122,6 +122,9 @@ impl PyPool {
             };
             place.map(Some).ok_or_else(missing)
         };
+        if n == 0 {
+            return Err(Failure::Input(anyhow!("n is at least one sample")));
+        }
         let policy = named(&self.study.policies, policy, "policy")?;
         let verifier = named(&self.study.verifiers, verifier, "verifier")?;
         let mut held = self.held();
@@ -235,7 +238,7 @@ impl PyPool {
         self.count
     }
 
-    #[pyo3(signature = (rule, n, policy=None, verifier=None))]
+    #[pyo3(name = "_measure", signature = (rule, n, policy, verifier))]
     fn measure<'py>(
         &self,
         py: Python<'py>,
@@ -253,11 +256,13 @@ impl PyPool {
         Ok(told)
     }
 
+    #[pyo3(name = "_rows")]
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let rows = detached(py, || samples(&self.study, &mut self.held().store))?;
         to_python(py, &rows)
     }
 
+    #[pyo3(name = "_result_rows")]
     fn result_rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let rows = detached(py, || results(&self.study, &mut self.held().store))?;
         to_python(py, &rows)

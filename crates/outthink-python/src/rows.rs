@@ -1,49 +1,18 @@
 //! Values between JSON and Python, and problems as rows.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::sync::PyOnceLock;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::errors;
 use crate::wait::detached;
 
-/// Anything that is written as JSON, as dicts, lists, numbers and strings.
+/// Anything that is written as JSON, as dicts, lists, numbers and strings; fields in the order in which they are declared.
 pub(crate) fn to_python<'py>(py: Python<'py>, own: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
-    let value = serde_json::to_value(own).map_err(|error| errors::run(py, error.to_string()))?;
-    value_to_python(py, &value)
-}
-
-/// A value likewise.
-pub(crate) fn value_to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
-    Ok(match value {
-        Value::Null => py.None().into_bound(py),
-        Value::Bool(own) => own.into_pyobject(py)?.to_owned().into_any(),
-        Value::Number(own) => match (own.as_i64(), own.as_u64()) {
-            (Some(own), _) => own.into_pyobject(py)?.into_any(),
-            (None, Some(own)) => own.into_pyobject(py)?.into_any(),
-            (None, None) => own
-                .as_f64()
-                .unwrap_or(f64::NAN)
-                .into_pyobject(py)?
-                .into_any(),
-        },
-        Value::String(own) => own.into_pyobject(py)?.into_any(),
-        Value::Array(own) => {
-            let list = PyList::empty(py);
-            for value in own {
-                list.append(value_to_python(py, value)?)?;
-            }
-            list.into_any()
-        }
-        Value::Object(own) => {
-            let dict = PyDict::new(py);
-            for (name, value) in own {
-                dict.set_item(name, value_to_python(py, value)?)?;
-            }
-            dict.into_any()
-        }
-    })
+    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let text = serde_json::to_string(own).map_err(|error| errors::run(py, error.to_string()))?;
+    LOADS.import(py, "json", "loads")?.call1((text,))
 }
 
 /// What Python's own `json` makes of an object.

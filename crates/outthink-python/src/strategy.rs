@@ -65,6 +65,7 @@ impl PyStrategy {
     }
 
     #[expect(clippy::too_many_arguments, reason = "Python's solve() names them")]
+    #[pyo3(name = "_search")]
     fn search(
         &self,
         py: Python<'_>,

@@ -14,7 +14,7 @@ use pyo3::types::PyDict;
 use serde_json::{Value, json};
 
 use crate::errors;
-use crate::rows::{from_python, map_from_python, to_python, value_to_python};
+use crate::rows::{from_python, map_from_python, to_python};
 use crate::wait::{Watch, detached, wait};
 
 /// A study, by its recipe or by its name in a store.
@@ -79,6 +79,7 @@ impl PyStudy {
 
     /// A study that is in a store.
     #[classmethod]
+    #[pyo3(name = "_stored_in")]
     fn stored_in(
         class: &Bound<'_, pyo3::types::PyType>,
         store: String,
@@ -107,6 +108,7 @@ impl PyStudy {
     }
 
     #[expect(clippy::too_many_arguments, reason = "Python's run() names them")]
+    #[pyo3(name = "_start")]
     fn start<'py>(
         &self,
         py: Python<'py>,
@@ -142,7 +144,7 @@ impl PyStudy {
                 if let (Some(progress), None) = (&progress, &raised) {
                     let told = standing(status);
                     raised = Python::attach(|py| {
-                        let told = value_to_python(py, &told)?;
+                        let told = to_python(py, &told)?;
                         progress.call1(py, (told,)).err().map_or(Ok(()), Err)
                     })
                     .err();
@@ -164,9 +166,10 @@ impl PyStudy {
             told["count"] = counted(store.count(&study.name)?);
             Ok(told)
         })?;
-        value_to_python(py, &told)
+        to_python(py, &told)
     }
 
+    #[pyo3(name = "_rows")]
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let rows = detached(py, || {
             let (study, mut store) = self.stored()?;
@@ -175,6 +178,7 @@ impl PyStudy {
         to_python(py, &rows)
     }
 
+    #[pyo3(name = "_sample_rows")]
     fn sample_rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let rows = detached(py, || {
             let (study, mut store) = self.stored()?;
@@ -198,7 +202,7 @@ impl PyStudy {
             let (study, mut store) = self.stored()?;
             Ok(counted(store.count(&study.name)?))
         })?;
-        value_to_python(py, &count)
+        to_python(py, &count)
     }
 
     fn __repr__(&self) -> String {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::outcome::Answers;
 use crate::policy::stopped;
-use crate::rows::{to_python, value_to_python};
+use crate::rows::to_python;
 
 /// All that a search drew for one problem.
 #[pyclass(frozen, name = "Tree", module = "outthink")]
@@ -92,7 +92,7 @@ impl PyTree {
             "nodes": nodes,
             "kept": self.tree.kept,
         });
-        value_to_python(py, &value)
+        to_python(py, &value)
     }
 
     /// The page that ``outthink tree --out`` writes.
