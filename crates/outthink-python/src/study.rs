@@ -107,7 +107,6 @@ impl PyStudy {
         &self.place
     }
 
-    #[expect(clippy::too_many_arguments, reason = "Python's run() names them")]
     #[pyo3(name = "_start")]
     fn start<'py>(
         &self,
