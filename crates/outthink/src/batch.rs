@@ -233,7 +233,12 @@ fn by_strategy(arguments: &Solve, named: &str, asked: &[Asked]) -> Result<ExitCo
         strategy,
         policy,
         verifiers,
-    } = strategy::load(parsed, arguments, share, true)?;
+    } = strategy::load(
+        parsed,
+        (&arguments.policy, &arguments.verifier),
+        share,
+        true,
+    )?;
     let unit = strategy.unit();
     if unit == Unit::Seconds {
         return Err(Failure::Input(anyhow!(

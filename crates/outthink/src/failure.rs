@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use outthink_models::{AskError, LoadError};
 use outthink_remote::Error as Remote;
 
-/// Why a command has no result.
+/// Why a command, or what a program of one's own asks for in its place, has no result. Shown, it is what the command line prints.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The input is wrong; asking again will not help.
     Input(anyhow::Error),
     /// Something failed on the way.
@@ -18,14 +18,24 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Wrong input.
-    pub(crate) fn input(error: impl Into<anyhow::Error>) -> Self {
+    pub fn input(error: impl Into<anyhow::Error>) -> Self {
         Self::Input(error.into())
+    }
+
+    /// The error with its causes.
+    pub fn error(&self) -> &anyhow::Error {
+        let (Self::Input(error) | Self::Run(error)) = self;
+        error
+    }
+
+    /// Is what was asked for wrong, so that asking again will not help? Else something failed on the way.
+    pub fn is_input(&self) -> bool {
+        matches!(self, Self::Input(_))
     }
 
     /// Does a server refuse the key?
     pub(crate) fn is_refusal(&self) -> bool {
-        let (Self::Input(error) | Self::Run(error)) = self;
-        error.chain().any(is_refusal)
+        self.error().chain().any(is_refusal)
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
@@ -74,9 +84,8 @@ pub(crate) fn is_refusal(cause: &(dyn Error + 'static)) -> bool {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The whole chain in one line; wrappers that repeat their cause word for word say it once.
-        let (Self::Input(error) | Self::Run(error)) = self;
         let mut last = String::new();
-        for cause in error.chain().map(ToString::to_string) {
+        for cause in self.error().chain().map(ToString::to_string) {
             if cause == last {
                 continue;
             }

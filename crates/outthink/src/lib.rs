@@ -29,6 +29,7 @@ mod completions;
 mod data;
 mod demo;
 mod doctor;
+pub mod embedding;
 mod exchange;
 mod failure;
 mod generate;
@@ -89,7 +90,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::{Arguments, Command, KeysCommand};
-use crate::failure::Failure;
+pub use crate::failure::Failure;
 
 /// Does what a command line asks for, the program's own name first; the code is what the program would exit with.
 ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
-use outthink_core::{CountedPolicy, CountedVerifier, Plan, Spending, Verifier};
+use outthink_core::{CountedPolicy, CountedVerifier, Domain, Plan, Problem, Spending, Verifier};
 use outthink_lab::{
     ModelEntry, ModelInfo, ModelTable, PolicyModel, Recipe, StrategyInfo, Study, VerifierModel,
     chance, short,
@@ -278,12 +278,12 @@ fn file_stem(name: &str) -> String {
 /// A strategy by name, and the models that it needs at a budget, for one problem or for many that share a total.
 pub(crate) fn load(
     named: Named,
-    arguments: &Solve,
+    (policy, verifier): (&PolicyChoice, &VerifierChoice),
     budget: f64,
     together: bool,
 ) -> Result<Loaded, Failure> {
-    let policy = wiring::load_policy(&named.policy(&arguments.policy)?)?;
-    let tables = named.verifiers(&policy.model, &arguments.verifier, Some((budget, together)))?;
+    let policy = wiring::load_policy(&named.policy(policy)?)?;
+    let tables = named.verifiers(&policy.model, verifier, Some((budget, together)))?;
     let beside = [Beside::from(&policy)];
     let verifiers = tables.iter().map(|own| wiring::verifier(own, &beside));
     let verifiers = verifiers.collect::<Result<Vec<_>, _>>()?;
@@ -303,6 +303,40 @@ pub(crate) fn fits(strategy: &Strategy, policy: &LoadedPolicy) -> Result<(), Fai
     methods.try_for_each(|method| policy.model.takes(method).map_err(Failure::input))
 }
 
+/// Most samples for one problem: a strategy keeps to a budget on average, and one problem is never given more than it pays for.
+pub(crate) fn most(budget: f64, sample: f64) -> Result<usize, Failure> {
+    samples((budget / sample - 1e-9).ceil().max(1.0))
+}
+
+impl Loaded {
+    /// Answers a problem for a budget, with at most so many samples, and says what that cost.
+    pub(crate) async fn solve(
+        &self,
+        problem: Arc<Problem>,
+        (budget, most): (f64, usize),
+        seed: u64,
+        domain: &dyn Domain,
+    ) -> Result<(Solved, Spending), Failure> {
+        let names = self.strategy.asks(budget, false).map_err(Failure::input)?;
+        let policy = CountedPolicy::new(self.policy.model.as_ref());
+        let judges = self.verifiers.iter().map(|own| own.model.as_ref());
+        let judges: Vec<_> = judges.map(CountedVerifier::new).collect();
+        let judges = judges.iter().map(|judge| judge as &dyn Verifier);
+        let context = SolveContext {
+            policy: &policy,
+            verifiers: names.into_iter().zip(judges).collect(),
+            sampling: self.policy.sampling,
+            limits: self.policy.limits,
+            answers: domain,
+            most: Some(most),
+        };
+        let solved = self.strategy.solve(problem, budget, seed, &context).await?;
+        let infos: Vec<&ModelInfo> = self.verifiers.iter().map(|own| &own.info).collect();
+        let costs = costs(&solved, &self.policy.info, &infos);
+        Ok((solved, costs))
+    }
+}
+
 pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {
     let problem = problem(arguments)?;
     let parsed = Named::parse(named)?;
@@ -310,31 +344,15 @@ pub(crate) fn run(arguments: &Solve, named: &str) -> Result<ExitCode, Failure> {
     let budget = arguments
         .budget
         .unwrap_or(Plan::USUAL_BUDGET as f64 * sample);
-    // A strategy keeps to a budget on average; this one problem is never given more samples than it pays for.
-    let most = samples((budget / sample - 1e-9).ceil().max(1.0))?;
-    let loaded = load(parsed, arguments, budget, false)?;
-    let Loaded {
-        strategy,
-        policy,
-        verifiers,
-    } = &loaded;
+    let most = most(budget, sample)?;
+    let models = (&arguments.policy, &arguments.verifier);
+    let loaded = load(parsed, models, budget, false)?;
     let domain = arguments.domain.get();
-    let names = strategy.asks(budget, false).map_err(Failure::input)?;
-    let counted = CountedPolicy::new(policy.model.as_ref());
-    let judges = verifiers.iter().map(|own| own.model.as_ref());
-    let judges: Vec<_> = judges.map(CountedVerifier::new).collect();
-    let judges = judges.iter().map(|judge| judge as &dyn Verifier);
-    let context = SolveContext {
-        policy: &counted,
-        verifiers: names.into_iter().zip(judges).collect(),
-        sampling: policy.sampling,
-        limits: policy.limits,
-        answers: domain,
-        most: Some(most),
-    };
-    let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
-    let solved = block_on(strategy.solve(Arc::clone(&problem), budget, arguments.seed, &context))?;
-    let costs = costs(&solved, &policy.info, &infos);
+    let solving = loaded.solve(Arc::clone(&problem), (budget, most), arguments.seed, domain);
+    let (solved, costs) = block_on(solving)?;
+    let Loaded {
+        strategy, policy, ..
+    } = &loaded;
     let solutions = solved.answered().solutions();
     let answer = solved.answer.as_ref();
     let correct = graded(arguments, &problem, answer)?;

@@ -43,7 +43,8 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
         store = store.with_lease(seconds);
     }
     let (mut study, models) = wiring::resolve(recipe, &columns, &mut store)?;
-    settle_name(&mut study, &mut store, &arguments, &place)?;
+    let is_chosen = arguments.name.is_some() || arguments.recipe.is_some();
+    settle_name(&mut study, &mut store, &place, is_chosen, arguments.replace)?;
     caps.check(&study).map_err(Failure::input)?;
     if !is_there && !arguments.dry_run {
         store = Store::open(&place)?;
@@ -130,24 +131,25 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
     Ok(ExitCode::SUCCESS)
 }
 
+/// The recipe that a file holds.
+pub(crate) fn read_recipe(file: &Path) -> Result<Recipe, Failure> {
+    let name = file.display();
+    let text = outthink_core::file::read_to_string(file).with_context(|| match file.exists() {
+        true => format!("cannot read {name}"),
+        false => format!(
+            "there is no recipe {name}; several policies, verifiers or methods are separated by commas"
+        ),
+    });
+    let parsed = Recipe::parse(&text.map_err(Failure::Input)?);
+    parsed
+        .with_context(|| name.to_string())
+        .map_err(Failure::Input)
+}
+
 /// The recipe from its file, with whatever flags say otherwise.
 fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
     let mut recipe = match &arguments.recipe {
-        Some(file) => {
-            let name = file.display();
-            let text = outthink_core::file::read_to_string(file).with_context(|| {
-                match file.exists() {
-                    true => format!("cannot read {name}"),
-                    false => format!(
-                        "there is no recipe {name}; several policies, verifiers or methods are separated by commas"
-                    ),
-                }
-            });
-            let parsed = Recipe::parse(&text.map_err(Failure::Input)?);
-            parsed
-                .with_context(|| name.to_string())
-                .map_err(Failure::Input)?
-        }
+        Some(file) => read_recipe(file)?,
         None => {
             let models = !arguments.policy.is_empty() || !arguments.strategy.is_empty();
             if arguments.dataset.is_none() || !models {
@@ -209,16 +211,7 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
     if !arguments.strategy.is_empty() {
         recipe.strategies.clone_from(&arguments.strategy);
     }
-    strategy::add_models(&mut recipe)?;
-    // A recipe may try strategies alone.
-    if recipe.methods.is_empty() && (arguments.recipe.is_none() || recipe.strategies.is_empty()) {
-        let whole = recipe.dataset.starts_with("stored:");
-        let fits = |method: &AnyMethod| {
-            let scored = !recipe.verifiers.is_empty() || !method.needs_verifier();
-            scored && (!whole || method.takes_pool())
-        };
-        recipe.methods = PAPER.into_iter().filter(fits).collect();
-    }
+    complete(&mut recipe, arguments.recipe.is_none())?;
     if !arguments.budgets.is_empty() {
         recipe.budgets.clone_from(&arguments.budgets);
     }
@@ -243,6 +236,21 @@ fn recipe(arguments: &StudyArguments) -> Result<Recipe, Failure> {
     Ok(recipe)
 }
 
+/// Gives a recipe the models of its strategies, and the methods that are usual where it names none; `typed` is one without a file.
+pub(crate) fn complete(recipe: &mut Recipe, typed: bool) -> Result<(), Failure> {
+    strategy::add_models(recipe)?;
+    // A recipe may try strategies alone.
+    if recipe.methods.is_empty() && (typed || recipe.strategies.is_empty()) {
+        let whole = recipe.dataset.starts_with("stored:");
+        let fits = |method: &AnyMethod| {
+            let scored = !recipe.verifiers.is_empty() || !method.needs_verifier();
+            scored && (!whole || method.takes_pool())
+        };
+        recipe.methods = PAPER.into_iter().filter(fits).collect();
+    }
+    Ok(())
+}
+
 /// A name for the study of a data set: `gsm8k-test` for `data/gsm8k-test.jsonl.gz`, `micro-3` for `micro:3`.
 fn called(dataset: &str) -> String {
     let last = dataset.rsplit('/').next().unwrap_or(dataset);
@@ -258,23 +266,21 @@ fn called(dataset: &str) -> String {
 
 /// Sees to it that no other study of the store loses its name: one that this one goes on with keeps it. A name that nobody chose
 /// gets a number, one that was chosen is refused.
-fn settle_name(
+pub(crate) fn settle_name(
     study: &mut Study,
     store: &mut Store,
-    arguments: &StudyArguments,
     place: &str,
+    is_chosen: bool,
+    replace: bool,
 ) -> Result<(), Failure> {
-    let (base, is_chosen) = (
-        study.name.clone(),
-        arguments.name.is_some() || arguments.recipe.is_some(),
-    );
+    let base = study.name.clone();
     let mut number = 1;
     loop {
         let other = match store.study(Some(&study.name)) {
             Err(StoreError::NoStudy { .. }) => return Ok(()),
             other => other?,
         };
-        if arguments.replace || study.extends(&other) {
+        if replace || study.extends(&other) {
             return Ok(());
         }
         if is_chosen {
@@ -309,10 +315,10 @@ fn list(numbers: &[usize]) -> String {
 }
 
 /// SQLite's name for a store that is nowhere.
-const IN_MEMORY: &str = ":memory:";
+pub(crate) const IN_MEMORY: &str = ":memory:";
 
 /// Where the store of a recipe is.
-fn place(recipe: &Recipe) -> String {
+pub(crate) fn place(recipe: &Recipe) -> String {
     let default = || format!("{}.sqlite", recipe.name);
     recipe.store.clone().unwrap_or_else(default)
 }
