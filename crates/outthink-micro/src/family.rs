@@ -28,27 +28,29 @@ macro_rules! member {
             name: $name,
             summary: $summary,
             files: Files {
-                config: include_bytes!(concat!("../../../models/micro/", $name, "/config.json")),
-                tokenizer: include_bytes!(concat!(
-                    "../../../models/micro/",
-                    $name,
-                    "/tokenizer.json"
-                )),
-                template: include_str!(concat!(
-                    "../../../models/micro/",
-                    $name,
-                    "/chat_template.jinja"
-                )),
+                config: include_bytes!(concat!("../models/", $name, "/config.json")),
+                tokenizer: include_bytes!(concat!("../models/", $name, "/tokenizer.json")),
+                template: include_str!(concat!("../models/", $name, "/chat_template.jinja")),
                 // A static has one address; what a constant holds is copied into every unit of code that names it.
                 weights: {
-                    const HELD: &[u8] = include_bytes!(concat!(
-                        "../../../models/micro/",
-                        $name,
-                        "/model.safetensors"
-                    ));
+                    const HELD: &[u8] =
+                        include_bytes!(concat!("../models/", $name, "/model.safetensors"));
                     static WEIGHTS: [u8; HELD.len()] = copied(HELD);
                     &WEIGHTS
                 },
+            },
+        }
+    };
+    // What a crate of its own holds.
+    ($name:literal, $summary:literal, $files:ident) => {
+        Member {
+            name: $name,
+            summary: $summary,
+            files: Files {
+                config: outthink_grids::$files::CONFIG,
+                tokenizer: outthink_grids::$files::TOKENIZER,
+                template: outthink_grids::$files::TEMPLATE,
+                weights: outthink_grids::$files::WEIGHTS,
             },
         }
     };
@@ -110,23 +112,42 @@ pub const GRID: Family = Family {
     kind: Some(Kind::Grid),
     example: "Fill the grid:\n12345.\n456123\n214365\n365214\n531642\n642531",
     policies: &[
-        member!("grid-24k", "policy for grids, 24.5 thousand parameters"),
-        member!("grid-90k", "policy for grids, 88.4 thousand parameters"),
-        member!("grid-0.3m", "policy for grids, 0.33 million parameters"),
-        member!("grid-1.6m", "policy for grids, 1.58 million parameters"),
+        member!(
+            "grid-24k",
+            "policy for grids, 24.5 thousand parameters",
+            grid_24k
+        ),
+        member!(
+            "grid-90k",
+            "policy for grids, 88.4 thousand parameters",
+            grid_90k
+        ),
+        member!(
+            "grid-0.3m",
+            "policy for grids, 0.33 million parameters",
+            grid_300k
+        ),
+        member!(
+            "grid-1.6m",
+            "policy for grids, 1.58 million parameters",
+            grid_1600k
+        ),
     ],
     verifiers: &[
         member!(
             "grid-prm",
-            "discriminative PRM for grids: does a digit break a rule?"
+            "discriminative PRM for grids: does a digit break a rule?",
+            grid_prm
         ),
         member!(
             "grid-prm-likelihood",
-            "implicit PRM for grids: grid-90k, trained on half as many tokens again"
+            "implicit PRM for grids: grid-90k, trained on half as many tokens again",
+            grid_prm_likelihood
         ),
         member!(
             "grid-prm-columns",
-            "biased on purpose: a PRM for grids that looks at columns alone"
+            "biased on purpose: a PRM for grids that looks at columns alone",
+            grid_prm_columns
         ),
     ],
 };

@@ -6,22 +6,22 @@ use crate::{Error, Tokenizer};
 
 /// The profiles that ship with outthink, the more particular first.
 const BUILT_IN: [&str; 16] = [
-    include_str!("../../../profiles/grid.toml"),
-    include_str!("../../../profiles/grid-prm.toml"),
-    include_str!("../../../profiles/micro.toml"),
-    include_str!("../../../profiles/micro-prm.toml"),
-    include_str!("../../../profiles/deepseek-r1-distill.toml"),
-    include_str!("../../../profiles/llama-3.toml"),
-    include_str!("../../../profiles/qwen3.toml"),
-    include_str!("../../../profiles/qwen2.5.toml"),
-    include_str!("../../../profiles/qwen2.5-math-prm.toml"),
-    include_str!("../../../profiles/skywork-prm.toml"),
-    include_str!("../../../profiles/trl-prm.toml"),
-    include_str!("../../../profiles/rlhflow-prm.toml"),
-    include_str!("../../../profiles/math-shepherd-prm.toml"),
-    include_str!("../../../profiles/er-prm.toml"),
-    include_str!("../../../profiles/eurus-prm.toml"),
-    include_str!("../../../profiles/chat.toml"),
+    include_str!("../profiles/grid.toml"),
+    include_str!("../profiles/grid-prm.toml"),
+    include_str!("../profiles/micro.toml"),
+    include_str!("../profiles/micro-prm.toml"),
+    include_str!("../profiles/deepseek-r1-distill.toml"),
+    include_str!("../profiles/llama-3.toml"),
+    include_str!("../profiles/qwen3.toml"),
+    include_str!("../profiles/qwen2.5.toml"),
+    include_str!("../profiles/qwen2.5-math-prm.toml"),
+    include_str!("../profiles/skywork-prm.toml"),
+    include_str!("../profiles/trl-prm.toml"),
+    include_str!("../profiles/rlhflow-prm.toml"),
+    include_str!("../profiles/math-shepherd-prm.toml"),
+    include_str!("../profiles/er-prm.toml"),
+    include_str!("../profiles/eurus-prm.toml"),
+    include_str!("../profiles/chat.toml"),
 ];
 
 /// What a checkpoint is to be.

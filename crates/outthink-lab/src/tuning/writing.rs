@@ -186,12 +186,12 @@ mod tests {
         for (verified, file, fingerprint) in [
             (
                 true,
-                include_str!("../../../outthink-strategy/tests/fitted/rewarded.toml"),
+                include_str!("../../tests/fitted/rewarded.toml"),
                 "817888ab6712977ae14058c00f8c9caa",
             ),
             (
                 false,
-                include_str!("../../../outthink-strategy/tests/fitted/voted.toml"),
+                include_str!("../../tests/fitted/voted.toml"),
                 "c9d117f7314eea63e1bf855ad306fac2",
             ),
         ] {

@@ -19,8 +19,7 @@ use crate::strategy::{Named, costs};
 use crate::wiring;
 
 /// Fitted by `outthink tune` on recipes/both-tune.toml, whose problems are none of the demo's.
-const STRATEGY: &str =
-    include_str!("../../../../docs/both-strategy/strategy-micro-0.3m+grid-90k.toml");
+const STRATEGY: &str = include_str!("strategy.toml");
 
 /// Samples a problem, on average.
 pub(super) const SAMPLES: f64 = 16.0;
