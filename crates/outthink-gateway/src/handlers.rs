@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use crate::ask::{Ask, LARGEST, SearchAsk, decide, no_policy};
 use crate::body;
 use crate::conversation::{Conversation, usage};
 use crate::error::ApiError;
+use crate::head;
 use crate::listing;
 use crate::metrics;
 use crate::models::Voice;
@@ -32,9 +33,6 @@ use crate::search::{self, deaf};
 use crate::serve::{Gateway, Routes};
 use crate::sse::{self, Frame, Teller};
 use crate::watch::Event;
-
-/// Says in the reply's head how it came about.
-const HOW: HeaderName = HeaderName::from_static("x-outthink-method");
 
 type Shared = State<Arc<Gateway>>;
 
@@ -214,24 +212,13 @@ async fn chat(
             let (stream, usage) = (request.stream, request.include_usage);
             // What waits keeps no more than the search needs.
             drop((request, body, headers));
-            let how = HeaderValue::from_static(ask.how.name());
-            let mut response = match stream {
-                true => searched_stream(gateway, caller, *ask, usage)?,
-                false => searched(gateway, caller, *ask).await?,
-            };
-            response.headers_mut().insert(HOW, how);
-            Ok(response)
+            match stream {
+                true => searched_stream(gateway, caller, *ask, usage),
+                false => searched(gateway, caller, *ask).await,
+            }
         }
         Ask::Converse { policy, note } => {
-            let mut response =
-                converse(&gateway, caller, Shape::Chat, &policy, request, body, note).await?;
-            let head = response.headers_mut();
-            head.insert(HOW, HeaderValue::from_static("none"));
-            if let Some(note) = note {
-                let name = HeaderName::from_static("x-outthink-note");
-                head.insert(name, HeaderValue::from_static(note));
-            }
-            Ok(response)
+            converse(&gateway, caller, Shape::Chat, &policy, request, body, note).await
         }
     }
 }
@@ -282,7 +269,9 @@ async fn converse(
                 Shape::Chat => "/v1/chat/completions",
                 Shape::Text => "/v1/completions",
             };
-            return passing::forward(&**server, path, renamed, turn, note).await;
+            let mut response = passing::forward(&**server, path, renamed, turn, note).await?;
+            head::unsearched(response.headers_mut(), None, note);
+            return Ok(response);
         }
     };
     let conversation = Conversation::new(policy, model, &request, caller.largest())?;
@@ -291,15 +280,10 @@ async fn converse(
     let envelope = Envelope::new(shape, &caller.id, &policy.name);
     let place = caller.place(&gateway.queue)?;
     if stream {
-        return Ok(spoken_stream(
-            gateway,
-            caller.id,
-            conversation,
-            envelope,
-            place,
-            usage,
-            note,
-        ));
+        let id = caller.id;
+        let mut response = spoken_stream(gateway, id, conversation, envelope, place, usage, note);
+        head::unsearched(response.headers_mut(), None, note);
+        return Ok(response);
     }
     let turn = place.await?;
     let replies = apart(move || async move {
@@ -311,7 +295,9 @@ async fn converse(
         .map_err(|panicked| broke(&caller.id, &panicked))?;
     let choices = replies.map_err(|error| ApiError::model(&error, gateway.models.blame))?;
     let told = note.map(reply::unsearched);
-    Ok(axum::Json(reply::spoken(&envelope, &choices, told)).into_response())
+    let mut response = axum::Json(reply::spoken(&envelope, &choices, told)).into_response();
+    head::unsearched(response.headers_mut(), Some(choices.len()), note);
+    Ok(response)
 }
 
 fn spoken_stream(
@@ -360,7 +346,9 @@ async fn searched(
         .await
         .map_err(|panicked| broke(&caller.id, &panicked))??;
     metrics::searched(&found.report);
-    Ok(axum::Json(reply::searched(&envelope, &found)).into_response())
+    let mut response = axum::Json(reply::searched(&envelope, &found)).into_response();
+    head::searched(response.headers_mut(), &found.report);
+    Ok(response)
 }
 
 /// Progress, then the answer as ordinary deltas.
@@ -372,7 +360,9 @@ fn searched_stream(
 ) -> Result<Response, ApiError> {
     let place = caller.place(&gateway.queue)?;
     let envelope = Envelope::new(Shape::Chat, &caller.id, &ask.policy);
-    Ok(sse::told(caller.id, move |teller| async move {
+    let mut begun = HeaderMap::new();
+    head::begun(&mut begun, &ask);
+    let told = sse::told(caller.id, move |teller| async move {
         let turn = match place.await {
             Ok(turn) => turn,
             Err(error) => return Ok(Err(error)),
@@ -382,7 +372,8 @@ fn searched_stream(
             tell_search(&gateway, &ask, &envelope, &teller, usage).await
         })
         .await
-    }))
+    });
+    Ok((begun, told).into_response())
 }
 
 async fn tell_search(

@@ -14,6 +14,7 @@ mod fields;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod handlers;
+mod head;
 mod listing;
 mod metrics;
 mod models;
