@@ -128,7 +128,7 @@ fn what_cannot_be_done_is_refused_with_what_can() {
     400 unknown verifier `jury` (one of judge, none)
     400 beam needs a verifier, and none is served or named
     400 unknown selection `best` (majority, or SCORE-VOTE, the score one of min, last, mean, product, certainty, likelihood, group, tail, bottom, short and the vote one of max, vote, mob, pessimistic, softmax, borda, filtered, top)
-    400 `outthink`: unknown field `beams`, expected one of `method`, `budget`, `width`, `verifier`, `selection`, `max_tokens_total`, `max_seconds`, `trace` at line 1 column 8
+    400 `outthink`: unknown field `beams`, expected one of `method`, `budget`, `width`, `verifier`, `selection`, `thinking`, `max_tokens_total`, `max_seconds`, `trace` at line 1 column 8
     400 a search does not support `logprobs`; it takes model, messages, stream, stream_options, temperature, top_p, top_k, min_p, max_tokens, seed, reasoning_effort and outthink
     400 a search gives one answer: n is 1; the budget says how many are drawn
     400 temperature lies between 0 and 10
