@@ -27,7 +27,7 @@ pub(crate) struct Conversation {
 pub(crate) struct Choice {
     pub text: String,
     pub finish: Finish,
-    usage: Usage,
+    pub usage: Usage,
 }
 
 impl Conversation {

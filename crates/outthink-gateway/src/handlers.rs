@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
+use outthink_core::traced;
 use serde_json::{Value, json};
 
 use crate::apart::apart;
@@ -19,6 +20,7 @@ use crate::ask::{Ask, LARGEST, SearchAsk, decide, no_policy};
 use crate::body;
 use crate::conversation::{Conversation, usage};
 use crate::error::ApiError;
+use crate::head;
 use crate::listing;
 use crate::metrics;
 use crate::models::Voice;
@@ -26,15 +28,13 @@ use crate::observe::{Caller, broke};
 use crate::passing;
 use crate::peers::Aside;
 use crate::queue::{Full, Queue, Turn};
+use crate::record::Record;
 use crate::reply::{self, Envelope, Shape};
 use crate::request::ChatRequest;
 use crate::search::{self, deaf};
 use crate::serve::{Gateway, Routes};
 use crate::sse::{self, Frame, Teller};
 use crate::watch::Event;
-
-/// Says in the reply's head how it came about.
-const HOW: HeaderName = HeaderName::from_static("x-outthink-method");
 
 type Shared = State<Arc<Gateway>>;
 
@@ -212,26 +212,23 @@ async fn chat(
     match decide(&request, &aside, &gateway.models, caller.largest())? {
         Ask::Search(ask) => {
             let (stream, usage) = (request.stream, request.include_usage);
+            let asked = request.model.as_deref();
+            let record = Record::begin(&caller.trace, Shape::Chat, asked, &ask.policy);
             // What waits keeps no more than the search needs.
             drop((request, body, headers));
-            let how = HeaderValue::from_static(ask.how.name());
-            let mut response = match stream {
-                true => searched_stream(gateway, caller, *ask, usage)?,
-                false => searched(gateway, caller, *ask).await?,
-            };
-            response.headers_mut().insert(HOW, how);
-            Ok(response)
+            match stream {
+                true => searched_stream(gateway, caller, *ask, usage, record),
+                false => searched(gateway, caller, *ask, record).await,
+            }
         }
         Ask::Converse { policy, note } => {
-            let mut response =
-                converse(&gateway, caller, Shape::Chat, &policy, request, body, note).await?;
-            let head = response.headers_mut();
-            head.insert(HOW, HeaderValue::from_static("none"));
-            if let Some(note) = note {
-                let name = HeaderName::from_static("x-outthink-note");
-                head.insert(name, HeaderValue::from_static(note));
-            }
-            Ok(response)
+            let asked = request.model.as_deref();
+            let record = Record::begin(&caller.trace, Shape::Chat, asked, &policy);
+            let shape = Shape::Chat;
+            converse(
+                &gateway, caller, shape, &policy, request, body, note, record,
+            )
+            .await
         }
     }
 }
@@ -253,10 +250,13 @@ async fn completions(
         Voice::Forwards(_) => ChatRequest::default(),
         Voice::Talks(_) => ChatRequest::completion(&body)?,
     };
-    converse(&gateway, caller, Shape::Text, &name, request, body, None).await
+    let record = Record::begin(&caller.trace, Shape::Text, model.as_deref(), &name);
+    let shape = Shape::Text;
+    converse(&gateway, caller, shape, &name, request, body, None, record).await
 }
 
 /// Answers without a search: by the policy's own server, or here by the policy as it is.
+#[allow(clippy::too_many_arguments, reason = "a request in its parts")]
 async fn converse(
     gateway: &Arc<Gateway>,
     caller: Caller,
@@ -265,6 +265,7 @@ async fn converse(
     request: ChatRequest,
     body: Bytes,
     note: Option<&'static str>,
+    mut record: Record,
 ) -> Result<Response, ApiError> {
     let Some(policy) = gateway.models.policy(Some(policy)) else {
         return Err(no_policy(policy, &gateway.models));
@@ -282,7 +283,13 @@ async fn converse(
                 Shape::Chat => "/v1/chat/completions",
                 Shape::Text => "/v1/completions",
             };
-            return passing::forward(&**server, path, renamed, turn, note).await;
+            let mut response = {
+                let parent = caller.trace.traceparent();
+                let passed = passing::forward(&**server, path, renamed, (turn, record), note);
+                traced(parent, passed).await?
+            };
+            head::unsearched(response.headers_mut(), None, note);
+            return Ok(response);
         }
     };
     let conversation = Conversation::new(policy, model, &request, caller.largest())?;
@@ -291,15 +298,19 @@ async fn converse(
     let envelope = Envelope::new(shape, &caller.id, &policy.name);
     let place = caller.place(&gateway.queue)?;
     if stream {
-        return Ok(spoken_stream(
+        let id = caller.id;
+        let mut response = spoken_stream(
             gateway,
-            caller.id,
+            id,
             conversation,
             envelope,
             place,
             usage,
             note,
-        ));
+            record,
+        );
+        head::unsearched(response.headers_mut(), None, note);
+        return Ok(response);
     }
     let turn = place.await?;
     let replies = apart(move || async move {
@@ -309,11 +320,17 @@ async fn converse(
     let replies = replies
         .await
         .map_err(|panicked| broke(&caller.id, &panicked))?;
-    let choices = replies.map_err(|error| ApiError::model(&error, gateway.models.blame))?;
+    let choices = replies.map_err(|error| ApiError::model(&error, gateway.models.blame));
+    record.ended(&choices);
+    let choices = choices?;
+    record.spoken(&choices);
     let told = note.map(reply::unsearched);
-    Ok(axum::Json(reply::spoken(&envelope, &choices, told)).into_response())
+    let mut response = axum::Json(reply::spoken(&envelope, &choices, told)).into_response();
+    head::unsearched(response.headers_mut(), Some(choices.len()), note);
+    Ok(response)
 }
 
+#[allow(clippy::too_many_arguments, reason = "a request in its parts")]
 fn spoken_stream(
     gateway: &Arc<Gateway>,
     id: String,
@@ -322,6 +339,7 @@ fn spoken_stream(
     place: impl Future<Output = Result<Turn, ApiError>> + Send + 'static,
     include_usage: bool,
     note: Option<&'static str>,
+    mut record: Record,
 ) -> Response {
     let blame = gateway.models.blame;
     sse::told(id, move |teller| async move {
@@ -335,7 +353,10 @@ fn spoken_stream(
             let replies = conversation.stream(&envelope, told, |frame| teller.tell(frame));
             let choices = replies
                 .await
-                .map_err(|error| ApiError::model(&error, blame))?;
+                .map_err(|error| ApiError::model(&error, blame));
+            record.ended(&choices);
+            let choices = choices?;
+            record.spoken(&choices);
             if include_usage {
                 teller.tell(Frame::Data(envelope.usage(usage(&choices))));
             }
@@ -349,18 +370,24 @@ async fn searched(
     gateway: Arc<Gateway>,
     caller: Caller,
     ask: SearchAsk,
+    mut record: Record,
 ) -> Result<Response, ApiError> {
     let turn = caller.place(&gateway.queue)?.await?;
     let envelope = Envelope::new(Shape::Chat, &caller.id, &ask.policy);
+    let trace = caller.trace;
     let found = apart(move || async move {
         let _turn = turn;
-        search::run(&gateway.models, &ask, &deaf).await
+        search::run(&gateway.models, &ask, &deaf, &trace).await
     });
-    let found = found
-        .await
-        .map_err(|panicked| broke(&caller.id, &panicked))??;
+    let found = found.await.map_err(|panicked| broke(&caller.id, &panicked));
+    let found = found.flatten();
+    record.ended(&found);
+    let found = found?;
     metrics::searched(&found.report);
-    Ok(axum::Json(reply::searched(&envelope, &found)).into_response())
+    record.searched(&found.report);
+    let mut response = axum::Json(reply::searched(&envelope, &found)).into_response();
+    head::searched(response.headers_mut(), &found.report);
+    Ok(response)
 }
 
 /// Progress, then the answer as ordinary deltas.
@@ -369,20 +396,26 @@ fn searched_stream(
     caller: Caller,
     ask: SearchAsk,
     usage: bool,
+    mut record: Record,
 ) -> Result<Response, ApiError> {
     let place = caller.place(&gateway.queue)?;
     let envelope = Envelope::new(Shape::Chat, &caller.id, &ask.policy);
-    Ok(sse::told(caller.id, move |teller| async move {
+    let mut begun = HeaderMap::new();
+    head::begun(&mut begun, &ask);
+    let told = sse::told(caller.id, move |teller| async move {
         let turn = match place.await {
             Ok(turn) => turn,
             Err(error) => return Ok(Err(error)),
         };
         apart(move || async move {
             let _turn = turn;
-            tell_search(&gateway, &ask, &envelope, &teller, usage).await
+            let told = tell_search(&gateway, &ask, &envelope, &teller, usage, &record).await;
+            record.ended(&told);
+            told
         })
         .await
-    }))
+    });
+    Ok((begun, told).into_response())
 }
 
 async fn tell_search(
@@ -391,6 +424,7 @@ async fn tell_search(
     envelope: &Envelope,
     teller: &Teller,
     usage: bool,
+    record: &Record,
 ) -> Result<(), ApiError> {
     let (hearing, trace) = (teller.clone(), ask.trace);
     let listener = move |event: Event| match (&event, trace) {
@@ -403,8 +437,9 @@ async fn tell_search(
         }
         _ => {}
     };
-    let found = search::run(&gateway.models, ask, &listener).await?;
+    let found = search::run(&gateway.models, ask, &listener, record.trace()).await?;
     metrics::searched(&found.report);
+    record.searched(&found.report);
     if ask.trace {
         let report = json!({"type": "report", "report": reply::report(&found.report)});
         teller.tell(Frame::Named("outthink", report));

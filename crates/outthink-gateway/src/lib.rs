@@ -14,6 +14,7 @@ mod fields;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod handlers;
+mod head;
 mod listing;
 mod metrics;
 mod models;
@@ -23,12 +24,15 @@ mod passing;
 mod patience;
 mod peers;
 mod queue;
+mod record;
 mod reply;
 mod request;
 mod search;
 mod serve;
+mod span;
 mod sse;
 mod stop;
+mod traces;
 mod watch;
 
 pub use auth::{Key, KeyFileError, Keys};
@@ -39,3 +43,4 @@ pub use models::{
     Voice,
 };
 pub use serve::{Gateway, Routes, Settings, host, serve};
+pub use traces::{Traces, TracesError};

@@ -17,6 +17,7 @@ use crate::auth::Key;
 use crate::error::{ApiError, Reason};
 use crate::metrics;
 use crate::serve::Host;
+use crate::span::Trace;
 
 /// Sent back with every reply; a client may bring its own.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,6 +33,8 @@ const CAUSE: usize = 300;
 pub(crate) struct Caller {
     pub key: Option<Key>,
     pub id: String,
+    /// Where it is told what was done for the request.
+    pub trace: Trace,
 }
 
 /// Gives every request an id, counts it and logs it; never its text. A panic ends its request, and nothing else.
@@ -44,9 +47,14 @@ pub(crate) async fn observe(
     let id = id(request.headers());
     let route = route(request.uri().path());
     let method = request.method().clone();
+    let traces = host.traces.as_ref().filter(|_| route.starts_with("/v1/"));
+    let trace = Trace::begin(traces, request.headers(), route);
+    trace.say("http.request.method", method.as_str());
+    trace.say("outthink.request_id", id.as_str());
     request.extensions_mut().insert(Caller {
         key: None,
         id: id.clone(),
+        trace: trace.clone(),
     });
     let mut response = if head_bytes(request.uri(), request.headers()) > HEAD_BYTES {
         ApiError::large_head(HEAD_BYTES).into_response()
@@ -63,6 +71,10 @@ pub(crate) async fn observe(
     };
     let status = response.status().as_u16();
     metrics::answered(route, status, since);
+    trace.say("http.response.status_code", status);
+    if status >= 500 {
+        trace.failed(response.status().as_str());
+    }
     let key = response.extensions_mut().remove::<Named>();
     let key = key.as_ref().map(|Named(key)| key.as_str());
     let milliseconds = since.elapsed().as_millis() as u64;

@@ -20,6 +20,7 @@ use crate::body::Fields;
 use crate::error::ApiError;
 use crate::models::{Forward, Forwarded, ServedPolicy};
 use crate::queue::Turn;
+use crate::record::Record;
 use crate::reply;
 
 /// What is read of a server's refusal, and of a reply that something is added to.
@@ -84,22 +85,26 @@ pub(crate) async fn forward(
     server: &dyn Forward,
     path: &'static str,
     body: Bytes,
-    turn: Turn,
+    (turn, mut record): (Turn, Record),
     note: Option<&'static str>,
 ) -> Result<Response, ApiError> {
-    let Forwarded {
-        status,
-        content_type,
-        body,
-    } = server.forward(path, body).await.map_err(|error| {
+    let forwarded = server.forward(path, body).await.map_err(|error| {
         ApiError::upstream(
             "the model's server cannot be reached; the log says why",
             error.to_string(),
         )
-    })?;
+    });
+    record.ended(&forwarded);
+    let Forwarded {
+        status,
+        content_type,
+        body,
+    } = forwarded?;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     if !status.is_success() {
-        return Err(refusal(status, body).await);
+        let refused = Err(refusal(status, body).await);
+        record.ended(&refused);
+        return refused;
     }
     let kind = HeaderValue::from_str(&content_type)
         .unwrap_or(HeaderValue::from_static("application/json"));
@@ -108,6 +113,9 @@ pub(crate) async fn forward(
         Some(note) if is_json => Body::from(noted(body, note).await?),
         _ => Body::from_stream(body.map(move |data| {
             let _ = &turn;
+            if data.is_err() {
+                record.broke_off();
+            }
             data
         })),
     };

@@ -14,8 +14,9 @@ use serde::Serialize;
 
 use crate::ask::{How, SearchAsk};
 use crate::error::ApiError;
-use crate::models::{Finish, Models, ServedPolicy};
+use crate::models::{Finish, Models, ServedPolicy, ServedVerifier};
 use crate::once::Once;
+use crate::span::Trace;
 use crate::watch::{Controlled, Event, Listener, Watch, WatchedPolicy, WatchedVerifier};
 
 /// What a search found.
@@ -103,13 +104,15 @@ pub(crate) async fn run(
     models: &Models,
     ask: &SearchAsk,
     listener: &Listener,
+    trace: &Trace,
 ) -> Result<Found, ApiError> {
     let policy = models
         .policy(Some(&ask.policy))
         .ok_or_else(|| ApiError::no_model("the policy is gone"))?;
-    let watch = Watch::new(listener);
+    let watch = Watch::new(listener, trace);
     let watched = WatchedPolicy {
         policy: Controlled::new(&*policy.model, ask.thinking),
+        name: &policy.name,
         watch: &watch,
     };
     let halt = match (ask.max_tokens_total, ask.max_seconds) {
@@ -193,19 +196,19 @@ pub(crate) async fn run(
             stopped_by,
             note,
             usage: spending(models, policy, &grown),
-            trace: ask.trace.then(|| trace(&grown.tree)),
+            trace: ask.trace.then(|| finished(&grown.tree)),
             verifier: grown.verifier,
             chosen: grown.chosen,
         },
     })
 }
 
-async fn grow(
-    models: &Models,
+async fn grow<'m>(
+    models: &'m Models,
     policy: &ServedPolicy,
     ask: &SearchAsk,
     drawing: &dyn Policy,
-    watch: &Watch<'_>,
+    watch: &'m Watch<'m>,
 ) -> Result<Grown, ApiError> {
     let sampling = ask.sampling;
     let mut limits = policy.limits;
@@ -216,8 +219,9 @@ async fn grow(
         id: ask.question.clone(),
         text: ask.question.clone(),
     });
-    let watched = |verifier| WatchedVerifier {
-        verifier: CountedVerifier::new(verifier),
+    let watched = |own: &'m ServedVerifier| WatchedVerifier {
+        verifier: CountedVerifier::new(&*own.model as &dyn Verifier),
+        name: &own.name,
         watch,
     };
     match &ask.how {
@@ -229,7 +233,7 @@ async fn grow(
         } => {
             let named = verifier.as_deref();
             let judge = named.and_then(|name| models.verifier(Some(name)));
-            let judge = judge.map(|judge| watched(&*judge.model));
+            let judge = judge.map(watched);
             let judge = judge.as_ref().map(|judge| judge as &dyn Verifier);
             let searching = search(problem, plan, sampling, limits, ask.seed, drawing, judge);
             let tree = searching.await;
@@ -255,7 +259,7 @@ async fn grow(
             let judges: Vec<(&str, WatchedVerifier<'_>)> = models
                 .verifiers
                 .iter()
-                .map(|verifier| (verifier.name.as_str(), watched(&*verifier.model)))
+                .map(|verifier| (verifier.name.as_str(), watched(verifier)))
                 .collect();
             let context = SolveContext {
                 policy: drawing,
@@ -377,7 +381,7 @@ async fn votes(
     Ok(ballots.into_iter().map(vote).collect())
 }
 
-fn trace(tree: &Tree) -> Vec<TraceNode> {
+fn finished(tree: &Tree) -> Vec<TraceNode> {
     let mut kept = vec![false; tree.nodes().len()];
     for &leaf in &tree.kept {
         for node in tree.path(leaf) {

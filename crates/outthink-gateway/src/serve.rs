@@ -13,7 +13,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::auth::Keys;
 use crate::door::Door;
@@ -24,6 +24,7 @@ use crate::models::Models;
 use crate::observe::{identify, observe};
 use crate::patience::Patient;
 use crate::queue::Queue;
+use crate::traces::Traces;
 
 /// What a server allows.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +72,7 @@ pub struct Gateway {
     /// Whose turn it is to be passed on: as many as a key may have, and no fewer for what is searched here.
     pub(crate) passing: Arc<Queue>,
     pub(crate) metrics: PrometheusHandle,
+    pub(crate) traces: Option<Traces>,
     /// Seconds since 1970.
     pub(crate) started: u64,
 }
@@ -78,6 +80,16 @@ pub struct Gateway {
 impl Gateway {
     /// Serves these models to whoever holds one of the keys, or to this machine if there are none.
     pub fn new(models: Models, keys: Keys, settings: Settings) -> Arc<Self> {
+        Self::traced(models, keys, settings, None)
+    }
+
+    /// The same, which also tells a collector what it does for each request.
+    pub fn traced(
+        models: Models,
+        keys: Keys,
+        settings: Settings,
+        traces: Option<Traces>,
+    ) -> Arc<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Arc::new(Self {
             models,
@@ -86,6 +98,7 @@ impl Gateway {
             queue: Queue::new(settings.searches.max(1), settings.waiting),
             passing: Queue::new(usize::MAX, settings.waiting),
             metrics: metrics::install(),
+            traces,
             started: now.map(|now| now.as_secs()).unwrap_or_default(),
         })
     }
@@ -99,9 +112,17 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let (keys, settings) = (gateway.keys.clone(), gateway.settings);
     let gathering = tokio::spawn(metrics::gather(gateway.metrics.clone()));
+    let traces = gateway.traces.clone();
+    let (stop, stopped) = oneshot::channel();
+    let sending = traces.clone().map(|own| tokio::spawn(own.send(stopped)));
     let routes = handlers::routes(gateway);
-    let served = host(routes, keys, settings, listener, shutdown).await;
+    let served = host_traced(routes, keys, settings, traces, listener, shutdown).await;
     gathering.abort();
+    drop(stop);
+    if let Some(sending) = sending {
+        // It bounds its own time; how it ended is in the log.
+        let _ = sending.await;
+    }
     served
 }
 
@@ -116,6 +137,7 @@ pub struct Routes {
 /// What is the same for all requests.
 pub(crate) struct Host {
     pub(crate) door: Door,
+    pub(crate) traces: Option<Traces>,
     pub(crate) closing: AtomicBool,
 }
 
@@ -128,7 +150,19 @@ pub async fn host(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
+    host_traced(routes, keys, settings, None, listener, shutdown).await
+}
+
+async fn host_traced(
+    routes: Routes,
+    keys: Keys,
+    settings: Settings,
+    traces: Option<Traces>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
     let host = Arc::new(Host {
+        traces,
         door: Door::new(keys, listener.local_addr()?.ip()),
         closing: AtomicBool::new(false),
     });

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
     Continuation, CountedPolicy, CountedVerifier, Extension, Halt, Judgement, ModelError, Policy,
-    Prefix, Reply, Step, Stop, Thinker, Thinking, Verifier,
+    Prefix, Reply, Step, Stop, Thinker, Thinking, Usage, Verifier, traced,
 };
 use serde::Serialize;
+
+use crate::span::{Call, Trace};
 
 /// What happened.
 #[derive(Clone, Debug, Serialize)]
@@ -37,6 +39,7 @@ pub(crate) type Listener = dyn Fn(Event) + Send + Sync;
 pub(crate) struct Watch<'a> {
     nodes: Mutex<Nodes>,
     listener: &'a Listener,
+    trace: &'a Trace,
 }
 
 #[derive(Default)]
@@ -46,10 +49,11 @@ struct Nodes {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(listener: &'a Listener) -> Self {
+    pub(crate) fn new(listener: &'a Listener, trace: &'a Trace) -> Self {
         Self {
             nodes: Mutex::default(),
             listener,
+            trace,
         }
     }
 
@@ -135,13 +139,15 @@ impl<'a> Controlled<'a> {
 /// Tells of what a policy draws, and counts what that costs the search.
 pub(crate) struct WatchedPolicy<'a> {
     pub policy: Controlled<'a>,
+    /// What the policy is called on a trace.
+    pub name: &'a str,
     pub watch: &'a Watch<'a>,
 }
 
 impl Policy for WatchedPolicy<'_> {
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
-        let parents = self.growing(&requests);
-        self.told(parents, self.policy.policy().extend(requests))
+        let (parents, call) = self.growing(&requests);
+        self.told(parents, call, self.policy.policy().extend(requests))
             .boxed()
     }
 
@@ -150,30 +156,39 @@ impl Policy for WatchedPolicy<'_> {
         requests: Vec<Extension>,
         halt: &'a Halt,
     ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
-        let parents = self.growing(&requests);
+        let (parents, call) = self.growing(&requests);
         let drawing = self.policy.policy().extend_until(requests, halt);
-        self.told(parents, drawing).boxed()
+        self.told(parents, call, drawing).boxed()
     }
 }
 
 impl WatchedPolicy<'_> {
     /// Tells what is drawn from now.
-    fn growing(&self, requests: &[Extension]) -> Vec<usize> {
+    fn growing(&self, requests: &[Extension]) -> (Vec<usize>, Call) {
         let steps = requests.iter().map(|request| &request.steps);
         let nodes: Vec<usize> = steps.map(|steps| self.watch.path(steps)).collect();
         (self.watch.listener)(Event::Grow {
             nodes: nodes.clone(),
         });
-        nodes
+        let draws = requests.iter().map(|request| request.seeds.len()).sum();
+        (nodes, self.watch.trace.draw(self.name, draws))
     }
 
     /// Tells what was drawn.
     async fn told(
         &self,
         parents: Vec<usize>,
+        mut call: Call,
         drawing: impl Future<Output = Result<Vec<Reply>, ModelError>>,
     ) -> Result<Vec<Reply>, ModelError> {
-        let replies = drawing.await?;
+        let replies = traced(call.traceparent(), drawing).await;
+        let sum = |of: fn(&Usage) -> u64| {
+            let replies = replies.as_ref().ok()?;
+            Some(replies.iter().map(|(_, usage)| of(usage)).sum())
+        };
+        call.ended(sum(|usage| usage.prompt).zip(sum(|usage| usage.generated)));
+        drop(call);
+        let replies = replies?;
         for (parent, (continuations, _)) in parents.into_iter().zip(&replies) {
             for Continuation { steps, stop } in continuations {
                 self.watch.drawn(parent, steps, *stop);
@@ -186,13 +201,24 @@ impl WatchedPolicy<'_> {
 /// Tells of what a verifier says.
 pub(crate) struct WatchedVerifier<'a> {
     pub verifier: CountedVerifier<&'a dyn Verifier>,
+    /// What the verifier is called on a trace.
+    pub name: &'a str,
     pub watch: &'a Watch<'a>,
 }
 
 impl Verifier for WatchedVerifier<'_> {
     fn score(&self, prefixes: Vec<Prefix>) -> BoxFuture<'_, Result<Vec<Judgement>, ModelError>> {
         async move {
-            let judgements = self.verifier.score(prefixes.clone()).await?;
+            let mut call = self.watch.trace.score(self.name, prefixes.len());
+            let scoring = self.verifier.score(prefixes.clone());
+            let judgements = traced(call.traceparent(), scoring).await;
+            let read = judgements.as_ref().ok().map(|judgements| {
+                let read = judgements.iter().map(|own| own.usage.prompt);
+                (read.sum(), 0)
+            });
+            call.ended(read);
+            drop(call);
+            let judgements = judgements?;
             for (prefix, judgement) in prefixes.iter().zip(&judgements) {
                 self.watch.scored(&prefix.steps, &judgement.rewards);
             }

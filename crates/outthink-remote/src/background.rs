@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use outthink_core::{traced, traceparent};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::Timeout;
@@ -37,6 +38,8 @@ pub(crate) struct BackgroundTask<T>(JoinHandle<Result<T, Error>>);
 pub(crate) fn start<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<BackgroundTask<T>, Error> {
+    // What is asked for on behalf of a trace stays a part of it on the other thread.
+    let work = traced(traceparent(), work);
     Ok(BackgroundTask(runtime()?.spawn(work)))
 }
 

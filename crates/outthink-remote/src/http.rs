@@ -15,7 +15,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use outthink_core::visible_line;
+use outthink_core::{traceparent, visible_line};
 
 use crate::Error;
 use crate::endpoint::Endpoint;
@@ -27,6 +27,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Idle connections are closed after this. Some servers close them after 5 seconds, and a request that is sent at that
 /// moment is lost.
 const IDLE: Duration = Duration::from_secs(4);
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Longest body of an answer, in bytes.
 const LARGEST: usize = 64 << 20;
@@ -237,6 +238,10 @@ impl Http {
         request.headers_mut().insert(CONTENT_TYPE, JSON);
         if let Some(key) = endpoint.key() {
             request.headers_mut().insert(AUTHORIZATION, key.header());
+        }
+        let parent = traceparent().and_then(|parent| HeaderValue::from_str(&parent).ok());
+        if let Some(parent) = parent {
+            request.headers_mut().insert(TRACEPARENT, parent);
         }
         client.request(request).await.map_err(|error| {
             let reason = chain(&error);

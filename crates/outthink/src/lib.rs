@@ -99,9 +99,12 @@ pub use crate::failure::Failure;
 /// ```
 pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     print::explain_panics();
-    let matches = cli::help::fitted(Arguments::command()).get_matches_from(arguments);
-    let Arguments { command } =
-        Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let typed: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let program = cli::environment::read(cli::help::fitted(Arguments::command()));
+    let Arguments { command } = program
+        .try_get_matches_from(&typed)
+        .and_then(|matches| Arguments::from_arg_matches(&matches))
+        .unwrap_or_else(|error| cli::environment::named(error, &typed).exit());
     let result = match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Solve(arguments) => return solve::run(&arguments).unwrap_or_else(fail),

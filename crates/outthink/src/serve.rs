@@ -14,7 +14,7 @@ use outthink_core::{ModelError, Policy, Stop, Until, Usage, draw_seed};
 use outthink_engine::{DrawRequest, EmbeddedPolicy};
 use outthink_gateway::{
     Finish, Forward, Forwarded, Gateway, Keys, Models, Piece, ServedPolicy, ServedVerifier,
-    Settings, Talk, Turn, Utterance, Voice,
+    Settings, Talk, Traces, Turn, Utterance, Voice,
 };
 use outthink_lab::{ModelInfo, VerifierModel, tree_page};
 use outthink_micro::Experts;
@@ -39,6 +39,8 @@ const PIECE: usize = 8;
 pub(crate) fn run(arguments: &Serve) -> Result<(), Failure> {
     let address = arguments.listen;
     let keys = keys(arguments.keys.as_deref(), address)?;
+    let traces = Traces::from_variables(|name| std::env::var(name).ok());
+    let traces = traces.map_err(Failure::input)?;
     let models = load(arguments)?;
     log();
     let settings = Settings {
@@ -64,7 +66,7 @@ pub(crate) fn run(arguments: &Serve) -> Result<(), Failure> {
             eprintln!("strategy  {strategy}, for auto");
         }
         println!("http://{address}/  (the console; an OpenAI client takes http://{address}/v1)");
-        let gateway = Gateway::new(models, keys, settings);
+        let gateway = Gateway::traced(models, keys, settings, traces);
         outthink_gateway::serve(gateway, listener, asked_to_stop()?).await?;
         Ok::<(), anyhow::Error>(())
     });

@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,11 @@ struct Served {
 
 impl Served {
     fn before(mock: &Mock, settings: &str) -> Self {
+        Self::set(mock, settings, &[])
+    }
+
+    /// With variables.
+    fn set(mock: &Mock, settings: &str, variables: &[(&str, &str)]) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::SeqCst);
         let name = format!("outthink-serve-{}-{number}.toml", std::process::id());
@@ -42,6 +48,7 @@ impl Served {
             .args(["serve", "--listen", "127.0.0.1:0", "--verifier", "none"])
             .arg("--policy")
             .arg(&config)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -157,6 +164,48 @@ fn slow(act: impl Fn() -> Act + Send + Sync + 'static) -> Mock {
 
 fn said() -> Act {
     Act::Json(json!({"choices": [{"message": {"content": "hello"}}]}))
+}
+
+#[test]
+fn the_models_server_is_told_which_trace_each_of_its_requests_belongs_to() {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    let mock = Mock::start(move |request: &Request| {
+        if request.path.ends_with("/completions") {
+            seen.lock().unwrap().push(request.traceparent.clone());
+        }
+        match request.path.as_str() {
+            "/v1/chat/completions" => said(),
+            _ => mock::policy(request),
+        }
+    });
+    // Nobody collects there.
+    let collector = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")];
+    let asked = |variables: &[(&str, &str)]| -> Vec<Vec<Option<String>>> {
+        let served = Served::set(&mock, "", variables);
+        let heads = |body: &Value| {
+            heads.lock().unwrap().clear();
+            let (status, reply) = served.ask(body);
+            assert_eq!(status, 200, "{reply}");
+            heads.lock().unwrap().clone()
+        };
+        vec![heads(&search(4)), heads(&chat())]
+    };
+    let traced = asked(&collector);
+    let trace =
+        |head: &Option<String>| head.as_ref().unwrap().split('-').nth(1).unwrap().to_owned();
+    let traces: Vec<Vec<String>> = traced
+        .iter()
+        .map(|heads| heads.iter().map(trace).collect())
+        .collect();
+    for own in &traces {
+        assert!(
+            !own.is_empty() && own.iter().all(|trace| *trace == own[0]),
+            "{traces:?}"
+        );
+    }
+    assert_ne!(traces[0][0], traces[1][0]);
+    assert!(asked(&[]).iter().flatten().all(Option::is_none));
 }
 
 #[test]

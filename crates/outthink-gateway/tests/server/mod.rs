@@ -17,7 +17,7 @@ use outthink_core::{
 };
 use outthink_gateway::{
     Fault, Finish, Forward, Forwarded, Gateway, Keys, Models, Piece, ServedPolicy, ServedVerifier,
-    Settings, Talk, Utterance, Voice, serve,
+    Settings, Talk, Traces, Utterance, Voice, serve,
 };
 use serde_json::{Value, json};
 
@@ -206,7 +206,7 @@ impl Forward for Echo {
                 return Err("connection refused at http://10.0.0.7:8000".into());
             }
             let body =
-                json!({"path": path, "sent": serde_json::from_str::<Value>(&text)?}).to_string();
+                json!({"path": path, "sent": serde_json::from_str::<Value>(&text)?, "traceparent": outthink_core::traceparent().as_deref()}).to_string();
             Ok(Forwarded {
                 status: 200,
                 content_type: "application/json".into(),
@@ -227,6 +227,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(keys: Keys, settings: Settings) -> Self {
+        Self::traced(keys, settings, None)
+    }
+
+    pub(crate) fn traced(keys: Keys, settings: Settings, traces: Option<Traces>) -> Self {
         let policy = Scripted::default();
         let (running, dripped) = (Arc::clone(&policy.running), Arc::clone(&policy.dripped));
         let policy: Arc<dyn Policy> = Arc::new(policy);
@@ -270,7 +274,7 @@ impl Server {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
-                let gateway = Gateway::new(models, keys, settings);
+                let gateway = Gateway::traced(models, keys, settings, traces);
                 serve(gateway, listener, async { drop(stopped.await) })
                     .await
                     .unwrap();

@@ -17,6 +17,7 @@ pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) body: Value,
     pub(crate) authorization: Option<String>,
+    pub(crate) traceparent: Option<String>,
     /// How many questions, as opposed to probes, came before.
     pub(crate) number: usize,
 }
@@ -194,6 +195,7 @@ fn serve(mut stream: &TcpStream, acts: &Acts, shared: &Shared) -> std::io::Resul
                 false => 0,
             },
             authorization: headers.remove("authorization"),
+            traceparent: headers.remove("traceparent"),
             path,
             body,
         };

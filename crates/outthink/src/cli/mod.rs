@@ -1,5 +1,6 @@
 //! What can be typed.
 
+pub(crate) mod environment;
 pub(crate) mod help;
 mod lab;
 mod model;
@@ -241,7 +242,8 @@ Example: outthink pools recipes/real-pools.toml --data pools --out docs/real-poo
     #[command(
         after_help = r#"The field `model` selects what answers: a policy's name gives the policy as it is, auto@POLICY and METHOD:POLICY search; {"outthink": {"budget": 64}}
 in the body, or reasoning_effort, sets the budget.
-Requests are logged on standard error; RUST_LOG=warn logs only what goes wrong.
+Requests are logged on standard error; RUST_LOG=warn logs only what goes wrong. Each option can be given as a variable: --policy as
+OUTTHINK_POLICY; what is typed counts for more.
 
 Examples:
   outthink serve
