@@ -137,6 +137,7 @@ impl Loader {
                     model: spec.reference.clone().unwrap_or(load.model),
                     profile: load.profile,
                     dtype: load.dtype,
+                    thinking: load.thinking,
                     memory: spec.memory,
                     ..ModelSpec::default()
                 };

@@ -68,12 +68,24 @@ impl<'a> RecordedPolicy<'a> {
 
     async fn piece(&self, requests: Vec<Extension>) -> Result<Vec<Reply>, ModelError> {
         let key = extension_key(&requests);
-        let at_root = requests.first().is_some_and(|first| first.steps.is_empty());
+        // What stands before the draws beside the question: a thought that was closed before it began, say.
+        let steps = requests.first().map(|first| {
+            let tokens = first.steps.iter().map(|step| step.tokens.len());
+            tokens.sum::<usize>() as u64
+        });
         let ask = self.policy.extend(requests);
         let replies: Vec<Reply> = self.journal.reply(key, ask).await?;
-        if at_root && let Some((_, usage)) = replies.first() {
-            let prompt = usage.prompt / usage.requests.max(1);
-            self.prompt.fetch_max(prompt, Ordering::Relaxed);
+        if let (Some(steps), Some((_, usage))) = (steps, replies.first()) {
+            let before = usage.prompt / usage.requests.max(1);
+            // The least that any reply tells: a server without token ids of its steps counts these as the question's.
+            let own = before.saturating_sub(steps);
+            if own > 0 {
+                let least = |known: u64| (known == 0 || own < known).then_some(own);
+                // Nothing to change is no failure.
+                let _ = self
+                    .prompt
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, least);
+            }
         }
         Ok(replies)
     }

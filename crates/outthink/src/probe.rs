@@ -106,6 +106,7 @@ fn host(study: &Study, choice: &PolicyChoice) -> Result<Host, Failure> {
                     })?,
                     None => choice.dtype,
                 },
+                thinking: choice.thinking.or(own.thinking),
                 ..choice.clone()
             }
         }

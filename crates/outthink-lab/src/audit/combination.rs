@@ -188,6 +188,13 @@ pub fn without_labels(samples: &[Rated]) -> Option<Weights> {
     let combined: f64 = (0..width)
         .map(|j| weights[j] * dot(&covariance[j], &weights))
         .sum();
+    // Two that contradict each other leave nothing of each other.
+    let apart: f64 = (0..width)
+        .map(|k| weights[k] * weights[k] * covariance[k][k])
+        .sum();
+    if combined <= NOISE * apart {
+        return None;
+    }
     let usual = telling.iter().map(|&k| spread[k]).sum::<f64>() / telling.len() as f64;
     let scale = usual / combined.sqrt();
     Some((
@@ -367,6 +374,13 @@ mod tests {
         assert_eq!(with_labels(&[]), None);
         assert_eq!(with_labels(&[one(true), one(true)]), None);
         assert_eq!(without_labels(&[one(true)]), None);
+        // Two contradict each other.
+        let contrary = |reward: f64| Rated {
+            problem: 0,
+            rewards: vec![reward, 1.0 - reward],
+            right: false,
+        };
+        assert_eq!(without_labels(&[contrary(0.2), contrary(0.7)]), None);
         // No verifier ever tells two solutions apart.
         assert_eq!(without_labels(&[one(true), one(false)]), None);
     }

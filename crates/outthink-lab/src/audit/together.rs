@@ -10,6 +10,7 @@ use super::outcome::WRONG_PROBLEM;
 use super::resample::{Measured, Sums};
 use crate::analysis::Analysis;
 use crate::store::{Store, StoreError};
+use crate::study::recipe::ModelEntry;
 use crate::study::{Config, unit_id};
 
 /// Several verifiers on one policy's samples.
@@ -72,9 +73,16 @@ pub fn together(
     for (policy, model) in study.policies.iter().enumerate() {
         let wanted = |verifier: usize| {
             let own = &study.verifiers[verifier];
-            // A combination has maps of its own: what is calibrated already is there without its map as well, or should be.
+            // The file names models, and its members are loaded by name alone: what is read in another way here is not what would be
+            // loaded there.
             let entry = study.recipe.verifiers.get(verifier);
-            if entry.is_some_and(|entry| entry.table().calibration.is_some()) {
+            let by_name = |entry: &ModelEntry| {
+                let table = entry.table();
+                let read = [&table.profile, &table.tokenizer, &table.prompt];
+                let other = read.iter().any(|own| own.is_some());
+                !other && table.votes.is_none() && table.calibration.is_none()
+            };
+            if !entry.is_none_or(by_name) {
                 return false;
             }
             match named.is_empty() {

@@ -26,12 +26,23 @@ fn option(argument: Arg) -> Arg {
     if std::env::var_os(&name).is_some_and(|value| value.is_empty()) {
         return argument;
     }
+    // A switch that is set to false was not given, and takes nothing with it.
+    let is_switch = matches!(argument.get_action(), ArgAction::SetTrue);
+    if is_switch && std::env::var(&name).is_ok_and(|value| is_false(&value)) {
+        return argument;
+    }
     // What a variable holds, a key in an address perhaps, is not for everyone who asks for help.
     let argument = argument.env(name).hide_env_values(true);
     match argument.get_action() {
         ArgAction::SetTrue => argument.value_parser(BoolishValueParser::new()),
         _ => argument,
     }
+}
+
+/// The words that clap takes for false.
+fn is_false(value: &str) -> bool {
+    let value = value.to_lowercase();
+    ["n", "no", "f", "false", "off", "0"].contains(&value.as_str())
 }
 
 /// The variable of a long option.
