@@ -41,6 +41,7 @@ mod out;
 mod pools;
 mod prm_serve;
 mod probe;
+mod reload;
 mod report;
 mod score;
 mod serve;
