@@ -11,21 +11,23 @@ use axum::http::{HeaderMap, Uri, Version};
 
 use crate::auth::{Key, Keys};
 use crate::error::{ApiError, quoted};
+use crate::live::Live;
 
 pub(crate) struct Door {
-    keys: Keys,
+    keys: Live<Keys>,
     /// Where the server listens.
     here: IpAddr,
 }
 
 impl Door {
-    pub(crate) fn new(keys: Keys, here: IpAddr) -> Self {
+    pub(crate) fn new(keys: Live<Keys>, here: IpAddr) -> Self {
         Self { keys, here }
     }
 
     /// The key that was brought; none where none is needed.
     pub(crate) fn key(&self, headers: &HeaderMap) -> Result<Option<Key>, ApiError> {
-        if self.keys.keys.is_empty() {
+        let keys = self.keys.get();
+        if keys.keys.is_empty() {
             return Ok(None);
         }
         let given = headers.get(AUTHORIZATION);
@@ -34,7 +36,7 @@ impl Door {
             let (scheme, key) = given.trim().split_once(' ')?;
             scheme
                 .eq_ignore_ascii_case("bearer")
-                .then(|| self.keys.find(key.trim()))?
+                .then(|| keys.find(key.trim()))?
         });
         key.cloned().map(Some).ok_or_else(ApiError::no_key)
     }
@@ -46,7 +48,7 @@ impl Door {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<(), ApiError> {
-        if !self.keys.keys.is_empty() {
+        if !self.keys.get().keys.is_empty() {
             return Ok(());
         }
         let mut hosts = headers.get_all(HOST).iter();
@@ -109,7 +111,7 @@ mod tests {
 
     #[test]
     fn this_machine_goes_by_its_own_names_only() {
-        let door = Door::new(Keys::default(), IpAddr::from([192, 168, 7, 7]));
+        let door = Door::new(Live::new(Keys::default()), IpAddr::from([192, 168, 7, 7]));
         let ours = [
             "localhost",
             "LOCALHOST:8321",

@@ -23,7 +23,7 @@ use crate::error::ApiError;
 use crate::head;
 use crate::listing;
 use crate::metrics;
-use crate::models::Voice;
+use crate::models::{Models, Voice};
 use crate::observe::{Caller, broke};
 use crate::passing;
 use crate::peers::Aside;
@@ -141,7 +141,7 @@ async fn markup(
         body::Fields::parse(&body)?.take("texts", "a list of texts")?;
     let set = apart(move || async move {
         let texts = texts.unwrap_or_default();
-        let html = texts.iter().map(|text| (gateway.models.markup)(text));
+        let html = texts.iter().map(|text| (gateway.models().markup)(text));
         html.collect::<Vec<_>>()
     });
     let html = set.await.map_err(|panicked| broke(&caller.id, &panicked))?;
@@ -209,7 +209,8 @@ async fn chat(
     let body = body::read(&gateway.settings, &headers, body).await?;
     let request = ChatRequest::chat(&body)?;
     let aside = aside(&headers, path)?;
-    match decide(&request, &aside, &gateway.models, caller.largest())? {
+    let models = gateway.models();
+    match decide(&request, &aside, &models, caller.largest())? {
         Ask::Search(ask) => {
             let (stream, usage) = (request.stream, request.include_usage);
             let asked = request.model.as_deref();
@@ -217,8 +218,8 @@ async fn chat(
             // What waits keeps no more than the search needs.
             drop((request, body, headers));
             match stream {
-                true => searched_stream(gateway, caller, *ask, usage, record),
-                false => searched(gateway, caller, *ask, record).await,
+                true => searched_stream(gateway, models, caller, *ask, usage, record),
+                false => searched(gateway, models, caller, *ask, record).await,
             }
         }
         Ask::Converse { policy, note } => {
@@ -241,8 +242,9 @@ async fn completions(
 ) -> Result<Response, ApiError> {
     let body = body::read(&gateway.settings, &headers, body).await?;
     let model: Option<String> = body::Fields::parse(&body)?.take("model", "a name")?;
-    let Some(policy) = gateway.models.policy(model.as_deref()) else {
-        return Err(no_policy(&model.unwrap_or_default(), &gateway.models));
+    let models = gateway.models();
+    let Some(policy) = models.policy(model.as_deref()) else {
+        return Err(no_policy(&model.unwrap_or_default(), &models));
     };
     let name = policy.name.clone();
     let request = match &policy.voice {
@@ -267,18 +269,20 @@ async fn converse(
     note: Option<&'static str>,
     mut record: Record,
 ) -> Result<Response, ApiError> {
-    let Some(policy) = gateway.models.policy(Some(policy)) else {
-        return Err(no_policy(policy, &gateway.models));
+    let models = gateway.models();
+    let Some(policy) = models.policy(Some(policy)) else {
+        return Err(no_policy(policy, &models));
     };
     let model = match &policy.voice {
         Voice::Talks(model) => model,
         Voice::Forwards(server) => {
             if let Some(key) = &caller.key {
-                passing::within(key, policy, &body)?;
+                record.checked(passing::within(key, policy, &body))?;
             }
-            let renamed = passing::renamed(&body, &policy.name)?;
+            let renamed = record.checked(passing::renamed(&body, &policy.name))?;
             drop((request, body));
-            let turn = caller.place(&gateway.passing)?.await?;
+            let place = record.checked(caller.place(&gateway.passing))?;
+            let turn = record.checked(place.await)?;
             let path = match shape {
                 Shape::Chat => "/v1/chat/completions",
                 Shape::Text => "/v1/completions",
@@ -292,11 +296,12 @@ async fn converse(
             return Ok(response);
         }
     };
-    let conversation = Conversation::new(policy, model, &request, caller.largest())?;
+    let conversation = Conversation::new(policy, model, &request, caller.largest());
+    let conversation = record.checked(conversation)?;
     let (stream, usage) = (request.stream, request.include_usage);
     drop((request, body));
     let envelope = Envelope::new(shape, &caller.id, &policy.name);
-    let place = caller.place(&gateway.queue)?;
+    let place = record.checked(caller.place(&gateway.queue))?;
     if stream {
         let id = caller.id;
         let mut response = spoken_stream(
@@ -312,15 +317,15 @@ async fn converse(
         head::unsearched(response.headers_mut(), None, note);
         return Ok(response);
     }
-    let turn = place.await?;
+    let turn = record.checked(place.await)?;
     let replies = apart(move || async move {
         let _turn = turn;
         conversation.replies().await
     });
-    let replies = replies
-        .await
-        .map_err(|panicked| broke(&caller.id, &panicked))?;
-    let choices = replies.map_err(|error| ApiError::model(&error, gateway.models.blame));
+    let replies = replies.await;
+    let replies = replies.map_err(|panicked| broke(&caller.id, &panicked));
+    let replies = record.checked(replies)?;
+    let choices = replies.map_err(|error| ApiError::model(&error, gateway.models().blame));
     record.ended(&choices);
     let choices = choices?;
     record.spoken(&choices);
@@ -341,11 +346,11 @@ fn spoken_stream(
     note: Option<&'static str>,
     mut record: Record,
 ) -> Response {
-    let blame = gateway.models.blame;
+    let blame = gateway.models().blame;
     sse::told(id, move |teller| async move {
         let turn = match place.await {
             Ok(turn) => turn,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(record.checked(Err(error))),
         };
         apart(move || async move {
             let _turn = turn;
@@ -368,16 +373,18 @@ fn spoken_stream(
 
 async fn searched(
     gateway: Arc<Gateway>,
+    models: Arc<Models>,
     caller: Caller,
     ask: SearchAsk,
     mut record: Record,
 ) -> Result<Response, ApiError> {
-    let turn = caller.place(&gateway.queue)?.await?;
+    let place = record.checked(caller.place(&gateway.queue))?;
+    let turn = record.checked(place.await)?;
     let envelope = Envelope::new(Shape::Chat, &caller.id, &ask.policy);
     let trace = caller.trace;
     let found = apart(move || async move {
         let _turn = turn;
-        search::run(&gateway.models, &ask, &deaf, &trace).await
+        search::run(&models, &ask, &deaf, &trace).await
     });
     let found = found.await.map_err(|panicked| broke(&caller.id, &panicked));
     let found = found.flatten();
@@ -393,23 +400,24 @@ async fn searched(
 /// Progress, then the answer as ordinary deltas.
 fn searched_stream(
     gateway: Arc<Gateway>,
+    models: Arc<Models>,
     caller: Caller,
     ask: SearchAsk,
     usage: bool,
     mut record: Record,
 ) -> Result<Response, ApiError> {
-    let place = caller.place(&gateway.queue)?;
+    let place = record.checked(caller.place(&gateway.queue))?;
     let envelope = Envelope::new(Shape::Chat, &caller.id, &ask.policy);
     let mut begun = HeaderMap::new();
     head::begun(&mut begun, &ask);
     let told = sse::told(caller.id, move |teller| async move {
         let turn = match place.await {
             Ok(turn) => turn,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(record.checked(Err(error))),
         };
         apart(move || async move {
             let _turn = turn;
-            let told = tell_search(&gateway, &ask, &envelope, &teller, usage, &record).await;
+            let told = tell_search(&models, &ask, &envelope, &teller, usage, &record).await;
             record.ended(&told);
             told
         })
@@ -419,7 +427,7 @@ fn searched_stream(
 }
 
 async fn tell_search(
-    gateway: &Gateway,
+    models: &Models,
     ask: &SearchAsk,
     envelope: &Envelope,
     teller: &Teller,
@@ -437,7 +445,7 @@ async fn tell_search(
         }
         _ => {}
     };
-    let found = search::run(&gateway.models, ask, &listener, record.trace()).await?;
+    let found = search::run(models, ask, &listener, record.trace()).await?;
     metrics::searched(&found.report);
     record.searched(&found.report);
     if ask.trace {

@@ -16,6 +16,7 @@ pub mod fuzzing;
 mod handlers;
 mod head;
 mod listing;
+mod live;
 mod metrics;
 mod models;
 mod observe;

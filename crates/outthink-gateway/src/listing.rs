@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 
 use crate::ask::no_policy;
 use crate::error::ApiError;
+use crate::models::Models;
 use crate::serve::Gateway;
 
 /// Every name: each policy by itself, and with each method that it can be searched by.
-fn names(gateway: &Gateway) -> impl Iterator<Item = String> {
-    let verified = !gateway.models.verifiers.is_empty();
-    gateway.models.policies.iter().flat_map(move |policy| {
+fn names(models: &Models) -> impl Iterator<Item = String> {
+    let verified = !models.verifiers.is_empty();
+    models.policies.iter().flat_map(move |policy| {
         let name = &policy.name;
         let pair = Pair {
             steps: policy.steps,
@@ -26,10 +27,10 @@ fn names(gateway: &Gateway) -> impl Iterator<Item = String> {
     })
 }
 
-fn model(gateway: &Gateway, id: &str) -> Value {
+fn model(gateway: &Gateway, models: &Models, id: &str) -> Value {
     let mut model =
         json!({"id": id, "object": "model", "created": gateway.started, "owned_by": "outthink"});
-    let policy = gateway.models.policies.iter().find(|own| own.name == id);
+    let policy = models.policies.iter().find(|own| own.name == id);
     if let Some(profile) = policy.and_then(|own| own.profile.as_ref()) {
         model["outthink"] = json!({"profile": profile});
     }
@@ -37,22 +38,25 @@ fn model(gateway: &Gateway, id: &str) -> Value {
 }
 
 pub(crate) async fn list(State(gateway): State<Arc<Gateway>>) -> Response {
-    let models: Vec<Value> = names(&gateway).map(|name| model(&gateway, &name)).collect();
-    let policies = gateway.models.policies.iter().map(|policy| &policy.name);
-    let verifiers = gateway.models.verifiers.iter().map(|own| &own.name);
+    let models = gateway.models();
+    let named = names(&models).map(|name| model(&gateway, &models, &name));
+    let named: Vec<Value> = named.collect();
+    let policies = models.policies.iter().map(|policy| &policy.name);
+    let verifiers = models.verifiers.iter().map(|own| &own.name);
     let own = json!({
         "policies": policies.collect::<Vec<_>>(),
         "verifiers": verifiers.collect::<Vec<_>>(),
     });
-    axum::Json(json!({"object": "list", "data": models, "outthink": own})).into_response()
+    axum::Json(json!({"object": "list", "data": named, "outthink": own})).into_response()
 }
 
 pub(crate) async fn one(
     State(gateway): State<Arc<Gateway>>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    match names(&gateway).any(|name| name == id) {
-        true => Ok(axum::Json(model(&gateway, &id)).into_response()),
-        false => Err(no_policy(&id, &gateway.models)),
+    let models = gateway.models();
+    match names(&models).any(|name| name == id) {
+        true => Ok(axum::Json(model(&gateway, &models, &id)).into_response()),
+        false => Err(no_policy(&id, &models)),
     }
 }

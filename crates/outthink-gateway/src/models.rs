@@ -134,6 +134,7 @@ pub struct ServedVerifier {
 }
 
 /// All that is served; the first of each is the default.
+#[derive(Clone)]
 pub struct Models {
     /// At least one.
     pub policies: Vec<ServedPolicy>,

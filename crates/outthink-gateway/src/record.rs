@@ -95,6 +95,14 @@ impl Record {
         }
     }
 
+    /// A step on the way; if it failed, this is how the request ended.
+    pub(crate) fn checked<T>(&mut self, step: Result<T, ApiError>) -> Result<T, ApiError> {
+        if let Err(error) = &step {
+            self.error = Some(error.status().to_string());
+        }
+        step
+    }
+
     /// How it ended.
     pub(crate) fn ended<T>(&mut self, result: &Result<T, ApiError>) {
         self.error = result

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
+use outthink_strategy::Strategy;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -19,6 +20,7 @@ use crate::auth::Keys;
 use crate::door::Door;
 use crate::error::ApiError;
 use crate::handlers;
+use crate::live::Live;
 use crate::metrics;
 use crate::models::Models;
 use crate::observe::{identify, observe};
@@ -64,8 +66,8 @@ impl Default for Settings {
 
 /// The state of a server of searches.
 pub struct Gateway {
-    pub(crate) models: Models,
-    pub(crate) keys: Keys,
+    models: Live<Models>,
+    keys: Live<Keys>,
     pub(crate) settings: Settings,
     /// Whose turn it is to use the models here.
     pub(crate) queue: Arc<Queue>,
@@ -92,8 +94,8 @@ impl Gateway {
     ) -> Arc<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Arc::new(Self {
-            models,
-            keys,
+            models: Live::new(models),
+            keys: Live::new(keys),
             settings,
             queue: Queue::new(settings.searches.max(1), settings.waiting),
             passing: Queue::new(usize::MAX, settings.waiting),
@@ -101,6 +103,36 @@ impl Gateway {
             traces,
             started: now.map(|now| now.as_secs()).unwrap_or_default(),
         })
+    }
+}
+
+impl Gateway {
+    /// What is served now; a request that began with it ends with it.
+    pub(crate) fn models(&self) -> Arc<Models> {
+        self.models.get()
+    }
+
+    /// Lets in whoever holds one of these keys from now on; who is in already stays. No keys would let in everyone: then those in
+    /// force stay, and it is false.
+    pub fn renew_keys(&self, keys: Keys) -> bool {
+        let some = !keys.keys.is_empty();
+        if some {
+            self.keys.set(keys);
+        }
+        some
+    }
+
+    /// Gives a policy another strategy, for requests from now on; false where no policy has this name. Whether the strategy fits
+    /// the models that are served, the caller knows.
+    pub fn renew_strategy(&self, policy: &str, strategy: Arc<Strategy>) -> bool {
+        let mut models = Models::clone(&self.models.get());
+        let served = models.policies.iter_mut().find(|own| own.name == policy);
+        let found = served.is_some();
+        if let Some(served) = served {
+            served.strategy = Some(strategy);
+            self.models.set(models);
+        }
+        found
     }
 }
 
@@ -150,12 +182,12 @@ pub async fn host(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    host_traced(routes, keys, settings, None, listener, shutdown).await
+    host_traced(routes, Live::new(keys), settings, None, listener, shutdown).await
 }
 
 async fn host_traced(
     routes: Routes,
-    keys: Keys,
+    keys: Live<Keys>,
     settings: Settings,
     traces: Option<Traces>,
     listener: TcpListener,

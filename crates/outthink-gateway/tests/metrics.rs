@@ -32,6 +32,8 @@ fn every_request_counts_its_tokens_and_its_time_under_names_that_clients_cannot_
     server.chat(&asked("small", "one two"));
     server.chat(&asked("far", "say 7"));
     assert_eq!(server.chat(&asked("majority:small", "broken")).0, 502);
+    let many = with(asked("small", "say 7"), "n", json!(100_000));
+    assert_eq!(server.chat(&many).0, 400);
     assert_eq!(server.chat(&asked("a-name-of-mine", "say 7")).0, 404);
     let old = json!({"model": "small", "prompt": "one two"}).to_string();
     server.send("POST /v1/completions HTTP/1.1", &old);
@@ -85,6 +87,8 @@ fn every_request_counts_its_tokens_and_its_time_under_names_that_clients_cannot_
         ("error_type", "502"),
     ];
     assert_eq!(requests(&failed), Some(1.0));
+    let refused = [("gen_ai_request_model", "small"), ("error_type", "400")];
+    assert_eq!(requests(&refused), Some(1.0));
     let last = ("le", "81.92");
     assert_eq!(
         value(

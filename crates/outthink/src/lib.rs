@@ -42,6 +42,7 @@ mod out;
 mod pools;
 mod prm_serve;
 mod probe;
+mod reload;
 mod report;
 mod score;
 mod serve;

@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
-use outthink_core::{ModelError, Policy, Stop, Until, Usage, draw_seed};
+use outthink_core::{AnyMethod, ModelError, Policy, Stop, Until, Usage, draw_seed};
 use outthink_engine::{DrawRequest, EmbeddedPolicy};
 use outthink_gateway::{
     Finish, Forward, Forwarded, Gateway, Keys, Models, Piece, ServedPolicy, ServedVerifier,
@@ -29,6 +29,7 @@ use crate::blame::blame;
 use crate::cli::{PolicyChoice, Serve, VerifierChoice};
 use crate::failure::Failure;
 use crate::models::{self, AnyPolicy};
+use crate::reload::{self, Renewal};
 use crate::solve::NO_VERIFIER;
 use crate::strategy::{self, Named};
 use crate::wiring::{self, LoadedPolicy};
@@ -38,10 +39,11 @@ const PIECE: usize = 8;
 
 pub(crate) fn run(arguments: &Serve) -> Result<(), Failure> {
     let address = arguments.listen;
+    let before = reload::Texts::of(arguments);
     let keys = keys(arguments.keys.as_deref(), address)?;
     let traces = Traces::from_variables(|name| std::env::var(name).ok());
     let traces = traces.map_err(Failure::input)?;
-    let models = load(arguments)?;
+    let (models, fitted) = load(arguments)?;
     log();
     let settings = Settings {
         searches: arguments.searches.get(),
@@ -67,7 +69,11 @@ pub(crate) fn run(arguments: &Serve) -> Result<(), Failure> {
         }
         println!("http://{address}/  (the console; an OpenAI client takes http://{address}/v1)");
         let gateway = Gateway::traced(models, keys, settings, traces);
+        let looking = tokio::spawn(reload::watch(reload::files(
+            arguments, before, fitted, &gateway,
+        )));
         outthink_gateway::serve(gateway, listener, asked_to_stop()?).await?;
+        looking.abort();
         Ok::<(), anyhow::Error>(())
     });
     // What is still at work then is waited for no longer.
@@ -122,14 +128,17 @@ pub(crate) fn asked_to_stop() -> Result<impl Future<Output = ()>, std::io::Error
 }
 
 /// The models that are named, or else the embedded family; a strategy's file brings its own.
-fn load(arguments: &Serve) -> Result<Models, Failure> {
+fn load(arguments: &Serve) -> Result<(Models, Option<Renewal>), Failure> {
     let strategy = arguments
         .strategy
         .as_deref()
         .map(Named::parse)
         .transpose()?;
     let builtin = match strategy {
-        Some(named @ Named::File(_)) => return fitted(arguments, named),
+        Some(named @ Named::File(_)) => {
+            let (models, renewal) = fitted(arguments, named)?;
+            return Ok((models, Some(renewal)));
+        }
         Some(Named::Builtin(builtin)) => Some(builtin),
         None => None,
     };
@@ -174,13 +183,14 @@ fn load(arguments: &Serve) -> Result<Models, Failure> {
             ..policy(own, &name)
         });
     }
-    Ok(Models {
+    let models = Models {
         policies,
         verifiers,
         answers: Arc::new(arguments.domain.get()),
         blame,
         markup: tree_page::markup,
-    })
+    };
+    Ok((models, None))
 }
 
 /// The verifier that is named; or those of the embedded family, if all that is served is of one. No other policy is judged by
@@ -242,7 +252,15 @@ fn verifiers(
 }
 
 /// A fitted strategy with its policy and its verifiers.
-fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
+fn fitted(arguments: &Serve, named: Named) -> Result<(Models, Renewal), Failure> {
+    let asked = match &named {
+        Named::File(file) => file
+            .verifiers()
+            .iter()
+            .map(|own| own.name.clone())
+            .collect(),
+        Named::Builtin(_) => Vec::new(),
+    };
     let loaded = wiring::load_policy(&named.policy(&arguments.policy)?)?;
     let tables = named.verifiers(&loaded.model, &arguments.verifier, None)?;
     let own = [Beside::from(&loaded)];
@@ -252,6 +270,18 @@ fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
     let info = loaded.info.clone();
     let strategy = named.with(&info, &infos)?;
     strategy::fits(&strategy, &loaded)?;
+    let methods = AnyMethod::all()
+        .into_iter()
+        .map(|method| (method.name(), loaded.model.takes(method)));
+    let renewal = Renewal {
+        policy: info.clone(),
+        verifiers: infos.into_iter().cloned().collect(),
+        named: asked,
+        methods: methods
+            .filter(|(_, taken)| taken.is_ok())
+            .map(|(name, _)| name)
+            .collect(),
+    };
     let mut policy = policy(loaded, &info.name);
     policy.strategy = Some(Arc::new(strategy));
     let served = |own: VerifierModel| ServedVerifier {
@@ -259,13 +289,14 @@ fn fitted(arguments: &Serve, named: Named) -> Result<Models, Failure> {
         model: own.model,
         cost: own.info.cost,
     };
-    Ok(Models {
+    let models = Models {
         policies: vec![policy],
         verifiers: read.into_iter().map(served).collect(),
         answers: Arc::new(arguments.domain.get()),
         blame,
         markup: tree_page::markup,
-    })
+    };
+    Ok((models, renewal))
 }
 
 fn policy(loaded: LoadedPolicy, name: &str) -> ServedPolicy {
