@@ -1,7 +1,7 @@
 //! What `import outthink` loads: the library behind Python's objects, and the command line as a function.
 //!
-//! Rust works without Python's lock and takes it only where an object of the caller's is called ([`call`]). A search runs on the
-//! thread that asked for it ([`wait`]), so that a policy in Python runs where its caller does, and Ctrl-C ends it. What Python shows
+//! Rust works without Python's lock and takes it only where an object of the caller's is called (`call`). A search runs on the
+//! thread that asked for it (`wait`), so that a policy in Python runs where its caller does, and Ctrl-C ends it. What Python shows
 //! of this, with its documentation, is in `python/outthink`.
 
 mod answers;
