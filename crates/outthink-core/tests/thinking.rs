@@ -484,6 +484,35 @@ fn a_halt_keeps_what_is_done_and_drops_the_rest() {
     assert_eq!(tree.solutions()[0].stop, Stop::Answer);
 }
 
+/// Ends a step without a word, whatever it is asked.
+struct Mute(Thoughts);
+
+impl Policy for Mute {
+    fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
+        let nothing = Continuation {
+            steps: Vec::new(),
+            stop: Stop::Step,
+        };
+        let reply = |own: Extension| (vec![nothing.clone(); own.seeds.len()], Usage::default());
+        ready(Ok(requests.into_iter().map(reply).collect())).boxed()
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn who_says_nothing_in_a_thought_is_not_asked_for_ever() {
+    let thoughts = Thoughts {
+        opened: true,
+        thinking: "cap:8".parse().unwrap(),
+        ..Thoughts::marked(false, None, "\n\n")
+    };
+    let tree = run(&Mute(thoughts), BEAM, 4, Limits::default());
+    assert!(texts(&tree).is_empty());
+}
+
 #[test]
 fn a_policy_that_takes_no_written_text_says_which_control_needs_it() {
     let mut policy = Thinks::new(true, counting(true)).under("cap:12");

@@ -250,6 +250,7 @@ impl Progress {
     ) {
         let Continuation { steps, stop } = piece;
         let drawn: usize = steps.iter().map(|step| step.tokens.len()).sum();
+        let silent = drawn == 0 && steps.iter().all(|step| step.text.is_empty());
         for step in steps {
             self.text.push_str(&step.text);
             self.add(step);
@@ -264,15 +265,19 @@ impl Progress {
             Stop::Length if self.tokens >= base.max_tokens => Some(Stop::Length),
             // A policy that draws less than it may has no room left, or nothing to say; or it was stopped.
             Stop::Length if drawn < asked.max_tokens && !halted => Some(Stop::Length),
-            Stop::Step if base.until == Until::Step => {
-                let over = match self.phase {
-                    Phase::Answering => true,
-                    _ => thoughts.place(&self.text) == Place::Answer,
-                };
-                over.then_some(Stop::Step)
-            }
+            Stop::Step if base.until == Until::Step && self.is_over(thoughts) => Some(Stop::Step),
+            // Who says nothing would be asked the same for ever.
+            Stop::Step if silent && !halted => Some(Stop::Length),
             Stop::Step | Stop::Length => None,
         };
+    }
+
+    /// Has the thought ended, so that a step is one of the answer?
+    fn is_over(&self, thoughts: &Thoughts) -> bool {
+        match self.phase {
+            Phase::Answering => true,
+            _ => thoughts.place(&self.text) == Place::Answer,
+        }
     }
 
     /// Takes an answer that was asked for.
