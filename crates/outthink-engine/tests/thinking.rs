@@ -79,9 +79,15 @@ fn a_draw_in_pieces_is_the_draw_token_for_token() {
 }
 
 #[test]
-fn the_first_to_finish_are_the_shortest_of_the_samples_of_a_majority() {
-    let policy = policy("on");
-    let all = tree_of(&policy, MAJORITY);
+fn the_first_to_finish_are_the_shortest_of_the_samples_of_a_majority_closed_thoughts_too() {
+    // What is written when a thought is closed was not drawn: the random numbers go on where the draw was.
+    for (thinking, tokens) in [("on", 7), ("on", 40), ("cap:9", 40), ("cap:3", 64)] {
+        first_of(&policy(thinking), tokens);
+    }
+}
+
+fn first_of(policy: &EmbeddedPolicy, tokens_of_a_piece: usize) {
+    let all = tree_of(policy, MAJORITY);
     let ends = &all.nodes()[Tree::ROOT].led_to;
     let tokens = |steps: &[Arc<Step>]| -> Vec<u32> {
         let tokens = steps.iter().flat_map(|step| &step.tokens);
@@ -90,8 +96,9 @@ fn the_first_to_finish_are_the_shortest_of_the_samples_of_a_majority() {
     let mut samples: Vec<Vec<u32>> = ends.iter().map(|&end| tokens(&all.steps(end))).collect();
     samples.sort_by_key(Vec::len);
     for m in [1, 4] {
-        let method = format!("short-m-at-k:m={m}:tokens=7").parse().unwrap();
-        let first = tree_of(&policy, method);
+        let method = format!("short-m-at-k:m={m}:tokens={tokens_of_a_piece}");
+        let method = method.parse().unwrap();
+        let first = tree_of(policy, method);
         let solutions = first.solutions();
         let kept: Vec<Vec<u32>> = solutions.iter().map(|own| tokens(&own.steps)).collect();
         let mut shortest = samples[..m].to_vec();

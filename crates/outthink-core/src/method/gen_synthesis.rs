@@ -10,17 +10,8 @@
 //!
 //! Doubt: one last sample decides; recursive self-aggregation lets a population vote instead.
 
-use serde::{Deserialize, Serialize};
-
-use super::knockout::{Goes, Knockout, described, entrants};
-use super::population::{CHARACTERS, Population, checked_window};
-use super::{Allocator, AnyMethod, Method, Named, Parameters, Plan, Traits};
-
-/// With GenSelect's window.
-const USUAL: GenSynthesis = GenSynthesis {
-    window: 8,
-    characters: CHARACTERS,
-};
+use super::knockout::{ByKnockout, Goes, USUAL};
+use super::{AnyMethod, Named};
 
 const PROMPT: &str = r"{problem}
 
@@ -28,62 +19,15 @@ Here are {count} attempts at this problem. Some may be wrong, and none need be r
 
 {solutions}";
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct GenSynthesis {
-    window: usize,
-    characters: usize,
-}
-
 /// One solution written from many, layer by layer: `gen-synthesis:window=8:characters=8000`.
 pub const GEN_SYNTHESIS: AnyMethod = AnyMethod::new(&Named {
-    method: &USUAL,
+    method: &ByKnockout {
+        name: "gen-synthesis",
+        aliases: &["gensynthesis"],
+        title: "GenSynthesis",
+        prompt: PROMPT,
+        goes: Goes::Sample,
+        own: USUAL,
+    },
     written: "gen-synthesis",
 });
-
-impl Default for GenSynthesis {
-    fn default() -> Self {
-        USUAL
-    }
-}
-
-impl Method for GenSynthesis {
-    fn name(&self) -> &'static str {
-        GEN_SYNTHESIS.name()
-    }
-
-    fn aliases(&self) -> &'static [&'static str] {
-        &["gensynthesis"]
-    }
-
-    fn title(&self) -> &'static str {
-        "GenSynthesis"
-    }
-
-    fn traits(&self) -> Traits {
-        Traits {
-            prompts: true,
-            ..Traits::default()
-        }
-    }
-
-    fn parameters(&self) -> Parameters {
-        Parameters::of(self)
-    }
-
-    fn with(&self, parameters: &Parameters) -> Result<Box<dyn Method>, String> {
-        let own: Self = parameters.read()?;
-        checked_window(own.window, own.characters)?;
-        Ok(Box::new(own))
-    }
-
-    fn describe(&self, plan: &Plan) -> String {
-        described(plan, self.window)
-    }
-
-    fn start(&self, plan: &Plan, _: u64) -> Box<dyn Allocator> {
-        let first = entrants(plan.budget(), self.window);
-        let layers = Knockout::new(plan, self.window, PROMPT, Goes::Sample);
-        Box::new(Population::new(first, self.characters, layers))
-    }
-}

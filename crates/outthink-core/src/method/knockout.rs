@@ -1,8 +1,85 @@
 //! Rounds of a knock-out: the population is split into windows, and one of each goes on.
 
-use super::population::{Folding, Member, distinct, quoting};
-use super::{Plan, Question};
+use serde::{Deserialize, Serialize};
+
+use super::population::{
+    CHARACTERS, Folding, Member, Population, checked_window, distinct, quoting,
+};
+use super::{Allocator, Method, Parameters, Plan, Question, Traits};
 use crate::ExactAnswers;
+
+/// A method that is such a knock-out: what it is called, and what its windows are asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ByKnockout {
+    pub(super) name: &'static str,
+    pub(super) aliases: &'static [&'static str],
+    pub(super) title: &'static str,
+    pub(super) prompt: &'static str,
+    pub(super) goes: Goes,
+    pub(super) own: Windows,
+}
+
+/// The parameters of a knock-out.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Windows {
+    window: usize,
+    characters: usize,
+}
+
+/// With the window of optillm's GenSelect.
+pub(super) const USUAL: Windows = Windows {
+    window: 8,
+    characters: CHARACTERS,
+};
+
+impl Default for Windows {
+    fn default() -> Self {
+        USUAL
+    }
+}
+
+impl Method for ByKnockout {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        self.aliases
+    }
+
+    fn title(&self) -> &'static str {
+        self.title
+    }
+
+    fn traits(&self) -> Traits {
+        Traits {
+            prompts: true,
+            ..Traits::default()
+        }
+    }
+
+    fn parameters(&self) -> Parameters {
+        Parameters::of(&self.own)
+    }
+
+    fn with(&self, parameters: &Parameters) -> Result<Box<dyn Method>, String> {
+        let own: Windows = parameters.read()?;
+        checked_window(own.window, own.characters)?;
+        Ok(Box::new(Self { own, ..*self }))
+    }
+
+    fn describe(&self, plan: &Plan) -> String {
+        described(plan, self.own.window)
+    }
+
+    fn start(&self, plan: &Plan, _: u64) -> Box<dyn Allocator> {
+        let Windows { window, characters } = self.own;
+        let first = entrants(plan.budget(), window);
+        let knockout = Knockout::new(plan, window, self.prompt, self.goes);
+        Box::new(Population::new(first, characters, knockout))
+    }
+}
 
 /// What goes on from a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +91,7 @@ pub(super) enum Goes {
 }
 
 /// What each window is asked, until one solution is left.
-pub(super) struct Knockout {
+struct Knockout {
     window: usize,
     template: &'static str,
     goes: Goes,
@@ -24,7 +101,7 @@ pub(super) struct Knockout {
 }
 
 impl Knockout {
-    pub(super) fn new(plan: &Plan, window: usize, template: &'static str, goes: Goes) -> Self {
+    fn new(plan: &Plan, window: usize, template: &'static str, goes: Goes) -> Self {
         Self {
             window,
             template,
@@ -36,7 +113,7 @@ impl Knockout {
 }
 
 /// How a plan is spent, in words.
-pub(super) fn described(plan: &Plan, window: usize) -> String {
+fn described(plan: &Plan, window: usize) -> String {
     let first = entrants(plan.budget(), window);
     match samples(first, window) {
         0 => "1 solution".to_owned(),
@@ -48,7 +125,7 @@ pub(super) fn described(plan: &Plan, window: usize) -> String {
 }
 
 /// The most solutions whose knock-out the budget pays for too.
-pub(super) fn entrants(budget: usize, window: usize) -> usize {
+fn entrants(budget: usize, window: usize) -> usize {
     let fits = |&first: &usize| first + samples(first, window) <= budget;
     (1..=budget).rev().find(fits).unwrap_or(1)
 }

@@ -28,6 +28,10 @@ pub(super) struct Progress {
     /// Which request it belongs to.
     pub(super) request: usize,
     seed: u64,
+    /// Tokens that this draw had drawn before it was taken up again.
+    offset: usize,
+    /// The beginning of a paragraph that the steps of the request were cut off in.
+    carried: String,
     phase: Phase,
     /// What the control wants, until it is done.
     pending: Option<Move>,
@@ -46,8 +50,8 @@ pub(super) struct Progress {
     stop: Option<Stop>,
 }
 
-/// Who watches a thought, and what it wants that could not be done yet.
-pub(super) type Watcher = (Box<dyn Watch>, Option<Move>);
+/// Who watches a thought, or nobody any more, and what it wants that could not be done yet.
+pub(super) type Watcher = (Option<Box<dyn Watch>>, Option<Move>);
 
 /// Where a thought stands: its problem and a hash of all tokens so far.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -82,15 +86,22 @@ impl Progress {
         base: &Extension,
         thoughts: &Thoughts,
         (watch, pending): Watcher,
+        offset: usize,
     ) -> Self {
         let text: String = base.steps.iter().map(|step| step.text.as_str()).collect();
         let thinks = thoughts.place(&text) != Place::Answer;
         Self {
             request,
             seed,
-            phase: match thinks {
-                true => Phase::Watched(watch),
-                false => Phase::Answering,
+            offset,
+            carried: match base.steps.last() {
+                Some(last) if !thoughts.is_whole(&last.text) => last.text.clone(),
+                _ => String::new(),
+            },
+            phase: match (thinks, watch) {
+                (true, Some(watch)) => Phase::Watched(watch),
+                (true, None) => Phase::Left,
+                (false, _) => Phase::Answering,
             },
             pending,
             steps: Vec::new(),
@@ -134,14 +145,16 @@ impl Progress {
                 (_, Place::Undecided) => return self.piece(base, left.min(OPENING), base.until),
                 (Phase::Left | Phase::Answering, _) => return self.piece(base, left, base.until),
             };
+            let paragraph = match (self.steps.as_slice(), self.open) {
+                (_, true) | ([], _) => None,
+                ([rest], _) => Some(format!("{}{}", self.carried, rest.text)),
+                ([.., last], _) => Some(last.text.clone()),
+            };
             let wanted = match self.pending {
                 Some(wanted) => wanted,
                 None => watch.next(&Thought {
                     tokens: self.thought,
-                    paragraph: match self.open {
-                        true => None,
-                        false => self.steps.last().map(|step| step.text.as_str()),
-                    },
+                    paragraph: paragraph.as_deref(),
                     answer: self.answer.take().as_ref(),
                 }),
             };
@@ -165,7 +178,7 @@ impl Progress {
                         self.phase = Phase::Left;
                         continue;
                     }
-                    let dropped = usize::from(before_paragraph && !self.open);
+                    let dropped = usize::from(before_paragraph && self.can_drop());
                     let kept = self.steps.len().saturating_sub(dropped);
                     let mut steps = base.steps.clone();
                     steps.extend(self.steps[..kept].iter().cloned().map(Arc::new));
@@ -213,14 +226,19 @@ impl Progress {
             seeds: vec![self.seed],
             until,
             max_tokens,
-            offset: base.offset + self.drawn,
+            offset: self.offset + self.drawn,
             ..base.clone()
         }))
     }
 
+    /// Is the last paragraph whole, and all of it here? What was returned before cannot be dropped.
+    fn can_drop(&self) -> bool {
+        !self.open && (self.carried.is_empty() || self.steps.len() > 1)
+    }
+
     fn close(&mut self, close: Step, before_paragraph: bool) {
         if before_paragraph
-            && !self.open
+            && self.can_drop()
             && let Some(dropped) = self.steps.pop()
         {
             self.tokens -= dropped.tokens.len();
@@ -287,12 +305,26 @@ impl Progress {
 
     /// Who watches a thought that was cut off, and the steps that it was cut off after.
     pub(super) fn cut_off(&self, base: &Extension) -> Option<(Path, Watcher)> {
-        let Phase::Watched(watch) = &self.phase else {
-            return None;
+        let watch = match &self.phase {
+            Phase::Watched(watch) => Some(watch.again()),
+            Phase::Left => None,
+            Phase::Answering => return None,
         };
+        let cut = self.stop == Some(Stop::Length);
+        cut.then(|| (self.path(base), (watch, self.pending)))
+    }
+
+    /// How much was drawn of a draw that was cut off, where that is not what it has: a close is there and was not drawn, a
+    /// paragraph was drawn and is not there. Who takes it up again knows its seed.
+    pub(super) fn drawn(&self, base: &Extension) -> Option<((Path, u64), usize)> {
+        let drawn = self.offset + self.drawn;
+        let cut = self.stop == Some(Stop::Length) && drawn != base.offset + self.tokens;
+        cut.then(|| ((self.path(base), self.seed), drawn))
+    }
+
+    fn path(&self, base: &Extension) -> Path {
         let steps = base.steps.iter().map(Arc::as_ref).chain(&self.steps);
-        let path = Path::of(&base.problem, steps);
-        (self.stop == Some(Stop::Length)).then(|| (path, (watch.again(), self.pending)))
+        Path::of(&base.problem, steps)
     }
 
     /// The whole continuation; of one that was halted before it was done there is nothing.

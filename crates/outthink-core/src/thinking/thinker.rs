@@ -25,6 +25,8 @@ pub struct Thinker<P> {
     thoughts: Thoughts,
     /// Who watches the thoughts that were cut off, where these stand.
     cut_off: Mutex<HashMap<Path, Watcher>>,
+    /// How much was drawn of draws that were cut off, where it is not what they have.
+    drawn: Mutex<HashMap<(Path, u64), usize>>,
 }
 
 /// Most of these: a thought that is never taken up again is forgotten.
@@ -45,6 +47,7 @@ impl<P: Policy> Thinker<P> {
             policy,
             thoughts,
             cut_off: Mutex::default(),
+            drawn: Mutex::default(),
         }
     }
 
@@ -81,8 +84,9 @@ impl<P: Policy> Thinker<P> {
                 return self.ask(requests, halt).await;
             };
             for &seed in &base.seeds {
-                let watch = (watch.again(), pending);
-                draws.push(Progress::new(request, seed, base, thoughts, watch));
+                let watch = (watch.as_ref().map(|own| own.again()), pending);
+                let offset = self.offset(base, seed);
+                draws.push(Progress::new(request, seed, base, thoughts, watch, offset));
             }
         }
         let mut rounds = Rounds {
@@ -117,6 +121,13 @@ impl<P: Policy> Thinker<P> {
                 }
                 cut_off.insert(path, watcher);
             }
+            if let Some((draw, tokens)) = draw.drawn(&requests[request]) {
+                let mut drawn = locked(&self.drawn);
+                if drawn.len() == MOST_CUT_OFF {
+                    drawn.clear();
+                }
+                drawn.insert(draw, tokens);
+            }
             let whole = draw.into_continuation(&requests[request], &thoughts.separator);
             replies[request].0.push(whole);
         }
@@ -128,8 +139,21 @@ impl<P: Policy> Thinker<P> {
         let known = locked(&self.cut_off);
         let steps = base.steps.iter().map(Arc::as_ref);
         match known.get(&Path::of(&base.problem, steps)) {
-            Some((watch, pending)) if !base.steps.is_empty() => Some((watch.again(), *pending)),
-            _ => Some((self.thoughts.thinking.control().watch()?, None)),
+            Some((watch, pending)) if !base.steps.is_empty() => {
+                Some((watch.as_ref().map(|own| own.again()), *pending))
+            }
+            _ => Some((Some(self.thoughts.thinking.control().watch()?), None)),
+        }
+    }
+
+    /// How many tokens a draw has drawn before it is taken up again.
+    fn offset(&self, base: &Extension, seed: u64) -> usize {
+        let steps = base.steps.iter().map(Arc::as_ref);
+        let known = locked(&self.drawn);
+        let drawn = known.get(&(Path::of(&base.problem, steps), seed));
+        match base.offset {
+            0 => 0,
+            offset => drawn.copied().unwrap_or(offset),
         }
     }
 

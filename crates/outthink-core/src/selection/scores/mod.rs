@@ -11,6 +11,7 @@ mod min;
 mod product;
 mod short;
 mod tail;
+mod windowed;
 
 pub(crate) use confidence::windows;
 
