@@ -255,6 +255,30 @@ fn a_cap_closes_the_thought_after_its_tokens_and_the_model_answers() {
 }
 
 #[test]
+fn a_draw_that_goes_on_after_its_close_takes_the_next_random_number() {
+    let policy = Thinks::new(true, counting(true)).under("cap:10");
+    let method = "short-m-at-k:m=4:tokens=44".parse().unwrap();
+    run(&policy, method, 4, LIMITS);
+    let written = "\n</think>\n\n**Final Answer**\n\n".len();
+    let calls = policy.calls.lock().unwrap();
+    let later: Vec<&Extension> = calls
+        .iter()
+        .flatten()
+        .filter(|own| own.offset > 0)
+        .collect();
+    // The second piece of the first round, and what the second round begins with.
+    assert!(later.iter().any(|own| path_of(&own.steps).len() >= 44));
+    for own in later {
+        let length = path_of(&own.steps).len();
+        assert_eq!(
+            own.offset,
+            length - written,
+            "what was written was not drawn"
+        );
+    }
+}
+
+#[test]
 fn skipping_writes_a_thought_before_anything_is_drawn() {
     for (opened, begins) in [(true, "Okay, I"), (false, "<think>\nOkay, I")] {
         let policy = Thinks::new(opened, counting(opened)).under("skip");
