@@ -23,27 +23,34 @@ struct State {
     most: u64,
     /// Will nobody stop it before so many are drawn?
     only_by_tokens: bool,
+    /// Stops this one too, and hears of its tokens.
+    parent: Option<Halt>,
 }
 
 impl Default for Halt {
     /// Only when told.
     fn default() -> Self {
-        Self::new(u64::MAX, false)
+        Self::new(u64::MAX, false, None)
     }
 }
 
 impl Halt {
     /// After so many tokens and not before, unless the search itself is dropped.
     pub fn after(tokens: u64) -> Self {
-        Self::new(tokens, true)
+        Self::new(tokens, true, None)
     }
 
     /// When told, and in any case after so many tokens.
     pub fn when_told_or_after(tokens: u64) -> Self {
-        Self::new(tokens, false)
+        Self::new(tokens, false, None)
     }
 
-    fn new(most: u64, only_by_tokens: bool) -> Self {
+    /// One for a part of the draws, that may be told to stop before this one does.
+    pub fn child(&self) -> Self {
+        Self::new(u64::MAX, false, Some(self.clone()))
+    }
+
+    fn new(most: u64, only_by_tokens: bool, parent: Option<Self>) -> Self {
         let (sender, receiver) = oneshot::channel();
         Self(Arc::new(State {
             sender: Mutex::new(Some(sender)),
@@ -52,6 +59,7 @@ impl Halt {
             drawn: AtomicU64::new(0),
             most,
             only_by_tokens,
+            parent,
         }))
     }
 
@@ -67,7 +75,7 @@ impl Halt {
 
     /// Has it been stopped?
     pub fn is_stopped(&self) -> bool {
-        self.0.told.load(Ordering::Relaxed)
+        self.0.told.load(Ordering::Relaxed) || self.0.parent.as_ref().is_some_and(Self::is_stopped)
     }
 
     /// Tokens that are sure to be drawn before it stops; none where it may be told to stop at any time.
@@ -77,12 +85,20 @@ impl Halt {
     }
 
     /// Ends when it is stopped.
-    pub fn stopped(&self) -> impl Future<Output = ()> + Send + Unpin + use<> {
-        self.0.stopped.clone().map(|_| ())
+    pub fn stopped(&self) -> BoxFuture<'static, ()> {
+        let parent = self.0.parent.as_ref().map(Self::stopped);
+        let own = self.0.stopped.clone().map(|_| ());
+        match parent {
+            Some(parent) => select(own, parent).map(|_| ()).boxed(),
+            None => own.boxed(),
+        }
     }
 
     /// Hears of tokens as they are drawn, and stops where they are enough.
     pub fn drew(&self, tokens: u64) {
+        if let Some(parent) = &self.0.parent {
+            parent.drew(tokens);
+        }
         let drawn = self.0.drawn.fetch_add(tokens, Ordering::Relaxed);
         if drawn.saturating_add(tokens) >= self.0.most {
             self.stop();

@@ -1,7 +1,7 @@
 //! Many clients of a chat API at once, each asking again as soon as it is answered: `clients url=http://HOST:PORT [NAME=VALUE…]`.
 //!
 //! - `clients` (16), `seconds` (10) after `warm` seconds (1) that are not counted
-//! - `model` (mock), `stream`: 1 for streams (0)
+//! - `model` (mock), `stream`: 1 for streams (0), `key`: an API key
 //! - `searches`: how many of the clients ask for a search (0), by `search` (majority:mock) with `budget` (4)
 //! - `watch`: a process whose memory and CPU time are told
 //!
@@ -183,13 +183,14 @@ async fn main() {
     let model = arguments.text("model").unwrap_or("mock".into());
     let search = arguments.text("search").unwrap_or("majority:mock".into());
     let budget = arguments.number("budget", 4);
+    let key = arguments.text("key");
     let watched = arguments.text("watch").map(|pid| pid.parse().unwrap());
     arguments.end();
 
     let messages = json!([{"role": "user", "content": "Evaluate $(4+3)\\cdot 6$."}]);
     let body = json!({"model": model, "messages": messages, "max_tokens": 64, "temperature": 1, "stream": stream});
     let question = |body: Value| Question {
-        bytes: wire::chat(&address, &body).into(),
+        bytes: wire::chat(&address, key.as_deref(), &body).into(),
         address: address.clone(),
         stream,
     };

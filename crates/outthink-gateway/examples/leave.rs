@@ -45,7 +45,7 @@ async fn main() {
         let body = json!({"model": model, "stream": number % 2 == 0, "outthink": {"budget": budget},
             "messages": [{"role": "user", "content": format!("Evaluate $({number}+17)\\cdot (23-{number})-5\\cdot 3$.")}]});
         let client = TcpStream::connect(address).await.unwrap();
-        wire::write(&client, &wire::chat(address, &body))
+        wire::write(&client, &wire::chat(address, None, &body))
             .await
             .unwrap();
         while searching(&watch, address).await == 0 {}

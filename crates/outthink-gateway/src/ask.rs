@@ -1,7 +1,9 @@
 //! What is to be done for a request: pass it on, or search, and how.
 
 use outthink_core::method::{COT, Traits};
-use outthink_core::{AnyMethod, Error, Finished, Pair, Plan, Sampling, Selection, Thinking};
+use outthink_core::{
+    AnyMethod, Error, Finished, Pair, Plan, Quorum, Sampling, Selection, Thinking,
+};
 use outthink_strategy::Strategy;
 
 use crate::error::{ApiError, quoted};
@@ -41,6 +43,8 @@ pub(crate) struct SearchAsk {
     pub unlike: bool,
     pub max_tokens_total: Option<u64>,
     pub max_seconds: Option<f64>,
+    /// How many samples of a round are waited for, and how long.
+    pub quorum: Option<Quorum>,
     pub seed: u64,
     pub trace: bool,
 }
@@ -146,9 +150,40 @@ pub(crate) fn decide(
         solution_tokens,
         max_tokens_total: options.max_tokens_total,
         max_seconds: options.max_seconds,
+        quorum: quorum(&options, models)?,
         seed: request.seed.unwrap_or_else(fresh_seed),
         trace: options.trace,
     })))
+}
+
+/// The server's quorum, with what the client says instead.
+fn quorum(options: &Options, models: &Models) -> Result<Option<Quorum>, ApiError> {
+    let Options {
+        min_samples,
+        round_seconds,
+        ..
+    } = *options;
+    if min_samples == Some(0) {
+        return Err(ApiError::invalid(
+            "min_samples",
+            "a round needs at least 1 sample",
+        ));
+    }
+    if round_seconds.is_some_and(|seconds| !(seconds > 0.0 && seconds <= 86_400.0)) {
+        return Err(ApiError::invalid(
+            "round_seconds",
+            "round_seconds is more than 0 and at most a day",
+        ));
+    }
+    let usual = models.quorum;
+    if usual.is_none() && min_samples.is_none() && round_seconds.is_none() {
+        return Ok(None);
+    }
+    let usual = usual.unwrap_or_default();
+    Ok(Some(Quorum {
+        least: min_samples.unwrap_or(usual.least),
+        seconds: round_seconds.or(usual.seconds),
+    }))
 }
 
 /// A seed where the client names none; it is told, so that the search can be made again. Of 32 bits, which every client's

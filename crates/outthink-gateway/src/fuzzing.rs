@@ -145,6 +145,7 @@ static MODELS: LazyLock<Models> = LazyLock::new(|| {
             cost: None,
         }],
         answers: Arc::new(ExactAnswers),
+        quorum: None,
         blame: |_| None,
         markup: str::to_owned,
     }

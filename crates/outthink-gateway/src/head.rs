@@ -9,6 +9,8 @@ use crate::search::Report;
 const METHOD: HeaderName = HeaderName::from_static("x-outthink-method");
 /// Solutions that were drawn.
 const SAMPLES: HeaderName = HeaderName::from_static("x-outthink-samples");
+/// Samples that a quorum did without.
+const LOST: HeaderName = HeaderName::from_static("x-outthink-lost");
 /// What ended the search.
 const STOPPED_BY: HeaderName = HeaderName::from_static("x-outthink-stopped-by");
 /// The calibrated chance that the answer is right, of a strategy that was fitted.
@@ -23,6 +25,9 @@ pub(crate) fn searched(head: &mut HeaderMap, report: &Report) {
         head.insert(METHOD, method);
     }
     head.insert(SAMPLES, HeaderValue::from(report.samples));
+    if let Some(lost) = report.lost {
+        head.insert(LOST, HeaderValue::from(lost));
+    }
     head.insert(STOPPED_BY, HeaderValue::from_static(report.stopped_by));
     let confidence = report.confidence.map(|chance| format!("{chance:.4}"));
     if let Some(Ok(chance)) = confidence.as_deref().map(HeaderValue::from_str) {
@@ -67,6 +72,7 @@ mod tests {
             votes: Vec::new(),
             samples: 12,
             seconds: 1.0,
+            lost: None,
             stopped_by: "max_seconds",
             note: None,
             usage: Spending::default(),

@@ -59,6 +59,9 @@ pub(crate) fn searched(report: &Report) {
     counter!("outthink_policy_tokens_total").increment(report.usage.policy.generated);
     counter!("outthink_policy_computed_tokens_total").increment(report.usage.policy.computed);
     counter!("outthink_verifier_tokens_total").increment(report.usage.verifier.computed);
+    if let Some(lost) = report.lost {
+        counter!("outthink_samples_lost_total").increment(lost);
+    }
     histogram!("outthink_search_seconds", "method" => report.method.clone()).record(report.seconds);
 }
 

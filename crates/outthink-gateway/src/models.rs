@@ -142,6 +142,8 @@ pub struct Models {
     pub verifiers: Vec<ServedVerifier>,
     /// How answers are found and compared.
     pub answers: Arc<dyn Domain + Send + Sync>,
+    /// How many samples of a round searches wait for, and how long, where the client says nothing; none waits for all.
+    pub quorum: Option<Quorum>,
     /// Which of the models' errors are the request's fault.
     pub blame: Blame,
     /// Sets a problem or a step as HTML for the console: whatever it returns is shown as it is, so it escapes what it does

@@ -81,6 +81,9 @@ impl Record {
         trace.say("outthink.plan", report.plan.as_str());
         trace.say("outthink.selection", report.selection.as_str());
         trace.say("outthink.samples", report.samples);
+        if let Some(lost) = report.lost {
+            trace.say("outthink.lost", lost);
+        }
         trace.say("outthink.stopped_by", report.stopped_by);
         if let Some(verifier) = &report.verifier {
             trace.say("outthink.verifier", verifier.as_str());

@@ -76,6 +76,9 @@ pub(crate) struct Options {
     #[serde(default, deserialize_with = "whole")]
     pub max_tokens_total: Option<u64>,
     pub max_seconds: Option<f64>,
+    #[serde(default, deserialize_with = "whole")]
+    pub min_samples: Option<usize>,
+    pub round_seconds: Option<f64>,
     #[serde(default, deserialize_with = "flag")]
     pub trace: bool,
 }

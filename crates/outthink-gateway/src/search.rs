@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use outthink_core::{
-    Ballot, Capped, CountedVerifier, Domain, Error, Halt, Plan, Policy, Problem, Scoring,
-    Selection, Solution, Spending, Stop, Tree, Usage, Verifier, search,
+    Ballot, Capped, CountedVerifier, Domain, Error, Halt, Plan, Policy, Problem, QuorumPolicy,
+    Scoring, Selection, Solution, Spending, Stop, Tree, Usage, Verifier, search,
 };
 use outthink_strategy::SolveContext;
 use serde::Serialize;
@@ -50,6 +50,9 @@ pub(crate) struct Report {
     pub votes: Vec<Vote>,
     /// Solutions drawn, complete or cut off; what a cap left undrawn is none.
     pub samples: usize,
+    /// Samples that were late or failed, where a quorum of a round was enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
     pub seconds: f64,
     /// What ended it: its own end, or a cap.
     pub stopped_by: &'static str,
@@ -110,8 +113,15 @@ pub(crate) async fn run(
         .policy(Some(&ask.policy))
         .ok_or_else(|| ApiError::no_model("the policy is gone"))?;
     let watch = Watch::new(listener, trace);
+    let controlled = Controlled::new(&*policy.model, ask.thinking);
+    let quorum = ask
+        .quorum
+        .map(|quorum| QuorumPolicy::new(controlled.policy(), quorum));
     let watched = WatchedPolicy {
-        policy: Controlled::new(&*policy.model, ask.thinking),
+        policy: match &quorum {
+            Some(quorum) => quorum,
+            None => controlled.policy(),
+        },
         name: &policy.name,
         watch: &watch,
     };
@@ -192,6 +202,7 @@ pub(crate) async fn run(
             agreement,
             votes,
             samples,
+            lost: quorum.as_ref().map(QuorumPolicy::lost),
             seconds: start.elapsed().as_secs_f64(),
             stopped_by,
             note,

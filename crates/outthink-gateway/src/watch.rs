@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::{BoxFuture, FutureExt};
 use outthink_core::{
     Continuation, CountedPolicy, CountedVerifier, Extension, Halt, Judgement, ModelError, Policy,
-    Prefix, Reply, Step, Stop, Thinker, Thinking, Usage, Verifier, traced,
+    Prefix, Problem, Reply, Step, Stop, Thinker, Thinking, Thoughts, Usage, Verifier, traced,
 };
 use serde::Serialize;
 
@@ -128,7 +128,7 @@ impl<'a> Controlled<'a> {
         }
     }
 
-    fn policy(&self) -> &dyn Policy {
+    pub(crate) fn policy(&self) -> &dyn Policy {
         match self {
             Self::Plain(policy) => policy,
             Self::Thinking(policy) => policy,
@@ -138,7 +138,7 @@ impl<'a> Controlled<'a> {
 
 /// Tells of what a policy draws, and counts what that costs the search.
 pub(crate) struct WatchedPolicy<'a> {
-    pub policy: Controlled<'a>,
+    pub policy: &'a dyn Policy,
     /// What the policy is called on a trace.
     pub name: &'a str,
     pub watch: &'a Watch<'a>,
@@ -147,7 +147,7 @@ pub(crate) struct WatchedPolicy<'a> {
 impl Policy for WatchedPolicy<'_> {
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
         let (parents, call) = self.growing(&requests);
-        self.told(parents, call, self.policy.policy().extend(requests))
+        self.told(parents, call, self.policy.extend(requests))
             .boxed()
     }
 
@@ -157,8 +157,20 @@ impl Policy for WatchedPolicy<'_> {
         halt: &'a Halt,
     ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
         let (parents, call) = self.growing(&requests);
-        let drawing = self.policy.policy().extend_until(requests, halt);
+        let drawing = self.policy.extend_until(requests, halt);
         self.told(parents, call, drawing).boxed()
+    }
+
+    fn written<'a>(
+        &'a self,
+        problem: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        self.policy.written(problem, text)
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        self.policy.thoughts()
     }
 }
 

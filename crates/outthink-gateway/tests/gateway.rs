@@ -128,7 +128,7 @@ fn what_cannot_be_done_is_refused_with_what_can() {
     400 unknown verifier `jury` (one of judge, none)
     400 beam needs a verifier, and none is served or named
     400 unknown selection `best` (majority, or SCORE-VOTE, the score one of min, last, mean, product, certainty, likelihood, group, tail, bottom, short and the vote one of max, vote, mob, pessimistic, softmax, borda, filtered, top)
-    400 `outthink`: unknown field `beams`, expected one of `method`, `budget`, `width`, `verifier`, `selection`, `thinking`, `max_tokens_total`, `max_seconds`, `trace` at line 1 column 8
+    400 `outthink`: unknown field `beams`, expected one of `method`, `budget`, `width`, `verifier`, `selection`, `thinking`, `max_tokens_total`, `max_seconds`, `min_samples`, `round_seconds`, `trace` at line 1 column 8
     400 a search does not support `logprobs`; it takes model, messages, stream, stream_options, temperature, top_p, top_k, min_p, max_tokens, seed, reasoning_effort and outthink
     400 a search gives one answer: n is 1; the budget says how many are drawn
     400 temperature lies between 0 and 10
@@ -254,6 +254,50 @@ fn a_cap_ends_a_search_and_it_still_answers() {
         server.chat(&body).1["outthink"]["stopped_by"],
         "max_tokens_total"
     );
+}
+
+#[test]
+fn a_quorum_of_a_round_is_enough_and_the_reply_counts_what_was_lost() {
+    let server = Server::open();
+    let chat = |content: &str, options: Value| {
+        let asked = with(asked("majority:small", content), "seed", json!(1));
+        server.chat(&with(asked, "outthink", options))
+    };
+    let told = |options: Value| {
+        let (status, reply) = chat("slow 5", options);
+        assert_eq!(status, 200, "{reply}");
+        assert_eq!(
+            (
+                &reply["outthink"]["answer"],
+                &reply["outthink"]["stopped_by"]
+            ),
+            (&json!("5"), &json!("end"))
+        );
+        let lost = reply["outthink"]["lost"].as_u64().unwrap();
+        assert_eq!(lost + reply["outthink"]["samples"].as_u64().unwrap(), 32);
+        lost
+    };
+    // Three draws of four take a minute.
+    assert!(told(json!({"budget": 32, "round_seconds": 0.3})) > 8);
+    assert!(told(json!({"budget": 32, "round_seconds": 0.3, "min_samples": 2})) > 8);
+    // One broken server more than the quorum can spare is an error; no draw of these comes.
+    assert_eq!(
+        chat("broken", json!({"budget": 4, "min_samples": 2})).0,
+        502
+    );
+    // Nobody waits for more than there is.
+    let (_, reply) = chat("say 5", json!({"budget": 4, "min_samples": 1000}));
+    assert_eq!(reply["outthink"]["lost"], 0);
+    let (_, reply) = chat("say 5", json!({"budget": 4}));
+    assert!(reply["outthink"].get("lost").is_none(), "{reply}");
+    for wrong in [
+        json!({"min_samples": 0}),
+        json!({"min_samples": "many"}),
+        json!({"round_seconds": 0}),
+        json!({"round_seconds": 1e9}),
+    ] {
+        assert_eq!(chat("say 5", wrong.clone()).0, 400, "{wrong}");
+    }
 }
 
 #[test]

@@ -187,6 +187,7 @@ fn load(arguments: &Serve) -> Result<(Models, Option<Renewal>), Failure> {
         policies,
         verifiers,
         answers: Arc::new(arguments.domain.get()),
+        quorum: arguments.quorum.get(),
         blame,
         markup: tree_page::markup,
     };
@@ -293,6 +294,7 @@ fn fitted(arguments: &Serve, named: Named) -> Result<(Models, Renewal), Failure>
         policies: vec![policy],
         verifiers: read.into_iter().map(served).collect(),
         answers: Arc::new(arguments.domain.get()),
+        quorum: arguments.quorum.get(),
         blame,
         markup: tree_page::markup,
     };

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use outthink_core::{
-    AnyMethod, Chosen, CountedPolicy, CountedVerifier, Domain, Error, Limits, Pair, Plan, Problem,
-    Sampling, Selection, Solution, Spending, Verifier, search,
+    AnyMethod, Chosen, CountedPolicy, CountedVerifier, Domain, Error, Limits, Pair, Plan, Policy,
+    Problem, QuorumPolicy, Sampling, Selection, Solution, Spending, Thinker, Verifier, search,
 };
 use serde::Serialize;
 
@@ -119,13 +119,25 @@ fn one(arguments: &Solve) -> Result<ExitCode, Failure> {
         ..
     } = &prepared;
     let judge = verifier.as_ref().map(CountedVerifier::new);
+    let counted = CountedPolicy::new(policy);
+    let quorum = arguments.quorum.get();
+    let thinker = Thinker::of(&counted);
+    // A quorum is one of draws, not of the pieces of their thoughts.
+    let drawing: &dyn Policy = match &thinker {
+        Some(thinker) => thinker,
+        None => &counted,
+    };
+    let quorum = quorum.map(|quorum| QuorumPolicy::new(drawing, quorum));
     let tree = block_on(search(
         Arc::clone(&problem),
         plan,
         prepared.sampling,
         prepared.limits,
         arguments.seed,
-        &CountedPolicy::new(policy),
+        match &quorum {
+            Some(quorum) => quorum,
+            None => drawing,
+        },
         judge.as_ref().map(|judge| judge as &dyn Verifier),
     ))?;
     let domain = arguments.domain.get();

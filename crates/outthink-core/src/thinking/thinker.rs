@@ -23,6 +23,8 @@ use crate::{Extension, Halt, Limits, ModelError, Policy, Problem, Reply, Samplin
 pub struct Thinker<P> {
     policy: P,
     thoughts: Thoughts,
+    /// The same under no control: nobody is to control them twice.
+    free: Thoughts,
     /// Who watches the thoughts that were cut off, where these stand.
     cut_off: Mutex<HashMap<Path, Watcher>>,
     /// How much was drawn of draws that were cut off, where it is not what they have.
@@ -43,9 +45,14 @@ struct Unwritable {
 impl<P: Policy> Thinker<P> {
     /// Puts a policy under a control.
     pub fn new(policy: P, thoughts: Thoughts) -> Self {
+        let free = Thoughts {
+            thinking: Thinking::ON,
+            ..thoughts.clone()
+        };
         Self {
             policy,
             thoughts,
+            free,
             cut_off: Mutex::default(),
             drawn: Mutex::default(),
         }
@@ -347,5 +354,7 @@ impl<P: Policy> Policy for Thinker<P> {
         self.policy.written(problem, text)
     }
 
-    // Its thoughts are under their control already, so it names none: nobody is to control them twice.
+    fn thoughts(&self) -> Option<&Thoughts> {
+        Some(&self.free)
+    }
 }

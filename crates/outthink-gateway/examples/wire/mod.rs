@@ -79,10 +79,13 @@ pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// A chat request of HTTP/1.1.
-pub(crate) fn chat(host: &str, body: &serde_json::Value) -> Vec<u8> {
+pub(crate) fn chat(host: &str, key: Option<&str>, body: &serde_json::Value) -> Vec<u8> {
     let body = body.to_string();
+    let key = key.map_or(String::new(), |key| {
+        format!("authorization: Bearer {key}\r\n")
+    });
     format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n{key}content-length: {}\r\n\r\n{body}",
         body.len()
     )
     .into()

@@ -261,6 +261,7 @@ impl Server {
                 cost: None,
             }],
             answers: Arc::new(ExactAnswers),
+            quorum: None,
             blame,
             markup: |text| format!("<i>{text}</i>"),
         };

@@ -5,6 +5,7 @@ pub(crate) mod help;
 mod lab;
 mod model;
 mod probe;
+mod quorum;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -357,6 +358,8 @@ pub(crate) struct Solve {
     /// What the question is about: how answers are found and compared
     #[arg(long, help_heading = "Search", default_value = "maths")]
     pub(crate) domain: AnyDomain,
+    #[command(flatten)]
+    pub(crate) quorum: QuorumChoice,
     /// The right answer, to be told whether it was found
     #[arg(long, value_name = "ANSWER")]
     pub(crate) gold: Option<String>,
@@ -419,6 +422,8 @@ pub(crate) struct Serve {
     /// Maximum number of queued searches; further requests get HTTP 429
     #[arg(long, default_value_t = 256, value_name = "COUNT")]
     pub(crate) waiting: usize,
+    #[command(flatten)]
+    pub(crate) quorum: QuorumChoice,
 }
 
 #[derive(Debug, Subcommand)]
