@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use outthink_core::{Domain, Limits, ModelCost, ModelError, Policy, Sampling, Usage, Verifier};
+use outthink_core::{
+    Domain, Limits, ModelCost, ModelError, Policy, Quorum, Sampling, Usage, Verifier,
+};
 use outthink_strategy::Strategy;
 use serde::{Deserialize, Serialize};
 

@@ -23,6 +23,7 @@ pub(crate) use lab::{
 };
 pub(crate) use model::{PolicyChoice, VerifierChoice};
 pub(crate) use probe::{ProbeCommand, ProbeFit};
+pub(crate) use quorum::QuorumChoice;
 
 /// Make a small language model outthink a big one: spend computation at inference time where it buys the most
 #[derive(Debug, Parser)]
