@@ -30,7 +30,7 @@ def metric(pattern):
     return sum(map(float, found))
 
 
-SEARCH = {"model": "beam:micro-24k", "outthink": {"budget": 16}}
+SEARCH = {"model": "beam:micro-1.6m", "outthink": {"budget": 16}}
 status, head, body = whole(PROXIED, SEARCH, **{"x-request-id": "mine-1"})
 assert status == 200, (status, body)
 assert head["x-request-id"] == "mine-1" and head["x-outthink-method"].startswith("beam") and head["x-outthink-samples"] == "16", head
