@@ -97,7 +97,15 @@ class Gateway(BaseHTTPRequestHandler):
         pass
 
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, *_):
+        """A client that hung up."""
+
+
+server = Server(("127.0.0.1", 0), Gateway)
 print(f"http://127.0.0.1:{server.server_port}/v1", flush=True)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 sys.stdin.read()
