@@ -4,11 +4,14 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+use crate::live::Live;
 
 /// Why a file of keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,31 @@ pub enum KeyFileError {
         /// Why.
         reason: String,
     },
+}
+
+/// Keys that may be renewed while a server runs. Clones are one.
+#[derive(Clone)]
+pub struct LiveKeys(Live<Keys>);
+
+impl LiveKeys {
+    /// These keys, until others are in force.
+    pub fn new(keys: Keys) -> Self {
+        Self(Live::new(keys))
+    }
+
+    /// Lets in whoever holds one of these keys from now on; who is in already stays. No keys would let in everyone: then those in
+    /// force stay, and it is false.
+    pub fn renew(&self, keys: Keys) -> bool {
+        let some = !keys.keys.is_empty();
+        if some {
+            self.0.set(keys);
+        }
+        some
+    }
+
+    pub(crate) fn get(&self) -> Arc<Keys> {
+        self.0.get()
+    }
 }
 
 /// Who may ask, and how much: of searches, and of what is passed on to the models' servers.

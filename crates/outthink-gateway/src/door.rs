@@ -9,18 +9,17 @@ use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, Version};
 
-use crate::auth::{Key, Keys};
+use crate::auth::{Key, LiveKeys};
 use crate::error::{ApiError, quoted};
-use crate::live::Live;
 
 pub(crate) struct Door {
-    keys: Live<Keys>,
+    keys: LiveKeys,
     /// Where the server listens.
     here: IpAddr,
 }
 
 impl Door {
-    pub(crate) fn new(keys: Live<Keys>, here: IpAddr) -> Self {
+    pub(crate) fn new(keys: LiveKeys, here: IpAddr) -> Self {
         Self { keys, here }
     }
 
@@ -108,10 +107,14 @@ impl Door {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Keys;
 
     #[test]
     fn this_machine_goes_by_its_own_names_only() {
-        let door = Door::new(Live::new(Keys::default()), IpAddr::from([192, 168, 7, 7]));
+        let door = Door::new(
+            LiveKeys::new(Keys::default()),
+            IpAddr::from([192, 168, 7, 7]),
+        );
         let ours = [
             "localhost",
             "LOCALHOST:8321",

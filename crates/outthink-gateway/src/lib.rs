@@ -36,7 +36,7 @@ mod stop;
 mod traces;
 mod watch;
 
-pub use auth::{Key, KeyFileError, Keys};
+pub use auth::{Key, KeyFileError, Keys, LiveKeys};
 pub use body::read;
 pub use error::{ApiError, Blame, Fault};
 pub use models::{

@@ -47,7 +47,8 @@ pub(crate) async fn observe(
     let id = id(request.headers());
     let route = route(request.uri().path());
     let method = request.method().clone();
-    let traces = host.traces.as_ref().filter(|_| route.starts_with("/v1/"));
+    let works = route.starts_with("/v1/") || route == "/pooling";
+    let traces = host.traces.as_ref().filter(|_| works);
     let trace = Trace::begin(traces, request.headers(), route);
     trace.say("http.request.method", method.as_str());
     trace.say("outthink.request_id", id.as_str());

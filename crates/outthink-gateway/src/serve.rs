@@ -16,7 +16,7 @@ use outthink_strategy::Strategy;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::auth::Keys;
+use crate::auth::{Keys, LiveKeys};
 use crate::door::Door;
 use crate::error::ApiError;
 use crate::handlers;
@@ -67,7 +67,7 @@ impl Default for Settings {
 /// The state of a server of searches.
 pub struct Gateway {
     models: Live<Models>,
-    keys: Live<Keys>,
+    keys: LiveKeys,
     pub(crate) settings: Settings,
     /// Whose turn it is to use the models here.
     pub(crate) queue: Arc<Queue>,
@@ -95,7 +95,7 @@ impl Gateway {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Arc::new(Self {
             models: Live::new(models),
-            keys: Live::new(keys),
+            keys: LiveKeys::new(keys),
             settings,
             queue: Queue::new(settings.searches.max(1), settings.waiting),
             passing: Queue::new(usize::MAX, settings.waiting),
@@ -112,14 +112,9 @@ impl Gateway {
         self.models.get()
     }
 
-    /// Lets in whoever holds one of these keys from now on; who is in already stays. No keys would let in everyone: then those in
-    /// force stay, and it is false.
-    pub fn renew_keys(&self, keys: Keys) -> bool {
-        let some = !keys.keys.is_empty();
-        if some {
-            self.keys.set(keys);
-        }
-        some
+    /// Who may ask, to be renewed.
+    pub fn keys(&self) -> LiveKeys {
+        self.keys.clone()
     }
 
     /// Gives a policy another strategy, for requests from now on; false where no policy has this name. Whether the strategy fits
@@ -145,16 +140,9 @@ pub async fn serve(
     let (keys, settings) = (gateway.keys.clone(), gateway.settings);
     let gathering = tokio::spawn(metrics::gather(gateway.metrics.clone()));
     let traces = gateway.traces.clone();
-    let (stop, stopped) = oneshot::channel();
-    let sending = traces.clone().map(|own| tokio::spawn(own.send(stopped)));
     let routes = handlers::routes(gateway);
-    let served = host_traced(routes, keys, settings, traces, listener, shutdown).await;
+    let served = host(routes, keys, settings, traces, listener, shutdown).await;
     gathering.abort();
-    drop(stop);
-    if let Some(sending) = sending {
-        // It bounds its own time; how it ended is in the log.
-        let _ = sending.await;
-    }
     served
 }
 
@@ -174,20 +162,30 @@ pub(crate) struct Host {
 }
 
 /// Serves any routes as the gateway's are: keys, or requests of this machine only; bounds in time and size; an id and a line in the
-/// log for each request; an orderly end.
+/// log for each request, and a trace where there is a collector; an orderly end.
 pub async fn host(
     routes: Routes,
-    keys: Keys,
+    keys: LiveKeys,
     settings: Settings,
+    traces: Option<Traces>,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    host_traced(routes, Live::new(keys), settings, None, listener, shutdown).await
+    let (stop, stopped) = oneshot::channel();
+    let sending = traces.clone().map(|own| tokio::spawn(own.send(stopped)));
+    let served = take(routes, keys, settings, traces, listener, shutdown).await;
+    drop(stop);
+    if let Some(sending) = sending {
+        // It bounds its own time; how it ended is in the log.
+        let _ = sending.await;
+    }
+    served
 }
 
-async fn host_traced(
+/// Takes requests until `shutdown` resolves.
+async fn take(
     routes: Routes,
-    keys: Live<Keys>,
+    keys: LiveKeys,
     settings: Settings,
     traces: Option<Traces>,
     listener: TcpListener,

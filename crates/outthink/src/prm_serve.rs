@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use outthink_core::Usage;
 use outthink_engine::EmbeddedVerifier;
-use outthink_gateway::{ApiError, Keys, Routes, Settings};
+use outthink_gateway::{ApiError, LiveKeys, Routes, Settings, Traces};
 use outthink_prompt::Reward;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,7 +24,8 @@ use serde_json::{Value, json};
 use crate::cli::PrmServe;
 use crate::failure::Failure;
 use crate::models::{self, AnyVerifier};
-use crate::serve::{asked_to_stop, keys, log};
+use crate::reload;
+use crate::serve::{asked_to_stop, keys, log, traces};
 
 /// All solutions of a search may come in one body, as text or as tokens.
 fn settings() -> Settings {
@@ -40,7 +41,9 @@ struct Served {
 }
 
 pub(crate) fn run(arguments: &PrmServe) -> Result<(), Failure> {
-    let keys = keys(arguments.keys.as_deref(), arguments.listen)?;
+    let before = arguments.keys.as_deref().and_then(reload::text);
+    let keys = LiveKeys::new(keys(arguments.keys.as_deref(), arguments.listen)?);
+    let traces = traces()?;
     let Some(AnyVerifier::Model(verifier)) = models::verifier(&arguments.verifier)? else {
         return Err(Failure::Input(anyhow!(
             "prm-serve serves a model as it is; name one with --verifier"
@@ -55,12 +58,24 @@ pub(crate) fn run(arguments: &PrmServe) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let done = runtime.block_on(serve(served, keys, arguments.listen));
+    let done = runtime.block_on(async {
+        let file = arguments.keys.clone();
+        let files = file.map(|path| reload::keys(path, before, keys.clone()));
+        let looking = tokio::spawn(reload::watch(files.into_iter().collect()));
+        let done = serve(served, keys, traces, arguments.listen).await;
+        looking.abort();
+        done
+    });
     runtime.shutdown_background();
     done
 }
 
-async fn serve(served: Arc<Served>, keys: Keys, address: SocketAddr) -> Result<(), Failure> {
+async fn serve(
+    served: Arc<Served>,
+    keys: LiveKeys,
+    traces: Option<Traces>,
+    address: SocketAddr,
+) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}"))?;
@@ -76,7 +91,7 @@ async fn serve(served: Arc<Served>, keys: Keys, address: SocketAddr) -> Result<(
         guarded,
     };
     let stop = asked_to_stop()?;
-    Ok(outthink_gateway::host(routes, keys, settings(), listener, stop).await?)
+    Ok(outthink_gateway::host(routes, keys, settings(), traces, listener, stop).await?)
 }
 
 async fn version() -> Json<Value> {

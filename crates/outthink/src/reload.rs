@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use outthink_gateway::{Gateway, Keys};
+use outthink_gateway::{Gateway, Keys, LiveKeys};
 use outthink_lab::ModelInfo;
 use outthink_strategy::Strategy;
 
@@ -17,9 +17,6 @@ use crate::strategy::Named;
 
 /// Between two looks at a file. Secrets and ConfigMaps of Kubernetes arrive as other links, so it is read, and not watched.
 const LOOK: Duration = Duration::from_secs(5);
-
-/// Files that are looked at.
-pub(crate) struct Files(Vec<Watched>);
 
 /// What the files held before anything was loaded from them: what changes while models are loaded is not missed.
 pub(crate) struct Texts {
@@ -40,7 +37,7 @@ impl Texts {
 }
 
 /// A file and what becomes of its text.
-struct Watched {
+pub(crate) struct Watched {
     /// What it holds, for the log.
     what: &'static str,
     path: PathBuf,
@@ -55,19 +52,10 @@ pub(crate) fn files(
     before: Texts,
     fitted: Option<Renewal>,
     gateway: &Arc<Gateway>,
-) -> Files {
+) -> Vec<Watched> {
     let mut files = Vec::new();
     if let Some(path) = arguments.keys.clone() {
-        let (file, gateway) = (path.clone(), Arc::clone(gateway));
-        files.push(Watched {
-            what: "API keys",
-            path,
-            seen: before.keys,
-            renew: Box::new(move || {
-                gateway.renew_keys(Keys::read(&file).map_err(Failure::input)?);
-                Ok(())
-            }),
-        });
+        files.push(keys(path, before.keys, gateway.keys()));
     }
     if let (Some(renewal), Some(name)) = (fitted, &arguments.strategy) {
         let (name, gateway) = (name.clone(), Arc::clone(gateway));
@@ -82,7 +70,21 @@ pub(crate) fn files(
             }),
         });
     }
-    Files(files)
+    files
+}
+
+/// A file of API keys, which held this before it was read.
+pub(crate) fn keys(path: PathBuf, seen: Option<Vec<u8>>, live: LiveKeys) -> Watched {
+    let file = path.clone();
+    Watched {
+        what: "API keys",
+        path,
+        seen,
+        renew: Box::new(move || {
+            live.renew(Keys::read(&file).map_err(Failure::input)?);
+            Ok(())
+        }),
+    }
 }
 
 /// What a strategy's file must fit when it is read again: the models stay.
@@ -122,7 +124,7 @@ impl Renewal {
 }
 
 /// Looks at the files until it is dropped.
-pub(crate) async fn watch(Files(mut files): Files) {
+pub(crate) async fn watch(mut files: Vec<Watched>) {
     if files.is_empty() {
         return;
     }
@@ -151,7 +153,8 @@ pub(crate) async fn watch(Files(mut files): Files) {
     }
 }
 
-fn text(path: &Path) -> Option<Vec<u8>> {
+/// What a file holds, if it can be read.
+pub(crate) fn text(path: &Path) -> Option<Vec<u8>> {
     outthink_core::file::read(path).ok()
 }
 

@@ -41,8 +41,7 @@ pub(crate) fn run(arguments: &Serve) -> Result<(), Failure> {
     let address = arguments.listen;
     let before = reload::Texts::of(arguments);
     let keys = keys(arguments.keys.as_deref(), address)?;
-    let traces = Traces::from_variables(|name| std::env::var(name).ok());
-    let traces = traces.map_err(Failure::input)?;
+    let traces = traces()?;
     let (models, fitted) = load(arguments)?;
     log();
     let settings = Settings {
@@ -90,6 +89,11 @@ pub(crate) fn keys(file: Option<&Path>, address: SocketAddr) -> Result<Keys, Fai
             "{address} can be reached from outside, so it needs API keys: make some with `outthink keys add NAME --file keys.toml` and pass --keys keys.toml"
         ))),
     }
+}
+
+/// Where traces go, by the variables of OpenTelemetry.
+pub(crate) fn traces() -> Result<Option<Traces>, Failure> {
+    Traces::from_variables(|name| std::env::var(name).ok()).map_err(Failure::input)
 }
 
 /// The log goes to standard error: every request, or from the level on that `RUST_LOG` names.

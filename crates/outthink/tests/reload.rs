@@ -1,4 +1,4 @@
-//! Keys and strategies that change while `outthink serve` runs.
+//! Keys and strategies that change while a server runs.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -20,8 +20,12 @@ struct Served {
 
 impl Served {
     fn start(arguments: &[&str]) -> Self {
+        Self::of("serve", arguments)
+    }
+
+    fn of(command: &str, arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_outthink"))
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args([command, "--listen", "127.0.0.1:0"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -31,7 +35,7 @@ impl Served {
         let mut line = String::new();
         let out = process.stdout.take().unwrap();
         BufReader::new(out).read_line(&mut line).unwrap();
-        let address = line.trim_start_matches("http://").split('/').next();
+        let address = line.split("http://").nth(1).unwrap().split('/').next();
         let (tell, log) = channel();
         let errors = BufReader::new(process.stderr.take().unwrap());
         std::thread::spawn(move || {
@@ -83,6 +87,26 @@ impl Drop for Served {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+#[test]
+fn a_server_of_a_verifier_reads_its_keys_again_too() {
+    let folder = Folder::new("reload-prm");
+    let file = folder.file("keys.toml");
+    let add = |name: &str| {
+        let key = command::ok(&["keys", "add", name, "--file", &file], &folder);
+        key.trim().to_owned()
+    };
+    let first = add("first");
+    let served = Served::of(
+        "prm-serve",
+        &["--keys", &file, "--verifier", "micro-prm-short"],
+    );
+    assert_eq!((served.ask(&first), served.ask("ot-other")), (200, 401));
+    let second = add("second");
+    served.hang_up();
+    served.told("new API keys are in force");
+    assert_eq!((served.ask(&first), served.ask(&second)), (200, 200));
 }
 
 #[test]
