@@ -46,7 +46,9 @@ from ._native import (
 from ._register import domains, methods, register_domain, register_method, register_score, register_vote, selections
 from ._rows import Rows
 from ._solve import solve, solve_async
-from ._transformers import TransformersPolicy, transformers_policy
+from ._transformers import TransformersPolicy, TransformersVerifier, transformers_policy, transformers_verifier
+from ._trl import RewardVerifier, grade_reward, reward_verifier
+from ._vllm import VllmPolicy, vllm_policy
 
 __all__ = [
     "Accuracy",
@@ -63,6 +65,7 @@ __all__ = [
     "Pool",
     "Prefix",
     "Request",
+    "RewardVerifier",
     "Rows",
     "RunError",
     "Signals",
@@ -71,12 +74,15 @@ __all__ = [
     "Strategy",
     "Study",
     "TransformersPolicy",
+    "TransformersVerifier",
     "Tree",
     "Verdict",
+    "VllmPolicy",
     "__version__",
     "domains",
     "extract",
     "grade",
+    "grade_reward",
     "load_policy",
     "load_verifier",
     "methods",
@@ -85,8 +91,11 @@ __all__ = [
     "register_method",
     "register_score",
     "register_vote",
+    "reward_verifier",
     "selections",
     "solve",
     "solve_async",
     "transformers_policy",
+    "transformers_verifier",
+    "vllm_policy",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import _native
 from ._loop import in_thread
-from ._rows import Rows, dumps
+from ._rows import Rows, dumps, rows_of
 
 
 def problems(dataset: str, count: int | None = None) -> Rows:
@@ -118,14 +118,15 @@ def _printed(status: dict[str, Any]) -> None:
 class Strategy(_native.Strategy):
     """Chooses method, budget and verifier for each problem: a file that ``outthink tune`` wrote, or ``"paper"`` or ``"search-and-learn"``.
 
-    A file brings its models; ``policy`` and ``verifier`` name others in their place.
+    A file brings the models that it was fitted with; ``policy`` and ``verifier`` say where they are otherwise. A built-in one takes any, also
+    objects: what :func:`load_policy` and :func:`load_verifier` returned, or your own (``"paper"`` needs to know the policy's ``parameters``).
     """
 
-    def __new__(cls, name: str | os.PathLike[str], *, policy: str | None = None, verifier: str | None = None) -> Strategy:
+    def __new__(cls, name: str | os.PathLike[str], *, policy: Any = None, verifier: Any = None) -> Strategy:
         return super().__new__(cls, os.fspath(name), policy, verifier)
 
     @classmethod
-    def load(cls, name: str | os.PathLike[str], *, policy: str | None = None, verifier: str | None = None) -> Strategy:
+    def load(cls, name: str | os.PathLike[str], *, policy: Any = None, verifier: Any = None) -> Strategy:
         """The strategy of a file, or a built-in one by name."""
         return cls(name, policy=policy, verifier=verifier)
 
@@ -207,16 +208,32 @@ class Pool(_native.Pool):
         return cls(files, **options)
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Mapping[str, Any]], **options: Any) -> Pool:
-        """The samples of dicts: a row per sample (``problem``, ``gold``, ``steps`` or ``text``, ``rewards``), or per problem with ``samples``."""
-        text = "\n".join(dumps(_with_steps(row)) for row in rows)
-        return cls(text=text, **options)
+    def from_rows(cls, rows: Any, *, columns: Mapping[str, str] | None = None, **options: Any) -> Pool:
+        """The samples of rows in any form that :meth:`load` reads from a file, known by its columns:
+
+        - a row per sample: ``problem``, ``gold``, ``steps`` (a list) or ``text``, ``rewards`` (a float a step, or such lists by verifier);
+        - a row per problem: ``problem``, ``gold``, ``samples``; or as search-and-learn writes them ``problem``, ``answer``, ``completions``
+          (texts) and ``scores`` (a list of floats a completion);
+        - any others with a problem, an answer and what a model wrote, under the names that these usually have.
+
+        Args:
+            rows: Dicts, or what has rows of them: a ``datasets.Dataset``, a ``pyarrow.Table``, a ``pandas.DataFrame``.
+            columns: What columns are called that nothing here guesses, as ``{"problem": "frage"}``: our name, their name.
+            options: As for :meth:`load`.
+        """
+        theirs = {own: name for name, own in (columns or {}).items()}
+        known = ({theirs.get(name, name): own for name, own in row.items()} for row in rows_of(rows))
+        return cls(text="\n".join(dumps(_with_steps(row), lenient=True) for row in known), **options)
 
     @classmethod
     def from_pandas(cls, frame: Any, **options: Any) -> Pool:
-        """The same of a ``pandas.DataFrame``."""
-        rows = ({name: own for name, own in row.items() if not _is_missing(own)} for row in frame.to_dict("records"))
-        return cls.from_rows(rows, **options)
+        """:meth:`from_rows` of a ``pandas.DataFrame``; needs pandas."""
+        return cls.from_rows(frame, **options)
+
+    @classmethod
+    def from_arrow(cls, table: Any, **options: Any) -> Pool:
+        """:meth:`from_rows` of a ``pyarrow.Table``, or any table that Arrow can take over (polars, DuckDB); needs pyarrow."""
+        return cls.from_rows(table, **options)
 
     def accuracy(self, rule: str = "majority", n: int = 16, *, policy: str | None = None, verifier: str | None = None) -> Accuracy:
         """The share of problems that a rule answers right with ``n`` samples taken at random, with its 95 % interval.
@@ -248,14 +265,11 @@ class Pool(_native.Pool):
 def _with_steps(row: Mapping[str, Any]) -> dict[str, Any]:
     """A sample's text is its steps, as blank lines part them, and one list of rewards is its only verifier's."""
     own = dict(row)
-    if "samples" in own:
+    if "samples" in own or not ("steps" in own or isinstance(own.get("text"), str)):
         return own
-    if hasattr(own.get("rewards"), "__iter__") and not isinstance(own["rewards"], Mapping):
-        own["rewards"] = {own.get("verifier") or "": own["rewards"]}
-    if "text" in own and "steps" not in own:
-        own["steps"] = [step.strip() for step in str(own.pop("text")).split("\n\n") if step.strip()]
+    rewards = own.get("rewards")
+    if hasattr(rewards, "__iter__") and not isinstance(rewards, Mapping):
+        own["rewards"] = {own.get("verifier") or "": rewards}
+    if "steps" not in own:
+        own["steps"] = [step.strip() for step in own.pop("text").split("\n\n") if step.strip()]
     return own
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)

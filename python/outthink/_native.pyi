@@ -309,6 +309,61 @@ class LoadedVerifier:
         """Its size, where it is known."""
 
 @final
+class PolicyReader:
+    """How a policy that runs in Python is asked, and how its draws are cut into steps: as the embedded engine does with the checkpoint."""
+
+    def __new__(
+        cls, files: dict[str, Any], ends: list[int], context: int | None, system: str | None, thinking: str | None
+    ) -> Self: ...
+    @property
+    def profile(self) -> str:
+        """The name of the profile that it is asked by."""
+    @property
+    def separator(self) -> str:
+        """Text between two steps."""
+    @property
+    def ends(self) -> list[int]:
+        """Tokens that end an answer."""
+    @property
+    def size(self) -> int:
+        """How many tokens there are; what a model has beyond them is padding."""
+    def draws(self, request: Request) -> tuple[list[int], list[Draw]]:
+        """The token ids that a request goes on from, and a draw for each of its seeds."""
+
+@final
+class Draw:
+    """One draw, token by token."""
+
+    @property
+    def is_over(self) -> bool:
+        """Is nothing left to draw?"""
+    @property
+    def left(self) -> int:
+        """How many tokens it may still have."""
+    def random(self) -> float:
+        """The number in [0, 1) that the next token is to be drawn at."""
+    def push(self, token: int, logprob: float | None = None, entropy: float | None = None) -> None:
+        """Takes the next token; log-probability and entropy in nats, where they are known."""
+    def continuation(self) -> Continuation:
+        """What was drawn."""
+
+@final
+class VerifierReader:
+    """How solutions are laid out for a verifier that runs in Python, and what its numbers mean."""
+
+    def __new__(cls, files: dict[str, Any]) -> Self: ...
+    @property
+    def profile(self) -> str:
+        """The name of the profile that it is read by."""
+    @property
+    def reads(self) -> tuple[str, list[int]]:
+        """What is read at a token, and of which labels or tokens."""
+    def render(self, prefix: Prefix) -> tuple[list[int], list[tuple[int, int]]]:
+        """The token ids of a prefix, and for each step from which place to which (exclusive) it is read."""
+    def rewards(self, values: list[list[float]]) -> list[float]:
+        """A reward in [0, 1] a step, from the numbers that were read of each step's tokens."""
+
+@final
 class Cancel:
     def __new__(cls) -> Self: ...
     def cancel(self) -> None: ...
@@ -339,7 +394,7 @@ class Study:
         """How many units are ``done``, ``failed`` and ``open``."""
 
 class Strategy:
-    def __new__(cls, name: str, policy: str | None = None, verifier: str | None = None) -> Self: ...
+    def __new__(cls, name: str, policy: object | None = None, verifier: object | None = None) -> Self: ...
     @property
     def name(self) -> str:
         """As it was named."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from ._errors import InputError
 
 
 def _plain(value: Any) -> Any:
@@ -31,9 +34,46 @@ def _defined(value: Any) -> Any:
     return value
 
 
-def dumps(value: Any) -> str:
+def _written(value: Any) -> Any:
+    """The same of columns that nobody asked for: whatever else it is, as a text."""
+    try:
+        return _plain(value)
+    except TypeError:
+        return str(value)
+
+
+def dumps(value: Any, *, lenient: bool = False) -> str:
     """As JSON, which the Rust side reads."""
-    return json.dumps(_defined(value), default=_plain, allow_nan=False)
+    return json.dumps(_defined(value), default=_written if lenient else _plain, allow_nan=False)
+
+
+def rows_of(table: Any) -> Iterable[Mapping[str, Any]]:
+    """The rows of a table of any make, as dicts without what is missing.
+
+    >>> list(rows_of([{"n": 1, "text": None}]))
+    [{'n': 1}]
+    """
+    if isinstance(table, Mapping):
+        names = ", ".join(map(str, table))
+        raise InputError(f"rows are expected, and this is a mapping of {names}: take one of several splits or tables by its name")
+    if hasattr(table, "iloc"):  # pandas
+        rows: Iterable[Any] = table.to_dict("records")
+    elif hasattr(table, "to_pylist"):  # pyarrow
+        rows = table.to_pylist()
+    elif hasattr(table, "__arrow_c_stream__"):  # polars, DuckDB
+        import pyarrow
+
+        rows = pyarrow.table(table).to_pylist()
+    else:
+        rows = table
+    for row in rows:
+        if not isinstance(row, Mapping):
+            raise InputError(f"a row is a dict, not {type(row).__name__}")
+        yield {name: own for name, own in row.items() if not _is_missing(own)}
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value)
 
 
 def _cell(value: Any) -> str:

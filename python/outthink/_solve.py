@@ -45,8 +45,11 @@ def solve(
     domain: Any = None,
     temperature: float | None = None,
     top_p: float | None = None,
+    thinking: str | None = None,
     max_tokens: int | None = None,
     max_steps: int | None = None,
+    min_samples: int | None = None,
+    round_seconds: float | None = None,
     seed: int = 0,
     gold: str | None = None,
     id: str | None = None,
@@ -59,7 +62,7 @@ def solve(
         policy: A model's name (an embedded one, a folder, a .gguf file, a hub id, a server's address), what :func:`load_policy` returned,
             or an object with ``extend(requests)``. Usually micro-0.3m.
         verifier: A model's name, ``"none"``, what :func:`load_verifier` returned, or an object with ``score(prefixes)``. Usually the one of
-            the policy's family, and none for any other policy.
+            the policy's family, and none for any other policy. ``"generative:self"`` asks the policy itself.
         method: ``"beam"``, ``"dvts"``, ``"best-of-n"``, ``"majority"`` …, with parameters after a colon (``"rebase:temperature=0.2"``).
             Usually beam search; best-of-N where the policy only writes whole answers; majority without a verifier.
         budget: N: at most so many samples, or as many tokens in partial ones. Usually 16.
@@ -68,7 +71,12 @@ def solve(
         selection: ``"majority"``, or a score with a vote, as ``"last-vote"`` or ``"last-mob:m=4"``.
         domain: How answers are found and compared: a name (``"maths"``), or an object with ``extract(problem, solution)``.
         temperature, top_p: How tokens are drawn, from 0 to 100 and above 0 to 1. Usually as the policy's profile says.
+        thinking: How long a reasoning model that is named thinks before it answers: ``"on"``, ``"skip"``, ``"cap:tokens=512"``,
+            ``"dynasor:tokens=64:equal=3"`` or ``"deer:confidence=0.95"``. Usually as its profile says.
         max_tokens, max_steps: Where a solution ends at the latest. Usually as the profile says; 40 steps.
+        min_samples, round_seconds: A round goes on without samples that fail, or are late by so many seconds, as long as so many are there
+            (1 where only the seconds are given). Which ones are late depends on time. Each sample is then asked for by itself, which
+            suits servers. Usually all are waited for.
         seed: The same seed gives the same search.
         gold: The right answer, so that ``outcome.correct`` tells whether it was found.
         id: The problem's name, which seeds depend on. Usually its text.
@@ -108,7 +116,10 @@ async def solve_async(problem: str, **options: Any) -> _native.Outcome:
     return await in_thread(search, _native.Cancel())
 
 
-_NAMES = ("id", "method", "budget", "width", "finished", "selection", "temperature", "top_p", "max_tokens", "max_steps", "seed", "gold")
+_NAMES = (
+    "id", "method", "budget", "width", "finished", "selection", "temperature", "top_p", "thinking", "max_tokens", "max_steps",
+    "min_samples", "round_seconds", "seed", "gold",
+)  # fmt: skip
 _USUAL: dict[str, Any] = {**(solve.__kwdefaults__ or {})}
 
 

@@ -12,9 +12,9 @@ import unittest
 from pathlib import Path
 
 import outthink
+from toys import PROBLEM, SUM, Adder, Checker
 
 ROOT = Path(__file__).resolve().parents[2]
-SUM = r"Evaluate $(17+19)\cdot 4-16$."
 
 
 def program(*arguments, **options):
@@ -104,6 +104,35 @@ class Strategies(unittest.TestCase):
         strategy = outthink.Strategy.load("paper", policy="micro-90k", verifier="micro-prm")
         self.assertEqual(strategy.solve(SUM, gold="128").correct, True)
 
+    def test_a_builtin_one_takes_objects(self):
+        class Large(Adder):
+            parameters = 8_000_000_000
+
+        class Even:
+            def score(self, prefixes):
+                return [[0.5] * len(prefix.steps) for prefix in prefixes]
+
+        for policy, problem in ((Large(), PROBLEM), (outthink.load_policy("micro-90k"), SUM)):
+            outcome = outthink.Strategy.load("search-and-learn", policy=policy, verifier=Even()).solve(problem, budget=16)
+            self.assertTrue(outcome.choice and outcome.samples <= 16)
+        outcome = outthink.Strategy.load("paper", policy=Large(), verifier=Checker()).solve(PROBLEM, gold="14")
+        self.assertEqual((outcome.answer, outcome.correct), ("14", True))
+        named = outthink.Strategy.load("paper", policy="micro-90k", verifier="micro-prm").solve(SUM)
+        loaded = outthink.load_policy("micro-90k"), outthink.load_verifier("micro-prm")
+        given = outthink.Strategy.load("paper", policy=loaded[0], verifier=loaded[1]).solve(SUM)
+        self.assertEqual(given.to_dict()["solutions"], named.to_dict()["solutions"])
+        with self.assertRaisesRegex(outthink.InputError, "needs a verifier"):
+            outthink.Strategy.load("paper", policy=Large()).solve(PROBLEM)
+        with self.assertRaisesRegex(outthink.InputError, "size"):
+            outthink.Strategy.load("paper", policy=Adder(), verifier=Checker()).solve(PROBLEM)
+        with self.assertRaises(TypeError):
+            outthink.Strategy.load("paper", policy=7)
+
+    def test_a_file_takes_the_models_that_it_was_fitted_with(self):
+        models = outthink.load_policy("micro-0.3m"), Checker()
+        with self.assertRaises(outthink.InputError):
+            outthink.Strategy.load(self.FILE, policy=Adder(), verifier=models[1]).solve(SUM, budget=16)
+
     def test_what_is_no_strategy_is_refused(self):
         with self.assertRaises(outthink.InputError):
             outthink.Strategy.load("nowhere.toml")
@@ -161,6 +190,57 @@ class Pools(unittest.TestCase):
         self.assertEqual(pool.accuracy("last-max", n=8), 1.0)
         self.assertEqual(len(pool.to_pandas()), 96)
         self.assertIn("accuracy", pool.results().to_pandas().columns)
+        again = outthink.Pool.from_pandas(pool.to_pandas())
+        self.assertEqual(again.to_rows(), pool.to_rows())
+
+    def test_arrow_tables_go_in_and_out(self):
+        try:
+            import pyarrow
+        except ImportError:
+            self.skipTest("pyarrow is not installed")
+        pool = outthink.Pool.from_arrow(pyarrow.Table.from_pylist(list(rows())))
+        self.assertEqual(pool.accuracy("last-max", n=8), 1.0)
+        table = pool.to_arrow()
+        self.assertEqual(table.num_rows, 96)
+        self.assertEqual(outthink.Pool.from_arrow(table).to_rows(), pool.to_rows())
+
+    def test_data_sets_of_the_hub_go_in(self):
+        try:
+            import datasets
+        except ImportError:
+            self.skipTest("datasets is not installed")
+        plain = outthink.Pool.from_rows(rows())
+        by_problem = {}
+        for row in rows():
+            own = by_problem.setdefault(row["problem_id"], {"unique_id": row["problem_id"], "question": row["problem"], "ground_truth": row["gold"], "texts": [], "step_scores": []})
+            own["texts"].append("\n\n".join(row["steps"]))
+            own["step_scores"].append(row["rewards"]["prm"])
+        wild = list(by_problem.values())
+        # search-and-learn's names, those of other programs, and some that only their author knows.
+        for names in (
+            {"question": "problem", "ground_truth": "answer", "texts": "completions", "step_scores": "scores"},
+            {"question": "prompt", "ground_truth": "gt", "texts": "responses", "step_scores": "prm_scores"},
+            {"question": "frage", "ground_truth": "loesung", "texts": "antworten", "step_scores": "noten"},
+        ):
+            own = datasets.Dataset.from_list([{names.get(name, name): value for name, value in row.items()} for row in wild])
+            ours = {"problem": "frage", "answer": "loesung", "completions": "antworten", "scores": "noten"}
+            columns = ours if "frage" in own.column_names else None
+            for set_ in (own, own.with_format("numpy"), own.to_iterable_dataset()):
+                pool = outthink.Pool.from_rows(set_, columns=columns, policy="mine", verifier="prm")
+                self.assertEqual((len(pool), pool.verifiers), (96, ["prm"]), names)
+                for rule in ("last-vote", "majority", "min-max"):
+                    # Votes are averages over subsets that are drawn by what the samples are called.
+                    self.assertAlmostEqual(pool.accuracy(rule, n=4), plain.accuracy(rule, n=4), delta=0.01, msg=(names, rule))
+        with self.assertRaisesRegex(outthink.InputError, "a mapping of train"):
+            outthink.Pool.from_rows(datasets.DatasetDict(train=own))
+
+    def test_other_columns_do_no_harm(self):
+        import datetime
+        import decimal
+
+        other = {"when": datetime.date(2026, 1, 1), "price": decimal.Decimal("1.5"), "raw": b"\xff", "made by": object(), "missing": None}
+        pool = outthink.Pool.from_rows({**row, **other} for row in rows())
+        self.assertEqual(pool.to_rows(), outthink.Pool.from_rows(rows()).to_rows())
 
     def test_what_a_pool_does_not_say_is_refused(self):
         pool = outthink.Pool.from_rows(rows())

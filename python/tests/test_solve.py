@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 import unittest
+from pathlib import Path
 
 import outthink
-from toys import PROBLEM, Adder, Checker
+from toys import PROBLEM, SUM, Adder, Checker
 
-SUM = r"Evaluate $(17+19)\cdot 4-16$."
+FAMILIES = Path(__file__).resolve().parents[2] / "crates" / "outthink-engine" / "tests" / "families"
+QUESTION = "Tom has 12 apples and buys 30 more. How many?"
 
 
 def program(*arguments):
@@ -55,6 +57,36 @@ class NamedModels(unittest.TestCase):
         self.assertGreater(policy.parameters, 80_000)
         with self.assertRaises(outthink.InputError):
             outthink.load_policy("micro-90k", colour="red")
+
+    def test_thoughts_are_under_the_command_lines_control(self):
+        folder = str(FAMILIES / "deepseek-r1-distill")
+        told = {}
+        for thinking in (None, "skip", "cap:tokens=5"):
+            typed = ["--thinking", thinking] if thinking else []
+            printed = program("solve", "--policy", folder, "--method", "majority", "--budget", "4", "--max-tokens", "200", *typed, QUESTION, "--json")
+            options = {"method": "majority", "budget": 4, "max_tokens": 200}
+            told[thinking] = outthink.solve(QUESTION, policy=folder, thinking=thinking, **options).to_dict()
+            self.assertEqual(told[thinking], json.loads(printed.stdout), thinking)
+            if thinking:
+                held = outthink.load_policy(folder, thinking=thinking)
+                self.assertEqual(outthink.solve(QUESTION, policy=held, **options).to_dict(), told[thinking])
+                with self.assertRaisesRegex(outthink.InputError, "goes with a policy that is named"):
+                    outthink.solve(QUESTION, policy=held, thinking=thinking, **options)
+        self.assertEqual(len({json.dumps(own) for own in told.values()}), 3)
+        with self.assertRaisesRegex(outthink.InputError, "unknown control of thinking"):
+            outthink.solve(QUESTION, policy=folder, thinking="sometimes")
+
+    def test_a_policy_may_be_its_own_verifier(self):
+        folder = str(FAMILIES / "qwen2.5")
+        options = ["--method", "best-of-n", "--budget", "2", "--max-tokens", "16"]
+        printed = program("solve", "--policy", folder, "--verifier", "generative:self", *options, QUESTION, "--json")
+        outcome = outthink.solve(QUESTION, policy=folder, verifier="generative:self", method="best-of-n", budget=2, max_tokens=16)
+        self.assertEqual(outcome.to_dict(), json.loads(printed.stdout))
+
+    def test_rewards_that_mean_nothing_are_warned_of(self):
+        grid = outthink.problems("grid", 1)[0]["text"]
+        with self.assertWarnsRegex(UserWarning, "its rewards mean nothing"):
+            outthink.solve(grid, policy="grid-24k", verifier="micro-prm", method="best-of-n", budget=2)
 
     def test_errors_are_those_of_the_command_line(self):
         cases = [
@@ -141,6 +173,25 @@ class OwnModels(unittest.TestCase):
         drawn = sum(own.count * len(own.tokens[0]) for own in by_count.solutions)
         self.assertEqual(by_count.usage["policy"]["generated"], drawn)
         self.assertEqual(by_count.usage["flops_paper"], 2 * 1000 * drawn)
+
+    def test_a_round_goes_on_without_samples_that_are_late_or_fail(self):
+        class Slow(Adder):
+            async def extend(self, requests):
+                if requests[0].seeds[0] % 4 == 0:
+                    await asyncio.sleep(600)
+                if requests[0].seeds[0] % 4 == 1:
+                    raise ConnectionError("gone")
+                return super().extend(requests)
+
+        outcome = outthink.solve(PROBLEM, policy=Slow(0), method="majority", budget=16, min_samples=2, round_seconds=0.2)
+        self.assertEqual(outcome.answer, "14")
+        # Those that are lost are cut off, and say nothing.
+        self.assertTrue(2 <= outcome.solution.count < 16)
+        with self.assertRaisesRegex(ConnectionError, "gone"):
+            outthink.solve(PROBLEM, policy=Slow(0), method="majority", budget=16, min_samples=16, round_seconds=0.2)
+        for wrong in ({"min_samples": 0}, {"round_seconds": 0.0}):
+            with self.assertRaises(outthink.InputError, msg=wrong):
+                outthink.solve(PROBLEM, policy=Adder(), method="majority", **wrong)
 
     def test_coroutines_are_awaited(self):
         class Policy(Adder):

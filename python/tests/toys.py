@@ -51,3 +51,5 @@ class Checker:
 
 
 PROBLEM = "What is 2 + 3 + 4 + 5?"
+#: One that the embedded models read; it is 128.
+SUM = r"Evaluate $(17+19)\cdot 4-16$."

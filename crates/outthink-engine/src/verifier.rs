@@ -201,7 +201,7 @@ impl EmbeddedVerifier {
             }
             // Requests are counted by prefix, however many windows it took.
             usage.requests = 1;
-            let rewards = self.rewards(&steps);
+            let rewards = self.layout.reward().of_steps(&steps);
             if !rewards.iter().all(|reward| reward.is_finite()) {
                 return Err(Arc::new(Error::NotANumber));
             }
@@ -246,25 +246,6 @@ impl EmbeddedVerifier {
             *usage += cost;
         }
         Ok(values)
-    }
-
-    /// One reward per step, from the values of each step's tokens.
-    fn rewards(&self, steps: &[Vec<f32>]) -> Vec<f64> {
-        let mut lowest = 0.0f32;
-        let mut total = 0.0;
-        let reward = |values: &Vec<f32>| match self.layout.reward() {
-            Reward::Likelihood | Reward::NextLabel => {
-                // A running minimum: after a slip, whatever follows consistently is likely again.
-                lowest = values.iter().copied().fold(lowest, f32::min);
-                f64::from(lowest).exp()
-            }
-            Reward::Ratio(beta) => {
-                total += values.iter().copied().map(f64::from).sum::<f64>();
-                1.0 / (1.0 + (-beta * total).exp())
-            }
-            _ => values.first().map_or(f64::NAN, |value| f64::from(*value)),
-        };
-        steps.iter().map(reward).collect()
     }
 }
 

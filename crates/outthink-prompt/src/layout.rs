@@ -30,6 +30,30 @@ pub enum Reward {
     Tokens(u32, u32),
 }
 
+impl Reward {
+    /// One reward in [0, 1] a step, from the values that were read of each step's tokens: the probability or the value's logistic
+    /// function where there is one, and log-probabilities in nats where it is of many tokens.
+    pub fn of_steps(self, steps: &[Vec<f32>]) -> Vec<f64> {
+        let mut lowest = 0.0f32;
+        let mut total = 0.0;
+        let reward = |values: &Vec<f32>| match self {
+            Self::Likelihood | Self::NextLabel => {
+                // A running minimum: after a slip, whatever follows consistently is likely again.
+                lowest = values.iter().copied().fold(lowest, f32::min);
+                f64::from(lowest).exp()
+            }
+            Self::Ratio(beta) => {
+                total += values.iter().copied().map(f64::from).sum::<f64>();
+                1.0 / (1.0 + (-beta * total).exp())
+            }
+            Self::Label(_) | Self::Value | Self::Tokens(..) => {
+                values.first().map_or(f64::NAN, |value| f64::from(*value))
+            }
+        };
+        steps.iter().map(reward).collect()
+    }
+}
+
 /// A verifier's layout, resolved against its tokenizer.
 pub struct RewardLayout {
     profile: VerifierProfile,

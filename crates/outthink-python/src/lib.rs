@@ -14,6 +14,7 @@ mod outcome;
 mod policy;
 mod pool;
 mod program;
+mod reading;
 mod rows;
 mod selection;
 mod slots;
@@ -39,6 +40,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<policy::PyContinuation>()?;
     module.add_class::<policy::PyRequest>()?;
     module.add_class::<pool::PyPool>()?;
+    module.add_class::<reading::PolicyReader>()?;
+    module.add_class::<reading::PyDraw>()?;
+    module.add_class::<reading::VerifierReader>()?;
     module.add_class::<selection::PySignals>()?;
     module.add_class::<strategy::PyStrategy>()?;
     module.add_class::<study::PyStudy>()?;

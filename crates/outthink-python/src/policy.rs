@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::{BoxFuture, FutureExt, ready};
 use outthink::core::{
-    Continuation, Extension, Reply, Stop, TokenStats, Until, draw_seed, piece_seed,
+    Continuation, Extension, Reply, Stop, Thoughts, TokenStats, Until, draw_seed, piece_seed,
 };
-use outthink::{ModelCost, ModelError, Policy, Problem, Sampling, Step, Usage};
+use outthink::{Limits, ModelCost, ModelError, Policy, Problem, Sampling, Step, Usage};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::call::call;
+use crate::reading::PolicyReader;
 
 /// Calls `extend(requests)`.
 pub(crate) struct PyPolicy {
@@ -21,6 +22,8 @@ pub(crate) struct PyPolicy {
     pub(crate) takes_steps: bool,
     /// Its size, if its `parameters` says it.
     pub(crate) cost: Option<ModelCost>,
+    /// How it is asked, where its `reader` knows.
+    reader: Option<Py<PolicyReader>>,
 }
 
 impl PyPolicy {
@@ -34,9 +37,27 @@ impl PyPolicy {
         Ok(Self {
             takes_steps: attribute(object, "takes_steps")?.unwrap_or(true),
             cost: attribute(object, "parameters")?.map(ModelCost::of_size),
+            reader: match object.getattr_opt("reader")? {
+                Some(own) => own.cast_into().ok().map(Bound::unbind),
+                None => None,
+            },
             object: object.clone().unbind(),
             name,
         })
+    }
+
+    /// What messages call it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of its profile, where its reader has one.
+    pub(crate) fn profile_name(&self) -> Option<&str> {
+        self.reader().map(PolicyReader::profile_name)
+    }
+
+    fn reader(&self) -> Option<&PolicyReader> {
+        self.reader.as_ref().map(Py::get)
     }
 
     async fn ask(&self, requests: Vec<Extension>) -> PyResult<Vec<Reply>> {
@@ -94,6 +115,31 @@ impl Policy for PyPolicy {
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
         async move { Ok(self.ask(requests).await?) }.boxed()
     }
+
+    fn usual_sampling(&self) -> Sampling {
+        let own = self.reader().map(PolicyReader::sampling);
+        own.unwrap_or(Sampling::at(0.7))
+    }
+
+    fn usual_limits(&self) -> Limits {
+        self.reader().map(PolicyReader::limits).unwrap_or_default()
+    }
+
+    fn written<'a>(
+        &'a self,
+        _: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        let step = match self.reader() {
+            Some(reader) => reader.written(text).map_err(ModelError::from),
+            None => Err("this policy cannot go on from written text".into()),
+        };
+        ready(step).boxed()
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        self.reader().map(PolicyReader::thoughts)
+    }
 }
 
 /// What a message calls an object.
@@ -149,12 +195,16 @@ fn split(text: &str) -> impl Iterator<Item = Step> {
 /// What a policy is asked for: to continue one prefix, once for each seed.
 #[pyclass(frozen, name = "Request", module = "outthink")]
 pub(crate) struct PyRequest {
-    problem: Arc<Problem>,
-    steps: Vec<Arc<Step>>,
+    pub(crate) problem: Arc<Problem>,
+    pub(crate) steps: Vec<Arc<Step>>,
+    /// The seeds as a policy is told them that draws each request anew.
     seeds: Vec<u64>,
-    until: Until,
+    /// The seeds of the whole draws, of which `offset` tokens are there.
+    pub(crate) own_seeds: Vec<u64>,
+    pub(crate) offset: usize,
+    pub(crate) until: Until,
     sampling: Sampling,
-    max_tokens: usize,
+    pub(crate) max_tokens: usize,
 }
 
 impl PyRequest {
@@ -162,15 +212,14 @@ impl PyRequest {
         let Extension {
             problem,
             steps,
-            mut seeds,
+            seeds: own_seeds,
             until,
             sampling,
             max_tokens,
             offset,
         } = own;
-        for seed in &mut seeds {
-            *seed = piece_seed(*seed, offset);
-        }
+        let pieces = own_seeds.iter().map(|&seed| piece_seed(seed, offset));
+        let mut seeds: Vec<u64> = pieces.collect();
         // Seeds are made of the tokens before; where nobody told them, of the texts.
         if steps.iter().any(|step| step.tokens.is_empty()) {
             let texts = || steps.iter().flat_map(|step| step.text.bytes().chain([0]));
@@ -182,6 +231,8 @@ impl PyRequest {
             problem,
             steps,
             seeds,
+            own_seeds,
+            offset,
             until,
             sampling,
             max_tokens,
@@ -280,7 +331,7 @@ impl PyRequest {
 
 /// What one draw gave.
 #[pyclass(frozen, name = "Continuation", module = "outthink")]
-pub(crate) struct PyContinuation(Continuation);
+pub(crate) struct PyContinuation(pub(crate) Continuation);
 
 /// One list for the only step, or a list a step.
 #[derive(FromPyObject)]

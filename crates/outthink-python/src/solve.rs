@@ -6,16 +6,21 @@ use std::sync::atomic::Ordering;
 
 use anyhow::anyhow;
 use futures::future::{BoxFuture, FutureExt};
-use outthink::core::{CountedPolicy, CountedVerifier, Extension, Halt, Pair, Reply};
+use outthink::core::{
+    CountedPolicy, CountedVerifier, Extension, Halt, Pair, Quorum, QuorumPolicy, Reply, Thinker,
+    Thinking, Thoughts,
+};
 use outthink::{
-    AnyDomain, AnyMethod, Failure, Finished, ModelError, Plan, Policy, Problem, Selection,
-    Spending, Verifier, search,
+    AnyDomain, AnyMethod, Failure, Finished, Limits, ModelError, Plan, Policy, Problem, Sampling,
+    Selection, Spending, Step, Verifier, mismatch, search,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::domain::PyDomain;
-use crate::models::{Given, SomePolicy, SomeVerifier, given_policy, given_verifier, pair};
+use crate::models::{
+    Given, SomePolicy, SomeVerifier, given_policy, given_verifier, loaded_policy, loaded_verifier,
+};
 use crate::outcome::{Answers, PyOutcome};
 use crate::wait::{Cancel, Counter, Watch, wait};
 
@@ -31,8 +36,11 @@ pub(crate) struct Options {
     selection: Option<String>,
     temperature: Option<f64>,
     top_p: Option<f64>,
+    thinking: Option<String>,
     max_tokens: Option<usize>,
     max_steps: Option<usize>,
+    min_samples: Option<usize>,
+    round_seconds: Option<f64>,
     seed: u64,
     gold: Option<String>,
 }
@@ -42,6 +50,7 @@ struct Named {
     method: Option<AnyMethod>,
     finished: Finished,
     selection: Option<Selection>,
+    thinking: Option<Thinking>,
 }
 
 impl Options {
@@ -50,7 +59,23 @@ impl Options {
             method: parsed(self.method.as_deref())?,
             finished: parsed(self.finished.as_deref())?.unwrap_or_default(),
             selection: parsed(self.selection.as_deref())?,
+            thinking: parsed(self.thinking.as_deref())?,
         })
+    }
+
+    /// How long rounds of samples are waited for, if not as long as it takes.
+    fn quorum(&self) -> Result<Option<Quorum>, Failure> {
+        let (least, seconds) = (self.min_samples, self.round_seconds);
+        if least == Some(0) || seconds.is_some_and(|own| own.is_nan() || own <= 0.0) {
+            return Err(Failure::Input(anyhow!(
+                "min_samples must be at least 1, and round_seconds above 0"
+            )));
+        }
+        let usual = Quorum::default();
+        Ok((least.is_some() || seconds.is_some()).then_some(Quorum {
+            least: least.unwrap_or(usual.least),
+            seconds,
+        }))
     }
 
     fn plan(&self, method: AnyMethod, finished: Finished) -> Result<Plan, Failure> {
@@ -131,6 +156,26 @@ impl Policy for Watched<'_> {
         }
         .boxed()
     }
+
+    fn usual_sampling(&self) -> Sampling {
+        self.policy.usual_sampling()
+    }
+
+    fn usual_limits(&self) -> Limits {
+        self.policy.usual_limits()
+    }
+
+    fn written<'a>(
+        &'a self,
+        problem: &'a Problem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+        self.policy.written(problem, text)
+    }
+
+    fn thoughts(&self) -> Option<&Thoughts> {
+        self.policy.thoughts()
+    }
 }
 
 #[pyfunction]
@@ -177,22 +222,10 @@ async fn searched(
             "max_tokens and max_steps must be at least 1"
         )));
     }
+    let quorum = options.quorum()?;
     // A vote needs none that was not named.
     let votes = named.method.is_some_and(|own| !own.needs_verifier());
-    let (policy, verifier) = pair(policy, verifier, votes)?;
-    let both = Pair {
-        steps: policy.takes_steps(),
-        verifier: verifier.is_some(),
-    };
-    let method = named.method.unwrap_or_else(|| both.default_method());
-    both.check(method).map_err(|error| match error {
-        outthink::core::Error::NoVerifier { .. } => Failure::Input(anyhow!(
-            "{error}; give one as verifier=, or use method=\"majority\""
-        )),
-        error => Failure::input(error),
-    })?;
-    let selection = method.selection(named.selection).map_err(Failure::input)?;
-    let plan = options.plan(method, named.finished)?;
+    let policy = loaded_policy(policy, named.thinking)?;
     let mut sampling = policy.sampling();
     sampling.temperature = checked(
         options.temperature,
@@ -209,22 +242,49 @@ async fn searched(
     let mut limits = policy.limits();
     limits.solution_tokens = options.max_tokens.unwrap_or(limits.solution_tokens);
     limits.steps = options.max_steps.unwrap_or(limits.steps);
-    if let SomePolicy::Named(model) = &policy {
+    let verifier = loaded_verifier(verifier, votes, &policy, (sampling, limits))?;
+    let both = Pair {
+        steps: policy.takes_steps(),
+        verifier: verifier.is_some(),
+    };
+    let method = named.method.unwrap_or_else(|| both.default_method());
+    both.check(method).map_err(|error| match error {
+        outthink::core::Error::NoVerifier { .. } => Failure::Input(anyhow!(
+            "{error}; give one as verifier=, or use method=\"majority\""
+        )),
+        error => Failure::input(error),
+    })?;
+    policy.takes(method).map_err(Failure::input)?;
+    let selection = method.selection(named.selection).map_err(Failure::input)?;
+    let plan = options.plan(method, named.finished)?;
+    if let SomePolicy::Named(model, _) = &policy {
         model.check(&problem).map_err(Failure::input)?;
+        if let Some(SomeVerifier::Named(verifier, _)) = &verifier
+            && let Some(reason) = mismatch(model, verifier)
+        {
+            warn(&reason)?;
+        }
     }
     let counted = match &policy {
-        SomePolicy::Named(model) => Some(CountedPolicy::new(model.as_ref())),
+        SomePolicy::Named(model, _) => Some(CountedPolicy::new(model.as_ref())),
         SomePolicy::Own(_) => None,
     };
     let drawn_by: &dyn Policy = match (&counted, &policy) {
         (Some(counted), _) => counted,
         (None, SomePolicy::Own(own)) => own.as_ref(),
-        (None, SomePolicy::Named(model)) => model.as_ref(),
+        (None, SomePolicy::Named(model, _)) => model.as_ref(),
     };
     let watched = Watched {
         policy: drawn_by,
         counter,
     };
+    let thinker = Thinker::of(&watched);
+    // A quorum is one of draws, not of the pieces of their thoughts.
+    let drawing: &dyn Policy = match &thinker {
+        Some(thinker) => thinker,
+        None => &watched,
+    };
+    let quorum = quorum.map(|quorum| QuorumPolicy::new(drawing, quorum));
     let judge = verifier.as_ref().map(|own| CountedVerifier::new(own.get()));
     let tree = search(
         Arc::clone(&problem),
@@ -232,7 +292,10 @@ async fn searched(
         sampling,
         limits,
         options.seed,
-        &watched,
+        match &quorum {
+            Some(quorum) => quorum,
+            None => drawing,
+        },
         judge.as_ref().map(|judge| judge as &dyn Verifier),
     )
     .await?;
@@ -265,6 +328,15 @@ async fn searched(
         answers,
         problem,
     })
+}
+
+/// Warns as Python does, where the command line prints a warning.
+fn warn(reason: &str) -> Result<(), Failure> {
+    Python::attach(|py| {
+        let warnings = py.import("warnings")?;
+        warnings.call_method1("warn", (reason,)).map(drop)
+    })
+    .map_err(Failure::from)
 }
 
 fn checked(

@@ -3,19 +3,23 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use outthink::embedding::ReadyStrategy;
-use outthink::{Failure, Solution};
+use outthink::lab::{PolicyModel, VerifierModel};
+use outthink::{AnyPolicy, Failure, Solution};
 use pyo3::prelude::*;
 
+use crate::models::{
+    Given, SomePolicy, SomeVerifier, given_policy, given_verifier, loaded_policy, loaded_verifier,
+};
 use crate::outcome::{Choice, PyOutcome};
 use crate::solve::{answers, asked};
 use crate::wait::{Cancel, Watch, detached, wait};
 
-/// A strategy by its name or file; its models are loaded for the first problem of each budget.
+/// A strategy by its name or file; models that are named are loaded for the first problem of each budget.
 #[pyclass(frozen, name = "Strategy", module = "outthink._native", subclass)]
 pub(crate) struct PyStrategy {
     name: String,
-    policy: Option<String>,
-    verifier: Option<String>,
+    policy: Given<SomePolicy>,
+    verifier: Given<SomeVerifier>,
     /// The last one, with the budget that was asked for.
     ready: Mutex<Option<(Option<f64>, Arc<ReadyStrategy>)>>,
 }
@@ -30,10 +34,38 @@ impl PyStrategy {
         if let Some(ready) = known(&held()) {
             return Ok(ready);
         }
-        let (policy, verifier) = (self.policy.as_deref(), self.verifier.as_deref());
-        let ready = Arc::new(ReadyStrategy::load(&self.name, policy, verifier, budget)?);
+        let ready = Arc::new(match (&self.policy, &self.verifier) {
+            (Given::Model(_), _) | (_, Given::Model(_)) => self.given(budget)?,
+            (policy, verifier) => {
+                ReadyStrategy::load(&self.name, policy.name(), verifier.name(), budget)?
+            }
+        });
         *held() = Some((budget, Arc::clone(&ready)));
         Ok(ready)
+    }
+
+    /// With objects for a model, or both.
+    fn given(&self, budget: Option<f64>) -> Result<ReadyStrategy, Failure> {
+        let policy = loaded_policy(self.policy.clone(), None)?;
+        let (sampling, limits) = (policy.sampling(), policy.limits());
+        let verifier = self.verifier.clone();
+        let verifier = loaded_verifier(verifier, false, &policy, (sampling, limits))?;
+        let verifier = verifier.map(|own| {
+            Ok::<_, Failure>(VerifierModel {
+                info: own.info()?,
+                model: own.shared(),
+            })
+        });
+        let model = PolicyModel {
+            info: policy.info()?,
+            model: policy.shared(),
+            sampling,
+            limits,
+            target_in_flight: AnyPolicy::EMBEDDED_IN_FLIGHT,
+            imported: None,
+        };
+        let takes = |method| policy.takes(method);
+        ReadyStrategy::with(&self.name, model, verifier.transpose()?, takes, budget)
     }
 }
 
@@ -44,13 +76,13 @@ impl PyStrategy {
     fn new(
         py: Python<'_>,
         name: String,
-        policy: Option<String>,
-        verifier: Option<String>,
+        policy: Option<&Bound<'_, PyAny>>,
+        verifier: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let own = Self {
             name,
-            policy,
-            verifier,
+            policy: given_policy(policy)?,
+            verifier: given_verifier(verifier)?,
             ready: Mutex::new(None),
         };
         // What is wrong with the file is told now.

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 
 use crate::call::call;
 use crate::policy::{attribute, kind};
+use crate::reading::VerifierReader;
 
 /// Calls `score(prefixes)`.
 pub(crate) struct PyVerifier {
@@ -17,6 +18,8 @@ pub(crate) struct PyVerifier {
     name: String,
     /// Its size, if its `parameters` says it.
     pub(crate) cost: Option<ModelCost>,
+    /// How it is read, where its `reader` knows.
+    reader: Option<Py<VerifierReader>>,
 }
 
 impl PyVerifier {
@@ -29,9 +32,24 @@ impl PyVerifier {
         }
         Ok(Self {
             cost: attribute(object, "parameters")?.map(ModelCost::of_size),
+            reader: match object.getattr_opt("reader")? {
+                Some(own) => own.cast_into().ok().map(Bound::unbind),
+                None => None,
+            },
             object: object.clone().unbind(),
             name,
         })
+    }
+
+    /// What messages call it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of its profile, where its reader has one.
+    pub(crate) fn profile_name(&self) -> Option<&str> {
+        let reader = self.reader.as_ref().map(Py::get);
+        reader.map(VerifierReader::profile_name)
     }
 
     async fn ask(&self, prefixes: Vec<Prefix>) -> PyResult<Vec<Judgement>> {
@@ -75,9 +93,9 @@ impl Verifier for PyVerifier {
 /// What a verifier is asked about: a solution, or the beginning of one.
 #[pyclass(frozen, name = "Prefix", module = "outthink")]
 pub(crate) struct PyPrefix {
-    problem: Arc<Problem>,
-    steps: Vec<Arc<Step>>,
-    complete: bool,
+    pub(crate) problem: Arc<Problem>,
+    pub(crate) steps: Vec<Arc<Step>>,
+    pub(crate) complete: bool,
 }
 
 impl PyPrefix {

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use outthink_core::{Domain, Plan, Problem, Spending};
+use outthink_core::{AnyMethod, Domain, ModelInfo, Plan, Problem, Spending};
 use outthink_lab::store::is_url;
-use outthink_lab::{Columns, Models, Recipe, Store, Study};
+use outthink_lab::{Columns, Models, PolicyModel, Recipe, Store, Study, VerifierModel};
 use outthink_strategy::{Solved, Strategy};
 
 use crate::cli::{PolicyChoice, VerifierChoice};
@@ -91,6 +91,16 @@ pub fn check_strategy(name: &str) -> Result<(), Failure> {
     Named::parse(name).map(drop)
 }
 
+/// The budget of a strategy in its unit, and the most samples for one problem.
+fn budget_of(named: &Named, budget: Option<f64>) -> Result<(f64, usize), Failure> {
+    let sample = named.sample();
+    let budget = budget.unwrap_or(Plan::USUAL_BUDGET as f64 * sample);
+    match budget > 0.0 && budget.is_finite() {
+        true => Ok((budget, strategy::most(budget, sample)?)),
+        false => Err(Failure::Input(anyhow!("a budget is above 0, not {budget}"))),
+    }
+}
+
 /// A strategy with the models that it asks at one budget.
 pub struct ReadyStrategy {
     loaded: Loaded,
@@ -112,15 +122,41 @@ impl ReadyStrategy {
         budget: Option<f64>,
     ) -> Result<Self, Failure> {
         let named = Named::parse(name)?;
-        let sample = named.sample();
-        let budget = budget.unwrap_or(Plan::USUAL_BUDGET as f64 * sample);
-        if !(budget > 0.0 && budget.is_finite()) {
-            return Err(Failure::Input(anyhow!("a budget is above 0, not {budget}")));
-        }
-        let most = strategy::most(budget, sample)?;
+        let (budget, most) = budget_of(&named, budget)?;
         let policy = policy.map_or_else(PolicyChoice::default, PolicyChoice::of);
         let verifier = verifier.map_or_else(VerifierChoice::default, VerifierChoice::of);
         let loaded = strategy::load(named, (&policy, &verifier), budget, false)?;
+        Ok(Self {
+            loaded,
+            budget,
+            most,
+        })
+    }
+
+    /// The same with models that are there already, of any make. A file takes those that it was fitted with.
+    ///
+    /// # Errors
+    ///
+    /// As for [`load`](Self::load); and where a verifier is missing, or the policy `takes` no method that may be chosen.
+    pub fn with(
+        name: &str,
+        policy: PolicyModel,
+        verifier: Option<VerifierModel>,
+        takes: impl Fn(AnyMethod) -> Result<(), outthink_core::Error>,
+        budget: Option<f64>,
+    ) -> Result<Self, Failure> {
+        let named = Named::parse(name)?;
+        let (budget, most) = budget_of(&named, budget)?;
+        let verifiers = named.given(verifier, budget)?;
+        let infos: Vec<&ModelInfo> = verifiers.iter().map(|own| &own.info).collect();
+        let strategy = named.with(&policy.info, &infos)?;
+        let mut methods = strategy.methods().into_iter();
+        methods.try_for_each(|method| takes(method).map_err(Failure::input))?;
+        let loaded = Loaded {
+            strategy,
+            policy,
+            verifiers,
+        };
         Ok(Self {
             loaded,
             budget,

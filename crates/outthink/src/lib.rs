@@ -73,8 +73,8 @@ pub use outthink_gateway as gateway;
 /// Problem sets, studies and their store, estimates, reports and audits.
 pub use outthink_lab as lab;
 pub use outthink_models::{
-    AnyPolicy, AnyVerifier, LoadError, LoadedPolicy, LoadedVerifier, Loader, ModelSpec, Notice,
-    policy, verifier,
+    AnyPolicy, AnyVerifier, Beside, Candidate, LoadError, LoadedPolicy, LoadedVerifier, Loader,
+    ModelSpec, Notice, mismatch, policy, verifier,
 };
 /// Profiles, chat templates, tokenizers and reward layouts.
 pub use outthink_prompt as prompt;

@@ -112,9 +112,7 @@ impl Named {
             Self::Builtin(name) => {
                 let choice = models::beside(policy, choice);
                 return match choice.name() {
-                    "none" => Err(Failure::Input(anyhow!(
-                        "{name} needs a verifier; name one with --verifier"
-                    ))),
+                    "none" => Err(Failure::Input(needs_verifier(*name))),
                     _ => Ok(vec![wiring::verifier_table(&choice)]),
                 };
             }
@@ -148,6 +146,33 @@ impl Named {
         }
     }
 
+    /// The verifiers that are asked at a budget, where one is given.
+    pub(crate) fn given(
+        &self,
+        verifier: Option<VerifierModel>,
+        budget: f64,
+    ) -> Result<Vec<VerifierModel>, Failure> {
+        let asked = match self {
+            Self::Builtin(name) => {
+                let verifier = verifier.ok_or_else(|| Failure::Input(needs_verifier(*name)))?;
+                return Ok(vec![verifier]);
+            }
+            Self::File(file) => file.asks(budget, false).map_err(Failure::input)?,
+        };
+        match (asked.as_slice(), verifier) {
+            ([], _) => Ok(Vec::new()),
+            ([own], Some(mut verifier)) => {
+                // What was chosen is told by the file's names.
+                verifier.info.name.clone_from(&own.name);
+                Ok(vec![verifier])
+            }
+            (several, _) => Err(Failure::Input(anyhow!(
+                "the strategy asks {} of its own, so that its models are named and not given",
+                solve::counted(several.len(), "verifier", "verifiers")
+            ))),
+        }
+    }
+
     /// With its models; refuses those that a file was not fitted for, and warns of other profiles.
     pub(crate) fn with(
         self,
@@ -167,6 +192,10 @@ impl Named {
         }
         Ok(strategy)
     }
+}
+
+fn needs_verifier(strategy: Builtin) -> anyhow::Error {
+    anyhow!("{strategy} needs a verifier; name one with --verifier")
 }
 
 /// Gives a recipe without models those that its strategies were fitted for.
