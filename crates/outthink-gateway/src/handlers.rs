@@ -209,29 +209,8 @@ async fn chat(
     let body = body::read(&gateway.settings, &headers, body).await?;
     let request = ChatRequest::chat(&body)?;
     let aside = aside(&headers, path)?;
-    let models = gateway.models();
-    match decide(&request, &aside, &models, caller.largest())? {
-        Ask::Search(ask) => {
-            let (stream, usage) = (request.stream, request.include_usage);
-            let asked = request.model.as_deref();
-            let record = Record::begin(&caller.trace, Shape::Chat, asked, &ask.policy);
-            // What waits keeps no more than the search needs.
-            drop((request, body, headers));
-            match stream {
-                true => searched_stream(gateway, models, caller, *ask, usage, record),
-                false => searched(gateway, models, caller, *ask, record).await,
-            }
-        }
-        Ask::Converse { policy, note } => {
-            let asked = request.model.as_deref();
-            let record = Record::begin(&caller.trace, Shape::Chat, asked, &policy);
-            let shape = Shape::Chat;
-            converse(
-                &gateway, caller, shape, &policy, request, body, note, record,
-            )
-            .await
-        }
-    }
+    drop(headers);
+    answered(gateway, caller, Shape::Chat, request, &aside, body).await
 }
 
 async fn completions(
@@ -241,20 +220,59 @@ async fn completions(
     body: Body,
 ) -> Result<Response, ApiError> {
     let body = body::read(&gateway.settings, &headers, body).await?;
-    let model: Option<String> = body::Fields::parse(&body)?.take("model", "a name")?;
+    let aside = aside(&headers, None)?;
+    drop(headers);
+    let request = match ChatRequest::completion(&body) {
+        Ok(request) => request,
+        Err(error) => {
+            let model: Option<String> = body::Fields::parse(&body)?.take("model", "a name")?;
+            let models = gateway.models();
+            match models.policy(model.as_deref()).map(|own| &own.voice) {
+                // Its server knows what it takes: tokens, or several prompts.
+                Some(Voice::Forwards(_)) => ChatRequest {
+                    model,
+                    ..ChatRequest::default()
+                },
+                Some(Voice::Talks(_)) => return Err(error),
+                None => return Err(no_policy(&model.unwrap_or_default(), &models)),
+            }
+        }
+    };
+    answered(gateway, caller, Shape::Text, request, &aside, body).await
+}
+
+/// Answers with a search if one is asked for, and else by the policy.
+async fn answered(
+    gateway: Arc<Gateway>,
+    caller: Caller,
+    shape: Shape,
+    request: ChatRequest,
+    aside: &Aside,
+    body: Bytes,
+) -> Result<Response, ApiError> {
     let models = gateway.models();
-    let Some(policy) = models.policy(model.as_deref()) else {
-        return Err(no_policy(&model.unwrap_or_default(), &models));
-    };
-    let name = policy.name.clone();
-    let request = match &policy.voice {
-        // Its server knows what it takes.
-        Voice::Forwards(_) => ChatRequest::default(),
-        Voice::Talks(_) => ChatRequest::completion(&body)?,
-    };
-    let record = Record::begin(&caller.trace, Shape::Text, model.as_deref(), &name);
-    let shape = Shape::Text;
-    converse(&gateway, caller, shape, &name, request, body, None, record).await
+    match decide(&request, aside, &models, caller.largest())? {
+        Ask::Search(ask) => {
+            let (stream, usage) = (request.stream, request.include_usage);
+            let asked = request.model.as_deref();
+            let record = Record::begin(&caller.trace, shape, asked, &ask.policy);
+            // What waits keeps no more than the search needs.
+            drop((request, body));
+            let envelope = Envelope::new(shape, &caller.id, &ask.policy);
+            match stream {
+                true => searched_stream(gateway, models, caller, *ask, envelope, usage, record),
+                false => searched(gateway, models, caller, *ask, envelope, record).await,
+            }
+        }
+        Ask::Converse { policy, note } => {
+            let asked = request.model.as_deref();
+            let record = Record::begin(&caller.trace, shape, asked, &policy);
+            converse(
+                &gateway, caller, shape, &policy, request, body, note, record,
+            )
+            .await
+        }
+    }
 }
 
 /// Answers without a search: by the policy's own server, or here by the policy as it is.
@@ -376,11 +394,11 @@ async fn searched(
     models: Arc<Models>,
     caller: Caller,
     ask: SearchAsk,
+    envelope: Envelope,
     mut record: Record,
 ) -> Result<Response, ApiError> {
     let place = record.checked(caller.place(&gateway.queue))?;
     let turn = record.checked(place.await)?;
-    let envelope = Envelope::new(Shape::Chat, &caller.id, &ask.policy);
     let trace = caller.trace;
     let found = apart(move || async move {
         let _turn = turn;
@@ -403,11 +421,11 @@ fn searched_stream(
     models: Arc<Models>,
     caller: Caller,
     ask: SearchAsk,
+    envelope: Envelope,
     usage: bool,
     mut record: Record,
 ) -> Result<Response, ApiError> {
     let place = record.checked(caller.place(&gateway.queue))?;
-    let envelope = Envelope::new(Shape::Chat, &caller.id, &ask.policy);
     let mut begun = HeaderMap::new();
     head::begun(&mut begun, &ask);
     let told = sse::told(caller.id, move |teller| async move {

@@ -269,6 +269,43 @@ fn the_older_api_refuses_what_it_does_not_do() {
 }
 
 #[test]
+fn the_older_api_searches_as_the_chat_does() {
+    let server = Server::open();
+    let ask = |fields: Value| {
+        let mut body = json!({"model": "beam:small", "prompt": "say 42", "seed": 7});
+        for (name, value) in fields.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let (status, _, reply) = server.send("POST /v1/completions HTTP/1.1", &body.to_string());
+        (status, reply)
+    };
+    let (_, chat) = server.chat(&with(asked("beam:small", "say 42"), "seed", json!(7)));
+    let (status, reply) = ask(json!({}));
+    let reply: Value = serde_json::from_str(&reply).unwrap();
+    assert_eq!((status, &reply["object"]), (200, &json!("text_completion")));
+    assert_eq!(reply["choices"][0]["text"], text(&chat));
+    for told in ["answer", "plan", "votes", "seed"] {
+        assert_eq!(reply["outthink"][told], chat["outthink"][told], "{told}");
+    }
+    let (_, stream) = ask(json!({"stream": true}));
+    let events = events(&stream);
+    let texts = events
+        .iter()
+        .filter_map(|event| event["choices"][0]["text"].as_str());
+    assert_eq!(texts.collect::<String>(), text(&chat));
+    // A budget makes a search of a policy's own name, and what a search does not do is refused here too.
+    let (status, reply) = ask(json!({"model": "small", "outthink": {"budget": 8}}));
+    let reply: Value = serde_json::from_str(&reply).unwrap();
+    assert_eq!(
+        (status, &reply["outthink"]["method"]),
+        (200, &json!("beam"))
+    );
+    for (field, value) in [("stop", json!(["\n"])), ("echo", json!(true))] {
+        assert_eq!(ask(json!({field: value})).0, 400, "{field}");
+    }
+}
+
+#[test]
 fn efforts_are_budgets() {
     let server = Server::open();
     let plan = |model: &str, field: &str, value: Value| {

@@ -28,7 +28,7 @@ pub use estimate::votes::{Chance, GradedSample, ceiling, chances};
 pub use exchange::dataset::{
     Columns, Dataset, DatasetError, Golds, read_dataset, read_dataset_from,
 };
-pub use exchange::export::{export_jsonl, export_parquet};
+pub use exchange::export::{export_inspect, export_jsonl, export_lm_eval, export_parquet};
 pub use exchange::formats::{Misfits, Samples, read_samples, samples_of};
 pub use exchange::import::{ImportOptions, Imported, OtherVerdict, PoolSource, Verdicts, import};
 pub use exchange::results::{ResultRow, export_results};

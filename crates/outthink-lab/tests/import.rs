@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use outthink_core::Selection;
 use outthink_core::method::{BEST_OF_N, COT, MAJORITY};
 use outthink_lab::{
-    Analysis, Choice, ImportOptions, Imported, Key, Line, Maths, Rule, Store, Verdicts, import,
-    read_samples, samples_of,
+    Analysis, Choice, ExchangeError, ImportOptions, Imported, Key, Line, Maths, Rule, Store, Study,
+    Verdicts, export_inspect, export_jsonl, export_lm_eval, import, read_samples, samples_of,
 };
 use serde_json::{Value, json};
 
@@ -107,6 +107,31 @@ fn every_format_is_known_by_what_it_holds() {
     assert_eq!((formats, lines.len()), (vec!["lm-eval's samples"], 4));
     assert_eq!(lines[0].problem_id, "gsm8k/0");
     assert_eq!(lines[3].sampling.unwrap().temperature, 0.25);
+
+    // A chat API gets a conversation.
+    let (_, lines) = read(
+        "samples_own_2026-01-01.jsonl",
+        &[json!({
+            "doc_id": 0, "doc": {"number": 1}, "target": "2", "resps": [["2"]],
+            "arguments": {"gen_args_0": {"arg_0": ["[{\"role\": \"user\", \"content\": \"1+1?\"}]"], "arg_1": {}}},
+        })],
+    );
+    assert_eq!(lines[0].problem, "1+1?");
+
+    let (formats, lines) = read(
+        "out/details/openai/tiny/2026-01-01/details_sums|0_2026-01-01.parquet",
+        &[json!({
+            "doc": {"query": "1+1?", "choices": [" 2", "3"], "gold_index": [0], "id": "7", "task_name": "sums|0"},
+            "metric": {"extractive_match": 1.0},
+            "model_response": {"text": ["So\n\nit is \\boxed{2}"], "input": [{"role": "user", "content": "1+1?"}]},
+        })],
+    );
+    assert_eq!(formats, ["lighteval's details"]);
+    let own = &lines[0];
+    assert_eq!(
+        (&*own.policy, &*own.problem_id, &*own.gold, own.correct),
+        ("tiny", "sums/7", "2", Some(true))
+    );
 
     let (formats, lines) = read(
         "log.json",
@@ -320,6 +345,65 @@ fn inspects_archives_are_read_however_they_are_packed() {
         let analysis = Analysis::of(imported.study, &mut store).unwrap();
         // One sample at temperature 0 is chain of thought.
         assert_eq!(analysis.entry(&key(COT, 1)).unwrap().accuracy, 1.0);
+    }
+}
+
+#[test]
+fn pools_go_out_as_the_logs_of_harnesses_and_come_back_as_they_were() {
+    type Export = fn(&Study, &mut Store, &Path) -> Result<usize, ExchangeError>;
+    let samples = |study: &Study, store: &mut Store, counts: bool| {
+        let mut lines = Vec::new();
+        export_jsonl(study, store, &mut lines).unwrap();
+        let lines = String::from_utf8(lines).unwrap();
+        let own = lines.lines().map(|line| {
+            let own: Line = serde_json::from_str(line).unwrap();
+            let Line {
+                policy,
+                problem_id,
+                problem,
+                gold,
+                level,
+                index,
+                steps,
+                tokens,
+                finish,
+                answer,
+                correct,
+                ..
+            } = own;
+            let asked = (policy, problem_id, problem, gold, level);
+            let counts = counts.then_some((tokens, finish));
+            (asked, index, steps, counts, answer, correct)
+        });
+        own.collect::<Vec<_>>()
+    };
+    let cut_off = json!({"steps": ["So it", "goes on"], "finish": "length", "tokens": 9});
+    let mut rows = vec![
+        pool(1, &[answer(101, "a"), answer(5, "a"), cut_off.clone()]),
+        pool(2, &[answer(102, "a"), cut_off, answer(102, "a")]),
+    ];
+    rows[1]["level"] = json!(3);
+    // Of another model: a log of its own.
+    rows.push(pool(1, &[answer(101, "a"), answer(5, "a")]));
+    rows[2]["policy"] = json!("large:1");
+    let mut before = store("out");
+    let study = taken("own", &rows, &mut before).study;
+    // lm-eval does not say how long a response is.
+    for (name, export, counts) in [
+        ("inspect", export_inspect as Export, true),
+        ("lm-eval", export_lm_eval as Export, false),
+    ] {
+        let folder = folder(&format!("out-{name}"));
+        assert_eq!(export(&study, &mut before, &folder).unwrap(), 8);
+        let mut after = store(&format!("back-{name}"));
+        let options = ImportOptions::new("own", &Maths);
+        let back = import(read_samples(&folder).unwrap(), &options, Some(&mut after)).unwrap();
+        assert_eq!(back.other_verdicts, [], "{name}");
+        assert_eq!(
+            samples(&back.study, &mut after, counts),
+            samples(&study, &mut before, counts),
+            "{name}"
+        );
     }
 }
 

@@ -93,6 +93,7 @@ fn read(file: &Path, arguments: &Solve) -> Result<Vec<Asked>, Failure> {
     let columns = Columns {
         problem: arguments.problem_column.clone(),
         answer: arguments.answer_column.clone(),
+        id: arguments.id_column.clone(),
     };
     let set = match file == Path::new("-") {
         true => read_dataset_from(

@@ -9,7 +9,8 @@ use outthink_answer::AnyDomain;
 use outthink_lab::store::shown;
 use outthink_lab::{
     Columns, ExchangeError, ImportOptions, Imported, ModelInfo, Samples, Store, Study, Verdicts,
-    export_jsonl, export_parquet, export_results, import, read_samples,
+    export_inspect, export_jsonl, export_lm_eval, export_parquet, export_results, import,
+    read_samples,
 };
 
 use crate::cli::{ExportArguments, Format, ImportArguments, VerdictsOf};
@@ -54,12 +55,25 @@ pub(crate) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
         (Format::Parquet, Some(file)) => {
             whole(file, |file| Ok(export_parquet(&study, &mut store, file)?))?
         }
+        (Format::Inspect, Some(folder)) => logs(export_inspect(&study, &mut store, folder))?,
+        (Format::LmEval, Some(folder)) => logs(export_lm_eval(&study, &mut store, folder))?,
         (Format::Parquet, None) => {
             return Err(Failure::Input(anyhow!("name a file with --out")));
+        }
+        (Format::Inspect | Format::LmEval, None) => {
+            return Err(Failure::Input(anyhow!("name a folder with --out")));
         }
     };
     println!("{written} rows");
     Ok(())
+}
+
+/// How many samples a harness' logs hold, each of which is a row of its own.
+fn logs(written: Result<usize, ExchangeError>) -> Result<usize, Failure> {
+    written.map_err(|error| match error {
+        error @ ExchangeError::NoPools(_) => Failure::input(error),
+        error => Failure::Run(error.into()),
+    })
 }
 
 fn results_csv(study: &Study, store: &mut Store, out: &mut dyn Write) -> Result<usize, Failure> {

@@ -29,6 +29,7 @@ pub(crate) fn run_study(arguments: StudyArguments) -> Result<ExitCode, Failure> 
     let columns = Columns {
         problem: arguments.problem_column.clone(),
         answer: arguments.answer_column.clone(),
+        id: arguments.id_column.clone(),
     };
     let shard = shard(arguments.shard.as_deref())?;
     let caps = Caps {

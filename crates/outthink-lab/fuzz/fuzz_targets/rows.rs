@@ -20,6 +20,7 @@ fuzz_target!(init: std::panic::set_hook(Box::new(|_| ())), |bytes: &[u8]| {
         let named = Columns {
             problem: Some("a.b".into()),
             answer: Some("c".into()),
+            id: Some("d".into()),
         };
         let _ = read_dataset_from(name, bytes, &named, Golds::Needed);
     }

@@ -255,6 +255,10 @@ pub(crate) fn find(
         return Err(missing("answer", &[]));
     }
     let all = |names: &[&str]| known.called(names, false).into_iter().cloned().collect();
+    let id = match &columns.id {
+        Some(name) => vec![named("id", name)?],
+        None => all(&ID),
+    };
     let options = known.called(&OPTIONS, false).into_iter();
     let mut options = options.filter(|path| {
         let mut cells = known.rows.iter().filter_map(|row| path.of(&row.cells));
@@ -264,7 +268,7 @@ pub(crate) fn find(
         options: options.next().cloned(),
         problem,
         answer,
-        id: all(&ID),
+        id,
         level: all(&LEVEL),
         subject: all(&SUBJECT),
     })

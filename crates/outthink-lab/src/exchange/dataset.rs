@@ -38,7 +38,7 @@ pub enum DatasetError {
     Column {
         /// Which file.
         file: String,
-        /// `problem` or `answer`.
+        /// `problem`, `answer` or `id`.
         what: &'static str,
         /// What there is.
         known: String,
@@ -67,13 +67,15 @@ pub enum DatasetError {
     },
 }
 
-/// Which columns hold problem and answer, where they are not to be guessed. A dot leads into a column: `extra_info.answer`.
+/// Which columns hold problem, answer and id, where they are not to be guessed. A dot leads into a column: `extra_info.answer`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
     /// The problem's.
     pub problem: Option<String>,
     /// The answer's.
     pub answer: Option<String>,
+    /// The id's.
+    pub id: Option<String>,
 }
 
 /// What a problem set is read for.

@@ -1,15 +1,23 @@
-//! Samples out of a store: a line each, or a row per problem with search-and-learn's columns.
+//! Samples out of a store: a line each, a row per problem with search-and-learn's columns, or as a harness logs them.
+
+mod inspect;
+mod lm_eval;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use chrono::DateTime;
 use outthink_core::Stop;
 use serde_json::{Map, Value, json};
 
 use super::{ExchangeError, Line, parquet_file};
 use crate::store::{Store, Told};
 use crate::study::{Cell, Config, Study, unit_id};
+pub use inspect::export_inspect;
+pub use lm_eval::export_lm_eval;
 
 /// Writes the samples of a study, a line each; how many.
 pub fn export_jsonl(
@@ -99,6 +107,106 @@ fn sal_row(study: &Study, group: &[Line]) -> Option<Map<String, Value>> {
     Some(row)
 }
 
+/// The pools of one policy.
+struct Pools {
+    policy: String,
+    /// The samples of each problem, of all runs.
+    problems: Vec<Vec<Line>>,
+}
+
+impl Pools {
+    fn samples(&self) -> usize {
+        self.problems.iter().map(Vec::len).sum()
+    }
+
+    /// The mean over problems of the share of right samples.
+    fn accuracy(&self) -> f64 {
+        let shares = self.problems.iter().map(|samples| right(samples));
+        shares.sum::<f64>() / self.problems.len().max(1) as f64
+    }
+}
+
+/// The share of right samples.
+fn right(samples: &[Line]) -> f64 {
+    let right = samples.iter().filter(|line| line.correct == Some(true));
+    right.count() as f64 / samples.len().max(1) as f64
+}
+
+/// The pools of a study, by policy.
+fn pools(study: &Study, store: &mut Store) -> Result<Vec<Pools>, ExchangeError> {
+    let mut found: Vec<Pools> = Vec::new();
+    let mut places: HashMap<(String, String), (usize, usize)> = HashMap::new();
+    each(study, store, &mut |group| {
+        for line in group.into_iter().filter(|line| line.method == "pool") {
+            let key = (line.policy.clone(), line.problem_id.clone());
+            let (policy, problem) = *places.entry(key).or_insert_with(|| {
+                let known = found.iter().position(|own| own.policy == line.policy);
+                let policy = known.unwrap_or_else(|| {
+                    found.push(Pools {
+                        policy: line.policy.clone(),
+                        problems: Vec::new(),
+                    });
+                    found.len() - 1
+                });
+                found[policy].problems.push(Vec::new());
+                (policy, found[policy].problems.len() - 1)
+            });
+            let equal = line.draws.max(1);
+            found[policy].problems[problem].extend(std::iter::repeat_n(line, equal));
+        }
+        Ok(())
+    })?;
+    match found.is_empty() {
+        true => Err(ExchangeError::NoPools(study.name.clone())),
+        false => Ok(found),
+    }
+}
+
+/// A name as a part of a path, as lm-eval makes it of a model's.
+fn part_of_path(name: &str) -> String {
+    let kept = |letter: &char| !"\"<>:/|\\?*[]".contains(*letter);
+    let mut part = String::with_capacity(name.len());
+    let mut letters = name.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match kept(&letter) {
+            true => part.push(letter),
+            false if letters.peek().is_none_or(kept) => part.push_str("__"),
+            false => {}
+        }
+    }
+    part
+}
+
+/// Now, in seconds and as a date.
+fn now() -> (u64, DateTime<chrono::Utc>) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since.map(|since| since.as_secs()).unwrap_or_default();
+    let date = DateTime::from_timestamp(seconds.cast_signed(), 0);
+    (seconds, date.unwrap_or_default())
+}
+
+/// Has a file written beside its place, and puts it there when it is whole.
+fn placed(
+    file: &Path,
+    write: impl FnOnce(&File) -> Result<(), ExchangeError>,
+) -> Result<(), ExchangeError> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    let part = Path::new(&part);
+    let written = File::create(part)
+        .map_err(ExchangeError::from)
+        .and_then(|out| write(&out));
+    let placed = written.and_then(|()| Ok(std::fs::rename(part, file)?));
+    if placed.is_err() {
+        // It may not have been begun.
+        let _ = std::fs::remove_file(part);
+    }
+    placed
+}
+
 /// Hands on the samples of each unit that is done.
 fn each(
     study: &Study,
@@ -127,6 +235,15 @@ fn each(
             Config::Pool { draws, .. } => ("pool", *draws, None),
             Config::Search { plan, .. } => (plan.method().name(), plan.budget(), cell.verifier),
             Config::Strategy { budget, .. } => ("strategy", *budget as usize, None),
+        };
+        let sampling = match cell.config() {
+            // Of samples that others drew it may be unknown.
+            Config::Pool {
+                sampling,
+                imported: None,
+                ..
+            } => Some(*sampling),
+            _ => None,
         };
         let verifier_name = |number: usize| study.verifiers[number].name.clone();
         let problem = &study.problems[unit.number];
@@ -165,7 +282,7 @@ fn each(
                 correct: Some(drawn.correct),
                 step_labels: told.labels.into_iter().map_while(|own| own).collect(),
                 rewards: BTreeMap::new(),
-                sampling: None,
+                sampling,
                 parameters: None,
             });
         }

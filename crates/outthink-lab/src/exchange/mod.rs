@@ -49,6 +49,11 @@ pub enum ExchangeError {
     /// The domain cannot grade them.
     #[error(transparent)]
     Domain(#[from] outthink_core::Error),
+    /// A study without pools, where only pools can be written.
+    #[error(
+        "the study {0} has no pools, and only these can be written so; --format jsonl writes what its searches kept"
+    )]
+    NoPools(String),
     /// Nothing there.
     #[error("there are no samples")]
     Empty,
@@ -84,6 +89,9 @@ pub enum ExchangeError {
         /// Who is there.
         known: String,
     },
+    /// An archive cannot be written.
+    #[error("the archive of samples")]
+    Archive(#[from] zip::result::ZipError),
     /// Parquet's own words.
     #[error("Parquet: {0}")]
     Parquet(String),

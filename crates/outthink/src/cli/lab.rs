@@ -25,6 +25,9 @@ pub(crate) struct StudyArguments {
     /// The dataset's column with the answer [default: guessed]
     #[arg(long, value_name = "NAME")]
     pub(crate) answer_column: Option<String>,
+    /// The dataset's column with each problem's id [default: guessed]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) id_column: Option<String>,
     /// Policies, separated by commas: names, folders, GGUF files or servers
     #[arg(long, value_name = "MODEL|URL", value_delimiter = ',')]
     pub(crate) policy: Vec<String>,
@@ -263,8 +266,8 @@ pub(crate) struct ExportArguments {
     /// What is written
     #[arg(long, default_value = "jsonl")]
     pub(crate) format: Format,
-    /// The file [default: standard output]; results are JSON lines where its name ends in .jsonl
-    #[arg(long, value_name = "FILE")]
+    /// The file [default: standard output], or the folder of logs; results are JSON lines where its name ends in .jsonl
+    #[arg(long, value_name = "FILE|DIR")]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -276,6 +279,10 @@ pub(crate) enum Format {
     Results,
     /// One row per problem, policy and run, with search-and-learn's columns; only pools
     Parquet,
+    /// A log of Inspect's for each policy, every sample of a problem an epoch; only pools
+    Inspect,
+    /// A folder of lm-eval's for each policy, every sample of a problem a response; only pools
+    LmEval,
 }
 
 #[derive(Debug, Args)]

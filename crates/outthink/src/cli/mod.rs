@@ -206,7 +206,8 @@ Example: outthink sql --store micro.sqlite 'select answer, count(*) from sample 
     #[command(after_help = "Examples:
   outthink export micro --store micro.sqlite > samples.jsonl
   outthink export --store micro.sqlite --format results --out results.csv
-  outthink export --store micro.sqlite --format parquet --out pools.parquet")]
+  outthink export --store micro.sqlite --format parquet --out pools.parquet
+  outthink export --store micro.sqlite --format inspect --out logs")]
     Export(ExportArguments),
     /// Take in samples that other programs drew, grade them anew, and choose from them
     #[command(after_help = "FILE is recognised by what it holds:
@@ -214,6 +215,7 @@ Example: outthink sql --store micro.sqlite 'select answer, count(*) from sample 
   compute-optimal-tts    its folder of `question_i/record_j.jsonl`
   lm-eval                `samples_*.jsonl`, or the folder of a run
   Inspect                logs, .eval or .json
+  lighteval              `details_*.parquet`, or the folder of a run
   ZeroEval               `result_dirs/TASK/MODEL.json`
   TRL                    stepwise records (`prompt`, `completions`, `labels`)
   outthink               a line per sample (as `outthink export` writes them) or per problem
@@ -309,6 +311,9 @@ pub(crate) struct Solve {
     /// The column of the file with the answer [default: guessed]
     #[arg(long, value_name = "NAME", requires = "jsonl")]
     pub(crate) answer_column: Option<String>,
+    /// The column of the file with each problem's id [default: guessed]
+    #[arg(long, value_name = "NAME", requires = "jsonl")]
+    pub(crate) id_column: Option<String>,
     /// One budget for all of them, in the strategy's unit (needs --strategy) [default: --budget for each]
     #[arg(long, value_name = "N", value_parser = positive, requires = "jsonl", conflicts_with = "budget")]
     pub(crate) total: Option<f64>,

@@ -209,15 +209,21 @@ fn what_is_missing_or_could_be_two_things_is_named() {
         let columns = Columns {
             problem: Some(problem.into()),
             answer: Some(answer.into()),
+            id: Some("text".into()),
         };
-        let text = r#"{"text": "p", "a": {"answer": 1}, "b.c": "2"}"#;
+        let text = r#"{"text": "p", "a": {"answer": 1}, "b.c": "2", "id": 7}"#;
         read_dataset_from("x", text.as_bytes(), &columns, Golds::Needed)
     };
     assert_eq!(
         named("text", "a.answer").expect("read").problems[0].gold,
         "1"
     );
-    assert_eq!(named("text", "b.c").expect("read").problems[0].gold, "2");
+    let set = named("text", "b.c").expect("read");
+    assert_eq!(
+        (&*set.problems[0].gold, &*set.problems[0].id),
+        ("2", "p"),
+        "a problem may be called by its text"
+    );
     assert!(named("text", "b").is_err());
 }
 

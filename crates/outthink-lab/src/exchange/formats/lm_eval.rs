@@ -106,13 +106,13 @@ fn generated(request: &Value) -> Vec<&str> {
     }
 }
 
-/// The first argument of the first request: a prompt, or a conversation as JSON.
+/// The first argument of the first request: a prompt, or a conversation as JSON, alone in a list where it went to a chat API.
 fn prompt(row: &Cells) -> Option<String> {
     let arguments = row.get("arguments")?;
     let first = arguments
         .pointer("/gen_args_0/arg_0")
         .or_else(|| arguments.pointer("/0/0"))?;
-    let text = first.as_str()?;
+    let text = first.as_str().or_else(|| first.get(0)?.as_str())?;
     match serde_json::from_str::<Value>(text) {
         Ok(conversation @ Value::Array(_)) => asked(&conversation),
         _ => Some(text.to_owned()),

@@ -3,6 +3,7 @@
 mod cells;
 mod compute_optimal_tts;
 mod inspect;
+mod lighteval;
 mod lm_eval;
 mod outthink;
 mod plain;
@@ -41,11 +42,12 @@ pub(crate) trait Format: Sync {
 }
 
 /// The table of formats: the first that recognises a row reads its file. A new format is a file and a line here.
-const FORMATS: [&dyn Format; 9] = [
+const FORMATS: [&dyn Format; 10] = [
     &outthink::Outthink,
     &pool::Pool,
     &compute_optimal_tts::ComputeOptimalTts,
     &lm_eval::LmEval,
+    &lighteval::Lighteval,
     &inspect::Inspect,
     &zero_eval::ZeroEval,
     &stepwise::Stepwise,
