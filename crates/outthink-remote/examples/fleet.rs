@@ -41,7 +41,8 @@ use outthink_core::{
     Reply, Sampling, Usage, Verifier, search,
 };
 use outthink_remote::{RemotePolicy, Servers};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -293,10 +294,15 @@ async fn connection(stream: &TcpStream, replica: &Replica) -> std::io::Result<()
         let body: Vec<u8> = data[head..end].to_vec();
         data.drain(..end);
         let reply = match path.as_str() {
-            "/v1/models" => Some(json!({"object": "list", "data": [
-                {"id": "fleet", "object": "model", "owned_by": "vllm", "max_model_len": 4096}]})),
-            "/version" => Some(json!({"version": "0.32.0"})),
-            "/openapi.json" => Some(json!({"paths": {"/v1/completions": {}, "/tokenize": {}}})),
+            "/v1/models" => Some(
+                json!({"object": "list", "data": [
+                {"id": "fleet", "object": "model", "owned_by": "vllm", "max_model_len": 4096}]})
+                .to_string(),
+            ),
+            "/version" => Some(json!({"version": "0.32.0"}).to_string()),
+            "/openapi.json" => {
+                Some(json!({"paths": {"/v1/completions": {}, "/tokenize": {}}}).to_string())
+            }
             "/v1/completions" => {
                 // A client that hangs up ends its request.
                 let completion = completion(replica, &body);
@@ -311,7 +317,7 @@ async fn connection(stream: &TcpStream, replica: &Replica) -> std::io::Result<()
             _ => None,
         };
         let reply = match reply {
-            Some(body) => response("200 OK", &body.to_string()),
+            Some(body) => response("200 OK", &body),
             None => response("404 Not Found", "{}"),
         };
         wire::write(stream, &reply).await?;
@@ -328,12 +334,20 @@ async fn hung_up(stream: &TcpStream) {
     }
 }
 
-async fn completion(replica: &Replica, body: &[u8]) -> Option<Value> {
-    let body: Value = serde_json::from_slice(body).unwrap();
-    let prompt = body["prompt"].as_array().unwrap().iter();
-    let mut tokens: Vec<u32> = prompt.map(|token| token.as_u64().unwrap() as u32).collect();
+/// As much of a request as is read.
+#[derive(Deserialize)]
+struct Asked {
+    prompt: Vec<u32>,
+    seed: u64,
+}
+
+async fn completion(replica: &Replica, body: &[u8]) -> Option<String> {
+    let Asked {
+        prompt: mut tokens,
+        seed,
+    } = serde_json::from_slice(body).unwrap();
     let asked = tokens.len();
-    let said = says(&tokens, body["seed"].as_u64().unwrap());
+    let said = says(&tokens, seed);
     tokens.extend(&said);
     let (done, drawn) = oneshot::channel();
     {
@@ -349,13 +363,19 @@ async fn completion(replica: &Replica, body: &[u8]) -> Option<Value> {
     }
     replica.more.notify_one();
     let drawn = drawn.await.ok()?;
-    let ends = said.last() == Some(&STEP_END);
-    Some(
-        json!({"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "fleet", "choices": [{
-        "index": 0, "text": "", "token_ids": said, "finish_reason": "stop", "stop_reason": ends.then_some("\n\n"),
-        "logprobs": {"text_offset": [], "token_logprobs": vec![-0.5; drawn], "tokens": vec![""; drawn], "top_logprobs": null}}],
-        "usage": {"prompt_tokens": asked, "completion_tokens": drawn, "total_tokens": asked + drawn}}),
-    )
+    let reason = match said.last() {
+        Some(&STEP_END) => r#""\n\n""#,
+        _ => "null",
+    };
+    let each = |text: &str| vec![text; drawn].join(",");
+    let ids: Vec<String> = said.iter().map(u32::to_string).collect();
+    Some(format!(
+        r#"{{"id":"cmpl-1","object":"text_completion","created":1,"model":"fleet","choices":[{{"index":0,"text":"","token_ids":[{}],"finish_reason":"stop","stop_reason":{reason},"logprobs":{{"text_offset":[],"token_logprobs":[{}],"tokens":[{}],"top_logprobs":null}}}}],"usage":{{"prompt_tokens":{asked},"completion_tokens":{drawn},"total_tokens":{}}}}}"#,
+        ids.join(","),
+        each("-0.5"),
+        each("\"\""),
+        asked + drawn,
+    ))
 }
 
 fn response(status: &str, body: &str) -> Vec<u8> {
