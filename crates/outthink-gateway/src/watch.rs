@@ -112,7 +112,7 @@ impl<'a> Watch<'a> {
 /// A policy that counts what it costs the search, with its thoughts under a control: what is told are whole thoughts, not their pieces.
 pub(crate) enum Controlled<'a> {
     Plain(CountedPolicy<&'a dyn Policy>),
-    Thinking(Thinker<CountedPolicy<&'a dyn Policy>>),
+    Thinking(Box<Thinker<CountedPolicy<&'a dyn Policy>>>),
 }
 
 impl<'a> Controlled<'a> {
@@ -122,7 +122,7 @@ impl<'a> Controlled<'a> {
         match policy.thoughts().cloned() {
             Some(mut thoughts) => {
                 thoughts.thinking = thinking.unwrap_or(thoughts.thinking);
-                Self::Thinking(Thinker::new(counted, thoughts))
+                Self::Thinking(Box::new(Thinker::new(counted, thoughts)))
             }
             None => Self::Plain(counted),
         }
@@ -131,7 +131,7 @@ impl<'a> Controlled<'a> {
     pub(crate) fn policy(&self) -> &dyn Policy {
         match self {
             Self::Plain(policy) => policy,
-            Self::Thinking(policy) => policy,
+            Self::Thinking(policy) => &**policy,
         }
     }
 }
