@@ -1,4 +1,5 @@
 //! A search that does not wait for its last draws.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod scripted;
 

@@ -23,7 +23,7 @@ use crate::wait::detached;
 #[derive(Clone)]
 pub(crate) enum SomePolicy {
     /// By name, and as it was named.
-    Named(Arc<AnyPolicy>, ModelSpec),
+    Named(Arc<AnyPolicy>, Box<ModelSpec>),
     /// An object of Python's.
     Own(Arc<PyPolicy>),
 }
@@ -130,7 +130,7 @@ fn info(name: String, identity: Value, cost: Option<ModelCost>) -> ModelInfo {
 #[derive(Clone)]
 pub(crate) enum SomeVerifier {
     /// By name, and as it was named.
-    Named(Arc<AnyVerifier>, ModelSpec),
+    Named(Arc<AnyVerifier>, Box<ModelSpec>),
     /// An object of Python's.
     Own(Arc<PyVerifier>),
 }
@@ -205,7 +205,10 @@ pub(crate) fn given_policy(given: Option<&Bound<'_, PyAny>>) -> PyResult<Given<S
         return Ok(Given::Name(given.extract()?));
     }
     Ok(Given::Model(match given.cast::<NamedPolicy>() {
-        Ok(named) => SomePolicy::Named(Arc::clone(&named.get().model), named.get().spec.clone()),
+        Ok(named) => SomePolicy::Named(
+            Arc::clone(&named.get().model),
+            Box::new(named.get().spec.clone()),
+        ),
         Err(_) => SomePolicy::Own(Arc::new(PyPolicy::of(given)?)),
     }))
 }
@@ -219,7 +222,10 @@ pub(crate) fn given_verifier(given: Option<&Bound<'_, PyAny>>) -> PyResult<Given
         return Ok(Given::Name(given.extract()?));
     }
     Ok(Given::Model(match given.cast::<NamedVerifier>() {
-        Ok(named) => SomeVerifier::Named(Arc::clone(&named.get().model), named.get().spec.clone()),
+        Ok(named) => SomeVerifier::Named(
+            Arc::clone(&named.get().model),
+            Box::new(named.get().spec.clone()),
+        ),
         Err(_) => SomeVerifier::Own(Arc::new(PyVerifier::of(given)?)),
     }))
 }
@@ -244,7 +250,7 @@ pub(crate) fn loaded_policy(
         thinking,
         ..name.into()
     };
-    Ok(SomePolicy::Named(policy_of(&spec)?, spec))
+    Ok(SomePolicy::Named(policy_of(&spec)?, Box::new(spec)))
 }
 
 /// The verifier that was given, for a policy that draws so: without a name the usual one of the policy, `none` is no verifier, and a
@@ -264,7 +270,7 @@ pub(crate) fn loaded_verifier(
     let Some(name) = name else { return Ok(None) };
     let spec = ModelSpec::from(name);
     if let Some(known) = known(&VERIFIERS, &spec) {
-        return Ok(Some(SomeVerifier::Named(known, spec)));
+        return Ok(Some(SomeVerifier::Named(known, Box::new(spec))));
     }
     let failed = RefCell::new(None);
     let asked = Cell::new(false);
@@ -285,7 +291,7 @@ pub(crate) fn loaded_verifier(
     if !asked.get() {
         keep(&VERIFIERS, &spec, &model);
     }
-    Ok(Some(SomeVerifier::Named(model, spec)))
+    Ok(Some(SomeVerifier::Named(model, Box::new(spec))))
 }
 
 /// The last models that were named: a loop over problems loads nothing twice, and few are held.

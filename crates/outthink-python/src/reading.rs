@@ -20,6 +20,9 @@ use crate::policy::{PyContinuation, PyRequest};
 use crate::rows::from_python;
 use crate::verifier::PyPrefix;
 
+/// For each step, from which place of the tokens to which (exclusive).
+type Places = Vec<(usize, usize)>;
+
 /// What a checkpoint in Python tells of itself.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -418,11 +421,7 @@ impl VerifierReader {
     }
 
     /// The token ids of a prefix, and for each step from which place to which (exclusive) it is read.
-    fn render(
-        &self,
-        py: Python<'_>,
-        prefix: &PyPrefix,
-    ) -> PyResult<(Vec<u32>, Vec<(usize, usize)>)> {
+    fn render(&self, py: Python<'_>, prefix: &PyPrefix) -> PyResult<(Vec<u32>, Places)> {
         let steps: Vec<&str> = prefix.steps.iter().map(|own| own.text.as_str()).collect();
         let (question, complete) = (&prefix.problem.text, prefix.complete);
         let layout =

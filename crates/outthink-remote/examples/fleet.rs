@@ -18,6 +18,7 @@
 //! everything cached.
 #![allow(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "a measurement"
