@@ -1,12 +1,12 @@
 //! A fleet of model servers without models, and thousands of searches on it: `fleet [NAME=NUMBER…]`.
 //!
-//! Each replica does as vLLM does with an 8B model on an H100: it runs up to `batch` (256) requests together, a token of each in 6.4 ms
+//! Each replica does as vLLM does with an 8B model on an H100: it runs up to `batch` (128) requests together, a token of each in 6.4 ms
 //! and 0.165 ms more a request; it reads 25,000 new prompt tokens a second; it keeps the keys and values of the last `cache` (32,000)
 //! blocks of 16 tokens. The first two numbers fit what vLLM was measured at: 6.5 ms a token alone (vLLM 0.21, InferenceBench's recipe
 //! "concurrency sweep") and 48.8 ms at 256 (vllm-project/vllm#18566); the third is 40 % of an H100's 989 TFLOP/s. The rest is real: the
 //! searches, the pool, HTTP, the clock.
 //!
-//! - `replicas` (64), `searches` (10000) of which `together` (1500) at once, DVTS with `budget` (16) and width 4, of 6 to 10 steps of
+//! - `replicas` (64), `searches` (10000) of which `together` (600) at once, DVTS with `budget` (16) and width 4, of 6 to 10 steps of
 //!   50 to 150 tokens; the verifier answers at once
 //! - `seed` (0)
 //! - `affinity`: 0 to send each request to any replica (1)
@@ -14,7 +14,7 @@
 //! - `slow`: so many replicas take eight times as long (0)
 //! - `least`, `seconds`: a quorum of each round (0: all of it)
 //!
-//! Prints one JSON object. `ideal` is the time in which all replicas together would draw as many tokens, each with a full batch and
+//! Both ends of every connection are here: `ulimit -n` is above twice `together` × `budget`. Prints one JSON object. `ideal` is the time in which all replicas together would draw as many tokens, each with a full batch and
 //! everything cached.
 #![allow(
     clippy::print_stdout,
@@ -455,9 +455,9 @@ fn main() {
     let number = |arguments: &mut Arguments, name: &str, usual| arguments.number(name, usual);
     let count = number(&mut arguments, "replicas", 64);
     let searches = number(&mut arguments, "searches", 10_000);
-    let together = number(&mut arguments, "together", 1500) as usize;
+    let together = number(&mut arguments, "together", 600) as usize;
     let budget = number(&mut arguments, "budget", 16) as usize;
-    let batch = number(&mut arguments, "batch", 256) as usize;
+    let batch = number(&mut arguments, "batch", 128) as usize;
     let blocks = number(&mut arguments, "cache", 32_000) as usize;
     let seed = number(&mut arguments, "seed", 0);
     let affinity = number(&mut arguments, "affinity", 1) == 1;
