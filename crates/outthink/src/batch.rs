@@ -11,7 +11,9 @@ use futures::channel::mpsc;
 use futures::executor::block_on;
 use futures::future::join;
 use indicatif::ProgressBar;
-use outthink_core::{AnyMethod, Chosen, Domain, Plan, Problem, Solution, Spending, Verifier};
+use outthink_core::{
+    AnyMethod, Chosen, Domain, Plan, Policy, Problem, QuorumPolicy, Solution, Spending, Verifier,
+};
 use outthink_lab::{Columns, Golds, ModelInfo, Searches, read_dataset, read_dataset_from, short};
 use outthink_strategy::{Batch, CostModel, SolveError, Solved, Unit};
 use serde::Serialize;
@@ -162,8 +164,13 @@ fn by_method(arguments: &Solve, asked: &[Asked]) -> Result<ExitCode, Failure> {
         .map(|&place| Arc::clone(&asked[place].problem))
         .collect();
     let journal = std::mem::take(&mut work.out.journal);
+    let quorum = arguments.quorum.get();
+    let quorum = quorum.map(|quorum| QuorumPolicy::new(policy, quorum));
     let searches = Searches {
-        policy,
+        policy: match &quorum {
+            Some(quorum) => quorum as &dyn Policy,
+            None => policy,
+        },
         verifier: verifier.as_ref().map(|own| own as &dyn Verifier),
         plan: *plan,
         sampling: *sampling,

@@ -56,6 +56,11 @@ struct WrittenStep {
 const TRUSTED: f64 = 0.5;
 
 pub(crate) fn run(arguments: &Solve) -> Result<ExitCode, Failure> {
+    if arguments.strategy.is_some() && arguments.quorum.get().is_some() {
+        return Err(Failure::Input(anyhow!(
+            "--min-samples and --round-seconds are for a --method: what a strategy knows of its searches holds for whole rounds"
+        )));
+    }
     match (&arguments.jsonl, &arguments.strategy) {
         (Some(file), _) => batch::run(arguments, file),
         (None, Some(named)) => strategy::run(arguments, named),

@@ -189,3 +189,28 @@ fn made_problems_and_columns_of_other_names_are_read_as_a_study_reads_them() {
         "{found:?}"
     );
 }
+
+#[test]
+fn a_quorum_that_is_never_short_changes_no_answer_and_a_strategy_takes_none() {
+    let folder = Folder::new("batch-quorum");
+    let problems = ok(
+        &["micro", "generate", "--seed", "3", "--count", "4"],
+        &folder,
+    );
+    std::fs::write(folder.file("problems.jsonl"), problems).unwrap();
+    let answers = |more: &[&str]| {
+        let few = ["problems.jsonl", "--method", "majority", "--budget", "4"];
+        lines(&ok(&solve(&[&few, more].concat()), &folder))
+            .iter()
+            .map(|line| line["answer"].clone())
+            .collect::<Vec<_>>()
+    };
+    let quorum = ["--min-samples", "2", "--round-seconds", "600"];
+    assert_eq!(answers(&quorum), answers(&[]));
+    let (status, told) = fails(
+        &["solve", "1+1", "--strategy", "paper", "--min-samples", "2"],
+        &folder,
+    );
+    assert_eq!(status, Some(2));
+    assert!(told.contains("--min-samples"), "{told}");
+}
