@@ -423,7 +423,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE")]
     pub(crate) keys: Option<PathBuf>,
     /// Maximum number of searches at once
-    #[arg(long, default_value = "8", value_name = "COUNT")]
+    #[arg(long, default_value = "8", value_name = "COUNT", value_parser = count)]
     pub(crate) searches: NonZeroUsize,
     /// Maximum number of queued searches; further requests get HTTP 429
     #[arg(long, default_value_t = 256, value_name = "COUNT")]
@@ -567,6 +567,12 @@ fn positive(text: &str) -> Result<f64, String> {
         Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
         _ => Err("it must be greater than 0".into()),
     }
+}
+
+/// How many, at least one.
+fn count(text: &str) -> Result<NonZeroUsize, String> {
+    let count = text.parse();
+    count.map_err(|_| "it is a whole number of at least 1".into())
 }
 
 /// A temperature.

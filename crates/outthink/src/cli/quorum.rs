@@ -10,7 +10,7 @@ use outthink_core::Quorum;
 pub(crate) struct QuorumChoice {
     /// A round goes on without samples that fail, or are late by --round-seconds, as long as this many are there; which ones are late
     /// depends on time, so runs differ [default: all; 1 with --round-seconds]
-    #[arg(long, help_heading = "Search", value_name = "COUNT")]
+    #[arg(long, help_heading = "Search", value_name = "COUNT", value_parser = super::count)]
     pub(crate) min_samples: Option<NonZeroUsize>,
     /// Seconds that a round waits for its samples before it goes on without the late ones [default: as long as it takes]
     #[arg(long, help_heading = "Search", value_name = "S", value_parser = super::positive)]
