@@ -74,8 +74,8 @@ def solve(
         thinking: How long a reasoning model that is named thinks before it answers: ``"on"``, ``"skip"``, ``"cap:tokens=512"``,
             ``"dynasor:tokens=64:equal=3"`` or ``"deer:confidence=0.95"``. Usually as its profile says.
         max_tokens, max_steps: Where a solution ends at the latest. Usually as the profile says; 40 steps.
-        min_samples, round_seconds: A round goes on without samples that fail, or are late by so many seconds, as long as so many are there
-            (1 where only the seconds are given). Which ones are late depends on time. Each sample is then asked for by itself, which
+        min_samples, round_seconds: A round needs only so many of its samples (1 where only the seconds are given): those that fail, or
+            have not come after so many seconds, are given up. Which these are depends on time. Each sample is then asked for by itself, which
             suits servers. Usually all are waited for.
         seed: The same seed gives the same search.
         gold: The right answer, so that ``outcome.correct`` tells whether it was found.

@@ -10,7 +10,7 @@ use futures_timer::Delay;
 
 use crate::{
     Continuation, Extension, Halt, Limits, ModelError, Policy, Problem, Reply, Sampling, Step,
-    Stop, Thoughts, Usage,
+    Stop, Thinker, Thoughts, Usage,
 };
 
 /// How many draws of a round must come, and how long is waited for the others.
@@ -33,16 +33,19 @@ pub struct Quorum {
 /// A policy of which a [`Quorum`] of each round is enough. Draws that are late or failed have no steps and are cut off
 /// ([`Stop::Length`]), as under a [`Halt`].
 ///
-/// Each draw is asked for by itself, with the seed that it has in any case: draws that come are the same as without a quorum. Which
+/// A draw is one with all of its thought: a policy with a control of its thoughts is put under that first. Each is asked for by itself, with the seed that it has in any case: draws that come are the same as without a quorum. Which
 /// ones come depends on time.
-pub struct QuorumPolicy<P> {
-    policy: P,
+pub struct QuorumPolicy<'a> {
+    policy: Box<dyn Policy + 'a>,
     quorum: Quorum,
     lost: AtomicU64,
 }
 
+/// A time in seconds that nobody waits to the end of: a century, which every clock can count.
+const NEVER: f64 = 3e9;
+
 impl Default for Quorum {
-    /// Failed draws are done without as long as one is there; nobody is late.
+    /// One draw is enough where the others failed; nobody is late.
     fn default() -> Self {
         Self {
             least: 1,
@@ -51,11 +54,14 @@ impl Default for Quorum {
     }
 }
 
-impl<P: Policy> QuorumPolicy<P> {
+impl<'a> QuorumPolicy<'a> {
     /// Puts a policy under a quorum.
-    pub fn new(policy: P, quorum: Quorum) -> Self {
+    pub fn new(policy: impl Policy + 'a, quorum: Quorum) -> Self {
         Self {
-            policy,
+            policy: match Thinker::needed(&policy) {
+                Some(thoughts) => Box::new(Thinker::new(policy, thoughts)),
+                None => Box::new(policy),
+            },
             quorum,
             lost: AtomicU64::new(0),
         }
@@ -81,16 +87,17 @@ impl<P: Policy> QuorumPolicy<P> {
                     seeds: vec![seed],
                     ..whole.clone()
                 };
-                let drawn = one(&self.policy, alone, &late);
+                let drawn = one(&*self.policy, alone, &late);
                 drawn.map(move |drawn| (draw, request, drawn))
             })
             .collect();
         let all = waiting.len();
         let least = self.quorum.least.clamp(1, all.max(1));
-        let mut timer = match self.quorum.seconds.map(Duration::try_from_secs_f64) {
-            Some(Ok(seconds)) => Delay::new(seconds).left_future(),
-            // Longer than any clock counts.
-            Some(Err(_)) | None => pending().right_future(),
+        let mut timer = match self.quorum.seconds {
+            Some(seconds) if seconds < NEVER => {
+                Delay::new(Duration::from_secs_f64(seconds.max(0.0))).left_future()
+            }
+            Some(_) | None => pending().right_future(),
         };
         let (mut done, mut failed, mut is_late) = (0, 0, false);
         let mut drawn: Vec<Option<Continuation>> = vec![None; all];
@@ -153,7 +160,7 @@ impl<P: Policy> QuorumPolicy<P> {
 
 /// One draw by itself.
 async fn one(
-    policy: &impl Policy,
+    policy: &dyn Policy,
     alone: Extension,
     halt: &Halt,
 ) -> Result<(Continuation, Usage), ModelError> {
@@ -179,16 +186,16 @@ fn is_nothing(continuation: &Continuation) -> bool {
     continuation.steps.is_empty() && continuation.stop == Stop::Length
 }
 
-impl<P: Policy> Policy for QuorumPolicy<P> {
+impl Policy for QuorumPolicy<'_> {
     fn extend(&self, requests: Vec<Extension>) -> BoxFuture<'_, Result<Vec<Reply>, ModelError>> {
         async move { self.draw(requests, &Halt::default()).await }.boxed()
     }
 
-    fn extend_until<'a>(
-        &'a self,
+    fn extend_until<'b>(
+        &'b self,
         requests: Vec<Extension>,
-        halt: &'a Halt,
-    ) -> BoxFuture<'a, Result<Vec<Reply>, ModelError>> {
+        halt: &'b Halt,
+    ) -> BoxFuture<'b, Result<Vec<Reply>, ModelError>> {
         self.draw(requests, halt).boxed()
     }
 
@@ -200,11 +207,11 @@ impl<P: Policy> Policy for QuorumPolicy<P> {
         self.policy.usual_limits()
     }
 
-    fn written<'a>(
-        &'a self,
-        problem: &'a Problem,
-        text: &'a str,
-    ) -> BoxFuture<'a, Result<Step, ModelError>> {
+    fn written<'b>(
+        &'b self,
+        problem: &'b Problem,
+        text: &'b str,
+    ) -> BoxFuture<'b, Result<Step, ModelError>> {
         self.policy.written(problem, text)
     }
 

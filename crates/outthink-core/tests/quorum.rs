@@ -292,6 +292,18 @@ fn every_method_ends_with_what_it_has_whichever_draws_are_lost() {
 }
 
 #[test]
+fn a_time_that_no_clock_counts_is_as_none() {
+    for seconds in [1e19, f64::INFINITY, f64::NAN, -1.0] {
+        let quorum = Quorum {
+            least: 1,
+            seconds: Some(seconds),
+        };
+        let (tree, _) = majority(quorum, |_| Fate::Comes);
+        assert!(tree.is_ok(), "{seconds}");
+    }
+}
+
+#[test]
 fn a_child_halt_stops_with_its_parent_and_not_the_other_way_round() {
     let parent = Halt::after(10);
     let (one, other) = (parent.child(), parent.child());

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use anyhow::anyhow;
 use futures::future::{BoxFuture, FutureExt};
 use outthink::core::{
-    CountedPolicy, CountedVerifier, Extension, Halt, Pair, Quorum, QuorumPolicy, Reply, Thinker,
-    Thinking, Thoughts,
+    CountedPolicy, CountedVerifier, Extension, Halt, Pair, Quorum, QuorumPolicy, Reply, Thinking,
+    Thoughts,
 };
 use outthink::{
     AnyDomain, AnyMethod, Failure, Finished, Limits, ModelError, Plan, Policy, Problem, Sampling,
@@ -278,13 +278,7 @@ async fn searched(
         policy: drawn_by,
         counter,
     };
-    let thinker = Thinker::of(&watched);
-    // A quorum is one of draws, not of the pieces of their thoughts.
-    let drawing: &dyn Policy = match &thinker {
-        Some(thinker) => thinker,
-        None => &watched,
-    };
-    let quorum = quorum.map(|quorum| QuorumPolicy::new(drawing, quorum));
+    let quorum = quorum.map(|quorum| QuorumPolicy::new(&watched, quorum));
     let judge = verifier.as_ref().map(|own| CountedVerifier::new(own.get()));
     let tree = search(
         Arc::clone(&problem),
@@ -293,8 +287,8 @@ async fn searched(
         limits,
         options.seed,
         match &quorum {
-            Some(quorum) => quorum,
-            None => drawing,
+            Some(quorum) => quorum as &dyn Policy,
+            None => &watched,
         },
         judge.as_ref().map(|judge| judge as &dyn Verifier),
     )

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use futures::executor::block_on;
 use outthink_core::{
     AnyMethod, Chosen, CountedPolicy, CountedVerifier, Domain, Error, Limits, Pair, Plan, Policy,
-    Problem, QuorumPolicy, Sampling, Selection, Solution, Spending, Thinker, Verifier, search,
+    Problem, QuorumPolicy, Sampling, Selection, Solution, Spending, Verifier, search,
 };
 use serde::Serialize;
 
@@ -58,7 +58,7 @@ const TRUSTED: f64 = 0.5;
 pub(crate) fn run(arguments: &Solve) -> Result<ExitCode, Failure> {
     if arguments.strategy.is_some() && arguments.quorum.get().is_some() {
         return Err(Failure::Input(anyhow!(
-            "--min-samples and --round-seconds are for a --method: what a strategy knows of its searches holds for whole rounds"
+            "--min-samples and --round-seconds go with --method: a strategy was fitted on searches that wait for all samples"
         )));
     }
     match (&arguments.jsonl, &arguments.strategy) {
@@ -126,13 +126,7 @@ fn one(arguments: &Solve) -> Result<ExitCode, Failure> {
     let judge = verifier.as_ref().map(CountedVerifier::new);
     let counted = CountedPolicy::new(policy);
     let quorum = arguments.quorum.get();
-    let thinker = Thinker::of(&counted);
-    // A quorum is one of draws, not of the pieces of their thoughts.
-    let drawing: &dyn Policy = match &thinker {
-        Some(thinker) => thinker,
-        None => &counted,
-    };
-    let quorum = quorum.map(|quorum| QuorumPolicy::new(drawing, quorum));
+    let quorum = quorum.map(|quorum| QuorumPolicy::new(&counted, quorum));
     let tree = block_on(search(
         Arc::clone(&problem),
         plan,
@@ -140,8 +134,8 @@ fn one(arguments: &Solve) -> Result<ExitCode, Failure> {
         prepared.limits,
         arguments.seed,
         match &quorum {
-            Some(quorum) => quorum,
-            None => drawing,
+            Some(quorum) => quorum as &dyn Policy,
+            None => &counted,
         },
         judge.as_ref().map(|judge| judge as &dyn Verifier),
     ))?;

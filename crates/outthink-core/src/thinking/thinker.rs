@@ -60,9 +60,15 @@ impl<P: Policy> Thinker<P> {
 
     /// Puts a policy under the control that it names, if it names one that does something.
     pub fn of(policy: P) -> Option<Self> {
-        let thoughts = policy.thoughts()?.clone();
-        thoughts.thinking.control().watch()?;
+        let thoughts = Self::needed(&policy)?;
         Some(Self::new(policy, thoughts))
+    }
+
+    /// How the thoughts of a policy are marked that names a control which does something.
+    pub(crate) fn needed(policy: &P) -> Option<Thoughts> {
+        let thoughts = policy.thoughts()?;
+        thoughts.thinking.control().watch()?;
+        Some(thoughts.clone())
     }
 
     async fn ask(

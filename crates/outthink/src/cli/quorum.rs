@@ -8,11 +8,11 @@ use outthink_core::Quorum;
 /// How many samples of a round must come, and how long is waited for the others.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct QuorumChoice {
-    /// A round goes on without samples that fail, or are late by --round-seconds, as long as this many are there; which ones are late
-    /// depends on time, so runs differ [default: all; 1 with --round-seconds]
+    /// A round needs only this many of its samples: those that fail, or have not come after --round-seconds, are given up. Which these
+    /// are depends on time, so runs differ [default: all; 1 with --round-seconds]
     #[arg(long, help_heading = "Search", value_name = "COUNT", value_parser = super::count)]
     pub(crate) min_samples: Option<NonZeroUsize>,
-    /// Seconds that a round waits for its samples before it goes on without the late ones [default: as long as it takes]
+    /// Seconds that a round waits for more samples than it needs [default: as long as it takes]
     #[arg(long, help_heading = "Search", value_name = "S", value_parser = super::positive)]
     pub(crate) round_seconds: Option<f64>,
 }
